@@ -1,0 +1,33 @@
+"""What can go wrong, in the words of the person who has to mend it.
+
+Every error names what is wrong, where, and what to do. The command line turns them into an exit code
+without a traceback; the DAGs' retry policy reads the same classes to tell what a retry can mend.
+"""
+
+
+class GoodstandingError(Exception):
+    """Base of all errors a user may meet; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class WrongUse(GoodstandingError):
+    """A wrong setting, argument or mapping: nothing was done."""
+
+    exit_code = 2
+
+
+class DataProblem(GoodstandingError):
+    """The data of a day cannot be used as they are; a retry would meet the same data."""
+
+
+class GateFailed(DataProblem):
+    """A quality gate refused a day: the run ends before publish and readers keep the last good day."""
+
+
+class DayNotOver(GoodstandingError):
+    """The day is not over in the shop's own time zone: the same run succeeds later."""
+
+
+class WarehouseBusy(GoodstandingError):
+    """Another process has the working warehouse open: the same run succeeds once it has closed it."""

@@ -1,0 +1,98 @@
+"""Every setting of the product, in one typed place.
+
+Settings come from the environment (prefix `GOODSTANDING_`) or from a file `.env` beside this project;
+`.env.example` documents each. A wrong one stops the program at start with one line.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from goodstanding.errors import WrongUse
+
+PROJECT = Path(__file__).resolve().parent.parent
+DEFAULT_LANDING = PROJECT / "data" / "landing"
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _existing_folder(path: Path) -> Path:
+    path = _absolute(path)
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}; put the daily order files there or unset it")
+    return path
+
+
+def _memory(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d*(\.\d+)?\s*(MB|GB|MiB|GiB)", text):
+        raise ValueError(f"'{text}' is no amount of memory; write it like 800MB or 2GB")
+    return text
+
+
+def _hex_key(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"([0-9a-fA-F]{2}){32,}", key.get_secret_value()):
+        raise ValueError("the key must be hexadecimal and at least 32 bytes (64 digits) long")
+    return key
+
+
+class Settings(BaseSettings):
+    """All settings; paths are absolute once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GOODSTANDING_", env_file=PROJECT / ".env", env_ignore_empty=True, extra="ignore"
+    )
+
+    home: Annotated[Path, AfterValidator(_absolute)] = PROJECT / "var"
+    landing: Annotated[Path, AfterValidator(_existing_folder)] | None = None
+    shop: str = "online_retail"
+    pseudonym_key: Annotated[SecretStr, AfterValidator(_hex_key)] | None = None
+    memory_limit: Annotated[str, AfterValidator(_memory)] = "600MB"
+    threads: int = Field(default=2, ge=1, le=256)
+    as_of_days: int = Field(default=400, ge=1)
+    airflow_database: str | None = None
+    port: int = Field(default=8080, ge=1, le=65535)
+    real_data_required: bool = False
+
+    @property
+    def landing_folder(self) -> Path:
+        """Where the shop's daily files lie: the setting, else `data/landing` of this project."""
+        return self.landing or DEFAULT_LANDING
+
+    @property
+    def warehouse(self) -> Path:
+        """Folder of the two working DuckDB files; only a run opens them."""
+        return self.home / "warehouse"
+
+    @property
+    def published(self) -> Path:
+        """Folder of what readers open: `current.duckdb` and the sites with the checks and the SQL docs."""
+        return self.home / "published"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the trained models and their cards."""
+        return self.home / "models"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        WrongUse: a setting cannot be used; the message names it, its fault and nothing secret.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "GOODSTANDING_" + "_".join(str(part) for part in first["loc"]).upper()
+        reason = first["msg"].removeprefix("Value error, ")
+        raise WrongUse(f"setting {name}: {reason}") from None

@@ -1,0 +1,1 @@
+"""DuckDB: opening the working files, the ledger of days, publishing, and the run's own measurements."""

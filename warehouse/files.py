@@ -1,0 +1,89 @@
+"""Opening the warehouse.
+
+Two working files, so that publishing copies only what readers may see: `intake.duckdb` holds what came
+in (schema `raw`) and what was done about it (schema `ops`); `standing.duckdb` is what dbt and the models
+write (schemas `staging`, `intermediate`, `marts`, `predictions`). One process writes at a time, opens late
+and closes early; nobody but a run opens these files. Readers open the published copy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from goodstanding.errors import DataProblem, WarehouseBusy
+from goodstanding.settings import Settings
+
+INTAKE = "intake.duckdb"
+STANDING = "standing.duckdb"
+SCHEMA = Path(__file__).with_name("schema.sql")
+
+
+def _connect(path: Path | str, settings: Settings, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    config = {
+        "memory_limit": settings.memory_limit,
+        "threads": settings.threads,
+        "temp_directory": str(settings.warehouse / "spill"),
+    }
+    try:
+        return duckdb.connect(str(path), read_only=read_only, config=config)  # type: ignore[arg-type]
+    except duckdb.IOException as error:
+        raise _busy(path, error) from None
+
+
+def _busy(path: Path | str, error: duckdb.IOException) -> Exception:
+    holder = re.search(r"\(PID (\d+)\)", str(error))
+    if holder:
+        return WarehouseBusy(
+            f"{path} is open in process {holder[1]}: a run is writing, or a duckdb shell was left open; "
+            "wait for it or close it, and read the published copy instead"
+        )
+    return DataProblem(f"{path} cannot be opened: {str(error).splitlines()[0]}")
+
+
+@contextmanager
+def open_intake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The intake file, for writing, with its schema in place."""
+    settings.warehouse.mkdir(parents=True, exist_ok=True)
+    connection = _connect(settings.warehouse / INTAKE, settings)
+    try:
+        connection.execute(SCHEMA.read_text())
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Both working files in one connection, for writing: `standing` is the default, `intake` is attached."""
+    settings.warehouse.mkdir(parents=True, exist_ok=True)
+    connection = _connect(settings.warehouse / STANDING, settings)
+    try:
+        try:
+            connection.execute(f"attach '{settings.warehouse / INTAKE}' as intake")
+        except duckdb.IOException as error:
+            raise _busy(settings.warehouse / INTAKE, error) from None
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def open_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """What readers may see, read-only. A publish during the read does not disturb it.
+
+    Raises:
+        DataProblem: nothing has been published under this home yet.
+    """
+    path = settings.published / "current.duckdb"
+    if not path.exists():
+        raise DataProblem(f"nothing is published under {settings.home} yet; run `goodstanding run` first")
+    connection = _connect(path, settings, read_only=True)
+    try:
+        yield connection
+    finally:
+        connection.close()

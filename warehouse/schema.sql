@@ -1,0 +1,119 @@
+-- The intake file: what came in (raw) and what was done about it (ops). Run at every opening, so each
+-- statement must be repeatable.
+create schema if not exists raw;
+create schema if not exists ops;
+
+-- One row per order line that could be read. Replaced whole per source and event day.
+create table if not exists raw.order_lines (
+    source varchar not null,
+    event_day date not null,
+    file_name varchar not null,
+    file_hash varchar not null,
+    line_number bigint not null,
+    invoice_no varchar not null,
+    invoice_kind varchar not null,
+    stock_code varchar not null,
+    is_product boolean not null,
+    description varchar,
+    quantity bigint not null,
+    ordered_at timestamp not null,
+    unit_price decimal(18, 4) not null,
+    customer_id varchar,
+    country varchar,
+    loaded_at timestamp not null,
+);
+
+-- One row per line that could not be read, with its reason; the customer is a pseudonym or masked.
+create table if not exists raw.rejected_order_lines (
+    source varchar not null,
+    event_day date not null,
+    file_name varchar not null,
+    file_hash varchar not null,
+    line_number bigint not null,
+    raw_text varchar not null,
+    reason varchar not null,
+);
+
+-- One row per file of a day: lines = accepted + rejected.
+create table if not exists raw.files (
+    source varchar not null,
+    event_day date not null,
+    file_name varchar not null,
+    file_hash varchar not null,
+    bytes bigint not null,
+    lines bigint not null,
+    accepted bigint not null,
+    rejected bigint not null,
+    note varchar,
+    loaded_at timestamp not null,
+    run_id varchar not null,
+);
+
+-- One row per event day that a run has taken in, with or without a file. `version` changes at every ingest
+-- of the day; `transformed_version` is the one that the marts were last built from.
+create table if not exists raw.days (
+    source varchar not null,
+    event_day date not null,
+    version varchar not null,
+    transformed_version varchar,
+    files bigint not null,
+    lines bigint not null,
+    accepted bigint not null,
+    rejected bigint not null,
+    simulated boolean not null,
+    loaded_at timestamp not null,
+    run_id varchar not null,
+    primary key (source, event_day),
+);
+
+-- What the marts have yet to take up: the customers whose lines of a day changed; a row without a customer
+-- stands for the day itself and for its lines without customer. Kept until a transform has succeeded.
+create table if not exists raw.changes (
+    event_day date not null,
+    customer_id varchar,
+);
+
+-- One row per gate, day and version of that day: the last verdict.
+create table if not exists ops.verdicts (
+    event_day date not null,
+    version varchar not null,
+    gate varchar not null,
+    passed boolean not null,
+    message varchar not null,
+    judged_at timestamp not null,
+    run_id varchar not null,
+    primary key (event_day, version, gate),
+);
+
+-- One row per step of a run.
+create table if not exists ops.steps (
+    run_id varchar not null,
+    step varchar not null,
+    first_day date not null,
+    last_day date not null,
+    started_at timestamp not null,
+    seconds double not null,
+    peak_mb double not null,
+    outcome varchar not null,
+    numbers json,
+);
+
+-- One row per dbt node of a run, from dbt's own run results.
+create table if not exists ops.dbt_results (
+    run_id varchar not null,
+    first_day date not null,
+    last_day date not null,
+    node varchar not null,
+    kind varchar not null,
+    status varchar not null,
+    seconds double not null,
+    failures bigint,
+    message varchar,
+    finished_at timestamp not null,
+);
+
+-- What was done once for this warehouse, by name: the shop it belongs to, the SQL it was built by.
+create table if not exists ops.facts (
+    name varchar primary key,
+    value varchar not null,
+);
