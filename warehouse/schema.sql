@@ -20,7 +20,6 @@ create table if not exists raw.order_lines (
     unit_price decimal(18, 4) not null,
     customer_id varchar,
     country varchar,
-    loaded_at timestamp not null,
 );
 
 -- One row per line that could not be read, with its reason; the customer is a pseudonym or masked.
@@ -50,12 +49,14 @@ create table if not exists raw.files (
 );
 
 -- One row per event day that a run has taken in, with or without a file. `version` changes at every ingest
--- of the day; `transformed_version` is the one that the marts were last built from.
+-- of the day that finds another content; `transformed_version` is the one in the marts. Only a day that is
+-- `admitted` (its current version passed the gate of raw orders) is read by dbt.
 create table if not exists raw.days (
     source varchar not null,
     event_day date not null,
     version varchar not null,
     transformed_version varchar,
+    admitted boolean not null,
     files bigint not null,
     lines bigint not null,
     accepted bigint not null,

@@ -1,0 +1,426 @@
+"""Taking days in: the files of a range of days replace the partitions of those days in one transaction.
+
+What reaches `raw` is typed, has pseudonyms instead of customers, and is complete: every line of a file is
+either in `raw.order_lines` or, with its reason, in `raw.rejected_order_lines`; the sums are checked before
+the commit. What changed against the partition that stood there before goes to `raw.changes`, which tells the
+transform whose figures to compute anew: nothing, when the same file comes again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import duckdb
+import pandas as pd
+
+from goodstanding.days import Days, require_over
+from goodstanding.errors import DataProblem, WrongUse
+from goodstanding.settings import Settings
+from ingest.casts import cast, unreadable_reason
+from ingest.pseudonyms import pseudonym, pseudonym_key
+from ingest.read import File, inspect, load_text
+from ingest.shop import CANONICAL, Shop, load_shop
+from warehouse.files import open_intake
+
+log = logging.getLogger(__name__)
+
+SIMULATED_MARKER = "SIMULATED"
+LINE_COLUMNS = (
+    "source, event_day, file_name, file_hash, line_number, invoice_no, invoice_kind, stock_code, is_product,"
+    " description, quantity, ordered_at, unit_price, customer_id, country"
+)
+# what a line says, without the hash of the file it came in: a corrected file changes only its corrected lines
+CONTENT_COLUMNS = LINE_COLUMNS.replace(" file_hash,", "")
+# how a set-aside line is written down again: a CSV field, and the shape of a text (as `ingest.read.masked`)
+AS_FIELD = """
+create or replace temp macro as_field(field) as
+case
+    when regexp_matches(field, '[",]') or contains(field, chr(10)) then '"' || replace(field, '"', '""') || '"'
+    else coalesce(field, '')
+end
+"""
+MASKED = r"""
+create or replace temp macro masked(line) as
+regexp_replace(regexp_replace(line, '\d', '9', 'g'), '\p{L}', 'x', 'g')
+"""
+
+
+def ingest(settings: Settings, days: Days, run_id: str) -> dict[str, int]:
+    """Replace the partitions of `days` by what their files in the landing hold now.
+
+    Returns:
+        Counts: files, lines, accepted, rejected, changed_customers.
+
+    Raises:
+        WrongUse: the landing or the mapping cannot be used, or this home belongs to another shop.
+        DataProblem: a trading day has no file, or a file cannot be read at all; nothing has changed.
+        DayNotOver: the last day is not over in the shop's time zone.
+    """
+    shop = load_shop(settings)
+    require_over(days, shop.timezone)
+    files = _inspected(settings, shop, days)
+    simulated = (settings.landing_folder / SIMULATED_MARKER).exists()
+    key = pseudonym_key(settings)
+    with open_intake(settings) as connection:
+        connection.execute("set timezone = 'UTC'")
+        _claim_home(connection, shop, simulated)
+        load_text(connection, [file for file in files if file.note is None], shop)
+        _cast_lines(connection, files, shop, key)
+        connection.execute("begin")
+        counts = _replace(connection, files, shop, days, simulated, run_id)
+        connection.execute("commit")
+    return counts
+
+
+def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
+    landing = settings.landing_folder
+    if not landing.is_dir():
+        raise WrongUse(f"there is no landing {landing}; set GOODSTANDING_LANDING to the folder of the day files")
+    missing, files = [], []
+    for day in days:
+        paths = shop.files_of(landing, day)
+        if not paths and shop.trades_on(day):
+            missing.append(day)
+        by_hash: dict[str, File] = {}
+        for path in paths:
+            file = inspect(path, landing, day, shop)
+            first = by_hash.setdefault(file.hash, file)
+            if first is not file:
+                file.note = f"the same content as {first.name}: not read"
+                log.warning("%s has the same content as %s and is not read", file.name, first.name)
+            files.append(file)
+    if missing:
+        named = ", ".join(str(day) for day in missing[:5]) + (" ..." if len(missing) > 5 else "")
+        raise DataProblem(
+            f"no file for {len(missing)} trading day(s): {named}; expected {landing}/{shop.files.path}. "
+            f"Put the files there, or list the days under 'closed' in {shop.mapping_file}"
+        )
+    return files
+
+
+def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bool) -> None:
+    """One home holds one shop, real or simulated: a mixture would be a lie in every figure."""
+    mine = f"{shop.source}{' (simulated)' if simulated else ''}"
+    connection.execute("insert or ignore into ops.facts values ('shop', ?)", [mine])
+    row = connection.execute("select value from ops.facts where name = 'shop'").fetchone()
+    if row and row[0] != mine:
+        raise WrongUse(
+            f"this home holds the shop {row[0]}, the landing is of {mine}; "
+            "set GOODSTANDING_HOME to a folder of its own for it"
+        )
+
+
+def _cast_lines(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop, key: bytes
+) -> None:
+    """Fill the temporary table `staged`: every line typed, with `reason` where it cannot be used."""
+    values = {name: cast(name, column, shop) for name, column in shop.columns.items()}
+    values |= {name: "cast(null as varchar)" for name in CANONICAL if name not in shop.columns}
+    customers = connection.execute(
+        f"select distinct {values['customer_id']} as customer from text_lines where customer is not null"
+    ).fetchall()
+    frame = pd.DataFrame(
+        [(customer, pseudonym(customer, key)) for (customer,) in customers],
+        columns=["customer", "pseudonym"],
+        dtype=object,
+    )
+    connection.register("pseudonyms", frame)
+    connection.register(
+        "file_days",
+        pd.DataFrame(
+            [(file.name, file.hash, file.day.isoformat()) for file in files],
+            columns=["file_name", "file_hash", "event_day"],
+            dtype=object,
+        ),
+    )
+    selected = ", ".join(f"{values[name]} as {name}_value" for name in CANONICAL)
+    rejoined = " || ',' || ".join(
+        f"as_field({name})" if name != "customer_id" else "coalesce(pseudonym, '')" for name in shop.columns
+    )
+    connection.execute(AS_FIELD)
+    connection.execute(MASKED)
+    connection.execute(
+        f"""
+        create or replace temp table staged as
+        with
+        cast_lines as (
+            select
+                file_name, line_number, {selected},
+                {_first_kind(shop)} as invoice_kind,
+                {unreadable_reason(shop, values)} as unreadable,
+                text_lines.*
+            from text_lines
+        ),
+        judged as (
+            select
+                cast_lines.* exclude (unreadable),
+                cast(file_days.event_day as date) as event_day,
+                file_days.file_hash,
+                pseudonyms.pseudonym,
+                unreadable is not null as is_unreadable,
+                case
+                    when unreadable is not null then unreadable
+                    when cast(ordered_at_value as date) <> cast(file_days.event_day as date)
+                        then 'ordered_at: a row of ' || cast(ordered_at_value as date)
+                            || ' in the file of ' || file_days.event_day
+                    when unit_price_value < 0 and invoice_kind <> 'adjustment'
+                        then 'unit_price: negative, and the line is no adjustment'
+                end as reason
+            from cast_lines
+            join file_days using (file_name)
+            left join pseudonyms on pseudonyms.customer = customer_id_value
+        )
+        select
+            '{shop.source}' as source,
+            event_day,
+            file_name,
+            file_hash,
+            line_number,
+            invoice_no_value as invoice_no,
+            invoice_kind,
+            stock_code_value as stock_code,
+            not coalesce(regexp_matches(stock_code_value, {_sql_text(shop.no_products_pattern())}), false)
+                as is_product,
+            description_value as description,
+            quantity_value as quantity,
+            ordered_at_value as ordered_at,
+            unit_price_value as unit_price,
+            pseudonym as customer_id,
+            country_value as country,
+            reason,
+            -- a line whose values cannot be read may have its columns shifted: where then is the customer?
+            case
+                when reason is null then null
+                when is_unreadable and pseudonym is null then masked({rejoined})
+                else {rejoined}
+            end as raw_text
+        from judged
+        """
+    )
+    connection.unregister("pseudonyms")
+    connection.unregister("file_days")
+    connection.execute("drop table text_lines")
+
+
+def _first_kind(shop: Shop) -> str:
+    branches = [
+        f"when regexp_matches({rule.column}, {_sql_text(rule.matches)}) then '{kind}'"
+        for kind, rule in (
+            ("cancellation", shop.invoice_kinds.cancellation),
+            ("adjustment", shop.invoice_kinds.adjustment),
+        )
+        if rule is not None
+    ]
+    return "case " + " ".join(branches) + " else 'sale' end" if branches else "'sale'"
+
+
+def _sql_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[File],
+    shop: Shop,
+    days: Days,
+    simulated: bool,
+    run_id: str,
+) -> dict[str, int]:
+    """Inside a transaction: swap the partitions, note what changed, and check that no line is lost."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    scope = [shop.source, days.first, days.last]
+    where = "source = ? and event_day between ? and ?"
+    _stage_days(connection, files, shop, days, simulated, now, run_id)
+    _note_changes(connection, scope)
+    for table in ("order_lines", "rejected_order_lines", "files"):
+        connection.execute(f"delete from raw.{table} where {where}", scope)
+    # in the order of the file: rows of a day lie together, and ties are the same in every rebuild
+    connection.execute(
+        f"""
+        insert into raw.order_lines ({LINE_COLUMNS})
+        select {LINE_COLUMNS} from staged where reason is null order by event_day, file_name, line_number
+        """
+    )
+    connection.execute(
+        """
+        insert into raw.rejected_order_lines
+        select source, event_day, file_name, file_hash, line_number, raw_text, reason
+        from staged where reason is not null
+        union all
+        select * from staged_unreadable
+        order by event_day, file_name, line_number
+        """
+    )
+    connection.execute("insert into raw.files select * from staged_files order by event_day, file_name")
+    connection.execute(
+        """
+        insert into raw.days by name (select * from staged_days order by event_day)
+        on conflict do update set
+            version = excluded.version, files = excluded.files, lines = excluded.lines,
+            accepted = excluded.accepted, rejected = excluded.rejected, simulated = excluded.simulated,
+            loaded_at = excluded.loaded_at, run_id = excluded.run_id,
+            admitted = raw.days.admitted and raw.days.version = excluded.version
+        """
+    )
+    _check_nothing_lost(connection, scope)
+    row = connection.execute(
+        f"""
+        select
+            coalesce(sum(files), 0), coalesce(sum(lines), 0), coalesce(sum(accepted), 0),
+            coalesce(sum(rejected), 0),
+            (select count(distinct customer_id) from raw.changes where event_day between ? and ?)
+        from raw.days where {where}
+        """,
+        [days.first, days.last, *scope],
+    ).fetchone()
+    assert row is not None
+    names = ("files", "lines", "accepted", "rejected", "changed_customers")
+    return {name: int(value) for name, value in zip(names, row, strict=True)}
+
+
+def _stage_days(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[File],
+    shop: Shop,
+    days: Days,
+    simulated: bool,
+    now: datetime,
+    run_id: str,
+) -> None:
+    """Temporary tables for what `raw.rejected_order_lines`, `raw.files` and `raw.days` will hold."""
+    unreadable = [
+        (shop.source, file.day, file.name, file.hash, number, text, reason)
+        for file in files
+        for number, text, reason in file.unreadable
+    ]
+    connection.execute("create or replace temp table staged_unreadable as from raw.rejected_order_lines limit 0")
+    if unreadable:
+        connection.executemany("insert into staged_unreadable values (?, ?, ?, ?, ?, ?, ?)", unreadable)
+    found = pd.DataFrame(
+        [(f.day, f.name, f.hash, f.bytes, f.records if f.note is None else 0, f.note) for f in files],
+        columns=["event_day", "file_name", "file_hash", "bytes", "lines", "note"],
+        dtype=object,
+    )
+    found["event_day"] = found["event_day"].astype(str)
+    connection.register("found_files", found)
+    connection.execute(
+        """
+        create or replace temp table staged_files as
+        with
+        accepted as (
+            select file_name, count(*) as n from staged where reason is null group by file_name
+        ),
+        rejected as (
+            select file_name, count(*) as n
+            from (
+                select file_name from staged where reason is not null
+                union all
+                select file_name from staged_unreadable
+            )
+            group by file_name
+        )
+        select
+            ? as source, cast(event_day as date) as event_day, found_files.file_name,
+            cast(file_hash as varchar) as file_hash, cast(bytes as bigint) as bytes,
+            cast(lines as bigint) as lines, coalesce(accepted.n, 0) as accepted,
+            coalesce(rejected.n, 0) as rejected, cast(note as varchar) as note, ? as loaded_at, ? as run_id
+        from found_files
+        left join accepted using (file_name)
+        left join rejected using (file_name)
+        """,
+        [shop.source, now, run_id],
+    )
+    connection.unregister("found_files")
+    connection.execute(
+        f"""
+        create or replace temp table staged_days as
+        with
+        all_days as (
+            select cast(unnest(generate_series(?::timestamp, ?::timestamp, interval 1 day)) as date) as event_day
+        ),
+        contents as (
+            select event_day, count(*) || '-' || bit_xor(hash({CONTENT_COLUMNS})) as content
+            from staged where reason is null group by event_day
+        ),
+        counted as (
+            select
+                event_day, count(*) as files, sum(lines) as lines, sum(accepted) as accepted,
+                sum(rejected) as rejected, string_agg(file_hash, ',' order by file_name) as hashes
+            from staged_files group by event_day
+        )
+        select
+            ? as source, event_day, md5(coalesce(content, '') || '/' || coalesce(hashes, '')) as version,
+            coalesce(files, 0) as files, coalesce(lines, 0) as lines, coalesce(accepted, 0) as accepted,
+            coalesce(rejected, 0) as rejected, ? as simulated, ? as loaded_at, ? as run_id,
+            false as admitted
+        from all_days
+        left join contents using (event_day)
+        left join counted using (event_day)
+        """,
+        [days.first, days.last, shop.source, simulated, now, run_id],
+    )
+
+
+def _note_changes(connection: duckdb.DuckDBPyConnection, scope: list[object]) -> None:
+    """Tell the transform whose lines differ from what stood in the partitions, and which days are new.
+
+    A new day is noted with all its customers; of a known day only the differing lines count, so that taking
+    in an unchanged file costs nothing further on.
+    """
+    connection.execute(
+        f"""
+        insert into raw.changes
+        with
+        known_days as (
+            select event_day, version from raw.days where source = ? and event_day between ? and ?
+        ),
+        differing_days as (
+            select staged_days.event_day, known_days.event_day is null as is_new
+            from staged_days left join known_days using (event_day)
+            where known_days.version is distinct from staged_days.version
+        ),
+        before as (
+            select {CONTENT_COLUMNS} from raw.order_lines
+            where source = ? and event_day in (select event_day from differing_days where not is_new)
+        ),
+        after as (
+            select {CONTENT_COLUMNS} from staged
+            where reason is null and event_day in (select event_day from differing_days where not is_new)
+        ),
+        differing_lines as (
+            (select * from before except all select * from after)
+            union all
+            (select * from after except all select * from before)
+        )
+        select distinct event_day, customer_id from differing_lines
+        union
+        select event_day, null from differing_days
+        union
+        select distinct event_day, customer_id from staged
+        where reason is null and event_day in (select event_day from differing_days where is_new)
+        """,
+        [*scope, scope[0]],
+    )
+
+
+def _check_nothing_lost(connection: duckdb.DuckDBPyConnection, scope: list[object]) -> None:
+    """Lines counted in the files = rows accepted + rows set aside, file by file.
+
+    Raises:
+        DataProblem: a file does not add up. This is a fault of goodstanding, not of the file.
+    """
+    odd = connection.execute(
+        """
+        select file_name, lines, accepted, rejected from raw.files
+        where source = ? and event_day between ? and ? and lines <> accepted + rejected
+        order by event_day, file_name limit 1
+        """,
+        scope,
+    ).fetchone()
+    if odd:
+        raise DataProblem(
+            f"{odd[0]} has {odd[1]} lines, but {odd[2]} were accepted and {odd[3]} set aside; nothing was "
+            "changed. Please report this file's shape as a fault of goodstanding"
+        )
