@@ -1,0 +1,186 @@
+"""Measuring probabilities honestly: seven measures, bootstrap intervals over customers, the promotion rule.
+
+A customer stands in several test cuts, so it is customers that are resampled, with all their rows at once, and
+the same resample serves every candidate: differences are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+FOLDS = 1000
+CONFIDENCE = 0.95
+ECE_BINS = 10
+
+# Keeps a block of resampled weights and its temporaries within some 20 MB each, whatever the number of customers.
+BLOCK_CELLS = 2_000_000
+
+
+@dataclass(frozen=True)
+class TestCut:
+    """One test snapshot: its customers, who bought, and each candidate's probabilities, all in one order."""
+
+    __test__ = False  # the name is the field's, not a pytest class
+
+    customers: NDArray[np.object_]
+    bought: NDArray[np.bool_]
+    probabilities: Mapping[str, Floats]
+
+
+def measures(bought: NDArray[np.bool_], probability: Floats, weights: Floats) -> dict[str, Floats]:
+    """Seven measures of probabilities, once per row of weights (resamples, rows): arrays (resamples,).
+
+    auc: ties count half. average_precision: the sum of precision times the step in recall. brier, log_loss:
+    mean losses. ece: expected calibration error over 10 bins of equal width (Naeini, Cooper and Hauskrecht
+    2015). accuracy, macro_f1: of the choice at 1/2.
+    """
+    total = weights.sum(axis=1)
+    clipped = np.clip(probability, 1e-15, 1 - 1e-15)
+    chosen = probability >= 0.5
+    bins = np.minimum((probability * ECE_BINS).astype(int), ECE_BINS - 1)
+    excess = np.where(np.arange(ECE_BINS) == bins[:, None], (probability - bought)[:, None], 0.0)
+    auc, average_precision = _ranking(bought, probability, weights)
+    return {
+        "auc": auc,
+        "average_precision": average_precision,
+        "brier": weights @ (probability - bought) ** 2 / total,
+        "log_loss": weights @ -np.log(np.where(bought, clipped, 1 - clipped)) / total,
+        "ece": np.abs(weights @ excess).sum(axis=1) / total,
+        "accuracy": weights @ (chosen == bought).astype(float) / total,
+        "macro_f1": (_f1(bought, chosen, weights) + _f1(~bought, ~chosen, weights)) / 2,
+    }
+
+
+def _ranking(bought: NDArray[np.bool_], probability: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    order = np.argsort(-probability, kind="stable")
+    last_of_ties = np.flatnonzero(np.append(np.diff(probability[order]) != 0, True))
+    ranked = weights[:, order]
+    above = np.cumsum(ranked, axis=1)[:, last_of_ties]
+    hits = np.cumsum(ranked * bought[order], axis=1)[:, last_of_ties]
+    new_hits = np.diff(hits, axis=1, prepend=0.0)
+    new_misses = np.diff(above - hits, axis=1, prepend=0.0)
+    positives, negatives = hits[:, -1], above[:, -1] - hits[:, -1]
+    auc = np.einsum("ij,ij->i", new_misses, hits - new_hits / 2) / (positives * negatives)
+    precision = np.divide(hits, above, out=np.zeros_like(hits), where=above > 0)
+    return auc, np.einsum("ij,ij->i", new_hits, precision) / positives
+
+
+def _f1(actual: NDArray[np.bool_], chosen: NDArray[np.bool_], weights: Floats) -> Floats:
+    both = weights @ (actual & chosen).astype(float)
+    either = weights @ (actual.astype(float) + chosen)
+    return np.divide(2 * both, either, out=np.zeros_like(both), where=either > 0)
+
+
+def compare(
+    cuts: Sequence[TestCut], baseline: str, challengers: Sequence[str], seed: int, folds: int = FOLDS
+) -> dict[str, Any]:
+    """Measure every candidate on each test cut and pooled, with intervals and gains over the baseline.
+
+    Pooled is the mean over the cuts weighted by their customers. For brier, log_loss and accuracy that is the
+    measure of all rows together; for the others it keeps to comparisons within a day: stacking the rows would
+    let a candidate win or lose by the season's share of buyers (on Online Retail the stacked AUC of every
+    candidate is .005 to .012 lower).
+
+    Returns:
+        `cuts`: per test cut {candidate: {measure: {value, low, high}}}; `pooled`: the same once; `auc_gain`:
+        {candidate: {value, low, high, p_value}} against the baseline, and `p_holm` for challengers. p_value is
+        two-sided, from the folds beyond zero; p_holm is Holm's (1979) over the challengers.
+    """
+    values = [_by_candidate(cut, np.ones((1, len(cut.bought)))) for cut in cuts]
+    blocks: list[list[dict[str, dict[str, Floats]]]] = []
+    sizes: list[Floats] = []
+    for weights in _resamples([cut.customers for cut in cuts], seed, folds):
+        blocks.append([_by_candidate(cut, drawn) for cut, drawn in zip(cuts, weights, strict=True)])
+        sizes.append(np.stack([drawn.sum(axis=1) for drawn in weights]))
+    drawn_sizes = np.concatenate(sizes, axis=1)
+    cut_sizes = np.array([[len(cut.bought)] for cut in cuts], dtype=float)
+
+    names = list(cuts[0].probabilities)
+    by_cut: list[dict[str, Any]] = [{name: {} for name in names} for _ in cuts]
+    pooled: dict[str, Any] = {name: {} for name in names}
+    pooled_auc: dict[str, tuple[float, Floats]] = {}
+    for name in names:
+        for measure in values[0][name]:
+            value = np.stack([cut[name][measure] for cut in values])
+            draws = np.concatenate([np.stack([cut[name][measure] for cut in block]) for block in blocks], axis=1)
+            for position, result in enumerate(by_cut):
+                result[name][measure] = _interval(float(value[position, 0]), draws[position])
+            mean = float(np.average(value, axis=0, weights=cut_sizes)[0])
+            mean_draws = np.average(draws, axis=0, weights=drawn_sizes)
+            pooled[name][measure] = _interval(mean, mean_draws)
+            if measure == "auc":
+                pooled_auc[name] = mean, mean_draws
+    return {"cuts": by_cut, "pooled": pooled, "auc_gain": _gains(pooled_auc, baseline, challengers)}
+
+
+def _by_candidate(cut: TestCut, weights: Floats) -> dict[str, dict[str, Floats]]:
+    return {name: measures(cut.bought, probability, weights) for name, probability in cut.probabilities.items()}
+
+
+def _resamples(groups: Sequence[NDArray[np.object_]], seed: int, folds: int) -> Iterator[list[Floats]]:
+    """How often each row of each group counts in each bootstrap fold, in blocks of folds."""
+    customers, positions = np.unique(np.concatenate(groups), return_inverse=True)
+    rows = np.split(positions, np.cumsum([len(group) for group in groups])[:-1])
+    n = len(customers)
+    generator = np.random.default_rng(seed)
+    block = max(1, BLOCK_CELLS // n)
+    for start in range(0, folds, block):
+        size = min(block, folds - start)
+        draws = generator.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
+        counts = np.bincount(draws.ravel(), minlength=size * n).reshape(size, n).astype(float)
+        yield [counts[:, row] for row in rows]
+
+
+def _interval(value: float, draws: Floats) -> dict[str, float]:
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return {"value": round(value, 6), "low": round(float(low), 6), "high": round(float(high), 6)}
+
+
+def _gains(
+    pooled_auc: Mapping[str, tuple[float, Floats]], baseline: str, challengers: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    base, base_draws = pooled_auc[baseline]
+    gains = {}
+    for name, (value, draws) in pooled_auc.items():
+        if name != baseline:
+            beyond = min(np.sum(draws <= base_draws), np.sum(draws >= base_draws))
+            p_value = min(1.0, 2 * (float(beyond) + 1) / (len(draws) + 1))
+            gains[name] = _interval(value - base, draws - base_draws) | {"p_value": round(p_value, 6)}
+    adjusted = 0.0
+    ascending = sorted(challengers, key=lambda name: gains[name]["p_value"])
+    for position, name in enumerate(ascending):
+        adjusted = max(adjusted, min(1.0, gains[name]["p_value"] * (len(ascending) - position)))
+        gains[name]["p_holm"] = round(adjusted, 6)
+    return gains
+
+
+def promote(auc_gain: Mapping[str, Mapping[str, float]], baseline: str) -> tuple[str, str]:
+    """Which candidate ships and why: the promotion rule.
+
+    A challenger is promoted only when the 95 % interval of its pooled AUC gain over the baseline lies above
+    zero and still does after Holm's correction for the number of challengers; of several the one that gains
+    most. Otherwise the baseline ships.
+    """
+    challengers = {name: gain for name, gain in auc_gain.items() if "p_holm" in gain}
+    promoted = [
+        name for name, gain in challengers.items() if gain["low"] > 0 and gain["p_holm"] <= 1 - CONFIDENCE
+    ]
+    if promoted:
+        best = max(promoted, key=lambda name: challengers[name]["value"])
+        return best, f"{best} is promoted: {_gain_text(challengers[best])}"
+    tried = "; ".join(f"{name} {_gain_text(gain)}" for name, gain in challengers.items())
+    return baseline, f"{baseline} ships: no challenger gains significantly on it ({tried})"
+
+
+def _gain_text(gain: Mapping[str, float]) -> str:
+    return (
+        f"AUC {gain['value']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}], Holm-adjusted p = {gain['p_holm']:.3f}"
+    )

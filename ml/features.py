@@ -1,0 +1,158 @@
+"""Snapshots: what is known of every customer as of a day, and what they did after it, read through DuckDB.
+
+A snapshot holds the measures of `marts.customer_features` as they are, their ranks within the snapshot, and
+the mean RFM rank, which orders customers without any training. Labels come only where their window is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from goodstanding.errors import DataProblem
+
+HORIZON = timedelta(days=90)
+
+MEASURES = (
+    "recency_days",
+    "tenure_days",
+    "frequency",
+    "monetary",
+    "mean_order_value",
+    "orders_30d",
+    "orders_90d",
+    "orders_180d",
+    "spend_30d",
+    "spend_90d",
+    "spend_180d",
+    "distinct_products",
+    "mean_gap_days",
+    "cancelled_share",
+)
+RANKS = tuple(f"rank_{measure}" for measure in MEASURES)
+RFM_RANK = "rfm_rank"
+
+# A gap between orders needs two of them.
+MAY_BE_NULL = "mean_gap_days"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All customers as of a day, ordered by customer_id.
+
+    `features` has one row per customer and the columns `MEASURES`, `RANKS` and `RFM_RANK`; `bought` says who
+    bought in the 90 days after `as_of`, or is None where that was not asked.
+    """
+
+    as_of: date
+    customers: NDArray[np.object_]
+    features: pd.DataFrame
+    bought: NDArray[np.bool_] | None = None
+
+    def matrix(self, columns: Sequence[str]) -> NDArray[np.float64]:
+        """The named features as an array (customers, columns)."""
+        return self.features[list(columns)].to_numpy(dtype=np.float64)
+
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """`bought` of a labelled snapshot."""
+        if self.bought is None:
+            raise ValueError(f"the snapshot of {self.as_of} was read without labels")
+        return self.bought
+
+    @property
+    def smaller_class(self) -> int:
+        """Customers in the rarer of the two classes, buyers and others."""
+        buyers = int(self.labels.sum())
+        return min(buyers, len(self.labels) - buyers)
+
+
+def labelled_cuts(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[date]:
+    """Month ends whose 90 days after them were over by `as_of`, oldest first.
+
+    The warehouse may know later days than `as_of`; their labels are left alone.
+    """
+    rows = connection.execute(
+        """
+        select distinct as_of
+        from intermediate.int_purchase_labels
+        where as_of = last_day(as_of) and as_of <= $1
+        order by as_of
+        """,
+        [as_of - HORIZON],
+    ).fetchall()
+    return [cut for (cut,) in rows]
+
+
+def read_snapshot(connection: duckdb.DuckDBPyConnection, as_of: date) -> Snapshot:
+    """Every customer's features as of a day that `marts.customer_features` holds; empty where it does not.
+
+    Raises:
+        DataProblem: a feature is missing or not finite.
+    """
+    rows = connection.execute(
+        f"select customer_id, {', '.join(MEASURES)} from marts.customer_features where as_of = $1 order by customer_id",
+        [as_of],
+    ).df()
+    return _snapshot(rows, as_of)
+
+
+def read_labelled(connection: duckdb.DuckDBPyConnection, cut: date) -> Snapshot:
+    """The snapshot of one of `labelled_cuts`, with who bought after it.
+
+    Raises:
+        DataProblem: a feature is missing or not finite, or a customer has no label.
+    """
+    rows = connection.execute(
+        f"""
+        select customer_id, {", ".join(MEASURES)}, buys_90d
+        from marts.customer_features
+        left join intermediate.int_purchase_labels using (customer_id, as_of)
+        where as_of = $1
+        order by customer_id
+        """,
+        [cut],
+    ).df()
+    bought = rows.pop("buys_90d")
+    unlabelled = int(bought.isna().sum())
+    if unlabelled:
+        raise DataProblem(
+            f"{unlabelled} of {len(rows)} customers of marts.customer_features as of {cut} have no row in "
+            "intermediate.int_purchase_labels; build both again"
+        )
+    return _snapshot(rows, cut, bought.to_numpy(dtype=bool))
+
+
+def _snapshot(rows: pd.DataFrame, as_of: date, bought: NDArray[np.bool_] | None = None) -> Snapshot:
+    customers = rows.pop("customer_id").to_numpy(dtype=object)
+    measures = rows.astype(np.float64)
+    unusable = (~np.isfinite(measures)).sum()
+    unusable[MAY_BE_NULL] = np.isinf(measures[MAY_BE_NULL]).sum()
+    if unusable.any():
+        column = str(unusable.idxmax())
+        raise DataProblem(
+            f"marts.customer_features as of {as_of}: {column} is missing or not finite for {unusable[column]} of "
+            f"{len(rows)} customers"
+        )
+    ranks = percentile_ranks(measures).set_axis(list(RANKS), axis="columns")
+    features = pd.concat([measures, ranks, mean_rfm_rank(ranks).rename(RFM_RANK)], axis="columns")
+    return Snapshot(as_of, customers, features, bought)
+
+
+def percentile_ranks(values: pd.DataFrame) -> pd.DataFrame:
+    """Each column's mid-ranks over its rows, scaled to (0, 1): (rank - 1/2) / n; equal values rank equally.
+
+    A missing value ranks above all others: a customer's second order that has not come is the longest gap.
+    """
+    return (values.rank(method="average", na_option="bottom") - 0.5) / max(len(values), 1)
+
+
+def mean_rfm_rank(ranks: pd.DataFrame) -> pd.Series:
+    """The mean of the ranks of recency (the latest order highest), frequency and monetary: untrained, in (0, 1)."""
+    return (1 - ranks["rank_recency_days"] + ranks["rank_frequency"] + ranks["rank_monetary"]) / 3
