@@ -1,0 +1,76 @@
+"""What a suite is made of: batches, that is a query and what is expected of its rows.
+
+A gate's module (`raw_orders`, `invoices`, `scores`, `predictions`) holds nothing but `BATCHES`. To add an
+expectation, add one line there: any class of `great_expectations.expectations` on a column that the batch's
+query selects. `description` is the sentence that people read when it fails; without one, Great
+Expectations words it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# 1.24 sends nothing home; earlier versions did unless told so before the import, and a later one may
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+import great_expectations.expectations as gxe
+
+# A share or a ratio of a handful of lines says nothing: three lines of which one cannot be read are no
+# broken export. The smallest real trading day has 279 lines, and 95 customers came on the very first.
+ENOUGH = 100
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows that some expectations are about.
+
+    Attributes:
+        name: what the rows are, for people: "order lines".
+        sql: one query; it may use $first and $last (the days judged) and $as_of_days (retention). NULL means
+            "not judged" to every expectation but the not-null ones.
+        key: columns that name a row in a message. They must not identify a person: a customer appears by the
+            first 8 characters of the pseudonym at most.
+        expectations: all must hold. Of a batch taken in chunks they must hold in each chunk.
+        chunked_by: the table whose `event_day` splits a long range of days into chunks; None takes it whole.
+    """
+
+    name: str
+    sql: str
+    key: tuple[str, ...]
+    expectations: Sequence[gxe.Expectation]
+    chunked_by: str | None = None
+
+
+def holds(column: str, description: str) -> gxe.Expectation:
+    """Expect a rule that the query computes exactly, in decimals: a boolean column that is never false."""
+    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=[True], description=description)
+
+
+def present(column: str, description: str | None = None) -> gxe.Expectation:
+    """Expect a value in every row."""
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, description=description)
+
+
+def between(
+    column: str,
+    low: float | None,
+    high: float | None,
+    description: str | None = None,
+    above_low: bool = False,
+) -> gxe.Expectation:
+    """Expect every value within closed bounds; None is no bound, and `above_low` leaves out the lower one."""
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=column, min_value=low, max_value=high, strict_min=above_low, description=description
+    )
+
+
+def one_of(column: str, values: Sequence[str], description: str | None = None) -> gxe.Expectation:
+    """Expect every value to be one of the few that the field's vocabulary knows."""
+    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), description=description)
+
+
+def unique(columns: Sequence[str], description: str | None = None) -> gxe.Expectation:
+    """Expect the grain: no two rows with the same values in these columns."""
+    return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(columns), description=description)
