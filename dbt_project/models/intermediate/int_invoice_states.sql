@@ -1,0 +1,118 @@
+{{ config(materialized='incremental', incremental_strategy='replace_changed', meta={'scope': 'customer'}) }}
+
+with
+
+order_lines as (
+
+    select * from {{ ref('order_lines') }}
+
+),
+
+changed_customers as (
+
+    select distinct customer_id from {{ ref('stg_changes') }}
+    where customer_id is not null
+
+),
+
+matches as (
+
+    select * from {{ ref('int_cancellation_matches') }}
+
+),
+
+sale_lines as (
+
+    select
+        order_lines.*,
+        -- the first purchase of a product: at equal times the file and its line settle which
+        order_lines.is_product and row_number() over (
+            partition by order_lines.customer_id, order_lines.stock_code
+            order by order_lines.ordered_at, order_lines.invoice_no, order_lines.file_name, order_lines.line_number
+        ) = 1 as is_new_product
+    from order_lines
+    inner join changed_customers
+        on order_lines.customer_id = changed_customers.customer_id
+    where order_lines.outcome in ('kept', 'partly_cancelled', 'cancelled')
+
+),
+
+movements as (
+
+    select
+        customer_id,
+        invoice_no,
+        event_day,
+        amount as gross_amount,
+        amount as net_amount,
+        case when is_new_product then 1 else 0 end as new_products
+    from sale_lines
+
+    union all
+
+    select
+        sale_lines.customer_id,
+        sale_lines.invoice_no,
+        matches.event_day,
+        0 as gross_amount,
+        -matches.quantity * sale_lines.unit_price as net_amount,
+        0 as new_products
+    from matches
+    inner join sale_lines
+        on matches.purchase_line_id = sale_lines.order_line_id
+
+),
+
+daily as (
+
+    select
+        customer_id,
+        invoice_no,
+        event_day,
+        sum(gross_amount) as gross_amount,
+        sum(net_amount) as net_amount,
+        sum(new_products) as new_products
+    from movements
+    group by customer_id, invoice_no, event_day
+
+),
+
+-- daily has one row per invoice and day, so the order by day is total
+states as (
+
+    select
+        customer_id,
+        invoice_no,
+        min(event_day) over (partition by customer_id, invoice_no) as invoice_day,
+        event_day as valid_from,
+        lead(event_day) over (partition by customer_id, invoice_no order by event_day) as valid_until,
+        sum(gross_amount) over (
+            partition by customer_id, invoice_no order by event_day rows unbounded preceding
+        ) as gross_amount,
+        sum(net_amount) over (
+            partition by customer_id, invoice_no order by event_day rows unbounded preceding
+        ) as net_amount,
+        sum(new_products) over (
+            partition by customer_id, invoice_no order by event_day rows unbounded preceding
+        ) as new_products
+    from daily
+
+),
+
+final as (
+
+    select
+        customer_id,
+        invoice_no,
+        invoice_day,
+        valid_from,
+        valid_until,
+        cast(gross_amount as decimal(28, 4)) as gross_amount,
+        cast(net_amount as decimal(28, 4)) as net_amount,
+        cast(new_products as integer) as new_products,
+        net_amount > 0 as is_kept
+    from states
+
+)
+
+select * from final

@@ -1,0 +1,59 @@
+{{ config(meta={'scope': 'scores'}) }}
+
+with
+
+scores as (
+
+    select * from {{ ref('rfm_scores') }}
+
+),
+
+changed_days as (
+
+    select as_of from {{ ref('int_as_of_days') }}
+    where purpose = 'scores' and is_changed
+
+),
+
+borders as (
+
+    select * from {{ ref('class_borders') }}
+
+),
+
+credit_scores as (
+
+    select
+        scores.*,
+        scores.r_score + scores.f_score + scores.m_score as credit_score
+    from scores
+    inner join changed_days
+        on scores.as_of = changed_days.as_of
+
+),
+
+final as (
+
+    select
+        credit_scores.customer_id,
+        credit_scores.as_of,
+        credit_scores.recency,
+        credit_scores.frequency,
+        credit_scores.monetary,
+        credit_scores.r_score,
+        credit_scores.f_score,
+        credit_scores.m_score,
+        cast(credit_scores.credit_score as integer) as credit_score,
+        case {{ quartile_score('credit_scores.credit_score', 'borders') }}
+            when 1 then 'Worst'
+            when 2 then 'Average'
+            when 3 then 'Good'
+            else 'Best'
+        end as class
+    from credit_scores
+    inner join borders
+        on credit_scores.as_of = borders.as_of
+
+)
+
+select * from final
