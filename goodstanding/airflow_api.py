@@ -77,7 +77,9 @@ class AirflowApi:
         errors = self.get("/importErrors")["import_errors"]
         raise TimeoutError(f"no DAG {dag_id} after {timeout:.0f} s; import errors: {errors}")
 
-    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, logical_date: str | None = None) -> str:
+    def trigger(
+        self, dag_id: str, conf: dict[str, Any] | None = None, logical_date: str | None = None
+    ) -> str:
         """Start a run of a DAG and return its run id."""
         run = self.post(f"/dags/{dag_id}/dagRuns", {"logical_date": logical_date, "conf": conf or {}})
         return str(run["dag_run_id"])
@@ -94,7 +96,9 @@ class AirflowApi:
             if run["state"] in ("success", "failed"):
                 return run
             time.sleep(0.5)
-        raise TimeoutError(f"{run_id} still {run['state']} after {timeout:.0f} s: {self.states(dag_id, run_id)}")
+        raise TimeoutError(
+            f"{run_id} still {run['state']} after {timeout:.0f} s: {self.states(dag_id, run_id)}"
+        )
 
     def states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
         """State of every task of a run, by task id; None where it has not begun."""
@@ -120,6 +124,8 @@ class AirflowApi:
                 text = answer.read()
         except urllib.error.HTTPError as error:
             with error:
-                raise ApiError(f"{method} {path}", error.code, error.read().decode(errors="replace")) from None
+                raise ApiError(
+                    f"{method} {path}", error.code, error.read().decode(errors="replace")
+                ) from None
         parsed: dict[str, Any] = json.loads(text) if text else {}
         return parsed

@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def admin_password(settings: Settings) -> str:
 def airflow_environment(
     settings: Settings, database_url: str, dags_folder: Path = PROJECT / "dags"
 ) -> dict[str, str]:
-    """Every variable that makes Airflow ours; the secrets among them are made once, readable by the owner only.
+    """Every variable that makes Airflow ours; secrets are made once, in files for their owner only.
 
     Args:
         settings: exported too, with absolute paths, so that a task reads the settings that its run was given.
@@ -216,12 +216,9 @@ def _write_once(path: Path, text: str) -> str:
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(text)
-        try:
+        with suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        draft.unlink()
     return path.read_text()
 
 

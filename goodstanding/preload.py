@@ -35,7 +35,7 @@ def preload() -> list[str]:
     for name in MODULES:
         try:
             import_module(name)
-        except Exception as error:  # noqa: BLE001  an import may fail in any way
+        except Exception as error:
             logging.getLogger(__name__).warning("%s is left to the tasks: %s", name, error)
             failed.append(name)
     return failed

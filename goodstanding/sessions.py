@@ -10,9 +10,10 @@ import os
 import signal
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 # psutil's clock readings of the same process or boot differ by less than this.
 CLOCK_SECONDS = 2
@@ -42,10 +43,8 @@ def end(sessions: Collection[int], grace: float, number: signal.Signals = signal
 
 def send(pid: int, number: signal.Signals) -> None:
     """Send a signal; to one that has just ended is no error."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def record(leaders: Mapping[str, int]) -> dict[str, Any]:
@@ -63,12 +62,13 @@ def recorded(record: Mapping[str, Any]) -> dict[str, int]:
     """
     if not record or abs(record["boot"] - psutil.boot_time()) > CLOCK_SECONDS:
         return {}
-    return {name: pid for name, (pid, began) in record["leaders"].items() if _is_same(pid, began) and members(pid)}
+    leaders = {name: pid for name, (pid, began) in record["leaders"].items() if _is_same(pid, began)}
+    return {name: pid for name, pid in leaders.items() if members(pid)}
 
 
 def _is_same(leader: int, began: float) -> bool:
     try:
-        return abs(psutil.Process(leader).create_time() - began) < CLOCK_SECONDS
+        return bool(abs(psutil.Process(leader).create_time() - began) < CLOCK_SECONDS)
     except psutil.NoSuchProcess:
         return True
 

@@ -30,7 +30,7 @@ from goodstanding.errors import GoodstandingError, WrongUse
 from goodstanding.postgres import Postgres, external_url
 from goodstanding.settings import PROJECT, Settings
 
-# All components share the folder of logs, so none has to serve its own: those servers listen on every address.
+# All share the folder of logs, so none has to serve its own: those servers listen on every address.
 COMPONENTS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -88,7 +88,7 @@ def up(settings: Settings, say: Say = say_now, dags_folder: Path = PROJECT / "da
             where = f"at {first.address} (pid {first.pid})" if first else "but just ending"
             say(f"Airflow is already running {where}; Ctrl-C there or `make down` ends it.")
             return
-        _end_recorded(settings)
+        _end(_recorded_sessions(settings))
         _require_free(settings.port)
         _Stack(settings, say, dags_folder).run()
 
@@ -106,14 +106,14 @@ def down(settings: Settings, say: Say = say_now) -> bool:
         if not _wait_for_end(settings, GRACE_SECONDS + POSTGRES_SECONDS + 5):
             sessions.send(found.pid, signal.SIGKILL)
             _wait_for_end(settings, 2)
-    ended = _end_recorded(settings) or found is not None
-    if left := sessions.recorded(_read_record(settings).get("sessions", {})):
+    ended = _end(_recorded_sessions(settings)) or found is not None
+    if left := sessions.recorded(_recorded_sessions(settings)):
         raise GoodstandingError(f"these processes of Airflow could not be ended: {left}")
     say("Airflow has ended." if ended else "Airflow is not running.")
     return ended
 
 
-class _Stop(Exception):
+class _StopRequested(Exception):
     """Somebody asked for the end."""
 
 
@@ -124,16 +124,19 @@ class _Stack:
         self._settings, self._say, self._dags_folder = settings, say, dags_folder
         self._components: list[Component] = []
         self._postgres: Postgres | None = None
+        self._sessions: dict[str, Any] = {}
         self._asked_to_stop = False
         self._began = time.monotonic()
 
     def run(self) -> None:
-        handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        handled = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+            handled.append(signal.SIGHUP)
         before = {number: signal.signal(number, self._on_signal) for number in handled}
         try:
             self._start()
             self._watch()
-        except _Stop:
+        except _StopRequested:
             pass
         finally:
             self._stop()
@@ -146,7 +149,7 @@ class _Stack:
     def _pause(self, seconds: float) -> None:
         time.sleep(seconds)
         if self._asked_to_stop:
-            raise _Stop
+            raise _StopRequested
 
     def _start(self) -> None:
         self._record()
@@ -191,7 +194,7 @@ class _Stack:
     def _wait_until_healthy(self, started: datetime) -> None:
         """Wait for a heartbeat of each component after the start; an older one is of a former run."""
         api = AirflowApi(_address(self._settings), timeout=5)
-        waiting = {component.name: component for component in self._components if component.name in COMPONENTS}
+        waiting = {each.name: each for each in self._components if each.name in COMPONENTS}
         while waiting:
             self._wait_on(*waiting.values())
             try:
@@ -223,7 +226,7 @@ class _Stack:
         now = time.monotonic()
         component.deaths = [death for death in component.deaths if now - death < WINDOW_SECONDS] + [now]
         if len(component.deaths) > RESTARTS:
-            self._fail(component, f"ended with {component.ending}, {len(component.deaths)} times in short order")
+            self._fail(component, f"ended with {component.ending}, for the {len(component.deaths)}th time")
         count = f"{len(component.deaths)} of {RESTARTS}"
         self._say(f"{component.name} ended with {component.ending}; starting it again ({count})")
         # What it forked and left behind would go on beside its successor.
@@ -243,9 +246,10 @@ class _Stack:
 
     def _record(self) -> None:
         leaders = {component.name: component.pid for component in self._components if component.pid}
+        self._sessions = sessions.record(leaders)
         _write_record(
             self._settings,
-            {"pid": os.getpid(), "address": _address(self._settings), "sessions": sessions.record(leaders)},
+            {"pid": os.getpid(), "address": _address(self._settings), "sessions": self._sessions},
         )
 
     def _ready(self, name: str) -> None:
@@ -258,9 +262,12 @@ class _Stack:
         )
 
     def _stop(self) -> None:
-        self._say("ending Airflow ...")
         began = time.monotonic()
-        _end_recorded(self._settings)
+        try:
+            self._say("ending Airflow ...")
+        finally:
+            # A terminal that has been closed takes no words; the end must come all the same.
+            _end(self._sessions)
         if self._postgres:
             self._postgres.forget_socket()
         self._say(f"Airflow has ended, after {time.monotonic() - began:.1f} s.")
@@ -285,13 +292,13 @@ def _require_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise WrongUse(
-                f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); set GOODSTANDING_PORT to a free one"
+                f"port {port} of 127.0.0.1 cannot be used ({error.strerror}): set GOODSTANDING_PORT"
             ) from None
 
 
-def _end_recorded(settings: Settings) -> bool:
-    """End the sessions of the record, PostgreSQL after all that use it; whether there were any."""
-    found = sessions.recorded(_read_record(settings).get("sessions", {}))
+def _end(record: dict[str, Any]) -> bool:
+    """End the sessions of a record, PostgreSQL after all that use it; whether there were any."""
+    found = sessions.recorded(record)
     postgres = [pid for name, pid in found.items() if name == "postgres"]
     sessions.end([pid for name, pid in found.items() if name != "postgres"], GRACE_SECONDS)
     # To PostgreSQL an interrupt means: send the clients away and close the files in order.
@@ -333,6 +340,11 @@ def _read_record(settings: Settings) -> dict[str, Any]:
     path = _record_file(settings)
     record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return record
+
+
+def _recorded_sessions(settings: Settings) -> dict[str, Any]:
+    written: dict[str, Any] = _read_record(settings).get("sessions", {})
+    return written
 
 
 def _write_record(settings: Settings, record: dict[str, Any]) -> None:
