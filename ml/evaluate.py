@@ -1,7 +1,7 @@
 """Measuring probabilities honestly: seven measures, bootstrap intervals over customers, the promotion rule.
 
-A customer stands in several test cuts, so it is customers that are resampled, with all their rows at once, and
-the same resample serves every candidate: differences are paired.
+A customer stands in several test cuts, so it is customers that are resampled, with all their rows at once;
+the same resample serves every candidate, so differences are paired.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOLDS = 1000
 CONFIDENCE = 0.95
 ECE_BINS = 10
 
-# Keeps a block of resampled weights and its temporaries within some 20 MB each, whatever the number of customers.
+# Keeps a block of resampled weights and each temporary within 16 MB, whatever the number of customers.
 BLOCK_CELLS = 2_000_000
 
 
@@ -67,7 +67,7 @@ def _ranking(bought: NDArray[np.bool_], probability: Floats, weights: Floats) ->
     new_hits = np.diff(hits, axis=1, prepend=0.0)
     new_misses = np.diff(above - hits, axis=1, prepend=0.0)
     positives, negatives = hits[:, -1], above[:, -1] - hits[:, -1]
-    auc = np.einsum("ij,ij->i", new_misses, hits - new_hits / 2) / (positives * negatives)
+    auc: Floats = np.einsum("ij,ij->i", new_misses, hits - new_hits / 2) / (positives * negatives)
     precision = np.divide(hits, above, out=np.zeros_like(hits), where=above > 0)
     return auc, np.einsum("ij,ij->i", new_hits, precision) / positives
 
@@ -75,7 +75,8 @@ def _ranking(bought: NDArray[np.bool_], probability: Floats, weights: Floats) ->
 def _f1(actual: NDArray[np.bool_], chosen: NDArray[np.bool_], weights: Floats) -> Floats:
     both = weights @ (actual & chosen).astype(float)
     either = weights @ (actual.astype(float) + chosen)
-    return np.divide(2 * both, either, out=np.zeros_like(both), where=either > 0)
+    score: Floats = np.divide(2 * both, either, out=np.zeros_like(both), where=either > 0)
+    return score
 
 
 def compare(
@@ -84,14 +85,14 @@ def compare(
     """Measure every candidate on each test cut and pooled, with intervals and gains over the baseline.
 
     Pooled is the mean over the cuts weighted by their customers. For brier, log_loss and accuracy that is the
-    measure of all rows together; for the others it keeps to comparisons within a day: stacking the rows would
-    let a candidate win or lose by the season's share of buyers (on Online Retail the stacked AUC of every
-    candidate is .005 to .012 lower).
+    measure of all rows together; for the others it keeps to comparisons within a day. Stacking the rows would
+    compare customers of different seasons and let the errors of one season cancel those of another: on Online
+    Retail the mean RFM rank has AUC .748 and ECE .033 stacked, .753 and .055 so.
 
     Returns:
         `cuts`: per test cut {candidate: {measure: {value, low, high}}}; `pooled`: the same once; `auc_gain`:
-        {candidate: {value, low, high, p_value}} against the baseline, and `p_holm` for challengers. p_value is
-        two-sided, from the folds beyond zero; p_holm is Holm's (1979) over the challengers.
+        {candidate: {value, low, high, p_value}} against the baseline, and for challengers `p_holm`. p_value
+        is two-sided, from the folds beyond zero; p_holm is Holm's (1979) over the challengers.
     """
     values = [_by_candidate(cut, np.ones((1, len(cut.bought)))) for cut in cuts]
     blocks: list[list[dict[str, dict[str, Floats]]]] = []
@@ -99,7 +100,7 @@ def compare(
     for weights in _resamples([cut.customers for cut in cuts], seed, folds):
         blocks.append([_by_candidate(cut, drawn) for cut, drawn in zip(cuts, weights, strict=True)])
         sizes.append(np.stack([drawn.sum(axis=1) for drawn in weights]))
-    drawn_sizes = np.concatenate(sizes, axis=1)
+    drawn_sizes = np.hstack(sizes)
     cut_sizes = np.array([[len(cut.bought)] for cut in cuts], dtype=float)
 
     names = list(cuts[0].probabilities)
@@ -109,7 +110,7 @@ def compare(
     for name in names:
         for measure in values[0][name]:
             value = np.stack([cut[name][measure] for cut in values])
-            draws = np.concatenate([np.stack([cut[name][measure] for cut in block]) for block in blocks], axis=1)
+            draws = np.hstack([np.stack([cut[name][measure] for cut in block]) for block in blocks])
             for position, result in enumerate(by_cut):
                 result[name][measure] = _interval(float(value[position, 0]), draws[position])
             mean = float(np.average(value, axis=0, weights=cut_sizes)[0])
@@ -121,7 +122,7 @@ def compare(
 
 
 def _by_candidate(cut: TestCut, weights: Floats) -> dict[str, dict[str, Floats]]:
-    return {name: measures(cut.bought, probability, weights) for name, probability in cut.probabilities.items()}
+    return {name: measures(cut.bought, scores, weights) for name, scores in cut.probabilities.items()}
 
 
 def _resamples(groups: Sequence[NDArray[np.object_]], seed: int, folds: int) -> Iterator[list[Floats]]:
@@ -181,6 +182,5 @@ def promote(auc_gain: Mapping[str, Mapping[str, float]], baseline: str) -> tuple
 
 
 def _gain_text(gain: Mapping[str, float]) -> str:
-    return (
-        f"AUC {gain['value']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}], Holm-adjusted p = {gain['p_holm']:.3f}"
-    )
+    interval = f"[{gain['low']:+.4f}, {gain['high']:+.4f}]"
+    return f"AUC {gain['value']:+.4f} {interval}, Holm-adjusted p = {gain['p_holm']:.3f}"

@@ -97,7 +97,12 @@ def read_snapshot(connection: duckdb.DuckDBPyConnection, as_of: date) -> Snapsho
         DataProblem: a feature is missing or not finite.
     """
     rows = connection.execute(
-        f"select customer_id, {', '.join(MEASURES)} from marts.customer_features where as_of = $1 order by customer_id",
+        f"""
+        select customer_id, {", ".join(MEASURES)}
+        from marts.customer_features
+        where as_of = $1
+        order by customer_id
+        """,
         [as_of],
     ).df()
     return _snapshot(rows, as_of)
@@ -137,8 +142,8 @@ def _snapshot(rows: pd.DataFrame, as_of: date, bought: NDArray[np.bool_] | None 
     if unusable.any():
         column = str(unusable.idxmax())
         raise DataProblem(
-            f"marts.customer_features as of {as_of}: {column} is missing or not finite for {unusable[column]} of "
-            f"{len(rows)} customers"
+            f"marts.customer_features as of {as_of}: {column} is missing or not finite "
+            f"for {unusable[column]} of {len(rows)} customers"
         )
     ranks = percentile_ranks(measures).set_axis(list(RANKS), axis="columns")
     features = pd.concat([measures, ranks, mean_rfm_rank(ranks).rename(RFM_RANK)], axis="columns")
@@ -154,5 +159,5 @@ def percentile_ranks(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_rfm_rank(ranks: pd.DataFrame) -> pd.Series:
-    """The mean of the ranks of recency (the latest order highest), frequency and monetary: untrained, in (0, 1)."""
+    """The mean rank of recency (the latest order highest), frequency and monetary: untrained, in (0, 1)."""
     return (1 - ranks["rank_recency_days"] + ranks["rank_frequency"] + ranks["rank_monetary"]) / 3

@@ -30,7 +30,7 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> d
     card = store.newest_card(models, TARGET, as_of)
     if card is None:
         rows = _rows([], as_of, [], None)
-        note = f"no prediction: no {TARGET} model was trained on data up to {as_of}"
+        note: str | None = f"no prediction: no {TARGET} model was trained on data up to {as_of}"
     else:
         snapshot = read_snapshot(connection, as_of)
         columns = _columns(card, snapshot, models)

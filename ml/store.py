@@ -64,7 +64,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def newest_card(models: Path, target: str, as_of: date) -> dict[str, Any] | None:
-    """The card of the newest model for a target whose data day is not after `as_of`; None where there is none.
+    """The card of a target's newest model whose data day is not after `as_of`; None where there is none.
 
     Raises:
         DataProblem: that card cannot be read.
@@ -72,7 +72,8 @@ def newest_card(models: Path, target: str, as_of: date) -> dict[str, Any] | None
     prefix = f"{target}-"
     names = (path.stem for path in models.glob(f"{prefix}[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]-*.json"))
     # ISO dates of one length: the order of the names is the order of data day, then model_id
-    newest = max((name for name in names if name.removeprefix(prefix)[:10] <= as_of.isoformat()), default=None)
+    until = as_of.isoformat()
+    newest = max((name for name in names if name.removeprefix(prefix)[:10] <= until), default=None)
     if newest is None:
         return None
     path = models / f"{newest}.json"
@@ -105,8 +106,6 @@ def _load(path: Path, mtime_ns: int) -> Any:
             f"model file {path} is refused, it holds types that no model of this project has: {error}; "
             "find out who wrote it, then remove it and its card and train again"
         ) from None
-    except FileNotFoundError:
-        raise
     except Exception as error:
         raise DataProblem(
             f"model file {path} cannot be read by scikit-learn {version('scikit-learn')} "

@@ -1,0 +1,103 @@
+"""A small warehouse of made-up customers, with the columns the models read and a chosen reason to buy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+MONTH_ENDS = [date(2010, 12, 31)] + [date(2011, month + 1, 1) - timedelta(days=1) for month in range(1, 12)]
+NEWEST_DAY = date(2011, 12, 9)
+
+
+def log_odds_to_buy(rows: pd.DataFrame, drive: str) -> pd.Series:
+    """What makes these customers buy.
+
+    rfm: recency, frequency and monetary alone, as the mean RFM rank assumes. cancellations: what that rank
+    does not see. chance: nothing that is known.
+    """
+    if drive == "rfm":
+        ranks = rows[["recency_days", "frequency", "monetary"]].rank(pct=True)
+        return 4 * ((1 - ranks["recency_days"] + ranks["frequency"] + ranks["monetary"]) / 3 - 0.5)
+    if drive == "cancellations":
+        return 8 * (rows["cancelled_share"] - 0.5)
+    assert drive == "chance"
+    return pd.Series(0.0, index=rows.index)
+
+
+def made_up_customers(generator: np.random.Generator, customers: int, as_of: date) -> pd.DataFrame:
+    """One row of features per customer; the same customers return at every cut."""
+    frequency = generator.geometric(0.3, customers)
+    tenure = generator.integers(1, 365, customers)
+    monetary = frequency * generator.lognormal(3, 1, customers)
+    shares = {"30d": 0.1, "90d": 0.3, "180d": 0.6}
+    orders = {window: generator.binomial(frequency, share) for window, share in shares.items()}
+    columns = {
+        "recency_days": (tenure * generator.random(customers)).astype(int),
+        "tenure_days": tenure,
+        "frequency": frequency,
+        "monetary": monetary,
+        "mean_order_value": monetary / frequency,
+        **{f"orders_{window}": count for window, count in orders.items()},
+        **{f"spend_{window}": count * monetary / frequency for window, count in orders.items()},
+        "distinct_products": frequency + generator.poisson(5, customers),
+        "mean_gap_days": np.where(frequency > 1, tenure / frequency, np.nan),
+        "cancelled_share": generator.random(customers),
+    }
+    names = [f"customer-{number:05d}" for number in range(customers)]
+    return pd.DataFrame({"customer_id": names, "as_of": as_of, **columns})
+
+
+@pytest.fixture
+def warehouse() -> Iterator[Callable[..., duckdb.DuckDBPyConnection]]:
+    """Make in-memory warehouses of the month ends of 2011 and a newest day, labelled where 90 days follow."""
+    connections = []
+
+    def make(drive: str = "rfm", customers: int = 300, seed: int = 1) -> duckdb.DuckDBPyConnection:
+        generator = np.random.default_rng(seed)
+        features, labels = [], []
+        for as_of in [*MONTH_ENDS, NEWEST_DAY]:
+            rows = made_up_customers(generator, customers, as_of)
+            features.append(rows)
+            buys = generator.random(customers) < 1 / (1 + np.exp(-log_odds_to_buy(rows, drive)))
+            if as_of + timedelta(days=90) <= NEWEST_DAY:
+                labels.append(rows[["customer_id", "as_of"]].assign(buys_90d=buys))
+        all_features, all_labels = pd.concat(features), pd.concat(labels)
+        connection = duckdb.connect()
+        connections.append(connection)
+        connection.execute("set threads = 2")
+        for schema in ("marts", "intermediate", "predictions"):
+            connection.execute(f"create schema {schema}")
+        connection.register("all_features", all_features)
+        connection.register("all_labels", all_labels)
+        connection.execute(
+            """
+            create table marts.customer_features as
+            select * replace (
+                as_of::date as as_of, if(isnan(mean_gap_days), null, mean_gap_days) as mean_gap_days
+            )
+            from all_features
+            """
+        )
+        connection.execute(
+            """
+            create table intermediate.int_purchase_labels as
+            select * replace (as_of::date as as_of)
+            from all_labels
+            """
+        )
+        connection.execute(
+            """
+            create table predictions.purchases
+                (customer_id varchar, as_of date, buy_90d_probability double, model_id varchar)
+            """
+        )
+        return connection
+
+    yield make
+    for connection in connections:
+        connection.close()

@@ -1,0 +1,145 @@
+"""The model store: what is written, which card is the newest, and which files are refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
+
+from goodstanding.errors import DataProblem
+from ml import store
+from ml.purchase import CANDIDATES
+
+FEATURES = np.random.default_rng(1).normal(size=(200, 3))
+LABELS = FEATURES[:, 0] > 0
+
+
+def card(data_day: str, content: str = "00000000", target: str = "buy_90d") -> dict[str, Any]:
+    name = f"{target}-{data_day}-mean_rfm_rank-{content}"
+    return {"model_id": name, "target": target, "data_day": data_day}
+
+
+def fitted(name: str = "mean_rfm_rank") -> Any:
+    return CANDIDATES[name].build().fit(FEATURES, LABELS)
+
+
+@pytest.mark.parametrize("name", ["mean_rfm_rank", "logistic_regression", "lightgbm"])
+def test_whatever_can_ship_comes_back_with_the_same_probabilities(tmp_path: Path, name: str) -> None:
+    model = fitted(name)
+    store.save(model, card("2011-01-31"), tmp_path)
+    back = store.load(tmp_path, card("2011-01-31")["model_id"])
+
+    assert back.predict_proba(FEATURES).tobytes() == model.predict_proba(FEATURES).tobytes()
+
+
+def test_nothing_but_the_model_and_its_card_is_left_behind(tmp_path: Path) -> None:
+    store.save(fitted(), card("2011-01-31"), tmp_path)
+
+    name = card("2011-01-31")["model_id"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", f"{name}.skops"]
+
+
+def test_a_model_counts_only_once_its_card_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Crash(Exception):
+        pass
+
+    replace = os.replace
+
+    def crash_before_the_card(source: Path, target: Path) -> None:
+        if target.suffix == ".json":
+            raise Crash
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", crash_before_the_card)
+    with pytest.raises(Crash):
+        store.save(fitted(), card("2011-01-31"), tmp_path)
+
+    assert store.newest_card(tmp_path, "buy_90d", date(2011, 12, 31)) is None
+
+
+def test_the_newest_card_not_after_the_day_is_found(tmp_path: Path) -> None:
+    for day in ("2011-01-31", "2011-03-31", "2011-02-28"):
+        store.save(fitted(), card(day), tmp_path)
+    store.save(fitted(), card("2011-03-01", target="buy_90d-other"), tmp_path)
+
+    def newest(day: date) -> Any:
+        found = store.newest_card(tmp_path, "buy_90d", day)
+        return found and found["data_day"]
+
+    assert newest(date(2011, 1, 30)) is None
+    assert newest(date(2011, 1, 31)) == "2011-01-31"
+    assert newest(date(2011, 3, 30)) == "2011-02-28"
+    assert newest(date(2012, 1, 1)) == "2011-03-31"
+    assert store.newest_card(tmp_path / "nowhere", "buy_90d", date(2012, 1, 1)) is None
+
+
+def test_a_retrained_day_supersedes_its_earlier_model_whatever_their_names(tmp_path: Path) -> None:
+    store.save(fitted(), card("2011-01-31", "ffffffff"), tmp_path)
+    store.save(fitted(), card("2011-01-31", "00000000"), tmp_path)
+    found = store.newest_card(tmp_path, "buy_90d", date(2011, 2, 1))
+
+    assert found == card("2011-01-31", "00000000")
+    kept = sorted(path.name for path in (tmp_path / store.SUPERSEDED).iterdir())
+    assert kept == [f"{card('2011-01-31', 'ffffffff')['model_id']}.{end}" for end in ("json", "skops")]
+
+
+def test_a_file_with_other_types_is_refused_before_anything_of_it_runs(tmp_path: Path) -> None:
+    store.save(fitted(), card("2011-01-31"), tmp_path)
+    name = card("2011-01-31")["model_id"]
+    skops.io.dump(FunctionTransformer(func=subprocess.check_call), tmp_path / f"{name}.skops")
+
+    with pytest.raises(DataProblem, match=r"refused.*check_call"):
+        store.load(tmp_path, name)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"\x80\x04N."], ids=["empty", "text", "pickle"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    store.save(fitted(), card("2011-01-31"), tmp_path)
+    name = card("2011-01-31")["model_id"]
+    (tmp_path / f"{name}.skops").write_bytes(content)
+
+    with pytest.raises(DataProblem, match=rf"{name}\.skops cannot be read.*train again"):
+        store.load(tmp_path, name)
+
+
+def test_a_missing_model_file_and_a_damaged_card_are_named(tmp_path: Path) -> None:
+    store.save(fitted(), card("2011-01-31"), tmp_path)
+    name = card("2011-01-31")["model_id"]
+    (tmp_path / f"{name}.skops").unlink()
+    with pytest.raises(DataProblem, match=r"skops is missing beside its card"):
+        store.load(tmp_path, name)
+
+    (tmp_path / f"{name}.json").write_text('{"model_id": ')
+    with pytest.raises(DataProblem, match=r"json cannot be read"):
+        store.newest_card(tmp_path, "buy_90d", date(2011, 2, 1))
+
+
+def test_a_model_is_loaded_once_until_its_file_changes(tmp_path: Path) -> None:
+    name = card("2011-01-31")["model_id"]
+    store.save(fitted(), card("2011-01-31"), tmp_path)
+    first = store.load(tmp_path, name)
+    assert store.load(tmp_path, name) is first
+
+    store.save(LogisticRegression().fit(FEATURES, ~LABELS), card("2011-01-31"), tmp_path)
+    os.utime(tmp_path / f"{name}.skops", ns=(1, 1))
+    assert (store.load(tmp_path, name).predict(FEATURES) != first.predict(FEATURES)).all()
+
+
+def test_a_model_id_follows_the_card_and_the_predictions() -> None:
+    facts = {"target": "buy_90d", "data_day": "2011-01-31", "recipe": "lightgbm", "seed": 1}
+    name = store.model_id(facts, b"predictions")
+
+    assert name.startswith("buy_90d-2011-01-31-lightgbm-")
+    assert name == store.model_id(dict(reversed(facts.items())), b"predictions")
+    assert store.model_id(facts, b"others") != name
+    assert store.model_id(facts | {"seed": 2}, b"predictions") != name
