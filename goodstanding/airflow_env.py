@@ -119,6 +119,8 @@ TUNING = {
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
     # A slot of the LocalExecutor is held until the heartbeat after its task: 5 s by default.
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    # What a killed scheduler was running is taken up again after this, not after five minutes.
+    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
     # The DAG files are few and thin: a new or edited one shows after at most 10 s.
     "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
