@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     from great_expectations.core.batch_definition import BatchDefinition
+    from great_expectations.datasource.fluent.interfaces import Batch as GXBatch
     from great_expectations.expectations import Expectation
 
     from expectations.suite import Batch
@@ -122,7 +123,7 @@ def _judge(
         if len(frame):
             _validate(gate, batch, frame, checks)
     if rows > CHUNK_ROWS // 6:
-        _frame_validator.cache_clear()  # it holds on to the last frame
+        _any_frame.cache_clear()  # it holds on to the last frame
     return {"name": batch.name, "rows": rows, "checks": checks}
 
 
@@ -166,9 +167,10 @@ def _validate(gate: str, batch: Batch, frame: pd.DataFrame, checks: list[dict[st
     # a row rule that holds has no unexpected row, so its verdict says all; other kinds also observe a figure
     rules = [n for n, e in enumerate(batch.expectations) if getattr(e, "mostly", None) == 1]
     others = [n for n in range(len(checks)) if n not in rules]
-    outcomes = _outcomes(batch, frame, rules, "BOOLEAN_ONLY") | _outcomes(batch, frame, others, "BASIC")
+    data = _any_frame().get_batch({"dataframe": frame})
+    outcomes = _outcomes(batch, data, rules, "BOOLEAN_ONLY") | _outcomes(batch, data, others, "BASIC")
     broken = [n for n, outcome in outcomes.items() if not outcome.success]
-    outcomes |= _outcomes(batch, frame, broken, "SUMMARY")
+    outcomes |= _outcomes(batch, data, broken, "SUMMARY")
     for n, outcome in outcomes.items():
         check, result = checks[n], outcome.result
         check["passed"] = check["passed"] and bool(outcome.success)
@@ -184,7 +186,7 @@ def _validate(gate: str, batch: Batch, frame: pd.DataFrame, checks: list[dict[st
                 check["error"] = _error(outcome.exception_info)
 
 
-def _outcomes(batch: Batch, frame: pd.DataFrame, chosen: list[int], detail: str) -> dict[int, Any]:
+def _outcomes(batch: Batch, data: GXBatch, chosen: list[int], detail: str) -> dict[int, Any]:
     from great_expectations import ExpectationSuite
 
     if not chosen:
@@ -194,12 +196,12 @@ def _outcomes(batch: Batch, frame: pd.DataFrame, chosen: list[int], detail: str)
         # results come back in an order of their own; this tells them apart
         suite.expectations.append(batch.expectations[n].copy(update={"meta": {"position": n}}))
     detailed = {"result_format": detail, "partial_unexpected_count": NAMED_KEYS}
-    validated = _frame_validator().get_batch({"dataframe": frame}).validate(suite, result_format=detailed)
+    validated = data.validate(suite, result_format=detailed)
     return {r.expectation_config.meta["position"]: r for r in validated.results if r.expectation_config}
 
 
 @lru_cache(maxsize=1)
-def _frame_validator() -> BatchDefinition[Any]:
+def _any_frame() -> BatchDefinition[Any]:
     """An ephemeral context and its one data asset, any pandas frame: 10 ms to make, so one per process."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig

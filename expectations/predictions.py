@@ -71,7 +71,7 @@ BATCHES = (
         sql=PROFILES,
         key=("as_of", "customer"),
         expectations=[
-            unique(["customer_id"], "one row per customer"),
+            unique(["customer_id", "as_of"], "one row per customer"),
             present("customer_id"),
             present("class"),
             one_of("class", ["Worst", "Average", "Good", "Best"]),

@@ -66,7 +66,7 @@ def between(
     )
 
 
-def one_of(column: str, values: Sequence[str], description: str | None = None) -> gxe.Expectation:
+def one_of(column: str, values: Sequence[str | int], description: str | None = None) -> gxe.Expectation:
     """Expect every value to be one of the few that the field's vocabulary knows."""
     return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), description=description)
 
