@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from goodstanding.errors import DataProblem
 from ml import evaluate, store
@@ -51,8 +51,8 @@ def train(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> d
     Raises:
         DataProblem: too few month ends or customers; it names the number. No model is written.
     """
-    # One thread: threads of linear algebra wait for each other on busy cores (the bootstrap took 1.5 s with one,
-    # 1.5 to 4.5 s with two), and with their number the last digits could change, and so the model_id.
+    # Threads of linear algebra wait for each other on busy cores: the bootstrap took 1.5 s with one, 1.5 to
+    # 4.5 s with two. And with their number the last digits could change, and so the model_id.
     with threadpool_limits(limits=1):
         return _train(connection, as_of, models)
 
@@ -120,8 +120,8 @@ def _cuts(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[tuple[Snap
 
 def _too_little(as_of: date, cuts: Sequence[date], pairs: Sequence[tuple[Snapshot, Snapshot]]) -> str:
     need = (
-        f"training {TARGET} as of {as_of} needs 1 test cut (a month end with {HORIZON.days} days after it, and "
-        f"another {HORIZON.days} days or more before it to train on), both with at least {MINIMUM_OF_CLASS} "
+        f"training {TARGET} as of {as_of} needs 1 test cut (a month end with {HORIZON.days} days after it "
+        f"and one {HORIZON.days} days or more before it to train on), both with at least {MINIMUM_OF_CLASS} "
         "customers each who bought and who did not; "
     )
     if not pairs:

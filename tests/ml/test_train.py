@@ -13,7 +13,8 @@ import pytest
 
 from goodstanding.errors import DataProblem
 from ml import store
-from ml.purchase import CANDIDATES, CHALLENGERS
+from ml.features import read_labelled
+from ml.purchase import CANDIDATES, CHALLENGERS, probabilities
 from ml.train import train
 
 Warehouse = Callable[..., duckdb.DuckDBPyConnection]
@@ -69,6 +70,20 @@ def test_no_candidate_sees_the_labels_that_it_is_tested_on(warehouse: Warehouse,
     for name in CANDIDATES:
         auc, mirrored = (row["measures"][name]["auc"]["value"] for row in (before, after))
         assert auc == pytest.approx(1 - mirrored, abs=2e-6), name
+
+
+def test_the_stored_model_is_the_recipe_fitted_on_the_newest_labelled_cut(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    connection = warehouse()
+    card = train(connection, DAY, tmp_path)
+    newest, columns = read_labelled(connection, date(2011, 7, 31)), tuple(card["feature_names"])
+    expected = CANDIDATES[card["recipe"]].fit(newest)
+    stored_model = store.load(tmp_path, card["model_id"])
+
+    assert probabilities(stored_model, newest, columns) == pytest.approx(
+        probabilities(expected, newest, columns)
+    )
 
 
 def test_a_later_snapshot_does_not_touch_what_is_measured_on_earlier_ones(
