@@ -58,7 +58,7 @@ def days_of(context: Mapping[str, Any]) -> Days:
     """The event days of an Airflow run, whatever started it.
 
     Params `from` and `to` (`orders_history`) come first, then `day` (a manual run of one day), then the
-    start of the data interval (scheduled runs, backfills, and manual runs without a day).
+    data interval (scheduled runs, backfills, and manual runs without a day): a week's holds seven days.
 
     Raises:
         WrongUse: the run has neither; it says which params to give.
@@ -69,10 +69,11 @@ def days_of(context: Mapping[str, Any]) -> Days:
     if params.get("day"):
         return Days.parse(str(params["day"]))
     start: datetime | None = context.get("data_interval_start")
-    if start is None:
+    end: datetime | None = context.get("data_interval_end")
+    if start is None or end is None:
         raise WrongUse("this run has no data interval: trigger it with a day, or with from and to")
-    day = start.astimezone(UTC).date()
-    return Days(day, day)
+    first = start.astimezone(UTC).date()
+    return Days(first, max(first, end.astimezone(UTC).date() - timedelta(days=1)))
 
 
 def require_over(days: Days, timezone: str, now: datetime | None = None) -> None:

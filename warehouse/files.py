@@ -20,7 +20,8 @@ from goodstanding.settings import Settings
 
 INTAKE = "intake.duckdb"
 STANDING = "standing.duckdb"
-SCHEMA = Path(__file__).with_name("schema.sql")
+INTAKE_SCHEMA = Path(__file__).with_name("intake.sql")
+STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
 
 
 def _connect(path: Path | str, settings: Settings, read_only: bool = False) -> duckdb.DuckDBPyConnection:
@@ -51,7 +52,7 @@ def open_intake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     settings.warehouse.mkdir(parents=True, exist_ok=True)
     connection = _connect(settings.warehouse / INTAKE, settings)
     try:
-        connection.execute(SCHEMA.read_text())
+        connection.execute(INTAKE_SCHEMA.read_text())
         yield connection
     finally:
         connection.close()
@@ -67,6 +68,7 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute(f"attach '{settings.warehouse / INTAKE}' as intake")
         except duckdb.IOException as error:
             raise _busy(settings.warehouse / INTAKE, error) from None
+        connection.execute(STANDING_SCHEMA.read_text())
         yield connection
     finally:
         connection.close()

@@ -1,0 +1,190 @@
+"""The command line. Each command says what it found in a table or, with `--json`, in one JSON object.
+
+Exit 0 done, 1 a problem of the data or a gate, 2 wrong use or setting; never a traceback for either.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from goodstanding.days import Days
+from goodstanding.errors import GoodstandingError, WrongUse
+from goodstanding.settings import Settings, settings
+
+app = typer.Typer(
+    help="Turns a shop's order log, every day, into every customer's standing.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+# progress and errors go beside the result, so that the result can be piped
+console = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(content, default=_plain, indent=2) + "\n")
+
+
+def _told(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors that a user can mend into one line and their exit code."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except GoodstandingError as error:
+            if kwargs.get("as_json"):
+                _print_json({"ok": False, "error": str(error), "kind": type(error).__name__})
+            console.print(f"goodstanding: {error}", style="red", markup=False, highlight=False)
+            raise typer.Exit(error.exit_code) from None
+
+    return wrapped
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(file=sys.__stderr__),
+    )
+
+
+@app.command()
+@_told
+def run(
+    first: Annotated[str | None, typer.Option("--from", help="First event day, like 2011-12-01.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last event day; default: the first.")] = None,
+    daily: Annotated[bool, typer.Option("--daily", help="One DAG run per day instead of one range.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run days through the DAGs in this process. Without days: the whole landing, as `make run` does."""
+    from goodstanding.runs import run_days, run_landing
+
+    with _progress() as progress:
+        if first is None:
+            if last is not None or daily:
+                raise WrongUse("--to and --daily need --from")
+            report = run_landing(settings(), progress)
+        else:
+            report = run_days(settings(), Days.parse(first, last), daily, progress)
+    if as_json:
+        _print_json({"ok": True, **report})
+    else:
+        from goodstanding.report import print_report
+
+        print_report(report, Console())
+
+
+@app.command()
+@_told
+def train(
+    day: Annotated[str | None, typer.Option("--day", help="As of this day; default: the newest.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the models on what was known by a day, and show them against their baselines."""
+    from goodstanding.runs import run_training
+
+    with _progress() as progress:
+        card = run_training(settings(), day, progress)
+    if as_json:
+        _print_json({"ok": True, **card})
+    else:
+        from goodstanding.report import print_model
+
+        print_model(card, Console())
+
+
+@app.command()
+@_told
+def profile(
+    customer_id: Annotated[str, typer.Argument(help="The shop's own customer id, like 17850.")],
+    as_json: AsJson = False,
+) -> None:
+    """What is known of one customer as of the last good day."""
+    from goodstanding.report import print_profile, read_profile
+
+    found = read_profile(settings(), customer_id)
+    if as_json:
+        _print_json({"ok": True, **found})
+    else:
+        print_profile(found, Console())
+
+
+@app.command()
+@_told
+def status(as_json: AsJson = False) -> None:
+    """The last good day, its age, what its gates said, and what keeps a newer one back."""
+    from goodstanding.report import print_status, read_status
+
+    found = read_status(settings())
+    if as_json:
+        _print_json({"ok": True, **found})
+    else:
+        print_status(found, Console())
+
+
+@app.command()
+@_told
+def docs() -> None:
+    """Build the dbt documentation of the models into one file, and the site with the checks."""
+    from goodstanding.runs import build_sites
+
+    for name, path in build_sites(settings()).items():
+        console.print(f"{name}: {path}", highlight=False)
+
+
+@app.command()
+@_told
+def up() -> None:
+    """Start Airflow with its scheduler and UI on this machine; Ctrl-C or `goodstanding down` ends it."""
+    from goodstanding.supervisor import up as start
+
+    start(settings())
+
+
+@app.command()
+@_told
+def down() -> None:
+    """End the Airflow that `goodstanding up` started, every process of it."""
+    from goodstanding.supervisor import down as stop
+
+    if not stop(settings()):
+        console.print("nothing is running", highlight=False)
+
+
+@app.callback()
+def main() -> None:
+    """Read the settings before anything else: a wrong one stops here with one line."""
+    try:
+        current: Settings = settings()
+    except WrongUse as error:
+        console.print(f"goodstanding: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(error.exit_code) from None
+    current.home.mkdir(parents=True, exist_ok=True)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,316 @@
+"""What the command line shows: reading the numbers, and printing them as tables.
+
+Reading and printing are apart, so that `--json` prints the very numbers that the tables show.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from goodstanding.errors import DataProblem, WarehouseBusy
+from goodstanding.settings import Settings
+from ingest.pseudonyms import pseudonym, pseudonym_key
+from ml.store import newest_card
+from warehouse.files import open_intake, open_published
+from warehouse.ledger import GATES
+from warehouse.publish import CURRENT
+
+CLASSES = ("Best", "Good", "Average", "Worst")
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> dict[str, Any]:
+    cursor = connection.execute(sql, parameters or [])
+    names = [column[0] for column in cursor.description or []]
+    row = cursor.fetchone()
+    return dict(zip(names, row, strict=True)) if row else {}
+
+
+def _all(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+    cursor = connection.execute(sql, parameters or [])
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
+    """Everything about the warehouse as it is now published, and what the given runs cost."""
+    with open_intake(settings) as connection:
+        intake = _one(
+            connection,
+            """
+            select count(*) as days, coalesce(sum(files), 0)::bigint as files, coalesce(sum(lines), 0)::bigint as lines,
+                coalesce(sum(rejected), 0)::bigint as rejected
+            from raw.days
+            """,
+        )
+        reasons = _all(
+            connection,
+            "select reason, count(*) as lines from raw.rejected_order_lines group by reason order by lines desc, reason limit 8",
+        )
+        steps = _all(
+            connection,
+            """
+            select step, count(*) as runs, round(sum(seconds), 2) as seconds, round(median(seconds), 2) as median_seconds,
+                round(max(peak_mb)) as peak_mb
+            from ops.steps where run_id in (select unnest(?)) group by step order by min(started_at)
+            """,
+            [run_ids],
+        )
+    with open_published(settings) as connection:
+        publication = _publication(connection)
+        outcomes = dict(
+            connection.execute("select outcome, count(*) from marts.order_lines group by 1 order by 1").fetchall()
+        )
+        rules = _all(
+            connection,
+            """
+            select coalesce(cancellation_rule, 'no purchase found') as rule, count(*) as lines,
+                sum(-quantity)::bigint as units, sum(cancelled_quantity)::bigint as matched_units
+            from marts.order_lines
+            where outcome in ('cancellation', 'unmatched_cancellation') group by 1 order by 1
+            """,
+        )
+        invoices = _one(
+            connection,
+            """
+            select count(*) as invoices, count(*) filter (kind = 'cancellation') as cancellations,
+                count(*) filter (is_kept) as kept from marts.invoices
+            """,
+        )
+        customers = _one(
+            connection,
+            "select count(*) as customers, count(*) filter (class_note is not null) as by_rule from marts.customer_profiles",
+        )
+        classes = dict(connection.execute("select class, count(*) from marts.customer_profiles group by 1").fetchall())
+        borders = _all(
+            connection,
+            """
+            select measure, q25, q50, q75 from marts.rfm_borders where as_of = ?
+            union all select 'credit score', q25, q50, q75 from marts.class_borders where as_of = ?
+            """,
+            [publication["as_of"], publication["as_of"]],
+        )
+        model = _one(
+            connection,
+            """
+            select model_id, count(*) as customers, round(avg(buy_90d_probability), 4) as mean_probability
+            from marts.customer_profiles where model_id is not null group by model_id
+            """,
+        )
+    card = newest_card(settings.models, "buy_90d", publication["as_of"])
+    return {
+        "as_of": publication["as_of"],
+        "simulated": publication["simulated"],
+        "run_id": publication["run_id"],
+        "runs": run_ids,
+        **intake,
+        "rejected_reasons": reasons,
+        "outcomes": outcomes,
+        "cancellation_rules": rules,
+        **invoices,
+        "customers": customers["customers"],
+        "worst_by_rule": customers["by_rule"],
+        "classes": {name: classes.get(name, 0) for name in CLASSES},
+        "borders": borders,
+        "model": model or None,
+        "card": card,
+        "steps": steps,
+        "paths": {"published": str(settings.published / CURRENT)},
+    }
+
+
+def _publication(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    publication = _one(connection, "select * from marts.publication")
+    return publication | {"gate_results": json.loads(publication["gate_results"])}
+
+
+def read_profile(settings: Settings, customer_id: str) -> dict[str, Any]:
+    """The published profile of the customer with this id of the shop's own.
+
+    Raises:
+        DataProblem: nothing is published, or nobody has this id (which is not repeated here).
+    """
+    with open_published(settings) as connection:
+        found = _one(
+            connection,
+            "select * from marts.customer_profiles where customer_id = ?",
+            [pseudonym(customer_id.strip(), pseudonym_key(settings))],
+        )
+        simulated = _publication(connection)["simulated"]
+    if not found:
+        raise DataProblem(
+            "no customer with this id is published; give the shop's own id as its mapping casts it, like 17850"
+        )
+    return found | {"simulated": simulated}
+
+
+def read_status(settings: Settings) -> dict[str, Any]:
+    """The last publication and its age in days, and the days that keep a newer one back."""
+    try:
+        with open_published(settings) as connection:
+            publication = _publication(connection)
+    except DataProblem:
+        publication = {}
+    as_of: date | None = publication.get("as_of")
+    return {
+        "last_good_day": as_of,
+        "age_days": (datetime.now(UTC).date() - as_of).days if as_of else None,
+        "published_at": publication.get("published_at"),
+        "run_id": publication.get("run_id"),
+        "gates": publication.get("gate_results", {}),
+        "simulated": publication.get("simulated"),
+        **_unfinished(settings),
+    }
+
+
+def _unfinished(settings: Settings) -> dict[str, Any]:
+    """Days taken in since that have not passed their gates; a run that writes keeps us from looking."""
+    from warehouse.files import INTAKE, open_warehouse
+    from warehouse.ledger import open_days
+
+    if not (settings.warehouse / INTAKE).exists():
+        return {"waiting": [], "running": False}
+    try:
+        with open_warehouse(settings) as connection:
+            days = open_days(connection)
+    except WarehouseBusy:
+        return {"waiting": None, "running": True}
+    waiting = [
+        {"day": day.day, "since": day.loaded_at, "failed_gate": day.failed_gate, "message": day.message}
+        for day in days
+    ]
+    return {"waiting": waiting, "running": False}
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    return table
+
+
+def _mark(found: dict[str, Any]) -> str:
+    return "SIMULATED · " if found.get("simulated") else ""
+
+
+def print_report(report: dict[str, Any], console: Console) -> None:
+    """Print what `read_report` found, in the order in which the data go."""
+    mark = _mark(report)
+    table = _table(f"{mark}Every customer's standing as of {report['as_of']}", "", "")
+    outcomes = report["outcomes"]
+    for name, value in (
+        ("days", report["days"]),
+        ("files", report["files"]),
+        ("order lines", report["lines"]),
+        ("  rejected", report["rejected"]),
+        ("  without customer", outcomes.get("no_customer", 0)),
+        ("  duplicates", outcomes.get("duplicate", 0)),
+        ("invoices", report["invoices"]),
+        ("  cancellations", report["cancellations"]),
+        ("  kept", report["kept"]),
+        ("customers", report["customers"]),
+    ):
+        table.add_row(name, f"{value:,}")
+    console.print(table)
+    if report["rejected_reasons"]:
+        table = _table(f"{mark}Lines set aside (raw.rejected_order_lines)", "reason", "lines")
+        for row in report["rejected_reasons"]:
+            table.add_row(row["reason"], f"{row['lines']:,}")
+        console.print(table)
+    table = _table(f"{mark}Cancellation lines, by the rule that found their purchase", "rule", "lines", "units", "matched")
+    for row in report["cancellation_rules"]:
+        table.add_row(row["rule"], *(f"{row[key]:,}" for key in ("lines", "units", "matched_units")))
+    console.print(table)
+    table = _table(f"{mark}Borders of the quarters", "measure", "25 %", "50 %", "75 %")
+    for row in report["borders"]:
+        table.add_row(row["measure"], *(f"{row[key]:,.2f}" for key in ("q25", "q50", "q75")))
+    console.print(table)
+    table = _table(f"{mark}Customers per class", "class", "customers", "share")
+    for name, count in report["classes"].items():
+        table.add_row(name, f"{count:,}", f"{count / max(report['customers'], 1):.1%}")
+    if report["worst_by_rule"]:
+        table.caption = f"{report['worst_by_rule']} of Worst by rule: no invoice of theirs still counts"
+    console.print(table)
+    if report["card"]:
+        print_model(report["card"], console, mark)
+    if report.get("model_note"):
+        console.print(f"No model: {report['model_note']}", highlight=False)
+    table = _table(f"{mark}Cost of each hop, in this call", "step", "runs", "seconds", "median", "peak MB")
+    for row in report["steps"]:
+        table.add_row(
+            row["step"], str(row["runs"]), f"{row['seconds']:.2f}", f"{row['median_seconds']:.2f}", f"{row['peak_mb']:.0f}"
+        )
+    console.print(table)
+    names = {"published": "published warehouse", "data_docs": "data docs", "dbt_docs": "dbt docs"}
+    for key, path in report["paths"].items():
+        console.print(f"[bold]{names[key]}[/bold]  {path}", highlight=False, soft_wrap=True)
+    console.print("\nNext:")
+    customer = "17850" if not report["simulated"] else "an id from the landing"
+    console.print(f"  .venv/bin/goodstanding profile {customer}   one customer, with scores, class and benefits", highlight=False)
+    console.print("  .venv/bin/goodstanding status          the last good day, its age and its gates", highlight=False)
+    console.print("  make up                                the Airflow UI: schedules, backfills, logs", highlight=False)
+
+
+def print_model(card: dict[str, Any], console: Console, mark: str = "") -> None:
+    """Print a model's card: every candidate beside the baselines, with intervals."""
+    table = _table(
+        f"{mark}Who buys within {card['horizon_days']} days: {card['model_id']}",
+        "candidate",
+        "AUC",
+        "Brier",
+        "accuracy",
+        f"AUC gain over {card['baseline']}",
+        "ships",
+    )
+    for candidate in card["candidates"]:
+        measures, gain = candidate["measures"], candidate["auc_gain"]
+        table.add_row(
+            candidate["name"],
+            _interval(measures["auc"]),
+            _interval(measures["brier"]),
+            _interval(measures["accuracy"]),
+            _interval(gain, sign=True) if gain else "",
+            "yes" if candidate["shipped"] else "",
+        )
+    cuts = ", ".join(f"{cut['test_cut']} ({cut['customers']:,} customers)" for cut in card["test_cuts"])
+    table.caption = f"95 % intervals; pooled over the test cuts {cuts}. {card['reason']}"
+    table.caption_justify = "left"
+    console.print(table)
+
+
+def _interval(measure: dict[str, float], sign: bool = False) -> str:
+    form = "+.3f" if sign else ".3f"
+    return f"{measure['value']:{form}} [{measure['low']:{form}}, {measure['high']:{form}}]"
+
+
+def print_profile(found: dict[str, Any], console: Console) -> None:
+    """Print one customer's profile."""
+    table = _table(f"{_mark(found)}Standing as of {found['as_of']}", "", "")
+    for name, value in found.items():
+        if value is not None and name not in ("as_of", "simulated"):
+            table.add_row(name.replace("_", " "), f"{value:.3f}" if isinstance(value, float) else str(value))
+    console.print(table)
+
+
+def print_status(found: dict[str, Any], console: Console) -> None:
+    """Print the state of the publication."""
+    if found["last_good_day"] is None:
+        console.print("nothing is published yet; run `goodstanding run`", highlight=False)
+    else:
+        table = _table(f"{_mark(found)}Last good day {found['last_good_day']}", "", "")
+        table.add_row("age", f"{found['age_days']:,} days")
+        table.add_row("published", f"{found['published_at']:%Y-%m-%d %H:%M} UTC")
+        table.add_row("by run", found["run_id"])
+        for gate in GATES:
+            table.add_row(f"gate {gate}", "passed" if found["gates"].get(gate) else "no verdict")
+        console.print(table)
+    if found["running"]:
+        console.print("a run is writing now", highlight=False)
+    for day in found["waiting"] or []:
+        why = f"failed the gate of {day['failed_gate']}: {day['message']}" if day["failed_gate"] else "not through its gates"
+        console.print(f"waiting for {day['day']}: {why}", highlight=False, markup=False)

@@ -1,0 +1,161 @@
+"""What the command line's `run` and `train` do: which days go through which DAG, and what is reported of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import timedelta
+from typing import Any
+
+from rich.progress import Progress
+
+from goodstanding.airflow_env import airflow_home
+from goodstanding.days import Days, parse_day
+from goodstanding.errors import DataProblem, WrongUse
+from goodstanding.local import LocalRuns
+from goodstanding.report import read_report
+from goodstanding.settings import Settings, settings
+from ingest.download import NoNetwork, download_online_retail
+from ingest.shop import load_shop
+from ingest.simulate import simulate_shop
+from ml.store import newest_card
+
+# Of the whole landing, the last days go through one DAG run each, as they do every morning.
+LAST_DAYS = 7
+
+
+def run_days(current: Settings, days: Days, daily: bool, progress: Progress) -> dict[str, Any]:
+    """Run a range as one `orders_history` run, or as one `orders_daily` run per day; returns the report.
+
+    Raises:
+        GoodstandingError: what the first failed step raised. Days before it stay done.
+    """
+    load_shop(current)
+    with _Steps(progress) as steps:
+        runs = _runs(current, steps)
+        if daily:
+            run_ids = [runs.daily(day) for day in steps.each(days)]
+        else:
+            run_ids = [runs.history(day) for day in steps.each([days])]
+    return read_report(current, run_ids)
+
+
+def run_landing(current: Settings, progress: Progress) -> dict[str, Any]:
+    """The whole landing: all but its last seven days as one range, a model, then those days one by one.
+
+    Where no landing is set and `data/landing` is empty, the public data are downloaded first, or, without a
+    network, a simulated shop is made; everything it leads to is marked simulated.
+    """
+    current = _with_landing(current, progress)
+    shop = load_shop(current)
+    days = shop.days_in(current.landing_folder)
+    if days is None:
+        raise DataProblem(
+            f"no file in {current.landing_folder} matches '{shop.files.path}'; put the shop's day files there, "
+            f"or mend files.path in {shop.mapping_file}"
+        )
+    border = days.last - timedelta(days=LAST_DAYS)
+    run_ids, note = [], None
+    with _Steps(progress) as steps:
+        runs = _runs(current, steps)
+        if border >= days.first:
+            run_ids += [runs.history(past) for past in steps.each([Days(days.first, border)])]
+            try:
+                run_ids += [runs.train(day) for day in steps.each([border])]
+            except DataProblem as error:
+                # a young shop has no model yet: its profiles say so
+                note = str(error)
+        last_days = Days(max(days.first, border + timedelta(days=1)), days.last)
+        run_ids += [runs.daily(day) for day in steps.each(last_days)]
+        steps.describe("dbt documentation")
+        sites = build_sites(current)
+    report = read_report(current, run_ids)
+    return report | {"model_note": note, "paths": report["paths"] | sites}
+
+
+def run_training(current: Settings, day: str | None, progress: Progress) -> dict[str, Any]:
+    """Train as of a day (default: the newest there is) through `train_models`; returns the model's card."""
+    as_of = parse_day(day) if day else parse_day("9999-12-30")
+    with _Steps(progress) as steps:
+        runs = _runs(current, steps)
+        for wanted in steps.each([as_of]):
+            runs.train(wanted)
+    card = newest_card(current.models, "buy_90d", as_of)
+    if card is None:
+        raise DataProblem(f"no model was stored under {current.models}")
+    return card
+
+
+def build_sites(current: Settings) -> dict[str, str]:
+    """Build the static sites about the data and the SQL; returns what each is and where."""
+    from expectations.docs import build_docs
+    from goodstanding.transform import run_dbt
+
+    checks = build_docs(current)
+    run_dbt(current, ["docs", "generate", "--static", "--no-compile"])
+    target = current.published / "dbt_docs" / "index.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_suffix(".draft")
+    shutil.copyfile(current.home / "dbt" / "target" / "static_index.html", draft)
+    os.replace(draft, target)
+    return {"data_docs": str(checks), "dbt_docs": str(target)}
+
+
+def _runs(current: Settings, steps: _Steps) -> LocalRuns:
+    steps.describe("setting up Airflow" + ("" if airflow_home(current).exists() else " (once)"))
+    return LocalRuns(current, tell=steps.step)
+
+
+def _with_landing(current: Settings, progress: Progress) -> Settings:
+    """The settings, with a landing that has files: the given one, the public data, or a simulated shop."""
+    if current.landing or (current.landing_folder.is_dir() and any(current.landing_folder.iterdir())):
+        return current
+    if current.real_data_required:
+        raise WrongUse(
+            "setting GOODSTANDING_LANDING: the real data are required (GOODSTANDING_REAL_DATA_REQUIRED), "
+            "and no landing is set"
+        )
+    simulated = current.home / "simulated_landing"
+    if not simulated.exists():
+        try:
+            download_online_retail(current.landing_folder, progress.console)
+            return current
+        except NoNetwork as error:
+            progress.console.print(f"{error}\nRunning on a simulated shop instead.", highlight=False)
+        simulate_shop(simulated)
+    progress.console.print(f"SIMULATED: the orders are made up ({simulated})", highlight=False)
+    os.environ["GOODSTANDING_LANDING"] = str(simulated)
+    settings.cache_clear()
+    return settings()
+
+
+class _Steps:
+    """One line of progress: which run, which step."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=None)
+        self._name = ""
+
+    def __enter__(self) -> _Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.update(self._task, visible=False)
+
+    def describe(self, text: str) -> None:
+        self._progress.update(self._task, description=text)
+
+    def step(self, name: str) -> None:
+        self.describe(f"{self._name}: {name}")
+
+    def each(self, items: Any) -> Any:
+        """Go through the items, counting them."""
+        self._progress.update(self._task, total=len(items), completed=0)
+        for item in items:
+            self._name = str(item)
+            self.describe(self._name)
+            yield item
+            self._progress.advance(self._task)
+
+

@@ -1,0 +1,194 @@
+"""Running dbt: one `dbt build` per run, its results kept per model and test.
+
+The models compute only what `raw.changes` names. An edited model, seed or macro makes everything that was
+computed by the old one untrue, so the next run then builds all of it anew, by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from goodstanding.days import Days
+from goodstanding.errors import DataProblem
+from goodstanding.settings import PROJECT, Settings
+from warehouse.files import STANDING, open_intake, open_warehouse
+from warehouse.ledger import note_everything, settle_changes
+
+log = logging.getLogger(__name__)
+
+DBT_PROJECT = PROJECT / "dbt_project"
+
+
+def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
+    """Bring the marts up to date with every admitted day.
+
+    Returns:
+        {rebuilt: whether everything was computed anew, models, tests, warnings: counts}.
+
+    Raises:
+        DataProblem: a model or test failed; the message names it and what dbt said. Nothing is published,
+            and the next run computes the same changes again.
+    """
+    rebuilt = _prepare(settings)
+    results = _dbt_build(settings)
+    failed = [result for result in results if result["status"] in ("error", "fail", "runtime error")]
+    with open_intake(settings) as connection:
+        connection.execute("begin")
+        _keep_results(connection, results, days, run_id)
+        if not failed:
+            settle_changes(connection)
+        connection.execute("commit")
+    if rebuilt and not failed:
+        # last: after a crash before this line everything is built once more
+        with open_warehouse(settings) as connection:
+            connection.execute("insert into state.built_by values (?)", [_fingerprint(settings)])
+    if failed:
+        first = failed[0]
+        raise DataProblem(
+            f"dbt: {first['kind']} {first['node']} failed ({first['message']}); {len(failed)} of {len(results)} "
+            "nodes failed. Mend the model or the data and run the day again; every result is in the task's log"
+        )
+    kinds = [result["kind"] for result in results]
+    return {"rebuilt": rebuilt, "models": kinds.count("model"), "tests": kinds.count("test")}
+
+
+def _prepare(settings: Settings) -> bool:
+    """Make sure the working file is there and was built by the SQL that stands in the project now."""
+    with open_warehouse(settings) as connection:
+        known = connection.execute("select fingerprint from state.built_by").fetchone()
+    if known == (_fingerprint(settings),):
+        return False
+    log.info("everything is computed anew: %s", "the SQL has changed" if known else "nothing was built yet")
+    with open_intake(settings) as connection:
+        note_everything(connection)
+    (settings.warehouse / STANDING).unlink()
+    (settings.warehouse / f"{STANDING}.wal").unlink(missing_ok=True)
+    with open_warehouse(settings):
+        return True
+
+
+def _fingerprint(settings: Settings) -> str:
+    """A hash of all that decides what the models compute, besides the data."""
+    return _files_hash(_stamp()) + f"/{settings.as_of_days}"
+
+
+def _sources() -> list[Path]:
+    found = [
+        path for folder in ("models", "macros", "seeds") for path in (DBT_PROJECT / folder).rglob("*.*")
+    ]
+    return sorted([*found, DBT_PROJECT / "dbt_project.yml"])
+
+
+def _stamp() -> tuple[tuple[str, int, int], ...]:
+    stats = [(path, path.stat()) for path in _sources()]
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+
+
+@lru_cache(maxsize=4)
+def _files_hash(stamp: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for name, _, _ in stamp:
+        path = Path(name)
+        digest.update(path.relative_to(DBT_PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """What `dbt_project/profiles.yml` reads, so that dbt by hand and dbt in a run open the same files."""
+    return {
+        "GOODSTANDING_HOME": str(settings.home),
+        "GOODSTANDING_MEMORY_LIMIT": settings.memory_limit,
+        "GOODSTANDING_THREADS": str(settings.threads),
+        "DBT_PROJECT_DIR": str(DBT_PROJECT),
+        "DBT_PROFILES_DIR": str(DBT_PROJECT),
+        "DBT_TARGET_PATH": str(settings.home / "dbt" / "target"),
+        "DBT_LOG_PATH": str(settings.home / "dbt" / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def _dbt_build(settings: Settings) -> list[dict[str, Any]]:
+    """Run `dbt build` in this process, without the unit tests, which test the SQL and not the data.
+
+    Returns one dict per node: node, kind, status, seconds, failures, message.
+    """
+    results = run_dbt(
+        settings,
+        ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps({"as_of_days": settings.as_of_days})],
+    )
+    if not results:
+        raise DataProblem("dbt built nothing; see the task's log")
+    return results
+
+
+def run_dbt(settings: Settings, arguments: list[str]) -> list[dict[str, Any]]:
+    """Run one dbt command in this process and give its results per node.
+
+    Raises:
+        DataProblem: dbt could not run at all (a model that does not parse, a file that is locked).
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    before = dict(os.environ)
+    os.environ.update(dbt_environment(settings))
+    try:
+        outcome = dbtRunner().invoke(["--quiet", "--log-level-file", "none", *arguments])
+    finally:
+        # dbt would keep the warehouse open until the process ends
+        DuckDBConnectionManager.close_all_connections()
+        os.environ.clear()
+        os.environ.update(before)
+    if outcome.exception is not None:
+        raise DataProblem(f"dbt could not run: {' '.join(str(outcome.exception).split())}")
+    results = [
+        {
+            "node": node.node.name,
+            "kind": str(node.node.resource_type.value),
+            "status": str(node.status.value),
+            "seconds": float(node.execution_time),
+            "failures": node.failures,
+            "message": " ".join(str(node.message or "").split())[:2000],
+        }
+        for node in getattr(outcome.result, "results", None) or []
+    ]
+    for result in results:
+        log.log(
+            logging.INFO if result["status"] in ("success", "pass", "no-op") else logging.ERROR,
+            "%-8s %6.2f s  %s %s  %s",
+            result["status"],
+            result["seconds"],
+            result["kind"],
+            result["node"],
+            result["message"],
+        )
+    return results
+
+
+def _keep_results(connection: Any, results: list[dict[str, Any]], days: Days, run_id: str) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    connection.executemany(
+        "insert into ops.dbt_results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            [
+                run_id,
+                days.first,
+                days.last,
+                result["node"],
+                result["kind"],
+                result["status"],
+                result["seconds"],
+                result["failures"],
+                result["message"],
+                now,
+            ]
+            for result in results
+        ],
+    )

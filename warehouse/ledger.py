@@ -1,0 +1,153 @@
+"""The ledger of days: what has been taken in, which gates it passed, and what the marts have yet to take up.
+
+A verdict belongs to one version (content) of a day. So runs of several days may interleave task by task, or
+redo the same day at once: a gate that judged another content says nothing about the one that is there now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import duckdb
+
+from goodstanding.days import Days
+
+RAW_GATE = "raw_orders"
+GATES = (RAW_GATE, "invoices", "scores", "predictions")
+
+
+@dataclass(frozen=True)
+class OpenDay:
+    """A day whose current content has not passed every gate."""
+
+    day: date
+    loaded_at: datetime
+    run_id: str
+    failed_gate: str | None
+    message: str | None
+
+
+def record_verdict(
+    connection: duckdb.DuckDBPyConnection, gate: str, days: Days, run_id: str, passed: bool, message: str
+) -> None:
+    """Note what a gate said about the content of `days` that it saw, and admit or bar the days to dbt.
+
+    The gate of raw orders judges what was taken in; the later ones judge what the marts were built from.
+    """
+    judged = "version" if gate == RAW_GATE else "transformed_version"
+    now = datetime.now(UTC).replace(tzinfo=None)
+    connection.execute("begin")
+    connection.execute(
+        f"""
+        insert or replace into intake.ops.verdicts
+        select event_day, {judged}, ?, ?, ?, ?, ? from intake.raw.days
+        where event_day between ? and ? and {judged} is not null
+        """,
+        [gate, passed, message, now, run_id, days.first, days.last],
+    )
+    if gate == RAW_GATE:
+        if not passed:
+            _note_all_customers(connection, days)
+        connection.execute(
+            "update intake.raw.days set admitted = ? where event_day between ? and ? and admitted <> ?",
+            [passed, days.first, days.last, passed],
+        )
+    connection.execute("commit")
+
+
+def _note_all_customers(connection: duckdb.DuckDBPyConnection, days: Days) -> None:
+    """A barred day leaves the marts: everybody on it changes, if the marts had it."""
+    connection.execute(
+        """
+        insert into intake.raw.changes
+        select distinct event_day, customer_id from intake.raw.order_lines
+        where event_day between ? and ?
+            and event_day in (select event_day from intake.raw.days where admitted)
+        union
+        select event_day, null from intake.raw.days where event_day between ? and ? and admitted
+        """,
+        [days.first, days.last, days.first, days.last],
+    )
+
+
+def open_days(connection: duckdb.DuckDBPyConnection) -> list[OpenDay]:
+    """The days, oldest first, that keep the marts from being published."""
+    rows = connection.execute(
+        """
+        with
+        passed as (
+            select verdicts.event_day, count(*) as gates
+            from intake.ops.verdicts as verdicts
+            join intake.raw.days as days
+                on verdicts.event_day = days.event_day and verdicts.version = days.version
+            where verdicts.passed
+            group by verdicts.event_day
+        ),
+        failed as (
+            select verdicts.event_day, min_by(gate, judged_at) as gate, min_by(message, judged_at) as message
+            from intake.ops.verdicts as verdicts
+            join intake.raw.days as days
+                on verdicts.event_day = days.event_day and verdicts.version = days.version
+            where not verdicts.passed
+            group by verdicts.event_day
+        )
+        select days.event_day, days.loaded_at, days.run_id, failed.gate, failed.message
+        from intake.raw.days as days
+        left join passed using (event_day)
+        left join failed using (event_day)
+        where
+            not days.admitted
+            or days.transformed_version is distinct from days.version
+            or coalesce(passed.gates, 0) < ?
+        order by days.event_day
+        """,
+        [len(GATES)],
+    ).fetchall()
+    return [OpenDay(*row) for row in rows]
+
+
+def gate_results(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, bool]:
+    """What each gate said about the current content of a day."""
+    rows = connection.execute(
+        """
+        select gate, passed from intake.ops.verdicts as verdicts
+        join intake.raw.days as days
+            on verdicts.event_day = days.event_day and verdicts.version = days.version
+        where days.event_day = ?
+        """,
+        [day],
+    ).fetchall()
+    found = dict(rows)
+    return {gate: found[gate] for gate in GATES if gate in found}
+
+
+def newest_day(connection: duckdb.DuckDBPyConnection) -> date | None:
+    """The newest day that the marts hold, or None while they hold none."""
+    row = connection.execute(
+        "select max(event_day) from intake.raw.days where admitted and transformed_version = version"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have the next transform compute every day and customer anew."""
+    connection.execute(
+        """
+        insert into raw.changes
+        select distinct event_day, customer_id from raw.order_lines
+        union
+        select event_day, null from raw.days
+        """
+    )
+
+
+def settle_changes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Strike off what a transform has just taken up; what a barred day brought waits until it is admitted."""
+    connection.execute(
+        """
+        delete from raw.changes where event_day in (select event_day from raw.days where admitted);
+        update raw.days set transformed_version = case when admitted then version end
+        where transformed_version is distinct from case when admitted then version end
+        """
+    )

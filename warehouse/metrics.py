@@ -1,0 +1,60 @@
+"""What each step of a run cost and counted, kept in `ops.steps` of the intake file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from goodstanding.days import Days
+from goodstanding.errors import GoodstandingError
+from goodstanding.settings import Settings
+from warehouse.files import open_intake
+
+log = logging.getLogger(__name__)
+
+
+def peak_memory_mb() -> float:
+    """The highest resident memory of this process so far, in MB (Linux counts it in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator[dict[str, Any]]:
+    """Time a step and keep its seconds, peak memory, outcome and the numbers put into the yielded dict."""
+    started_at = datetime.now(UTC).replace(tzinfo=None)
+    clock = time.perf_counter()
+    numbers: dict[str, Any] = {}
+    outcome = "done"
+    try:
+        yield numbers
+    except BaseException as error:
+        outcome = f"failed: {type(error).__name__}"
+        raise
+    finally:
+        seconds = time.perf_counter() - clock
+        log.info("%s of %s: %s in %.2f s %s", step, days, outcome, seconds, json.dumps(numbers, default=str))
+        try:
+            with open_intake(settings) as connection:
+                connection.execute(
+                    "insert into ops.steps values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        run_id,
+                        step,
+                        days.first,
+                        days.last,
+                        started_at,
+                        seconds,
+                        peak_memory_mb(),
+                        outcome,
+                        json.dumps(numbers, default=str),
+                    ],
+                )
+        except GoodstandingError as error:
+            # the step's own outcome matters more than its record
+            log.warning("the record of step %s could not be kept: %s", step, error)

@@ -1,0 +1,143 @@
+"""Publishing: the audited marts become what readers see, in one atomic step.
+
+The working file is copied, stripped of what is not for readers, and renamed over the last publication.
+A reader that has the old one open keeps it. Only audited days are shown: while any day that was taken in has
+not passed its gates, nothing new is published.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from goodstanding.days import Days
+from goodstanding.errors import DataProblem
+from goodstanding.settings import Settings
+from warehouse.files import STANDING, open_warehouse
+from warehouse.ledger import OpenDay, gate_results, newest_day, open_days
+
+log = logging.getLogger(__name__)
+
+CURRENT = "current.duckdb"
+KEPT_SCHEMAS = ("marts", "predictions")
+# A day taken in this long ago whose run is not through was given up: its run crashed or was stopped.
+IN_FLIGHT = timedelta(hours=1)
+
+
+def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
+    """Make the marts visible, or leave the last publication while another run has days in flight.
+
+    Returns:
+        {published: bool, as_of, waiting_for: the days in flight}.
+
+    Raises:
+        DataProblem: a day failed a gate or was given up; the message names it and what to do.
+    """
+    with open_warehouse(settings) as connection:
+        unfinished = open_days(connection)
+        given_up = [day for day in unfinished if day.failed_gate or _is_given_up(day)]
+        if given_up:
+            raise DataProblem(_repair(given_up, days))
+        as_of = newest_day(connection)
+        if unfinished or as_of is None:
+            waiting = [str(day.day) for day in unfinished]
+            log.info("not published yet: %d day(s) are in flight, the last of their runs publishes", len(waiting))
+            return {"published": False, "as_of": None, "waiting_for": waiting}
+        facts = _facts(connection)
+        gates = gate_results(connection, as_of)
+        simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
+        connection.execute("checkpoint standing")
+    publication = {
+        "as_of": as_of,
+        "published_at": datetime.now(UTC).replace(tzinfo=None),
+        "run_id": run_id,
+        "gate_results": json.dumps(gates),
+        "simulated": bool(simulated and simulated[0]),
+        "shop": facts.get("shop", ""),
+    }
+    _swap_in(settings, publication)
+    return {"published": True, "as_of": str(as_of), "waiting_for": []}
+
+
+def _is_given_up(day: OpenDay) -> bool:
+    return datetime.now(UTC).replace(tzinfo=None) - day.loaded_at > IN_FLIGHT
+
+
+def _repair(given_up: list[OpenDay], days: Days) -> str:
+    first = given_up[0]
+    what = (
+        f"failed the gate of {first.failed_gate} ({first.message})"
+        if first.failed_gate
+        else f"was taken in at {first.loaded_at:%Y-%m-%d %H:%M} UTC by run {first.run_id}, which did not finish"
+    )
+    others = f" and {len(given_up) - 1} more day(s)" if len(given_up) > 1 else ""
+    return (
+        f"{days} cannot be published: {first.day}{others} {what}. Readers keep the last good day. Repair its file "
+        f"if need be and run {first.day} again (clear its run in the UI); then clear this publish task"
+    )
+
+
+def _facts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    return dict(connection.execute("select name, value from intake.ops.facts").fetchall())
+
+
+def _swap_in(settings: Settings, publication: dict[str, Any]) -> None:
+    settings.published.mkdir(parents=True, exist_ok=True)
+    draft = settings.published / f".{CURRENT}.{os.getpid()}"
+    try:
+        shutil.copyfile(settings.warehouse / STANDING, draft)
+        _strip(draft, publication)
+        _sync(draft)
+        os.replace(draft, settings.published / CURRENT)
+        _sync(settings.published)
+    finally:
+        for leftover in settings.published.glob(f"{draft.name}*"):
+            leftover.unlink()
+
+
+def _strip(path: Path, publication: dict[str, Any]) -> None:
+    """Turn views into tables, drop what is not for readers, and add the one row about this publication."""
+    # the views name their tables without the file's name, so they can be read under any
+    with duckdb.connect(str(path)) as connection:
+        views = connection.execute(
+            "select schema_name, view_name from duckdb_views() where schema_name = 'marts' and not internal"
+        ).fetchall()
+        for schema, view in views:
+            connection.execute(f"create table {schema}.{view}_table as select * from {schema}.{view}")
+            connection.execute(f"drop view {schema}.{view}")
+            connection.execute(f"alter table {schema}.{view}_table rename to {view}")
+        schemas = connection.execute(
+            "select schema_name from duckdb_schemas() where database_name = current_database() and not internal"
+        ).fetchall()
+        for (schema,) in schemas:
+            if schema not in (*KEPT_SCHEMAS, "main"):
+                connection.execute(f"drop schema {schema} cascade")
+        connection.execute(
+            """
+            create or replace table marts.publication (
+                as_of date not null, published_at timestamp not null, run_id varchar not null,
+                gate_results json not null, simulated boolean not null, shop varchar not null
+            )
+            """
+        )
+        connection.execute(
+            "insert into marts.publication values ($as_of, $published_at, $run_id, $gate_results, $simulated, $shop)",
+            publication,
+        )
+        connection.execute("checkpoint")
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold it before it is shown: a power cut must not leave half a publication."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
