@@ -76,6 +76,7 @@ def run_gate(
         "run_id": run_id,
         "judged_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 3),
+        "simulated": _simulated(connection, days),
         "passed": not failed,
         "batches": judged,
     }
@@ -97,6 +98,15 @@ def run_gate(
 def results_folder(settings: Settings) -> Path:
     """Where the results of all gates lie, one folder per gate, one JSON file per range of days."""
     return settings.home / "checks"
+
+
+def _simulated(connection: duckdb.DuckDBPyConnection, days: Days) -> bool:
+    """Whether the days come from a simulated shop: then the result says so."""
+    row = connection.execute(
+        "select bool_or(simulated) from intake.raw.days where event_day between ? and ?",
+        [days.first, days.last],
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _judge(
@@ -254,7 +264,7 @@ def _observed(so_far: Any, column: str, frame: pd.DataFrame, result: dict[str, A
 def _written(value: Any) -> str:
     if hasattr(value, "date"):
         return str(value.date())
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return _figure(value) if isinstance(value, float) else str(value)
 
 
 def _error(exception_info: Any) -> str:
@@ -288,9 +298,13 @@ def _named(check: dict[str, Any]) -> str:
 def described(observed: Any) -> str:
     """A figure or a span, for people: 0.25, or 0.1 to 7.4."""
     if not isinstance(observed, list):
-        return f"{observed:,.6g}"
-    low, high = observed
-    return f"{low:,.6g}" if low == high else f"{low:,.6g} to {high:,.6g}"
+        return _figure(observed)
+    low, high = (_figure(bound) for bound in observed)
+    return low if low == high else f"{low} to {high}"
+
+
+def _figure(number: float) -> str:
+    return f"{number:,.0f}" if number == int(number) else f"{number:,.6g}"
 
 
 def _store(result: dict[str, Any], settings: Settings) -> Path:
