@@ -13,6 +13,8 @@ import fcntl
 import json
 import os
 import secrets
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -131,6 +133,21 @@ TUNING = {
 QUIET = {"GX_ANALYTICS_ENABLED": "false", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
 
 
+def new_keys() -> dict[str, str]:
+    """Fresh keys for what Airflow's components share: connections, sessions of the UI, tokens of tasks."""
+    return {
+        # Fernet takes 32 bytes in this alphabet.
+        "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "secret_key": secrets.token_hex(32),
+        "jwt_secret": secrets.token_hex(64),
+    }
+
+
+def new_password() -> str:
+    """A fresh password of 16 letters, digits, dashes and underscores."""
+    return secrets.token_urlsafe(12)
+
+
 def prepare(environment: Mapping[str, str]) -> None:
     """Bring Airflow's home and metadata database up to date; costs some milliseconds where they are.
 
@@ -194,14 +211,8 @@ def _secrets(settings: Settings) -> dict[str, str]:
     """Keys that Airflow's components share, and the password file that its login reads."""
     home = airflow_home(settings)
     home.mkdir(parents=True, exist_ok=True)
-    _write_once(_passwords_file(settings), json.dumps({ADMIN: secrets.token_urlsafe(12)}))
-    keys = {
-        # Fernet, which encrypts connections in the metadata database, takes 32 bytes in this alphabet.
-        "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        "secret_key": secrets.token_hex(32),
-        "jwt_secret": secrets.token_hex(64),
-    }
-    kept: dict[str, str] = json.loads(_write_once(home / "secrets.json", json.dumps(keys)))
+    _write_once(_passwords_file(settings), json.dumps({ADMIN: new_password()}))
+    kept: dict[str, str] = json.loads(_write_once(home / "secrets.json", json.dumps(new_keys())))
     return kept
 
 
@@ -215,12 +226,12 @@ def _write_once(path: Path, text: str) -> str:
     The text appears under its name in one step, so two first starts at once agree on one secret.
     """
     if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(text)
+        descriptor, draft = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
         with suppress(FileExistsError):
             os.link(draft, path)
-        draft.unlink()
+        os.unlink(draft)
     return path.read_text()
 
 
@@ -254,5 +265,20 @@ def _joined(separator: str, first: str, rest: str | None) -> str:
     return separator.join([first, *kept])
 
 
-if __name__ == "__main__":
+def main(command: list[str]) -> None:
+    """Prepare for the environment as it stands, then become `command`, if any: the start of a container.
+
+    There the password of the UI comes in the environment, too; Airflow's login reads it from a file.
+    """
+    if password := os.environ.pop("AIRFLOW_ADMIN_PASSWORD", ""):
+        passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+        passwords.parent.mkdir(parents=True, exist_ok=True)
+        passwords.unlink(missing_ok=True)
+        _write_once(passwords, json.dumps({ADMIN: password}))
     prepare(dict(os.environ))
+    if command:
+        os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

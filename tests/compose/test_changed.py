@@ -1,0 +1,66 @@
+"""The script that decides whether the check of docker compose is due."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from goodstanding.settings import PROJECT
+
+SCRIPT = PROJECT / "tests" / "compose" / "changed.sh"
+
+
+class Repository:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "tests" / "compose").mkdir(parents=True)
+        self.script = Path(shutil.copy(SCRIPT, folder / "tests" / "compose"))
+        self._git(0, "init", "--quiet")
+
+    def commit(self, path: str, hours_ago: float) -> None:
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        with (self.folder / path).open("a") as file:
+            file.write("changed\n")
+        self._git(hours_ago, "add", path)
+        self._git(hours_ago, "-c", "user.name=T", "-c", "user.email=t@t", "commit", "--quiet", "-m", path)
+
+    def is_due(self) -> bool:
+        code = subprocess.run(["sh", str(self.script)]).returncode
+        assert code in (0, 1)
+        return code == 0
+
+    def _git(self, hours_ago: float, *arguments: str) -> None:
+        when = (datetime.now(UTC) - timedelta(hours=hours_ago)).isoformat()
+        environment = {**os.environ, "GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
+        subprocess.run(["git", *arguments], cwd=self.folder, env=environment, check=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path)
+
+
+def test_it_is_due_in_a_young_repository(repository: Repository) -> None:
+    repository.commit("README.md", hours_ago=1)
+    assert repository.is_due()
+
+
+def test_it_is_not_due_when_what_it_covers_changed_long_ago(repository: Repository) -> None:
+    repository.commit("Dockerfile", hours_ago=30)
+    repository.commit("README.md", hours_ago=1)
+    assert not repository.is_due()
+
+
+@pytest.mark.parametrize(
+    "path", ["Dockerfile", "docker-compose.yaml", "requirements.lock", "tests/compose/x.py"]
+)
+def test_it_is_due_when_what_it_covers_changed_lately(repository: Repository, path: str) -> None:
+    repository.commit("README.md", hours_ago=30)
+    repository.commit(path, hours_ago=2)
+    repository.commit("README.md", hours_ago=1)
+    assert repository.is_due()

@@ -1,0 +1,92 @@
+"""docker-compose.yaml and its image, as far as reading them goes: the same Airflow, closed and limited."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from goodstanding.airflow_env import QUIET, TUNING, airflow_environment
+from goodstanding.compose_env import fresh_values
+from goodstanding.settings import PROJECT, Settings
+
+COMPOSE = PROJECT / "docker-compose.yaml"
+# What differs in a container: where things lie and answer, and the secrets.
+OF_THE_CONTAINER = {
+    "AIRFLOW__CORE__DAGS_FOLDER",
+    "AIRFLOW__CORE__FERNET_KEY",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
+    "AIRFLOW__API__HOST",
+    "AIRFLOW__API__PORT",
+    "AIRFLOW__API__BASE_URL",
+    "AIRFLOW__API__SECRET_KEY",
+    "AIRFLOW__API_AUTH__JWT_SECRET",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+    "AIRFLOW__LOGGING__BASE_LOG_FOLDER",
+    "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY",
+}
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
+    return found
+
+
+@pytest.mark.parametrize("service", ["api-server", "scheduler", "dag-processor", "triggerer"])
+def test_airflow_is_configured_as_it_is_without_containers(
+    service: str, services: dict[str, Any], tmp_path: Path
+) -> None:
+    ours = airflow_environment(Settings(home=tmp_path, _env_file=None), "postgresql://")
+    theirs = services[service]["environment"]
+    names = {name for name in ours if name.startswith("AIRFLOW__")}
+    assert {name for name in theirs if name.startswith("AIRFLOW__")} == names
+    same = (names - OF_THE_CONTAINER) | set(QUIET)
+    assert {name: theirs[name] for name in same} == {name: ours[name] for name in same}
+    assert {f"AIRFLOW__{name}" for name in TUNING} <= same
+
+
+def test_every_variable_that_compose_demands_is_written_by_compose_env() -> None:
+    demanded = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text()))
+    assert demanded == set(fresh_values())
+
+
+def test_no_secret_has_a_default() -> None:
+    optional = set(re.findall(r"\$\{(\w+)(?::?-|\})", COMPOSE.read_text()))
+    assert not {name for name in optional if re.search("PASSWORD|SECRET|FERNET|UID", name)}
+
+
+def test_ports_are_opened_to_this_machine_only(services: dict[str, Any]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert ports == ["127.0.0.1:${GOODSTANDING_PORT:-8080}:8080"]
+
+
+def test_every_service_is_checked_limited_and_started_again(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["healthcheck"]["test"][0] == "CMD", name
+        assert service["mem_limit"] and service["restart"] == "unless-stopped", name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_the_landing_is_read_only_and_must_be_there(services: dict[str, Any]) -> None:
+    mounts = [mount for mount in services["scheduler"]["volumes"] if isinstance(mount, dict)]
+    assert [(mount["target"], mount["read_only"]) for mount in mounts] == [("/landing", True)]
+    assert mounts[0]["bind"] == {"create_host_path": False}
+
+
+def test_the_image_has_all_that_a_run_needs_and_nothing_that_git_ignores() -> None:
+    allowed = {
+        line[1:].rstrip("/")
+        for line in (PROJECT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    top = {path.split("/")[0] for path in tracked.stdout.splitlines()}
+    assert allowed <= top | {"README.md"}
+    assert {path.parent.name for path in PROJECT.glob("*/__init__.py")} <= allowed
+    assert {"dags", "dbt_project", "shops", "requirements.lock", "pyproject.toml"} <= allowed
