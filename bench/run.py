@@ -1,0 +1,363 @@
+"""The benchmark: what a real year and one more day cost, and what the same work costs the two peers.
+
+    make bench        or: GOODSTANDING_LANDING=... python -m bench.run
+
+A figure is the wall time and the peak resident memory of a child process of its own, start-up and imports
+included, in a home that is thrown away. One more day is measured as what each further day adds to a
+process that runs several, Airflow's share included, and as how long a run of a backfill takes under the
+scheduler. Before any ratio is formed, the numbers that the product published are held against the peers':
+ratios of unlike work would say nothing.
+
+Prints a table and writes `bench/results.json`. Nothing else should run on the machine meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from goodstanding.airflow_api import AirflowApi, ApiError
+from goodstanding.airflow_env import admin_password
+from goodstanding.days import Days
+from goodstanding.errors import DataProblem, GoodstandingError
+from goodstanding.settings import PROJECT, Settings, settings
+from ingest.shop import load_shop
+from warehouse.files import open_published
+
+GOODSTANDING = str(Path(sys.executable).with_name("goodstanding"))
+RESULTS = PROJECT / "bench" / "results.json"
+PEERS = ("duckdb", "pandas")
+PEER_RUNS = 3
+# The last trading days of the landing: so many by the scheduler, one by a process, so many by another.
+SCHEDULED, TOGETHER = 5, 4
+SCHEDULER_SECONDS = 300
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Wall seconds and peak resident megabytes of one process, and what it printed."""
+
+    seconds: float
+    peak_mb: int
+    output: str
+
+    def figures(self) -> Figures:
+        return {"seconds": round(self.seconds, 2), "peak_mb": self.peak_mb}
+
+
+def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
+    """Run a command to its end and measure it.
+
+    Raises:
+        DataProblem: it failed; the message holds the end of what it said.
+    """
+    with tempfile.TemporaryFile("w+") as said:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=said, text=True
+        )
+        output = process.stdout.read() if process.stdout else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)  # so that subprocess waits for it no more
+        if process.returncode:
+            said.seek(0)
+            end = (output + said.read())[-2000:]
+            raise DataProblem(f"{' '.join(command)} ended with {process.returncode}: {end}")
+    return Cost(seconds, usage.ru_maxrss // 1024, output)
+
+
+def measure_peers(landing: Path, runs: int = PEER_RUNS) -> dict[str, dict[str, Any]]:
+    """Each peer's median seconds and highest peak over some runs, and its numbers.
+
+    Raises:
+        DataProblem: they disagree.
+    """
+    measured = {}
+    for peer in PEERS:
+        command = [sys.executable, "-m", f"bench.peer_{peer}", str(landing)]
+        costs = [cost_of(command, dict(os.environ)) for _ in range(runs)]
+        numbers = json.loads(costs[0].output)
+        own = median(json.loads(cost.output)["seconds"] for cost in costs)
+        measured[peer] = {
+            "seconds": round(median(cost.seconds for cost in costs), 2),
+            "seconds_without_imports": round(own, 2),
+            "peak_mb": max(cost.peak_mb for cost in costs),
+            "numbers": {key: value for key, value in numbers.items() if key not in ("seconds", "peak_mb")},
+        }
+        del measured[peer]["numbers"]["borders"]  # equal but for the last bit; the classes tell
+    require_same(measured["pandas"]["numbers"], measured["duckdb"]["numbers"], "the pandas peer")
+    return measured
+
+
+def published_numbers(home: Settings) -> dict[str, Any]:
+    """What the product published, in the terms of the peers' JSON line."""
+    with open_published(home) as connection:
+
+        def one(sql: str) -> Any:
+            return connection.execute(sql).fetchall()[0][0]
+
+        def counts(sql: str) -> dict[str, int]:
+            return dict(connection.execute(sql).fetchall())
+
+        newest = "as_of = (select max(as_of) from marts.customer_classes)"
+        return {
+            "lines": one("select count(*) from marts.order_lines"),
+            "customers": one("select count(distinct customer_id) from marts.order_lines"),
+            "invoices": one("select count(*) from marts.invoices"),
+            "kept": one("select count(*) from marts.invoices where is_kept"),
+            "classes": counts(
+                f"select class, count(*) from marts.customer_classes where {newest} group by all order by all"
+            ),
+            "outcomes": counts("select outcome, count(*) from marts.order_lines group by all order by all"),
+            "mirrors": one(
+                "select count(*) from marts.order_lines "
+                "where outcome = 'cancellation' and cancellation_rule = 'mirror'"
+            ),
+            "amount": str(one("select sum(amount) from marts.order_lines")),
+            "monetary": str(one(f"select sum(monetary) from marts.customer_classes where {newest}")),
+        }
+
+
+def require_same(numbers: dict[str, Any], expected: dict[str, Any], whose: str) -> None:
+    """Raise `DataProblem` where a number differs from the DuckDB peer's."""
+    wrong = [
+        f"{key} {value}, not {expected[key]}" for key, value in numbers.items() if value != expected[key]
+    ]
+    if wrong:
+        raise DataProblem(
+            f"{whose} and the DuckDB peer count the same landing differently: {'; '.join(wrong)}"
+        )
+
+
+def run_days(home: Settings, days: Days, *options: str) -> Cost:
+    """`goodstanding run` over days, as a user would call it."""
+    span = ["--from", str(days.first), "--to", str(days.last)]
+    return cost_of([GOODSTANDING, "run", *span, *options, "--json"], environment_of(home))
+
+
+def environment_of(home: Settings) -> dict[str, str]:
+    return {
+        **os.environ,
+        "GOODSTANDING_HOME": str(home.home),
+        "GOODSTANDING_LANDING": str(home.landing_folder),
+        "GOODSTANDING_PORT": str(home.port),
+        "PYTHONDONTWRITEBYTECODE": "",  # with it set, every start of a process is two to three times slower
+    }
+
+
+def step_seconds(home: Settings, since: date) -> dict[str, float]:
+    """The median seconds of each step over the daily runs since a day, as the product itself noted them."""
+    with duckdb.connect(str(home.warehouse / "intake.duckdb"), read_only=True) as connection:
+        return dict(
+            connection.execute(
+                "select step, round(median(seconds), 3) from ops.steps where first_day >= ? "
+                "and first_day = last_day group by step order by min(started_at)",
+                [since],
+            ).fetchall()
+        )
+
+
+@contextmanager
+def local_airflow(home: Settings) -> Iterator[AirflowApi]:
+    """What `make up` starts, from healthy to ended."""
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            [GOODSTANDING, "up"],
+            cwd=PROJECT,
+            env=environment_of(home),
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        )
+        try:
+            for line in process.stdout or ():
+                if line.startswith("Airflow is ready"):
+                    break
+            else:
+                said.seek(0)
+                raise DataProblem(f"Airflow did not start: {said.read()[-2000:]}")
+            yield AirflowApi(f"http://127.0.0.1:{home.port}", password=admin_password(home))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate()
+
+
+def measure_scheduler(home: Settings, days: list[date]) -> Figures:
+    """Seconds from start to end of a run under the scheduler, one run at a time: the median and the longest.
+
+    The first of the days only warms the scheduler up. Its run takes the place of the one that the scheduler
+    would make for yesterday as soon as the DAG is unpaused.
+    """
+    dag = "orders_daily"
+    with local_airflow(home) as api:
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        _wait_until_known(api, dag)
+        warm = api.trigger(dag, {"day": str(days[0])}, f"{yesterday}T00:00:00Z")
+        api.wait_for_dag(dag)
+        api.wait_for_run(dag, warm, SCHEDULER_SECONDS)
+        first, last = (f"{day}T00:00:00Z" for day in (days[1], days[-1]))
+        api.post("/backfills", {"dag_id": dag, "from_date": first, "to_date": last, "max_active_runs": 1})
+        runs = api.get(f"/dags/{dag}/dagRuns?run_type=backfill&limit=100")["dag_runs"]
+        ended = [api.wait_for_run(dag, run["dag_run_id"], SCHEDULER_SECONDS) for run in runs]
+    failed = [run["dag_run_id"] for run in ended if run["state"] != "success"]
+    if failed:
+        raise DataProblem(f"under the scheduler these runs failed: {', '.join(failed)}")
+    trading = [run for run in ended if datetime.fromisoformat(run["logical_date"]).date() in days]
+    seconds = [_moment(run["end_date"]) - _moment(run["start_date"]) for run in trading]
+    return {"seconds": round(median(seconds), 2), "longest": round(max(seconds), 2), "days": len(seconds)}
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _wait_until_known(api: AirflowApi, dag: str) -> None:
+    """Wait until the DAG has been read, and leave it paused."""
+    for _ in range(SCHEDULER_SECONDS):
+        try:
+            api.get(f"/dags/{dag}")
+            return
+        except ApiError as error:
+            if error.status != 404:
+                raise
+        time.sleep(1)
+    raise DataProblem(f"the DAG {dag} is not known after {SCHEDULER_SECONDS} s")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def measure_product(landing: Path, expected: dict[str, Any]) -> dict[str, Any]:
+    """The whole landing as `make run` loads it, then its last days one by one in a second home.
+
+    Args:
+        landing: at least some weeks of daily files.
+        expected: the DuckDB peer's numbers, which each home must have published in the end.
+    """
+    with tempfile.TemporaryDirectory(prefix="goodstanding-bench-") as folder:
+        whole = Settings(home=Path(folder, "whole"), landing=landing)
+        year = cost_of([GOODSTANDING, "run", "--json"], environment_of(whole))
+        require_same(published_numbers(whole), expected, "`goodstanding run`")
+        shutil.rmtree(whole.home)
+
+        home = Settings(home=Path(folder, "home"), landing=landing, port=free_port())
+        shop = load_shop(home)
+        span = shop.days_in(landing)
+        assert span is not None
+        trading = [day for day in span if shop.files_of(landing, day)]
+        scheduled, (alone,), together = (
+            trading[-TOGETHER - 1 - SCHEDULED : -TOGETHER - 1],
+            trading[-TOGETHER - 1 : -TOGETHER],
+            trading[-TOGETHER:],
+        )
+        day = timedelta(days=1)
+        history = run_days(home, Days(span.first, scheduled[0] - day))
+        under_scheduler = measure_scheduler(home, scheduled)
+        if scheduled[-1] + day < alone:
+            run_days(home, Days(scheduled[-1] + day, alone - day), "--daily")
+        first = run_days(home, Days(alone, alone), "--daily")
+        several = run_days(home, Days(together[0], together[-1]), "--daily")
+        require_same(published_numbers(home), expected, "a history and then single days")
+        # what a day costs beyond the start of a process, which both paid
+        further = (several.seconds - first.seconds) / (len(Days(together[0], together[-1])) - 1)
+        return {
+            "make_run": year.figures(),
+            "history": {**history.figures(), "days": len(Days(span.first, scheduled[0] - day))},
+            "day_under_scheduler": under_scheduler,
+            "day_in_new_process": first.figures(),
+            "further_day_in_process": {"seconds": round(further, 2), "peak_mb": several.peak_mb},
+            "steps_of_a_day": step_seconds(home, together[0]),
+        }
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "measured_on": str(datetime.now(UTC).date()),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("duckdb", "pandas", "dbt-core", "apache-airflow")},
+    }
+
+
+def print_table(results: dict[str, Any], console: Console) -> None:
+    """The measured figures beside their goals, and the ratios to the peers."""
+    product, peers = results["goodstanding"], results["peers"]
+    lines = results["lines"]
+    table = Table(title=f"{lines:,} order lines, {results['machine']['cores']} cores")
+    for column in ("what", "seconds", "goal", "peak MB", "goal "):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    rows: list[tuple[str, Figures, str]] = [
+        ("make run: the whole landing, audited, scored, published", product["make_run"], "90"),
+        ("a history in one run", product["history"], ""),
+        ("one day in a new process", product["day_in_new_process"], ""),
+        ("each further day in that process", product["further_day_in_process"], "3"),
+        ("one day under the scheduler", product["day_under_scheduler"], "8"),
+        *((f"files to classes by plain {peer}", peers[peer], "") for peer in PEERS),
+    ]
+    for what, figures, goal in rows:
+        memory = str(figures.get("peak_mb", ""))
+        table.add_row(what, f"{figures['seconds']:.2f}", goal, memory, "1536" if memory and goal else "")
+    console.print(table)
+    for name, ratio in results["ratios"].items():
+        console.print(f"{name.replace('_', ' ')}: {ratio}", highlight=False)
+
+
+def main() -> None:
+    console = Console()
+    try:
+        landing = settings().landing_folder
+        peers = measure_peers(landing)
+        expected = peers["duckdb"]["numbers"]
+        results = {
+            "machine": machine(),
+            "lines": expected["lines"],
+            "peers": {peer: {k: v for k, v in peers[peer].items() if k != "numbers"} for peer in PEERS},
+            "same_numbers": expected,
+            "goodstanding": measure_product(landing, expected),
+        }
+    except GoodstandingError as error:
+        sys.exit(f"bench: {error}")
+    seconds = results["goodstanding"]["make_run"]["seconds"]
+    results["ratios"] = {
+        f"make_run_to_{peer}_peer": round(seconds / peers[peer]["seconds"], 1) for peer in PEERS
+    } | {
+        f"further_day_to_{peer}_peer_on_all_days": round(
+            results["goodstanding"]["further_day_in_process"]["seconds"] / peers[peer]["seconds"], 2
+        )
+        for peer in PEERS
+    }
+    print_table(results, console)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    console.print(f"written to {RESULTS}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()
