@@ -26,7 +26,10 @@ with DAG(
     tags=["orders", "tier_1"],
     params={
         "day": Param(
-            None, type=["null", "string"], format="date", description="An event day, instead of the interval's."
+            None,
+            type=["null", "string"],
+            format="date",
+            description="An event day, instead of the interval's.",
         )
     },
     doc_md=__doc__,

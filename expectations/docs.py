@@ -173,8 +173,9 @@ def _batch_table(batch: dict[str, Any]) -> str:
             ("Row keys", ""),
         )
     )
+    title, rows_in_words = escape(batch["name"].capitalize()), _rows_in_words(batch["rows"])
     return (
-        f"<h2>{escape(batch['name'].capitalize())} <span class=soft>({_rows_in_words(batch['rows'])})</span></h2>"
+        f"<h2>{title} <span class=soft>({rows_in_words})</span></h2>"
         f"<div class=scroll><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

@@ -262,6 +262,8 @@ def _observed(so_far: Any, column: str, frame: pd.DataFrame, result: dict[str, A
 
 
 def _written(value: Any) -> str:
+    if value is None or value != value:  # NaN stands for NULL in frames
+        return "null"
     if hasattr(value, "date"):
         return str(value.date())
     return _figure(value) if isinstance(value, float) else str(value)
@@ -304,7 +306,7 @@ def described(observed: Any) -> str:
 
 
 def _figure(number: float) -> str:
-    return f"{number:,.0f}" if number == int(number) else f"{number:,.6g}"
+    return f"{number:,.0f}" if number.is_integer() else f"{number:,.6g}"
 
 
 def _store(result: dict[str, Any], settings: Settings) -> Path:

@@ -45,6 +45,16 @@ predictions as (
         ) as model_knew_no_later_day
     from predictions.purchases
 ),
+-- runs interleave: where another run has rebuilt the marts since the last scoring, its own comes yet
+scoring as (
+    select
+        coalesce(
+            max(started_at) filter (where step = 'score')
+            >= max(started_at) filter (where step = 'transform'),
+            true
+        ) as is_done
+    from intake.ops.steps
+),
 features as (
     select count(*) as customers
     from marts.customer_features
@@ -54,14 +64,17 @@ select
     coalesce(profiles.as_of, predictions.as_of) as as_of,
     as_ofs as profile_days,
     profiles > 0 as profiles_are_there,
-    if(predictions = 0, null, first_as_of = predictions.as_of and predictions.as_of = profiles.as_of)
+    if(is_done and predictions > 0, first_as_of = profiles.as_of and predictions.as_of = profiles.as_of, null)
         as predictions_are_newest,
-    if(predictions = 0, null, predictions = features.customers and predictions.customers = features.customers)
-        as customers_are_predicted,
+    if(
+        is_done and predictions > 0,
+        predictions = features.customers and predictions.customers = features.customers,
+        null
+    ) as customers_are_predicted,
     if(predictions = 0, null, models) as models,
     model_knew_no_later_day,
     if(predictions >= {ENOUGH}, mean_probability, null) as mean_probability
-from profiles, predictions, features
+from profiles, predictions, scoring, features
 where profiles > 0 or predictions > 0
 """
 

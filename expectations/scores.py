@@ -136,7 +136,7 @@ counts as (
 )
 select
     coalesce(state.as_of, due) as as_of,
-    customers > 0 and (state.as_of = due or due is null) as is_there,
+    customers > 0 and (due is null or state.as_of >= due) as is_there,
     customers = scored as counts_agree,
     torn.ties as torn_ties,
     if(customers >= {ENOUGH}, shares.largest, null) as largest_class_share,

@@ -85,4 +85,6 @@ def require_over(days: Days, timezone: str, now: datetime | None = None) -> None
     zone = ZoneInfo(timezone)
     end = datetime.combine(days.last + timedelta(days=1), time.min, zone)
     if (now or datetime.now(UTC)) < end:
-        raise DayNotOver(f"{days.last} is not over in {timezone} before {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+        raise DayNotOver(
+            f"{days.last} is not over in {timezone} before {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        )

@@ -24,14 +24,18 @@ from warehouse.publish import CURRENT
 CLASSES = ("Best", "Good", "Average", "Worst")
 
 
-def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> dict[str, Any]:
+def _one(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
+) -> dict[str, Any]:
     cursor = connection.execute(sql, parameters or [])
     names = [column[0] for column in cursor.description or []]
     row = cursor.fetchone()
     return dict(zip(names, row, strict=True)) if row else {}
 
 
-def _all(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+def _all(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
+) -> list[dict[str, Any]]:
     cursor = connection.execute(sql, parameters or [])
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -64,7 +68,9 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
     with open_published(settings) as connection:
         publication = _publication(connection)
         outcomes = dict(
-            connection.execute("select outcome, count(*) from marts.order_lines group by 1 order by 1").fetchall()
+            connection.execute(
+                "select outcome, count(*) from marts.order_lines group by 1 order by 1"
+            ).fetchall()
         )
         rules = _all(
             connection,
@@ -86,7 +92,9 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
             connection,
             "select count(*) as customers, count(*) filter (class_note is not null) as by_rule from marts.customer_profiles",
         )
-        classes = dict(connection.execute("select class, count(*) from marts.customer_profiles group by 1").fetchall())
+        classes = dict(
+            connection.execute("select class, count(*) from marts.customer_profiles group by 1").fetchall()
+        )
         borders = _all(
             connection,
             """
@@ -222,7 +230,13 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         for row in report["rejected_reasons"]:
             table.add_row(row["reason"], f"{row['lines']:,}")
         console.print(table)
-    table = _table(f"{mark}Cancellation lines, by the rule that found their purchase", "rule", "lines", "units", "matched")
+    table = _table(
+        f"{mark}Cancellation lines, by the rule that found their purchase",
+        "rule",
+        "lines",
+        "units",
+        "matched",
+    )
     for row in report["cancellation_rules"]:
         table.add_row(row["rule"], *(f"{row[key]:,}" for key in ("lines", "units", "matched_units")))
     console.print(table)
@@ -243,7 +257,11 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     table = _table(f"{mark}Cost of each hop, in this call", "step", "runs", "seconds", "median", "peak MB")
     for row in report["steps"]:
         table.add_row(
-            row["step"], str(row["runs"]), f"{row['seconds']:.2f}", f"{row['median_seconds']:.2f}", f"{row['peak_mb']:.0f}"
+            row["step"],
+            str(row["runs"]),
+            f"{row['seconds']:.2f}",
+            f"{row['median_seconds']:.2f}",
+            f"{row['peak_mb']:.0f}",
         )
     console.print(table)
     names = {"published": "published warehouse", "data_docs": "data docs", "dbt_docs": "dbt docs"}
@@ -251,9 +269,16 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         console.print(f"[bold]{names[key]}[/bold]  {path}", highlight=False, soft_wrap=True)
     console.print("\nNext:")
     customer = "17850" if not report["simulated"] else "an id from the landing"
-    console.print(f"  .venv/bin/goodstanding profile {customer}   one customer, with scores, class and benefits", highlight=False)
-    console.print("  .venv/bin/goodstanding status          the last good day, its age and its gates", highlight=False)
-    console.print("  make up                                the Airflow UI: schedules, backfills, logs", highlight=False)
+    console.print(
+        f"  .venv/bin/goodstanding profile {customer}   one customer, with scores, class and benefits",
+        highlight=False,
+    )
+    console.print(
+        "  .venv/bin/goodstanding status          the last good day, its age and its gates", highlight=False
+    )
+    console.print(
+        "  make up                                the Airflow UI: schedules, backfills, logs", highlight=False
+    )
 
 
 def print_model(card: dict[str, Any], console: Console, mark: str = "") -> None:
@@ -312,5 +337,9 @@ def print_status(found: dict[str, Any], console: Console) -> None:
     if found["running"]:
         console.print("a run is writing now", highlight=False)
     for day in found["waiting"] or []:
-        why = f"failed the gate of {day['failed_gate']}: {day['message']}" if day["failed_gate"] else "not through its gates"
+        why = (
+            f"failed the gate of {day['failed_gate']}: {day['message']}"
+            if day["failed_gate"]
+            else "not through its gates"
+        )
         console.print(f"waiting for {day['day']}: {why}", highlight=False, markup=False)

@@ -157,5 +157,3 @@ class _Steps:
             self.describe(self._name)
             yield item
             self._progress.advance(self._task)
-
-

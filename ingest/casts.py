@@ -44,7 +44,9 @@ def _decimal(name: str, column: Column) -> str:
         # a point that is not declared as the thousands mark would turn 1.234 into 1234 or 1.234 by chance
         text = f"case when contains({text}, '.') then null else replace({text}, ',', '.') end"
     exact = f"try_cast({text} as decimal(38, 16))"
-    return f"case when {exact} = try_cast({text} as decimal(18, 4)) then try_cast({text} as decimal(18, 4)) end"
+    return (
+        f"case when {exact} = try_cast({text} as decimal(18, 4)) then try_cast({text} as decimal(18, 4)) end"
+    )
 
 
 def _timestamp(name: str, column: Column, shop: Shop) -> str:

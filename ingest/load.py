@@ -77,7 +77,9 @@ def ingest(settings: Settings, days: Days, run_id: str) -> dict[str, int]:
 def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
     landing = settings.landing_folder
     if not landing.is_dir():
-        raise WrongUse(f"there is no landing {landing}; set GOODSTANDING_LANDING to the folder of the day files")
+        raise WrongUse(
+            f"there is no landing {landing}; set GOODSTANDING_LANDING to the folder of the day files"
+        )
     missing, files = [], []
     for day in days:
         paths = shop.files_of(landing, day)
@@ -112,9 +114,7 @@ def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bo
         )
 
 
-def _cast_lines(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop, key: bytes
-) -> None:
+def _cast_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop, key: bytes) -> None:
     """Fill the temporary table `staged`: every line typed, with `reason` where it cannot be used."""
     values = {name: cast(name, column, shop) for name, column in shop.columns.items()}
     values |= {name: "cast(null as varchar)" for name in CANONICAL if name not in shop.columns}
@@ -295,7 +295,9 @@ def _stage_days(
         for file in files
         for number, text, reason in file.unreadable
     ]
-    connection.execute("create or replace temp table staged_unreadable as from raw.rejected_order_lines limit 0")
+    connection.execute(
+        "create or replace temp table staged_unreadable as from raw.rejected_order_lines limit 0"
+    )
     if unreadable:
         connection.executemany("insert into staged_unreadable values (?, ?, ?, ?, ?, ?, ?)", unreadable)
     found = pd.DataFrame(

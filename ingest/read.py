@@ -92,7 +92,9 @@ def _inspect_parquet(file: File) -> None:
             names = connection.execute("describe select * from read_parquet(?)", [str(file.path)]).fetchall()
             count = connection.execute("select count(*) from read_parquet(?)", [str(file.path)]).fetchone()
         except duckdb.Error as error:
-            raise DataProblem(f"{file.name} is no readable Parquet file: {str(error).splitlines()[0]}") from None
+            raise DataProblem(
+                f"{file.name} is no readable Parquet file: {str(error).splitlines()[0]}"
+            ) from None
     file.header = tuple(row[0] for row in names)
     file.records = count[0] if count else 0
 
@@ -266,7 +268,11 @@ def _records(data: bytes, width: int, shop: Shop) -> Iterator[tuple[int, list[st
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            yield number, line.decode("utf-8", "replace"), f"not UTF-8 from byte {error.start + 1} of the line"
+            yield (
+                number,
+                line.decode("utf-8", "replace"),
+                f"not UTF-8 from byte {error.start + 1} of the line",
+            )
             continue
         fields = _fields(text, shop)
         if fields is None:
@@ -283,9 +289,7 @@ def _records(data: bytes, width: int, shop: Shop) -> Iterator[tuple[int, list[st
             yield number, text, f"{len(fields)} columns instead of {width}"
 
 
-def _joined(
-    lines: list[bytes], at: int, text: str, width: int, shop: Shop
-) -> tuple[list[str] | None, int]:
+def _joined(lines: list[bytes], at: int, text: str, width: int, shop: Shop) -> tuple[list[str] | None, int]:
     """Add lines until the quote closes with the right width: the fields and the next line, or None."""
     for end in range(at, min(at + LONGEST_RECORD, len(lines))):
         try:

@@ -178,21 +178,26 @@ class Shop(_Strict):
         return Days(found[0], found[-1]) if found else None
 
 
+# stand for year, month and day in a formatted path: characters that no file name has
+_PARTS = {"%Y": "\ue001", "%m": "\ue002", "%d": "\ue003"}
+
+
 def _day_pattern(path: str) -> str:
     """The path pattern as a regular expression whose groups y, m and d are the day."""
-    marker = path.format(day=_Marker())
-    text = re.escape(marker).replace(r"\*", "[^/]*")
-    for group, digits in (("y", 4), ("m", 2), ("d", 2)):
-        text = text.replace(f"<{group}>", f"(?P<{group}>\\d{{{digits}}})", 1)
-        text = text.replace(f"<{group}>", f"(?P={group})")
+    text = re.escape(path.format(day=_Marker())).replace(r"\*", "[^/]*")
+    for (part, marker), digits in zip(_PARTS.items(), (4, 2, 2), strict=True):
+        group = part[1].lower()
+        text = text.replace(marker, f"(?P<{group}>\\d{{{digits}}})", 1).replace(marker, f"(?P={group})")
     return f"^{text}$"
 
 
 class _Marker:
-    """Formats like a date, but leaves named places where its parts would stand."""
+    """Formats like a date, but leaves a mark where each of its parts would stand."""
 
     def __format__(self, spec: str) -> str:
-        return (spec or "%Y-%m-%d").replace("%Y", "<y>").replace("%m", "<m>").replace("%d", "<d>")
+        for part, marker in _PARTS.items():
+            spec = (spec or "%Y-%m-%d").replace(part, marker)
+        return spec
 
 
 def _days_named(landing: Path, path: str, pattern: re.Pattern[str]) -> Iterator[date]:
@@ -229,5 +234,3 @@ def load_shop(settings: Settings) -> Shop:
         raise WrongUse(f"{path}: {key + ': ' if key else ''}{reason}") from None
     except WrongUse as error:
         raise WrongUse(f"{path}: closed.days: {error}") from None
-
-

@@ -48,7 +48,9 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
         as_of = newest_day(connection)
         if unfinished or as_of is None:
             waiting = [str(day.day) for day in unfinished]
-            log.info("not published yet: %d day(s) are in flight, the last of their runs publishes", len(waiting))
+            log.info(
+                "not published yet: %d day(s) are in flight, the last of their runs publishes", len(waiting)
+            )
             return {"published": False, "as_of": None, "waiting_for": waiting}
         facts = _facts(connection)
         gates = gate_results(connection, as_of)

@@ -1,0 +1,59 @@
+# Each target sets up what it needs in .venv; a second call finds it done. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.set-up
+# without compiled bytecode every start is two to four times slower
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup run test lint up down bench docs compose-env lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(SETUP)  ## install everything that is locked into .venv
+
+$(SETUP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "goodstanding needs Python 3.11 or 3.12; set PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@# the installer itself comes from the lock too, with its hashes
+	@awk '/^uv==/ {p=1; print; next} p && /^ / {print; next} {p=0}' requirements.lock > $(VENV)/installer.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/installer.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(SETUP)
+
+run: $(SETUP)  ## the whole landing through the DAGs, then a report
+	@$(BIN)/goodstanding run
+
+test: $(SETUP) lint  ## every test
+	@$(BIN)/python -m pytest
+
+lint: $(SETUP)  ## style of Python and SQL, and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint dbt_project --processes 2
+
+up: $(SETUP)  ## Airflow with scheduler and UI on this machine; Ctrl-C ends it
+	@$(BIN)/goodstanding up
+
+down: $(SETUP)  ## end what `make up` started
+	@$(BIN)/goodstanding down
+
+bench: $(SETUP)  ## measure, against a plain DuckDB script and pandas
+	@$(BIN)/python -m bench.run
+
+docs: $(SETUP)  ## build the sites with the checks and the SQL
+	@$(BIN)/goodstanding docs
+
+compose-env:  ## write .env with generated secrets for docker compose
+	@$(PYTHON) -m goodstanding.compose_env
+
+lock: $(SETUP)  ## choose versions anew and write requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev pyproject.toml --output-file requirements.lock
+
+clean:  ## remove the warehouse, models, logs and Airflow's state; keeps landing and .venv
+	rm -rf var

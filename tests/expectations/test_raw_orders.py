@@ -1,0 +1,110 @@
+"""Gate 1 stops on whatever makes the day's raw orders less than whole, readable and of the usual size."""
+
+import pytest
+
+LINES = "intake.raw.order_lines"
+TODAY = "event_day = '2011-03-09'"
+ONE = f"{TODAY} and line_number = 7"
+RECOUNT = f"""update intake.raw.files set lines = n, accepted = n
+    from (select count(*) as n from {LINES} where {TODAY}) where {TODAY}"""
+
+
+@pytest.mark.parametrize(
+    ("spoiling", "column", "found"),
+    [
+        (
+            f"alter table {LINES} alter file_name drop not null;"
+            f"update {LINES} set file_name = null where {ONE}",
+            "file_name",
+            "1 of 121 rows",
+        ),
+        (
+            f"alter table {LINES} alter line_number drop not null;"
+            f"update {LINES} set line_number = null where {ONE}",
+            "line_number",
+            "1 of 121 rows",
+        ),
+        (
+            f"insert into {LINES} from {LINES} where {ONE}",
+            "file_name, line_number",
+            "2 of 122 rows, such as 2011-03-09.csv:7, 2011-03-09.csv:7",
+        ),
+        (
+            f"update {LINES} set invoice_no = '' where {ONE}",
+            "is_named",
+            "1 of 121 rows, such as 2011-03-09.csv:7",
+        ),
+        (f"update {LINES} set invoice_kind = 'gift' where {ONE}", "invoice_kind", "1 of 121 rows"),
+        (
+            f"update {LINES} set quantity = 1000001 where {ONE}",
+            "quantity",
+            "1 of 121 rows, observed -1 to 1,000,001, such as 2011-03-09.csv:7",
+        ),
+        (f"update {LINES} set unit_price = 100001 where {ONE}", "unit_price", "1 of 121 rows"),
+        (f"update {LINES} set unit_price = -1 where {ONE}", "price_sign_is_right", "1 of 121 rows"),
+        (
+            f"update {LINES} set ordered_at = ordered_at + interval 1 day where {TODAY} and line_number < 10",
+            "event_day_is_right",
+            "8 of 121 rows, such as 2011-03-09.csv:2, 2011-03-09.csv:3, 2011-03-09.csv:4, "
+            "2011-03-09.csv:5, 2011-03-09.csv:6;",
+        ),
+        (f"update intake.raw.files set lines = lines + 1 where {TODAY}", "lines_add_up", "1 of 1 rows"),
+        (f"delete from {LINES} where {ONE}", "accepted_are_stored", "1 of 1 rows, such as 2011-03-09"),
+        (
+            f"update intake.raw.files set lines = lines + 1, rejected = 1 where {TODAY}",
+            "rejected_are_stored",
+            "1 of 1 rows",
+        ),
+        (
+            f"delete from {LINES} where {TODAY};"
+            f"update intake.raw.files set rejected = lines, accepted = 0 where {TODAY}",
+            "some_line_is_readable",
+            "1 of 1 rows",
+        ),
+        (
+            f"update intake.raw.files set lines = 130, rejected = 9 where {TODAY}",
+            "rejected_share",
+            "observed 0.0692308",
+        ),
+        (
+            f"update {LINES} set customer_id = null where {TODAY} and line_number > 5",
+            "share_without_customer",
+            "observed 0.958678",
+        ),
+        (
+            f"delete from {LINES} where {TODAY} and line_number > 15; {RECOUNT}",
+            "lines_of_usual",
+            "observed 0.116667",
+        ),
+        (f"update {LINES} set unit_price = 0.1 where {TODAY}", "sales_of_usual", "observed 0.04"),
+    ],
+)
+def test_one_bad_thing_stops_the_day(stops, spoiling, column, found):
+    stops("raw_orders", spoiling, column, found)
+
+
+def test_an_adjustment_may_have_a_price_below_zero(warehouse, judge):
+    warehouse.execute(
+        f"update {LINES} set unit_price = -1, invoice_kind = 'adjustment' where event_day = '2011-03-09' "
+        "and line_number = 7"
+    )
+    assert judge("raw_orders")["passed"]
+
+
+def test_a_few_lines_of_which_one_was_rejected_are_no_broken_export(warehouse, judge):
+    warehouse.execute(
+        f"delete from {LINES} where event_day <> '2011-03-09' or line_number > 4;"
+        "delete from intake.raw.files where event_day <> '2011-03-09';"
+        "update intake.raw.files set lines = 4, accepted = 3, rejected = 1;"
+        "insert into intake.raw.rejected_order_lines "
+        "values ('shop', '2011-03-09', '2011-03-09.csv', 'hash', 5, '', 'quantity: no number')"
+    )
+    assert judge("raw_orders")["passed"]
+
+
+def test_volume_is_not_judged_before_a_week_of_trading_days(warehouse, judge):
+    warehouse.execute(
+        f"delete from {LINES} where event_day < '2011-03-03'; delete from intake.raw.days "
+        f"where event_day < '2011-03-03'; update {LINES} set unit_price = 0.1 where event_day = '2011-03-09'"
+    )
+    assert judge("raw_orders")["passed"]
