@@ -5,14 +5,16 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /opt/goodstanding
 COPY pyproject.toml requirements.lock ./
 
-# uv, in the version and with the hashes of the lock, installs what the project needs at run time; the lock
-# also has what its tests need. Compiled bytecode makes every start two to three times faster.
-RUN python -m venv /opt/uv \
- && awk '/^[^ ]/ {keep = /^uv==/} keep' requirements.lock > /tmp/uv.txt \
+# The lock also has what the tests need; the image gets what the project needs at run time, and setuptools to
+# make the project known to Python. Compiled bytecode makes every start two to three times faster.
+RUN pinned() { awk -v name="^$1==" '/^[^ ]/ {keep = $0 ~ name} keep' requirements.lock; } \
+ && pinned uv > /tmp/uv.txt \
+ && pinned setuptools > /tmp/setuptools.txt \
+ && python -m venv /opt/uv \
  && /opt/uv/bin/pip install --no-cache-dir --require-hashes -r /tmp/uv.txt \
  && python -m venv --without-pip /opt/venv \
  && /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --compile-bytecode \
-    --require-hashes --constraint requirements.lock --requirement pyproject.toml setuptools
+    --require-hashes --constraint requirements.lock --requirement pyproject.toml --requirement /tmp/setuptools.txt
 
 # Editable: the DAGs, the SQL and the shops lie beside the packages and are found from there.
 COPY . .
