@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +24,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +34,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from bench.cost import Cost, Figures, cost_of
 from goodstanding.airflow_api import AirflowApi, ApiError
 from goodstanding.airflow_env import admin_password
 from goodstanding.days import Days
@@ -51,42 +50,6 @@ PEER_RUNS = 3
 # The last trading days of the landing: so many by the scheduler, one by a process, so many by another.
 SCHEDULED, TOGETHER = 5, 4
 SCHEDULER_SECONDS = 300
-
-Figures = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Wall seconds and peak resident megabytes of one process, and what it printed."""
-
-    seconds: float
-    peak_mb: int
-    output: str
-
-    def figures(self) -> Figures:
-        return {"seconds": round(self.seconds, 2), "peak_mb": self.peak_mb}
-
-
-def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
-    """Run a command to its end and measure it.
-
-    Raises:
-        DataProblem: it failed; the message holds the end of what it said.
-    """
-    with tempfile.TemporaryFile("w+") as said:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=said, text=True
-        )
-        output = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)  # so that subprocess waits for it no more
-        if process.returncode:
-            said.seek(0)
-            end = (output + said.read())[-2000:]
-            raise DataProblem(f"{' '.join(command)} ended with {process.returncode}: {end}")
-    return Cost(seconds, usage.ru_maxrss // 1024, output)
 
 
 def measure_peers(landing: Path, runs: int = PEER_RUNS) -> dict[str, dict[str, Any]]:
@@ -253,47 +216,55 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def measure_product(landing: Path, expected: dict[str, Any]) -> dict[str, Any]:
-    """The whole landing as `make run` loads it, then its last days one by one in a second home.
+def measure_whole(landing: Path, home: Path, expected: dict[str, Any]) -> Figures:
+    """The whole landing as `make run` loads it, set-up of Airflow's metadata included."""
+    current = Settings(home=home, landing=landing)
+    cost = cost_of([GOODSTANDING, "run", "--json"], environment_of(current))
+    require_same(published_numbers(current), expected, "`goodstanding run`")
+    return cost.figures()
 
-    Args:
-        landing: at least some weeks of daily files.
-        expected: the DuckDB peer's numbers, which each home must have published in the end.
+
+def measure_days(landing: Path, home: Path, expected: dict[str, Any]) -> dict[str, Any]:
+    """A history, then its last days one by one: under the scheduler, in a process each, and in one process.
+
+    Raises:
+        DataProblem: the landing is too short, a run failed, or the end is not what one load comes to.
     """
-    with tempfile.TemporaryDirectory(prefix="goodstanding-bench-") as folder:
-        whole = Settings(home=Path(folder, "whole"), landing=landing)
-        year = cost_of([GOODSTANDING, "run", "--json"], environment_of(whole))
-        require_same(published_numbers(whole), expected, "`goodstanding run`")
-        shutil.rmtree(whole.home)
+    current = Settings(home=home, landing=landing, port=free_port())
+    scheduled, alone, together = last_days(current)
+    gap = timedelta(days=1)
+    first_day = min(load_shop(current).days_in(landing) or together)
+    past = Days(first_day, scheduled[0] - gap)
+    history = run_days(current, past)
+    under_scheduler = measure_scheduler(current, scheduled)
+    if scheduled[-1] + gap < alone:
+        run_days(current, Days(scheduled[-1] + gap, alone - gap), "--daily")
+    one = run_days(current, Days(alone, alone), "--daily")
+    several = run_days(current, together, "--daily")
+    require_same(published_numbers(current), expected, "a history and then single days")
+    # both processes paid for a start and a first day
+    further = (several.seconds - one.seconds) / (len(together) - 1)
+    return {
+        "history": {**history.figures(), "days": len(past)},
+        "day_under_scheduler": under_scheduler,
+        "day_in_new_process": one.figures(),
+        "further_day_in_process": {"seconds": round(further, 2), "peak_mb": several.peak_mb},
+        "steps_of_a_day": step_seconds(current, together.first),
+    }
 
-        home = Settings(home=Path(folder, "home"), landing=landing, port=free_port())
-        shop = load_shop(home)
-        span = shop.days_in(landing)
-        assert span is not None
-        trading = [day for day in span if shop.files_of(landing, day)]
-        scheduled, (alone,), together = (
-            trading[-TOGETHER - 1 - SCHEDULED : -TOGETHER - 1],
-            trading[-TOGETHER - 1 : -TOGETHER],
-            trading[-TOGETHER:],
-        )
-        day = timedelta(days=1)
-        history = run_days(home, Days(span.first, scheduled[0] - day))
-        under_scheduler = measure_scheduler(home, scheduled)
-        if scheduled[-1] + day < alone:
-            run_days(home, Days(scheduled[-1] + day, alone - day), "--daily")
-        first = run_days(home, Days(alone, alone), "--daily")
-        several = run_days(home, Days(together[0], together[-1]), "--daily")
-        require_same(published_numbers(home), expected, "a history and then single days")
-        # what a day costs beyond the start of a process, which both paid
-        further = (several.seconds - first.seconds) / (len(Days(together[0], together[-1])) - 1)
-        return {
-            "make_run": year.figures(),
-            "history": {**history.figures(), "days": len(Days(span.first, scheduled[0] - day))},
-            "day_under_scheduler": under_scheduler,
-            "day_in_new_process": first.figures(),
-            "further_day_in_process": {"seconds": round(further, 2), "peak_mb": several.peak_mb},
-            "steps_of_a_day": step_seconds(home, together[0]),
-        }
+
+def last_days(current: Settings) -> tuple[list[date], date, Days]:
+    """The trading days for the scheduler, the one for a process of its own, and the range for another.
+
+    The range holds one day more for each day without a file that lies in it.
+    """
+    shop = load_shop(current)
+    landing = current.landing_folder
+    trading = [day for day in shop.days_in(landing) or () if shop.files_of(landing, day)]
+    if len(trading) <= SCHEDULED + 1 + TOGETHER:
+        raise DataProblem(f"{landing} holds {len(trading)} days with a file: too few for the benchmark")
+    *_, alone, first = trading[: -TOGETHER + 1]
+    return trading[-TOGETHER - 1 - SCHEDULED : -TOGETHER - 1], alone, Days(first, trading[-1])
 
 
 def machine() -> dict[str, Any]:
@@ -336,13 +307,17 @@ def main() -> None:
         landing = settings().landing_folder
         peers = measure_peers(landing)
         expected = peers["duckdb"]["numbers"]
-        results = {
+        results: dict[str, Any] = {
             "machine": machine(),
             "lines": expected["lines"],
             "peers": {peer: {k: v for k, v in peers[peer].items() if k != "numbers"} for peer in PEERS},
             "same_numbers": expected,
-            "goodstanding": measure_product(landing, expected),
         }
+        with tempfile.TemporaryDirectory(prefix="goodstanding-bench-") as folder:
+            results["goodstanding"] = {
+                "make_run": measure_whole(landing, Path(folder, "whole"), expected),
+                **measure_days(landing, Path(folder, "days"), expected),
+            }
     except GoodstandingError as error:
         sys.exit(f"bench: {error}")
     seconds = results["goodstanding"]["make_run"]["seconds"]

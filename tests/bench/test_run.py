@@ -1,15 +1,14 @@
-"""The benchmark's own instruments: what they measure, and that unlike work is never compared."""
+"""The benchmark: it shares out the days of a landing, and never compares unlike work."""
 
 from __future__ import annotations
 
-import os
-import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from bench.run import cost_of, measure_peers, published_numbers, require_same
+from bench.run import last_days, measure_peers, published_numbers, require_same
 from goodstanding.errors import DataProblem
 from goodstanding.settings import Settings
 from ingest.download import COLUMNS
@@ -29,22 +28,6 @@ def landing(tmp_path: Path) -> Path:
         rows = [",".join(COLUMNS), *(line for line in LINES if day in line)]
         (folder / f"{day}.csv").write_text("\n".join(rows) + "\n")
     return folder
-
-
-def test_a_process_is_measured_by_its_wall_time_and_its_own_peak_memory() -> None:
-    idle = cost_of([sys.executable, "-c", "print('done')"], dict(os.environ))
-    code = "import time; block = bytearray(200 << 20); time.sleep(0.3)"
-    busy = cost_of([sys.executable, "-c", code], dict(os.environ))
-    assert idle.output == "done\n"
-    assert idle.seconds < busy.seconds
-    assert busy.seconds > 0.3
-    assert 200 <= busy.peak_mb < 300
-
-
-def test_a_process_that_fails_is_no_figure() -> None:
-    with pytest.raises(DataProblem, match="ended with 3: half a result\nno such landing"):
-        code = "import sys; print('half a result'); print('no such landing', file=sys.stderr); sys.exit(3)"
-        cost_of([sys.executable, "-c", code], dict(os.environ))
 
 
 def test_the_peers_are_measured_and_agree(landing: Path) -> None:
@@ -89,3 +72,18 @@ def test_what_was_published_is_counted_in_the_terms_of_the_peers(landing: Path, 
     assert set(numbers) <= set(expected)
     require_same(numbers, expected, "the product")
     assert numbers["monetary"] == "5.0000"
+
+
+def test_the_last_days_of_a_landing_are_shared_out_without_overlap(tmp_path: Path) -> None:
+    days = [date(2011, 11, 20) + timedelta(days=n) for n in range(20)]
+    trading = [day for day in days if day.weekday() != 5]
+    for day in trading:
+        (tmp_path / f"{day}.csv").touch()
+    scheduled, alone, together = last_days(Settings(home=tmp_path, landing=tmp_path, _env_file=None))
+    assert [*scheduled, alone] == trading[-10:-4]
+    assert (together.first, together.last) == (trading[-4], trading[-1])
+
+
+def test_a_landing_too_short_for_the_benchmark_is_refused(landing: Path) -> None:
+    with pytest.raises(DataProblem, match="holds 2 days with a file: too few"):
+        last_days(Settings(home=landing, landing=landing, _env_file=None))

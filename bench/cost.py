@@ -1,0 +1,58 @@
+"""What a process costs: its wall seconds and its peak resident memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from goodstanding.errors import DataProblem
+from goodstanding.settings import PROJECT
+
+Figures = dict[str, float]
+
+# Linux counts the memory of whoever starts a process into that process's own peak: a bare Python that did
+# nothing showed 553 MB when a Python of 500 MB had started it. So a launcher of about 10 MB stands between.
+LAUNCHER = """
+import json, os, sys, time
+started = time.perf_counter()
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ), 0)
+seconds = time.perf_counter() - started
+with open(sys.argv[1], "w") as report:
+    json.dump([seconds, usage.ru_maxrss, os.waitstatus_to_exitcode(status)], report)
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Wall seconds and peak resident megabytes of one process, and what it printed."""
+
+    seconds: float
+    peak_mb: int
+    output: str
+
+    def figures(self) -> Figures:
+        """The two figures, rounded to what a second run would confirm."""
+        return {"seconds": round(self.seconds, 2), "peak_mb": self.peak_mb}
+
+
+def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
+    """Run a command, given by its full path, to its end and measure it.
+
+    Raises:
+        DataProblem: it failed; the message holds the end of what it said.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report")
+        launch = [sys.executable, "-S", "-E", "-c", LAUNCHER, str(report), *command]
+        done = subprocess.run(launch, cwd=PROJECT, env=environment, capture_output=True, text=True)
+        if not report.exists():
+            raise DataProblem(f"{' '.join(command)} could not be started: {done.stderr[-2000:]}")
+        seconds, kibibytes, exit_code = json.loads(report.read_text())
+    if exit_code:
+        end = (done.stdout + done.stderr)[-2000:]
+        raise DataProblem(f"{' '.join(command)} ended with {exit_code}: {end}")
+    return Cost(seconds, kibibytes // 1024, done.stdout)

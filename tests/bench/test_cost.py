@@ -1,0 +1,38 @@
+"""Measuring a process: its own wall time and memory, and nobody else's."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from bench.cost import cost_of
+from goodstanding.errors import DataProblem
+
+
+def test_a_process_is_measured_by_its_wall_time_and_its_own_peak_memory() -> None:
+    idle = cost_of([sys.executable, "-c", "print('done')"], dict(os.environ))
+    code = "import time; block = bytearray(200 << 20); time.sleep(0.3)"
+    busy = cost_of([sys.executable, "-c", code], dict(os.environ))
+    assert idle.output == "done\n"
+    assert idle.seconds < busy.seconds
+    assert busy.seconds > 0.3
+    assert 200 <= busy.peak_mb < 300
+
+
+def test_the_memory_of_whoever_measures_is_not_counted() -> None:
+    block = bytearray(400 << 20)
+    idle = cost_of([sys.executable, "-c", "pass"], dict(os.environ))
+    assert idle.peak_mb < len(block) >> 20
+
+
+def test_a_process_that_fails_is_no_figure() -> None:
+    with pytest.raises(DataProblem, match="ended with 3: half a result\nno such landing"):
+        code = "import sys; print('half a result'); print('no such landing', file=sys.stderr); sys.exit(3)"
+        cost_of([sys.executable, "-c", code], dict(os.environ))
+
+
+def test_a_program_that_is_not_there_is_no_figure() -> None:
+    with pytest.raises(DataProblem, match="/no/such/program could not be started"):
+        cost_of(["/no/such/program"], dict(os.environ))
