@@ -29,7 +29,7 @@ with DAG(
             None,
             type=["null", "string"],
             format="date",
-            description="An event day, instead of the interval's.",
+            description="An event day; else the interval's.",
         )
     },
     doc_md=__doc__,

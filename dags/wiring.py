@@ -21,7 +21,7 @@ STEPS = (
     "publish",
 )
 
-# Bad data and wrong settings stay so until a person mends them; a day that goes on, or a file in use, does not.
+# Bad data and wrong settings stay so until a person mends them; a day that goes on or a file in use does not.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(

@@ -80,7 +80,8 @@ class LocalRuns:
             if isinstance(self._error, GoodstandingError):
                 raise self._error
             raise GoodstandingError(
-                f"{dag_id} failed unexpectedly ({type(self._error).__name__}); the traceback is in {self.log_file}"
+                f"{dag_id} failed unexpectedly ({type(self._error).__name__}); "
+                f"the traceback is in {self.log_file}"
             )
         run_id: str = run.run_id
         return run_id

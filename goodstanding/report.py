@@ -47,20 +47,25 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
         intake = _one(
             connection,
             """
-            select count(*) as days, coalesce(sum(files), 0)::bigint as files, coalesce(sum(lines), 0)::bigint as lines,
-                coalesce(sum(rejected), 0)::bigint as rejected
+            select
+                count(*) as days, coalesce(sum(files), 0)::bigint as files,
+                coalesce(sum(lines), 0)::bigint as lines, coalesce(sum(rejected), 0)::bigint as rejected
             from raw.days
             """,
         )
         reasons = _all(
             connection,
-            "select reason, count(*) as lines from raw.rejected_order_lines group by reason order by lines desc, reason limit 8",
+            """
+            select reason, count(*) as lines from raw.rejected_order_lines
+            group by reason order by lines desc, reason limit 8
+            """,
         )
         steps = _all(
             connection,
             """
-            select step, count(*) as runs, round(sum(seconds), 2) as seconds, round(median(seconds), 2) as median_seconds,
-                round(max(peak_mb)) as peak_mb
+            select
+                step, count(*) as runs, round(sum(seconds), 2) as seconds,
+                round(median(seconds), 2) as median_seconds, round(max(peak_mb)) as peak_mb
             from ops.steps where run_id in (select unnest(?)) group by step order by min(started_at)
             """,
             [run_ids],
@@ -90,7 +95,10 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
         )
         customers = _one(
             connection,
-            "select count(*) as customers, count(*) filter (class_note is not null) as by_rule from marts.customer_profiles",
+            """
+            select count(*) as customers, count(*) filter (class_note is not null) as by_rule
+            from marts.customer_profiles
+            """,
         )
         classes = dict(
             connection.execute("select class, count(*) from marts.customer_profiles group by 1").fetchall()
@@ -152,7 +160,7 @@ def read_profile(settings: Settings, customer_id: str) -> dict[str, Any]:
         simulated = _publication(connection)["simulated"]
     if not found:
         raise DataProblem(
-            "no customer with this id is published; give the shop's own id as its mapping casts it, like 17850"
+            "no customer with this id is published; give the shop's own id as its mapping casts it (17850)"
         )
     return found | {"simulated": simulated}
 
@@ -267,18 +275,14 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     names = {"published": "published warehouse", "data_docs": "data docs", "dbt_docs": "dbt docs"}
     for key, path in report["paths"].items():
         console.print(f"[bold]{names[key]}[/bold]  {path}", highlight=False, soft_wrap=True)
+    customer = "ID" if report["simulated"] else "17850"
     console.print("\nNext:")
-    customer = "17850" if not report["simulated"] else "an id from the landing"
-    console.print(
-        f"  .venv/bin/goodstanding profile {customer}   one customer, with scores, class and benefits",
-        highlight=False,
-    )
-    console.print(
-        "  .venv/bin/goodstanding status          the last good day, its age and its gates", highlight=False
-    )
-    console.print(
-        "  make up                                the Airflow UI: schedules, backfills, logs", highlight=False
-    )
+    for command, what in (
+        (f".venv/bin/goodstanding profile {customer}", "one customer: scores, class, benefits"),
+        (".venv/bin/goodstanding status", "the last good day, its age, its gates"),
+        ("make up", "the Airflow UI: runs, backfills, logs"),
+    ):
+        console.print(f"  {command:<38} {what}", highlight=False)
 
 
 def print_model(card: dict[str, Any], console: Console, mark: str = "") -> None:
@@ -337,9 +341,7 @@ def print_status(found: dict[str, Any], console: Console) -> None:
     if found["running"]:
         console.print("a run is writing now", highlight=False)
     for day in found["waiting"] or []:
-        why = (
-            f"failed the gate of {day['failed_gate']}: {day['message']}"
-            if day["failed_gate"]
-            else "not through its gates"
-        )
+        why = "not through its gates yet"
+        if day["failed_gate"]:
+            why = f"failed the gate of {day['failed_gate']}: {day['message']}"
         console.print(f"waiting for {day['day']}: {why}", highlight=False, markup=False)

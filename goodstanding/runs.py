@@ -1,4 +1,4 @@
-"""What the command line's `run` and `train` do: which days go through which DAG, and what is reported of it."""
+"""What the command line's `run` and `train` do: which days go through which DAG."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def run_landing(current: Settings, progress: Progress) -> dict[str, Any]:
     days = shop.days_in(current.landing_folder)
     if days is None:
         raise DataProblem(
-            f"no file in {current.landing_folder} matches '{shop.files.path}'; put the shop's day files there, "
-            f"or mend files.path in {shop.mapping_file}"
+            f"no file in {current.landing_folder} matches '{shop.files.path}'; put the shop's day files "
+            f"there, or mend files.path in {shop.mapping_file}"
         )
     border = days.last - timedelta(days=LAST_DAYS)
     run_ids, note = [], None

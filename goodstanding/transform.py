@@ -24,6 +24,7 @@ from warehouse.ledger import note_everything, settle_changes
 log = logging.getLogger(__name__)
 
 DBT_PROJECT = PROJECT / "dbt_project"
+QUIET = ["--quiet", "--log-level-file", "none"]
 
 
 def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
@@ -52,8 +53,9 @@ def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
     if failed:
         first = failed[0]
         raise DataProblem(
-            f"dbt: {first['kind']} {first['node']} failed ({first['message']}); {len(failed)} of {len(results)} "
-            "nodes failed. Mend the model or the data and run the day again; every result is in the task's log"
+            f"dbt: {first['kind']} {first['node']} failed ({first['message']}); {len(failed)} of "
+            f"{len(results)} nodes failed. Mend the model or the data and run the day again; "
+            "every result is in the task's log"
         )
     kinds = [result["kind"] for result in results]
     return {"rebuilt": rebuilt, "models": kinds.count("model"), "tests": kinds.count("test")}
@@ -137,13 +139,12 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[dict[str, Any]]:
     from dbt.cli.main import dbtRunner
 
     # the results are taken from memory: writing the artifacts costs a third of a second
-    flags = (
-        ["--quiet", "--log-level-file", "none", "--no-write-json"] if arguments[0] == "build" else ["--quiet"]
-    )
+    is_build = arguments[0] == "build"
+    flags = [*QUIET, "--no-write-json"] if is_build else QUIET
     before = dict(os.environ)
     os.environ.update(dbt_environment(settings))
     try:
-        manifest = _manifest(_stamp(), settings.home) if arguments[0] == "build" else None
+        manifest = _manifest(_stamp(), settings.home) if is_build else None
         variables = json.dumps({"as_of_days": settings.as_of_days})
         outcome = dbtRunner(manifest=manifest).invoke([*flags, *arguments, "--vars", variables])
     finally:
@@ -179,10 +180,10 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=2)
 def _manifest(stamp: tuple[tuple[str, int, int], ...], home: Path) -> Any:
-    """The parsed project as it stands, so that runs in one process parse it once; None where it does not parse."""
+    """The parsed project as it stands, parsed once in a process; None where it does not parse."""
     from dbt.cli.main import dbtRunner
 
-    return dbtRunner().invoke(["--quiet", "--log-level-file", "none", "parse"]).result
+    return dbtRunner().invoke([*QUIET, "parse"]).result
 
 
 def _keep_results(connection: Any, results: list[dict[str, Any]], days: Days, run_id: str) -> None:

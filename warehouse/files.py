@@ -31,7 +31,7 @@ def _connect(path: Path | str, settings: Settings, read_only: bool = False) -> d
         "temp_directory": str(settings.warehouse / "spill"),
     }
     try:
-        return duckdb.connect(str(path), read_only=read_only, config=config)  # type: ignore[arg-type]
+        return duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.IOException as error:
         raise _busy(path, error) from None
 

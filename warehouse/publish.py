@@ -48,9 +48,7 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
         as_of = newest_day(connection)
         if unfinished or as_of is None:
             waiting = [str(day.day) for day in unfinished]
-            log.info(
-                "not published yet: %d day(s) are in flight, the last of their runs publishes", len(waiting)
-            )
+            log.info("not published yet: the last of the runs of %s publishes", ", ".join(waiting))
             return {"published": False, "as_of": None, "waiting_for": waiting}
         facts = _facts(connection)
         gates = gate_results(connection, as_of)
@@ -77,12 +75,13 @@ def _repair(given_up: list[OpenDay], days: Days) -> str:
     what = (
         f"failed the gate of {first.failed_gate} ({first.message})"
         if first.failed_gate
-        else f"was taken in at {first.loaded_at:%Y-%m-%d %H:%M} UTC by run {first.run_id}, which did not finish"
+        else f"was taken in at {first.loaded_at:%Y-%m-%d %H:%M} UTC by run {first.run_id}, which did not end"
     )
     others = f" and {len(given_up) - 1} more day(s)" if len(given_up) > 1 else ""
     return (
-        f"{days} cannot be published: {first.day}{others} {what}. Readers keep the last good day. Repair its file "
-        f"if need be and run {first.day} again (clear its run in the UI); then clear this publish task"
+        f"{days} cannot be published: {first.day}{others} {what}. Readers keep the last good day. "
+        f"Repair its file if need be and run {first.day} again (clear its run in the UI); "
+        "then clear this publish task"
     )
 
 
@@ -116,7 +115,10 @@ def _strip(path: Path, publication: dict[str, Any]) -> None:
             connection.execute(f"drop view {schema}.{view}")
             connection.execute(f"alter table {schema}.{view}_table rename to {view}")
         schemas = connection.execute(
-            "select schema_name from duckdb_schemas() where database_name = current_database() and not internal"
+            """
+            select schema_name from duckdb_schemas()
+            where database_name = current_database() and not internal
+            """
         ).fetchall()
         for (schema,) in schemas:
             if schema not in (*KEPT_SCHEMAS, "main"):
@@ -130,7 +132,10 @@ def _strip(path: Path, publication: dict[str, Any]) -> None:
             """
         )
         connection.execute(
-            "insert into marts.publication values ($as_of, $published_at, $run_id, $gate_results, $simulated, $shop)",
+            """
+            insert into marts.publication
+            values ($as_of, $published_at, $run_id, $gate_results, $simulated, $shop)
+            """,
             publication,
         )
         connection.execute("checkpoint")

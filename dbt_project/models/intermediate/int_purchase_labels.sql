@@ -48,10 +48,10 @@ final as (
     left join invoice_states
         on
             labelled.customer_id = invoice_states.customer_id
-            and invoice_states.invoice_day > labelled.as_of
-            and invoice_states.invoice_day <= labelled.window_end
-            and invoice_states.valid_from <= labelled.window_end
-            and (invoice_states.valid_until is null or invoice_states.valid_until > labelled.window_end)
+            and labelled.as_of < invoice_states.invoice_day
+            and labelled.window_end >= invoice_states.invoice_day
+            and labelled.window_end >= invoice_states.valid_from
+            and (invoice_states.valid_until is null or labelled.window_end < invoice_states.valid_until)
     group by labelled.customer_id, labelled.as_of
 
 )
