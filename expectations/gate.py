@@ -174,6 +174,8 @@ def _fetch(
 
 def _validate(gate: str, batch: Batch, frame: pd.DataFrame, checks: list[dict[str, Any]]) -> None:
     """Validate one frame and add what came out to `checks`, which stand in the order of the expectations."""
+    import pandas as pd
+
     # a row rule that holds has no unexpected row, so its verdict says all; other kinds also observe a figure
     rules = [n for n, e in enumerate(batch.expectations) if getattr(e, "mostly", None) == 1]
     others = [n for n in range(len(checks)) if n not in rules]
@@ -190,7 +192,7 @@ def _validate(gate: str, batch: Batch, frame: pd.DataFrame, checks: list[dict[st
         if not outcome.success:
             positions = result.get("partial_unexpected_index_list") or []
             rows = frame[list(batch.key)].iloc[positions].itertuples(index=False)
-            keys = [":".join(_written(value) for value in row) for row in rows]
+            keys = [":".join("null" if pd.isna(value) else _written(value) for value in row) for row in rows]
             check["keys"] = (check["keys"] + keys)[:NAMED_KEYS]
             if not result:
                 check["error"] = _error(outcome.exception_info)
@@ -262,8 +264,6 @@ def _observed(so_far: Any, column: str, frame: pd.DataFrame, result: dict[str, A
 
 
 def _written(value: Any) -> str:
-    if value is None or value != value:  # NaN stands for NULL in frames
-        return "null"
     if hasattr(value, "date"):
         return str(value.date())
     return _figure(value) if isinstance(value, float) else str(value)

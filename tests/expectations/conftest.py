@@ -112,8 +112,8 @@ where as_of = '2011-03-09';
 """
 
 
-@pytest.fixture(scope="session")
-def _good_days() -> Iterator[duckdb.DuckDBPyConnection]:
+def build_good_days() -> duckdb.DuckDBPyConnection:
+    """The nine days, taken in, transformed and scored; `memory` stands for the standing file."""
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("attach ':memory:' as intake")
     connection.execute("use intake")
@@ -122,8 +122,20 @@ def _good_days() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.execute(STANDING_SCHEMA.read_text())
     connection.execute(RAW)
     connection.execute(MARTS)
-    yield connection
-    connection.close()
+    return connection
+
+
+@pytest.fixture(scope="session")
+def _good_days() -> Iterator[duckdb.DuckDBPyConnection]:
+    with build_good_days() as connection:
+        yield connection
+
+
+@pytest.fixture
+def own_warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The good days for one test alone, which may spoil both databases."""
+    with build_good_days() as connection:
+        yield connection
 
 
 @pytest.fixture

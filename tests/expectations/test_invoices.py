@@ -71,9 +71,9 @@ INVOICE = "where invoice_no = 'I03096'"
             "1 of 1 rows",
         ),
         (
-            "delete from marts.invoices where event_day = '2011-03-09' and invoice_no > 'I03092'",
+            "delete from marts.invoices where event_day = '2011-03-09' and gross_amount > 30",
             "invoices_of_usual",
-            "observed 0.109091",
+            "observed 0.1, such as 2011-03-09",
         ),
     ],
 )

@@ -2,6 +2,10 @@
 
 import pytest
 
+from expectations.gate import run_gate
+from goodstanding.days import Days
+from goodstanding.errors import GateFailed
+
 PURCHASES = "update predictions.purchases set"
 ONE = "where customer_id = sha256('shopper 7')"
 SECOND_PROFILE_VIEW = """
@@ -17,7 +21,7 @@ from marts.customer_classes as classes left join predictions.purchases using (cu
         (
             f"insert into predictions.purchases from predictions.purchases {ONE}",
             "customer_id, as_of",
-            "2 of 111 rows, such as 2011-03-09:",
+            "of 113 rows, such as 2011-03-09:",
         ),
         (f"update marts.customer_classes set customer_id = null {ONE}", "customer_id", "1 of 110 rows"),
         (f"update marts.customer_classes set class = null {ONE}", "class", "1 of 110 rows"),
@@ -33,7 +37,7 @@ from marts.customer_classes as classes left join predictions.purchases using (cu
             "create or replace view marts.customer_profiles as select *, 0.5 as buy_90d_probability,"
             "'m' as model_id, null as prediction_note from marts.customer_classes where as_of = '2011-03-09'",
             "prediction_agrees",
-            "110 of 110 rows",
+            "109 of 110 rows",
         ),
         ("delete from marts.customer_classes", "profiles_are_there", "1 of 1 rows"),
         (SECOND_PROFILE_VIEW, "profile_days", "observed 2"),
@@ -54,11 +58,19 @@ def test_without_a_model_the_profiles_say_why_and_pass(warehouse, judge):
     assert judge("predictions")["rows"] == 111
 
 
-def test_profiles_that_another_run_has_rebuilt_since_the_scoring_wait_for_its_scoring(warehouse, judge):
-    warehouse.execute(
+@pytest.mark.parametrize(("transformed_after_scoring", "passes"), [(True, True), (False, False)])
+def test_old_predictions_pass_only_while_another_run_has_yet_to_score(
+    own_warehouse, settings, transformed_after_scoring, passes
+):
+    own_warehouse.execute("update predictions.purchases set as_of = '2011-03-08'")
+    second = 2 if transformed_after_scoring else 0
+    own_warehouse.execute(
         "insert into intake.ops.steps values"
-        "('a', 'score', '2011-03-08', '2011-03-08', '2011-03-10 08:00:00', 1, 1, 'done', null),"
-        "('b', 'transform', '2011-03-09', '2011-03-09', '2011-03-10 08:00:01', 1, 1, 'done', null);"
+        "('a', 'score', '2011-03-08', '2011-03-08', '2011-03-10 08:00:01', 1, 1, 'done', null),"
+        f"('b', 'transform', '2011-03-09', '2011-03-09', '2011-03-10 08:00:0{second}', 1, 1, 'done', null)"
     )
-    warehouse.execute("select 1")
-    assert judge("predictions")["passed"]
+    if passes:
+        assert run_gate(own_warehouse, "predictions", Days.parse("2011-03-08"), "a", settings)["passed"]
+    else:
+        with pytest.raises(GateFailed, match="predictions_are_newest"):
+            run_gate(own_warehouse, "predictions", Days.parse("2011-03-08"), "a", settings)

@@ -44,12 +44,10 @@ TODAY = "where as_of = '2011-03-09'"
         (f"{CLASSES} class = 'Best' {TODAY}", "largest_class_share", "observed 1, "),
         (f"{CLASSES} class = 'Good' {TODAY} and class = 'Best'", "smallest_class_share", "observed 0, "),
         (
-            f"delete from marts.customer_classes {TODAY} and credit_score = 6;"
             "insert into marts.customer_classes select * replace (customer_id || 'b' as customer_id) "
-            "from marts.customer_classes where as_of = '2011-03-08' and credit_score = 6;"
-            f"delete from marts.rfm_scores {TODAY} and m_score = 1",
+            "from marts.customer_classes where as_of = '2011-03-08' and credit_score = 6",
             "customers_of_previous",
-            "",
+            "observed 0.797101",
         ),
     ],
 )
