@@ -62,7 +62,9 @@ def test_without_a_model_the_profiles_say_why_and_pass(warehouse, judge):
 def test_old_predictions_pass_only_while_another_run_has_yet_to_score(
     own_warehouse, settings, transformed_after_scoring, passes
 ):
-    own_warehouse.execute("update predictions.purchases set as_of = '2011-03-08'")
+    own_warehouse.execute(
+        "update predictions.purchases set as_of = '2011-03-08', model_id = 'buy_90d-2011-03-08-older-1'"
+    )
     second = 2 if transformed_after_scoring else 0
     own_warehouse.execute(
         "insert into intake.ops.steps values"
