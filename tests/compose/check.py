@@ -77,7 +77,7 @@ def check_every_service_is_healthy_and_unprivileged() -> None:
     require(set(services) == expected, f"the services are {sorted(expected)}")
     for name, service in services.items():
         require(service["Health"] == "healthy", f"{name} is healthy")
-        published = [port["URL"] for port in service["Publishers"] if port["PublishedPort"]]
+        published = [port["URL"] for port in service["Publishers"] or () if port["PublishedPort"]]
         require(all(url == "127.0.0.1" for url in published), f"{name} is published to 127.0.0.1 at most")
     for name in expected - {"postgres"}:
         require(inside(name, "id", "-u").stdout.strip() != "0", f"{name} does not run as root")
