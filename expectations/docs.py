@@ -1,7 +1,7 @@
 """Data Docs: a static site of what the gates found, readable with no network.
 
 Great Expectations draws such a site itself, but its index is blank offline (the table is filled in by a
-script from a CDN), its result pages lose all style (some twenty addresses on seven hosts), and it costs
+script from a CDN), its result pages lose all style (they load seventeen files from seven hosts), and it takes
 4 MB and 0.18 s with a single result. So the pages are drawn here, along the structure of that site: an index
 of validation results, and per result an overview with statistics and a table of status, expectation and
 observed value. They hold what `checks/` holds: counts, bounds and row keys, no values of rows.
@@ -69,7 +69,7 @@ def build_docs(settings: Settings) -> Path:
     """Bring the site up to date with the results on disk, and return its index.
 
     Only pages whose result is newer are written, each by rename; pages without a result go. With 240 results
-    (60 per gate) this takes 20 ms.
+    (60 per gate) this takes 20 ms of CPU where little has changed, and 80 ms to draw them all.
     """
     site = settings.published / "data_docs"
     site.mkdir(parents=True, exist_ok=True)

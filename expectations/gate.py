@@ -131,7 +131,7 @@ def _judge(
         rows += len(frame)
         # a day without trade has no rows: there is nothing to judge
         if len(frame):
-            _validate(gate, batch, frame, checks)
+            _validate(batch, frame, checks)
     if rows > CHUNK_ROWS // 6:
         _any_frame.cache_clear()  # it holds on to the last frame
     return {"name": batch.name, "rows": rows, "checks": checks}
@@ -172,7 +172,7 @@ def _fetch(
         ) from None
 
 
-def _validate(gate: str, batch: Batch, frame: pd.DataFrame, checks: list[dict[str, Any]]) -> None:
+def _validate(batch: Batch, frame: pd.DataFrame, checks: list[dict[str, Any]]) -> None:
     """Validate one frame and add what came out to `checks`, which stand in the order of the expectations."""
     import pandas as pd
 
@@ -316,7 +316,7 @@ def _store(result: dict[str, Any], settings: Settings) -> Path:
     span = [result["first_day"]] + ([result["last_day"]] if result["last_day"] != result["first_day"] else [])
     path = folder / f"{'_to_'.join(span)}.json"
     unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    unfinished.write_text(json.dumps(result, indent=1))
+    unfinished.write_text(json.dumps(result))
     os.replace(unfinished, path)
     for old in sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)[KEPT_RESULTS:]:
         old.unlink(missing_ok=True)

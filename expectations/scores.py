@@ -121,6 +121,7 @@ torn as (
             union all
             from (select 'monetary', monetary, m_score from classes)
             union all
+            -- no two classes begin with the same letter
             from (select 'credit score', credit_score, ascii(class) from classes)
         )
         group by measure, value
