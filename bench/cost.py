@@ -1,4 +1,4 @@
-"""What a process costs: its wall seconds and its peak resident memory."""
+"""What a process costs: its wall seconds, its processor seconds and its peak resident memory."""
 
 from __future__ import annotations
 
@@ -22,21 +22,34 @@ started = time.perf_counter()
 _, status, usage = os.wait4(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ), 0)
 seconds = time.perf_counter() - started
 with open(sys.argv[1], "w") as report:
-    json.dump([seconds, usage.ru_maxrss, os.waitstatus_to_exitcode(status)], report)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    json.dump([seconds, cpu_seconds, usage.ru_maxrss, os.waitstatus_to_exitcode(status)], report)
 """
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall seconds and peak resident megabytes of one process, and what it printed."""
+    """What one process took, and what it printed.
+
+    Attributes:
+        seconds: on the wall.
+        cpu_seconds: on all cores together, which other work on the machine disturbs less.
+        peak_mb: the most resident memory, in MiB.
+        output: its standard output.
+    """
 
     seconds: float
+    cpu_seconds: float
     peak_mb: int
     output: str
 
     def figures(self) -> Figures:
-        """The two figures, rounded to what a second run would confirm."""
-        return {"seconds": round(self.seconds, 2), "peak_mb": self.peak_mb}
+        """The figures alone, rounded."""
+        return {
+            "seconds": round(self.seconds, 2),
+            "cpu_seconds": round(self.cpu_seconds, 2),
+            "peak_mb": self.peak_mb,
+        }
 
 
 def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
@@ -51,8 +64,8 @@ def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
         done = subprocess.run(launch, cwd=PROJECT, env=environment, capture_output=True, text=True)
         if not report.exists():
             raise DataProblem(f"{' '.join(command)} could not be started: {done.stderr[-2000:]}")
-        seconds, kibibytes, exit_code = json.loads(report.read_text())
+        seconds, cpu_seconds, kibibytes, exit_code = json.loads(report.read_text())
     if exit_code:
         end = (done.stdout + done.stderr)[-2000:]
         raise DataProblem(f"{' '.join(command)} ended with {exit_code}: {end}")
-    return Cost(seconds, kibibytes // 1024, done.stdout)
+    return Cost(seconds, cpu_seconds, kibibytes // 1024, done.stdout)

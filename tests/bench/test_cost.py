@@ -1,4 +1,4 @@
-"""Measuring a process: its own wall time and memory, and nobody else's."""
+"""Measuring a process: its own time and memory, and nobody else's."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def test_a_process_is_measured_by_its_wall_time_and_its_own_peak_memory() -> Non
     assert idle.seconds < busy.seconds
     assert busy.seconds > 0.3
     assert 200 <= busy.peak_mb < 300
+    assert 0 < busy.cpu_seconds < busy.seconds
 
 
 def test_the_memory_of_whoever_measures_is_not_counted() -> None:
