@@ -1,0 +1,109 @@
+"""A warehouse that a test drives step by step, and the comparison of everything that readers see."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from goodstanding import pipeline
+from goodstanding.days import Days
+from goodstanding.settings import Settings
+from tests.shop import line, mapping, write_day
+
+STEPS = (
+    "ingest",
+    "check_raw",
+    "transform",
+    "check_invoices",
+    "check_scores",
+    "score",
+    "check_predictions",
+    "publish",
+)
+FIRST = date(2011, 1, 29)
+KEY = "ab" * 32
+
+
+@dataclass
+class Warehouse:
+    """One home and its landing."""
+
+    use: Callable[..., Settings]
+    home: Path
+    landing: Path
+    shop: Path
+
+    def step(self, name: str, first: date, last: date | None = None) -> None:
+        """One step of the run of these days."""
+        self.use(home=self.home, landing=self.landing, shop=self.shop, pseudonym_key=KEY)
+        getattr(pipeline, name)(Days(first, last or first), f"run of {first}")
+
+    def run(self, first: date, last: date | None = None) -> None:
+        """One run of these days."""
+        for name in STEPS:
+            self.step(name, first, last)
+
+    def seen_by_readers(self) -> dict[str, str]:
+        """Each published table as a hash of its ordered rows."""
+        with duckdb.connect(str(self.home / "published" / "current.duckdb"), read_only=True) as connection:
+            tables = connection.execute(
+                "select table_name from duckdb_tables() where schema_name = 'marts' order by 1"
+            ).fetchall()
+            hashes = {}
+            for (table,) in tables:
+                if table == "publication":
+                    continue
+                rows = connection.execute(f"select * from marts.{table} order by all").fetchall()
+                hashes[table] = f"{len(rows)} rows {hashlib.sha256(repr(rows).encode()).hexdigest()[:12]}"
+            return hashes
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """Read the published file."""
+        with duckdb.connect(str(self.home / "published" / "current.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+def drawn_day(draw: random.Random, day: date) -> list[str]:
+    """Lines of a day: few customers and products, so that cancellations, ties and duplicates are many."""
+    lines = []
+    for number in range(draw.randint(3, 9)):
+        customer = draw.choice([None, 11, 12, 13, 14, 15])
+        cancels = draw.random() < 0.35
+        invoice = f"{'C' if cancels else ''}{day:%d}{number:02}"
+        at = f"{draw.randint(8, 9):02}:00:00"
+        for _ in range(draw.randint(1, 2)):
+            quantity = draw.randint(1, 3) * (-1 if cancels else 1)
+            text = line(day, invoice, customer, draw.choice("XY"), quantity, draw.choice(["1.25", "2"]), at)
+            lines += [text] * draw.choice([1, 1, 1, 2])
+    return lines
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, use_settings: Callable[..., Settings]) -> Callable[..., Warehouse]:
+    """Makes warehouses of one shop; given days are drawn into a landing by a seed."""
+
+    def make(name: str, landing: Path | None = None) -> Warehouse:
+        folder = tmp_path / name
+        folder.mkdir()
+        return Warehouse(use_settings, folder / "home", landing or folder / "landing", mapping(folder))
+
+    return make
+
+
+def fill(landing: Path, seed: int, days: Iterable[date]) -> None:
+    """Draw the files of some days."""
+    draw = random.Random(seed)
+    for day in days:
+        write_day(landing, day, drawn_day(draw, day))
+
+
+def days_from(count: int) -> list[date]:
+    """`count` days over a month end."""
+    return [FIRST + timedelta(days=n) for n in range(count)]

@@ -1,0 +1,46 @@
+"""Readers see audited days only: a bad day stops publishing, says so, and is gone once repaired."""
+
+from __future__ import annotations
+
+import pytest
+
+from goodstanding.errors import DataProblem, GateFailed
+from tests.laws.conftest import STEPS, days_from, fill
+from tests.shop import write_day
+
+
+def test_a_day_that_fails_its_gate_keeps_later_days_back_until_it_is_repaired(warehouse):
+    days = days_from(3)
+    lived = warehouse("lived")
+    fill(lived.landing, 1, days)
+    lived.run(days[0])
+    good = lived.seen_by_readers()
+    write_day(lived.landing, days[1], ["unreadable"] * 9)
+    lived.step("ingest", days[1])
+    with pytest.raises(GateFailed, match="can be read"):
+        lived.step("check_raw", days[1])
+    for name in STEPS[:-1]:
+        lived.step(name, days[2])
+    with pytest.raises(DataProblem, match=f"{days[2]} cannot be published: {days[1]} failed the gate of raw"):
+        lived.step("publish", days[2])
+    assert lived.seen_by_readers() == good
+    fill(lived.landing, 9, [days[1]])
+    lived.run(days[1])
+    fresh = warehouse("fresh", lived.landing)
+    fresh.run(days[0], days[-1])
+    assert lived.seen_by_readers() == fresh.seen_by_readers()
+
+
+def test_what_a_day_in_flight_has_brought_is_in_no_publication(warehouse):
+    days = days_from(2)
+    lived = warehouse("lived")
+    fill(lived.landing, 1, days)
+    for name in STEPS[:-1]:
+        lived.step(name, days[0])
+    for name in STEPS[:3]:
+        lived.step(name, days[1])
+    lived.step("publish", days[0])
+    assert not (lived.home / "published" / "current.duckdb").exists(), "the run of the later day publishes"
+    for name in STEPS[3:]:
+        lived.step(name, days[1])
+    assert lived.rows("select as_of from marts.publication") == [(days[1],)]
