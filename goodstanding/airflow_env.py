@@ -8,11 +8,9 @@ reads its environment while it is imported.
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import json
 import os
-import secrets
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,6 +21,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from goodstanding.keys import new_keys, new_password
 from goodstanding.settings import PROJECT, Settings
 
 ADMIN = "admin"
@@ -131,21 +130,6 @@ TUNING = {
 
 # Nothing here calls home.
 QUIET = {"GX_ANALYTICS_ENABLED": "false", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
-
-
-def new_keys() -> dict[str, str]:
-    """Fresh keys for what Airflow's components share: connections, sessions of the UI, tokens of tasks."""
-    return {
-        # Fernet takes 32 bytes in this alphabet.
-        "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        "secret_key": secrets.token_hex(32),
-        "jwt_secret": secrets.token_hex(64),
-    }
-
-
-def new_password() -> str:
-    """A fresh password of 16 letters, digits, dashes and underscores."""
-    return secrets.token_urlsafe(12)
 
 
 def prepare(environment: Mapping[str, str]) -> None:

@@ -2,19 +2,19 @@
 
 A value that stands there already is never touched: a database keeps the password that it was made with.
 The names have not the prefix of our settings, so a run outside the containers takes no notice of them.
+Standard library only: who has Docker needs nothing installed for this.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 
-from dotenv import dotenv_values
+from goodstanding.keys import new_keys, new_password
 
-from goodstanding.airflow_env import new_keys, new_password
-from goodstanding.settings import PROJECT
-
+ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
 # Under root the containers still run as an ordinary user; nobody on the host needs to have this number.
 UID_UNDER_ROOT = 50000
 
@@ -38,8 +38,8 @@ def complete(path: Path) -> list[str]:
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+") as file:
         os.fchmod(file.fileno(), 0o600)
         text = file.read()
-        known = dotenv_values(path, interpolate=False)
-        missing = {name: value for name, value in fresh_values().items() if not known.get(name)}
+        known = set(re.findall(r"^[ \t]*(\w+)[ \t]*=[ \t]*[^\s#]", text, re.MULTILINE))
+        missing = {name: value for name, value in fresh_values().items() if name not in known}
         if missing:
             start = "" if not text or text.endswith("\n") else "\n"
             lines = "".join(f"{name}={value}\n" for name, value in missing.items())
@@ -49,9 +49,8 @@ def complete(path: Path) -> list[str]:
 
 def main() -> None:
     """Complete the project's `.env` and say what was done, without the values."""
-    path = PROJECT / ".env"
-    added = complete(path)
-    print(f"{path}: added {', '.join(added)}" if added else f"{path} is complete")
+    added = complete(ENV_FILE)
+    print(f"{ENV_FILE}: added {', '.join(added)}" if added else f"{ENV_FILE} is complete")
     print("`docker compose up --build --wait` starts Airflow; its user is admin, the password is in .env")
 
 

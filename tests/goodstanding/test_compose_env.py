@@ -31,13 +31,15 @@ def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
 
 def test_values_that_stand_there_are_kept_and_an_empty_one_is_filled(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    path.write_text("GOODSTANDING_THREADS=4\nPOSTGRES_PASSWORD=mine\nAIRFLOW_SECRET_KEY=")
+    path.write_text(
+        "GOODSTANDING_THREADS=4\nPOSTGRES_PASSWORD=mine\nAIRFLOW_SECRET_KEY=\n#AIRFLOW_JWT_SECRET=old"
+    )
     path.chmod(0o644)
     added = complete(path)
     values = dotenv_values(path)
     assert values["POSTGRES_PASSWORD"] == "mine" and values["GOODSTANDING_THREADS"] == "4"
     assert "POSTGRES_PASSWORD" not in added and "AIRFLOW_SECRET_KEY" in added
-    assert values["AIRFLOW_SECRET_KEY"]
+    assert values["AIRFLOW_SECRET_KEY"] and values["AIRFLOW_JWT_SECRET"] != "old"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
