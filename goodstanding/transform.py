@@ -24,7 +24,7 @@ from warehouse.ledger import note_everything, settle_changes
 log = logging.getLogger(__name__)
 
 DBT_PROJECT = PROJECT / "dbt_project"
-QUIET = ["--quiet", "--log-level-file", "none"]
+QUIET = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
 
 
 def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
@@ -40,6 +40,7 @@ def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
     rebuilt = _prepare(settings)
     results = _dbt_build(settings, rebuilt)
     failed = [result for result in results if result["status"] in ("error", "fail", "runtime error")]
+    _name_broken_rules(settings, failed)
     with open_intake(settings) as connection:
         connection.execute("begin")
         _keep_results(connection, results, days, run_id)
@@ -162,12 +163,13 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[dict[str, Any]]:
             "seconds": float(node.execution_time),
             "failures": node.failures,
             "message": " ".join(str(node.message or "").split())[:2000],
+            "sql": getattr(node.node, "compiled_code", None),
         }
         for node in getattr(outcome.result, "results", None) or []
     ]
     for result in results:
         log.log(
-            logging.INFO if result["status"] in ("success", "pass", "no-op") else logging.ERROR,
+            logging.ERROR if result["status"] in ("error", "fail", "runtime error") else logging.INFO,
             "%-8s %6.2f s  %s %s  %s",
             result["status"],
             result["seconds"],
@@ -184,6 +186,19 @@ def _manifest(stamp: tuple[tuple[str, int, int], ...], home: Path) -> Any:
     from dbt.cli.main import dbtRunner
 
     return dbtRunner().invoke([*QUIET, "parse"]).result
+
+
+def _name_broken_rules(settings: Settings, failed: list[dict[str, Any]]) -> None:
+    """Say in the message of a failed test of rules which of them were broken, and by how many rows."""
+    tests = [result for result in failed if result["status"] == "fail" and "broken_rule" in result["sql"]]
+    if not tests:
+        return
+    with open_warehouse(settings) as connection:
+        for test in tests:
+            rows = connection.execute(
+                f"select broken_rule, count(*) from ({test['sql']}) group by 1 order by 2 desc, 1"
+            ).fetchall()
+            test["message"] += ": " + ", ".join(f"{rule} in {count:,} row(s)" for rule, count in rows)
 
 
 def _keep_results(connection: Any, results: list[dict[str, Any]], days: Days, run_id: str) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from goodstanding.settings import Settings, settings
@@ -49,3 +55,41 @@ def real_landing() -> Path:
     if REAL_REQUIRED:
         pytest.fail(message)
     pytest.skip(message)
+
+
+@dataclass(frozen=True)
+class Year:
+    """The real year, run once for the session as a user runs it: `goodstanding run --json` in a new home."""
+
+    home: Path
+    landing: Path
+    report: dict[str, Any]
+    output: str
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Read the publication."""
+        with duckdb.connect(str(self.home / "published" / "current.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Call the command line on this home."""
+        return call_goodstanding(self.home, self.landing, *arguments)
+
+
+def call_goodstanding(home: Path, landing: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call the installed command as a user does, with nothing of this process's settings."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GOODSTANDING_")}
+    environment |= {"GOODSTANDING_HOME": str(home), "PYTHONDONTWRITEBYTECODE": ""}
+    if landing:
+        environment["GOODSTANDING_LANDING"] = str(landing)
+    command = [str(Path(sys.executable).with_name("goodstanding")), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="session")
+def real_year(real_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Year:
+    """The real year, published."""
+    home = tmp_path_factory.mktemp("year") / "home"
+    done = call_goodstanding(home, real_landing, "run", "--json")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Year(home, real_landing, json.loads(done.stdout), done.stdout + done.stderr)

@@ -27,8 +27,7 @@ sale_lines as (
         order_lines.*,
         -- the first purchase of a product: at equal times the file and its line settle which
         order_lines.is_product and row_number() over (
-            partition by order_lines.customer_id, order_lines.stock_code
-            order by order_lines.ordered_at, order_lines.invoice_no, order_lines.file_name, order_lines.line_number
+            partition by order_lines.customer_id, stock_code order by ordered_at, invoice_no, file_name, line_number
         ) = 1 as is_new_product
     from order_lines
     inner join changed_customers
@@ -77,41 +76,21 @@ daily as (
 
 ),
 
--- daily has one row per invoice and day, so the order by day is total
-states as (
+final as (
 
     select
         customer_id,
         invoice_no,
         min(event_day) over (partition by customer_id, invoice_no) as invoice_day,
         event_day as valid_from,
-        lead(event_day) over (partition by customer_id, invoice_no order by event_day) as valid_until,
-        sum(gross_amount) over (
-            partition by customer_id, invoice_no order by event_day rows unbounded preceding
-        ) as gross_amount,
-        sum(net_amount) over (
-            partition by customer_id, invoice_no order by event_day rows unbounded preceding
-        ) as net_amount,
-        sum(new_products) over (
-            partition by customer_id, invoice_no order by event_day rows unbounded preceding
-        ) as new_products
+        lead(event_day) over by_day as valid_until,
+        cast(sum(gross_amount) over by_day as decimal(28, 4)) as gross_amount,
+        cast(sum(net_amount) over by_day as decimal(28, 4)) as net_amount,
+        cast(sum(new_products) over by_day as integer) as new_products,
+        sum(net_amount) over by_day > 0 as is_kept
     from daily
-
-),
-
-final as (
-
-    select
-        customer_id,
-        invoice_no,
-        invoice_day,
-        valid_from,
-        valid_until,
-        cast(gross_amount as decimal(28, 4)) as gross_amount,
-        cast(net_amount as decimal(28, 4)) as net_amount,
-        cast(new_products as integer) as new_products,
-        net_amount > 0 as is_kept
-    from states
+    -- daily has one row per invoice and day, so the order by day is total
+    window by_day as (partition by customer_id, invoice_no order by event_day)
 
 )
 

@@ -14,7 +14,6 @@ matches as (
 
 ),
 
--- a line is on one side of its matches only: it was bought or it takes back
 matched_lines as (
 
     select
@@ -38,7 +37,7 @@ matched as (
     select
         order_line_id,
         cast(sum(quantity) as bigint) as cancelled_quantity,
-        -- a line that a mirror took, or that is one, has this single match
+        -- a line that a mirror took, or that is one, has only this match
         min(rule) as cancellation_rule
     from matched_lines
     group by order_line_id
@@ -55,8 +54,7 @@ judged as (
             when order_lines.customer_id is null then 'no_customer'
             when order_lines.is_duplicate then 'duplicate'
             when order_lines.invoice_kind = 'adjustment' then 'adjustment'
-            when order_lines.invoice_kind = 'cancellation' and matched.cancelled_quantity > 0
-                then 'cancellation'
+            when order_lines.invoice_kind = 'cancellation' and matched.cancelled_quantity > 0 then 'cancellation'
             when order_lines.invoice_kind = 'cancellation' then 'unmatched_cancellation'
             when matched.cancelled_quantity = order_lines.quantity then 'cancelled'
             when matched.cancelled_quantity > 0 then 'partly_cancelled'
@@ -91,11 +89,8 @@ final as (
         cancelled_quantity,
         cancellation_rule,
         cast(
-            case
-                when outcome in ('kept', 'partly_cancelled', 'cancelled')
-                    then (quantity - cancelled_quantity) * unit_price
-                else 0
-            end as decimal(28, 4)
+            case when outcome in ('kept', 'partly_cancelled', 'cancelled') then quantity - cancelled_quantity else 0 end
+            * unit_price as decimal(28, 4)
         ) as kept_amount
     from judged
 

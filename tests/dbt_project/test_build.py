@@ -1,0 +1,83 @@
+"""The SQL tests itself: every unit test, on a warehouse that holds no row, and the documentation."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from goodstanding.days import Days
+from goodstanding.errors import DataProblem
+from goodstanding.runs import build_sites
+from goodstanding.transform import DBT_PROJECT, _name_broken_rules, run_dbt, transform
+from warehouse.files import open_intake, open_warehouse
+
+
+def test_every_unit_test_passes_on_an_empty_warehouse_and_the_docs_are_built(tmp_path, use_settings):
+    current = use_settings(home=tmp_path)
+    with open_intake(current):
+        pass
+    with open_warehouse(current):
+        pass
+    results = run_dbt(current, ["build"])
+    assert {r["node"]: r["message"] for r in results if r["status"] not in ("success", "pass", "no-op")} == {}
+    passed = {result["node"] for result in results if result["kind"] == "unit_test"}
+    written = {
+        test["name"]
+        for path in (DBT_PROJECT / "models").rglob("*.yml")
+        for test in yaml.safe_load(path.read_text()).get("unit_tests", [])
+    }
+    assert passed == written and len(written) >= 18
+    page = (tmp_path / "published" / "dbt_docs" / "index.html").resolve()
+    assert build_sites(current)["dbt_docs"] == str(page)
+    assert "customer_profiles" in page.read_text()
+
+
+def test_a_failing_test_of_the_data_ends_the_run_and_names_the_test(tmp_path, use_settings):
+    current = use_settings(home=tmp_path)
+    with open_intake(current) as connection:
+        connection.execute(
+            """
+            insert into raw.days by name select
+                'online_retail' as source, date '2011-01-05' as event_day, 'v' as version, 1 as files,
+                1 as lines, 1 as accepted, 0 as rejected, false as simulated, now()::timestamp as loaded_at,
+                'r' as run_id, true as admitted;
+            insert into raw.order_lines
+            select 'online_retail', date '2011-01-05', 'a.csv', 'h', n, '1', 'sale', 'X', true, null, 1,
+                timestamp '2011-01-05 10:00:00', 2, 'ann', null
+            from (values (2), (2)) as lines (n);
+            -- what ingest would never let in: the marts' own tests are the last to see it
+            insert into raw.changes values ('2011-01-05', 'ann'), ('2011-01-05', null)
+            """
+        )
+    day = Days.parse("2011-01-05")
+    with pytest.raises(DataProblem, match="test order_lines_keep_their_grain failed"):
+        transform(current, day, "r")
+    with open_intake(current) as connection:
+        kept = connection.execute(
+            "select kind, status, failures from ops.dbt_results where status = 'fail'"
+        ).fetchall()
+        assert ("test", "fail", 1) in kept
+        left = connection.execute("select distinct customer_id from raw.changes order by 1").fetchall()
+        assert left == [("ann",), (None,)], "the next run computes the same changes again"
+
+
+def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatch):
+    current = use_settings(home=tmp_path)
+    with open_intake(current):
+        pass
+    results = run_dbt(current, ["build", "--exclude-resource-type", "unit_test"])
+    (rules,) = [result for result in results if result["node"] == "invoices_keep_their_rules"]
+    with open_warehouse(current) as connection:
+        connection.execute(
+            """
+            insert into marts.invoices values
+            ('ann', '1', 'gift', '2011-01-05', '2011-01-05', 1, 3, 1, 2, false),
+            ('ann', '2', 'sale', '2011-01-05', '2011-01-05', 1, 3, 1, 1, true)
+            """
+        )
+        connection.execute("insert into intake.raw.changes values ('2011-01-05', 'ann')")
+    failed = [rules | {"status": "fail", "message": "Got 2 results"}]
+    _name_broken_rules(current, failed)
+    assert failed[0]["message"] == (
+        "Got 2 results: an_invoice_is_a_sale_or_a_cancellation in 1 row(s), net_is_gross_less_cancelled in 1 row(s)"
+    )

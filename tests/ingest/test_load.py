@@ -1,0 +1,481 @@
+"""What each kind of file does to the warehouse: which lines get in, which are set aside, what is told on."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import ingest.load
+from goodstanding.days import Days
+from goodstanding.errors import DataProblem, DayNotOver, WrongUse
+from goodstanding.settings import Settings
+from tests.ingest.homes import DAY, HEADER, SHOPS, Home, line
+from warehouse.files import open_intake
+
+SATURDAY = date(2011, 1, 8)
+BOM = b"\xef\xbb\xbf"
+
+
+# --- a file is missing, empty or not what the mapping says ---
+
+
+def test_a_missing_file_on_a_trading_day_stops_the_whole_range_and_names_day_and_path(home: Home) -> None:
+    home.put(line())
+    home.ingest()
+    before = home.everything()
+    home.put(line(price="9.99"))
+    with pytest.raises(DataProblem) as problem:
+        home.ingest(DAY, date(2011, 1, 5))
+    assert "2011-01-05" in str(problem.value)
+    assert str(home.landing / "2011-01-05.csv") in str(problem.value)
+    assert home.everything() == before
+
+
+def test_a_missing_file_on_a_day_without_trade_is_a_day_without_lines(home: Home) -> None:
+    assert home.ingest(SATURDAY)["files"] == 0
+    assert home.rows("select event_day, files, lines, accepted, rejected from raw.days") == [
+        (SATURDAY, 0, 0, 0, 0)
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", BOM, b"\n \r\n"])
+def test_an_empty_file_stops_the_day(home: Home, content: bytes) -> None:
+    home.put_bytes(content)
+    with pytest.raises(DataProblem, match=r"2011-01-04\.csv is empty"):
+        home.ingest()
+    assert not home.rows("select * from raw.days")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_file_with_a_header_only_is_a_day_of_one_file_without_lines(home: Home, end: str) -> None:
+    home.put(end=end)
+    assert home.ingest() == {"files": 1, "lines": 0, "accepted": 0, "rejected": 0, "changed_customers": 0}
+
+
+def test_a_renamed_column_names_the_column_the_file_and_the_key_and_changes_nothing(home: Home) -> None:
+    home.put(line())
+    home.ingest()
+    before = home.everything()
+    home.put(line(), header=HEADER.replace("UnitPrice", "Price"))
+    with pytest.raises(DataProblem) as problem:
+        home.ingest()
+    for part in ("'UnitPrice'", "2011-01-04.csv", "columns.unit_price.from", "online_retail.yml", "Price"):
+        assert part in str(problem.value)
+    assert home.everything() == before
+
+
+def test_a_missing_column_is_told_like_a_renamed_one(home: Home) -> None:
+    home.put(line(country="").removesuffix(","), header=HEADER.removesuffix(",Country"))
+    with pytest.raises(DataProblem, match=r"2011-01-04\.csv has no column 'Country'.*columns\.country\.from"):
+        home.ingest()
+
+
+def test_a_mapped_column_that_is_there_twice_is_refused(home: Home) -> None:
+    home.put(line() + ",1", header=HEADER + ",Quantity")
+    with pytest.raises(DataProblem, match="has the column 'Quantity' more than once"):
+        home.ingest()
+
+
+def test_a_file_without_a_header_is_refused_without_showing_its_first_line(home: Home) -> None:
+    home.put(line(invoice=1), header=line(customer="77000001.0", country=""))
+    with pytest.raises(DataProblem, match="has no header") as problem:
+        home.ingest()
+    assert "77000001" not in str(problem.value)
+
+
+def test_a_file_that_cannot_be_opened_is_named(home: Home) -> None:
+    # reading it at its start gives an input/output error, to every user
+    (home.landing / f"{DAY}.csv").symlink_to("/proc/self/mem")
+    with pytest.raises(DataProblem, match=r"2011-01-04\.csv cannot be opened"):
+        home.ingest()
+
+
+def test_extra_columns_are_read_and_not_stored(home: Home) -> None:
+    home.put("secret," + line() + ",,", header="Till," + HEADER + ",,")
+    assert home.ingest()["accepted"] == 1
+    assert home.accepted("invoice_no, country") == [("536365", "United Kingdom")]
+    assert "secret" not in str(home.everything())
+
+
+def test_columns_in_another_order_go_where_the_header_says(home: Home) -> None:
+    shifted = ",".join([*HEADER.split(",")[1:], "InvoiceNo"])
+    home.put_bytes(f"{shifted}\n{','.join([*line().split(',')[1:], '536365'])}\n".encode())
+    ingest.load.ingest(home.settings, Days(DAY, DAY), "test")
+    assert home.accepted("invoice_no, stock_code, country") == [("536365", "85123A", "United Kingdom")]
+
+
+def test_the_same_content_under_two_names_is_read_once_and_noted(home: Home, tmp_path: Path) -> None:
+    mapping = Path(ingest.load.__file__).parents[1] / "shops" / "online_retail.yml"
+    (tmp_path / "shop.yml").write_text(mapping.read_text().replace('"{day}.csv"', '"{day}*.csv"'))
+    twice = Home(tmp_path, str(tmp_path / "shop.yml"))
+    for name in ("2011-01-04.csv", "2011-01-04-copy.csv"):
+        twice.put(line(invoice=1), line(invoice=2), name=name)
+    twice.put(line(invoice=3), name="2011-01-04-late.csv")
+    assert twice.ingest() == {"files": 3, "lines": 3, "accepted": 3, "rejected": 0, "changed_customers": 1}
+    assert twice.rows("select file_name, lines, note from raw.files order by file_name") == [
+        ("2011-01-04-copy.csv", 2, None),
+        ("2011-01-04-late.csv", 1, None),
+        ("2011-01-04.csv", 0, "the same content as 2011-01-04-copy.csv: not read"),
+    ]
+
+
+def test_a_landing_that_is_gone_is_named(home: Home) -> None:
+    home.landing.rmdir()
+    with pytest.raises(WrongUse, match=r"there is no landing .*GOODSTANDING_LANDING"):
+        home.ingest()
+
+
+def test_a_day_that_is_not_over_is_refused_before_anything_is_read(home: Home) -> None:
+    with pytest.raises(DayNotOver):
+        home.ingest(date(2900, 1, 1))
+
+
+# --- what a line says ---
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"invoice": " "}, "invoice_no: missing"),
+        ({"code": ""}, "stock_code: missing"),
+        ({"quantity": ""}, "quantity: missing"),
+        ({"quantity": "3.7"}, "quantity: no whole number within"),
+        ({"quantity": "1000000001"}, "quantity: no whole number within"),
+        ({"quantity": "9" * 30}, "quantity: no whole number within"),
+        ({"time": "04/01/2011 08:26"}, "ordered_at: no time as the mapping writes it"),
+        ({"time": "2011-01-05 00:00:00"}, "ordered_at: a row of 2011-01-05 in the file of 2011-01-04"),
+        ({"time": "2011-01-03 23:59:59"}, "ordered_at: a row of 2011-01-03 in the file of 2011-01-04"),
+        ({"price": "1e308"}, "unit_price: no amount"),
+        ({"price": "2.55001"}, "unit_price: no amount"),
+        ({"price": "-0.01"}, "unit_price: negative, and the line is no adjustment"),
+        ({"invoice": "C536365", "price": "-0.01"}, "unit_price: negative, and the line is no adjustment"),
+        ({"customer": "17850.5"}, "customer_id: no whole number"),
+        ({"customer": "N.N."}, "customer_id: no whole number"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_set_aside_with_its_reason(
+    home: Home, fields: dict[str, str], reason: str
+) -> None:
+    home.put(line(invoice=1), line(**{"invoice": 2, **fields}), line(invoice=3))
+    assert home.ingest()["accepted"] == 2
+    [(number, found, file_hash)] = home.rejected("line_number, reason, file_hash")
+    assert number == 3
+    assert found.startswith(reason)
+    assert [(file_hash,)] == home.rows("select file_hash from raw.files")
+
+
+def test_an_accepted_line_has_every_column_typed(home: Home) -> None:
+    home.put(line(quantity="-6", price="2.5500", description=" HEART "))
+    home.ingest()
+    assert home.accepted(
+        "source, event_day, file_name, line_number, invoice_no, invoice_kind, stock_code, is_product,"
+        " description, quantity, cast(ordered_at as varchar), unit_price, customer_id, country"
+    ) == [
+        (
+            *("online_retail", DAY, "2011-01-04.csv", 2, "536365", "sale", "85123A", True, " HEART ", -6),
+            *("2011-01-04 08:26:00", Decimal("2.5500"), home.pseudonym("17850"), "United Kingdom"),
+        )
+    ]
+
+
+def test_kinds_and_codes_that_are_no_products_follow_the_mapping(home: Home) -> None:
+    home.put(
+        line(invoice="C1", quantity=-1),
+        line(invoice="A2", code="B", price="-11062.06", customer=""),
+        line(invoice="3", code="post"),
+        line(invoice="4", code="gift_0001_20"),
+        line(invoice="5", code="POSTER"),
+    )
+    home.ingest()
+    assert home.accepted("invoice_no, invoice_kind, is_product, unit_price < 0") == [
+        ("C1", "cancellation", True, False),
+        ("A2", "adjustment", False, True),
+        ("3", "sale", False, False),
+        ("4", "sale", False, False),
+        ("5", "sale", True, False),
+    ]
+
+
+def test_first_and_last_second_belong_to_the_day(home: Home) -> None:
+    home.put(line(invoice=1, time="2011-01-04 00:00:00"), line(invoice=2, time="2011-01-04 23:59:59"))
+    assert home.ingest()["accepted"] == 2
+
+
+def test_a_day_without_any_customer_is_taken_in(home: Home) -> None:
+    home.put(line(customer=""), line(customer="  "))
+    assert home.ingest()["accepted"] == 2
+    assert home.accepted("customer_id") == [(None,), (None,)]
+
+
+def test_the_exports_of_one_id_are_one_customer(home: Home) -> None:
+    home.put(*(line(customer=text) for text in ("17850.0", "17850", " 17850.00 ", "17850.")))
+    home.ingest()
+    assert set(home.accepted("customer_id")) == {(home.pseudonym("17850"),)}
+
+
+# --- replacing a partition ---
+
+
+def forget_changes(home: Home) -> None:
+    with open_intake(home.settings) as connection:
+        connection.execute("delete from raw.changes")
+        connection.execute("update raw.days set admitted = true")
+
+
+def changed(home: Home) -> set[tuple[date, str | None]]:
+    return set(home.rows("select event_day, customer_id from raw.changes"))
+
+
+def test_a_new_day_is_told_on_with_all_its_customers(home: Home) -> None:
+    home.put(line(customer=1), line(customer=2), line(customer=""))
+    assert home.ingest()["changed_customers"] == 2
+    assert changed(home) == {(DAY, None), (DAY, home.pseudonym("1")), (DAY, home.pseudonym("2"))}
+
+
+def test_the_same_file_again_changes_nothing_and_stays_admitted(home: Home) -> None:
+    home.put(line(customer=1), line(customer=2, quantity="3.7"))
+    home.ingest()
+    forget_changes(home)
+    before = home.rows("select version, transformed_version from raw.days")
+    lines = home.accepted("*")
+    assert home.ingest()["changed_customers"] == 0
+    assert changed(home) == set()
+    assert home.accepted("*") == lines
+    assert home.rows("select version, transformed_version from raw.days") == before
+    assert home.rows("select admitted from raw.days") == [(True,)]
+
+
+def test_one_corrected_line_tells_on_its_customer_only_and_the_day_is_to_be_judged_again(home: Home) -> None:
+    home.put(line(customer=1), line(customer=2), line(customer=3))
+    home.ingest()
+    forget_changes(home)
+    home.put(line(customer=1), line(customer=2, price="2.56"), line(customer=3))
+    home.ingest()
+    assert changed(home) == {(DAY, None), (DAY, home.pseudonym("2"))}
+    assert home.rows("select admitted from raw.days") == [(False,)]
+
+
+def test_a_line_that_moves_to_another_customer_tells_on_both(home: Home) -> None:
+    home.put(line(customer=1), line(customer=2))
+    home.ingest()
+    forget_changes(home)
+    home.put(line(customer=1), line(customer=3))
+    home.ingest()
+    assert changed(home) == {(DAY, None), (DAY, home.pseudonym("2")), (DAY, home.pseudonym("3"))}
+
+
+def test_a_removed_line_tells_on_its_customer_and_is_gone(home: Home) -> None:
+    home.put(line(customer=1), line(customer=2))
+    home.ingest()
+    forget_changes(home)
+    home.put(line(customer=1))
+    home.ingest()
+    assert changed(home) == {(DAY, None), (DAY, home.pseudonym("2"))}
+    assert home.accepted("customer_id") == [(home.pseudonym("1"),)]
+
+
+def test_a_line_that_becomes_unreadable_tells_on_its_customer(home: Home) -> None:
+    home.put(line(customer=1), line(customer=2))
+    home.ingest()
+    forget_changes(home)
+    home.put(line(customer=1), line(customer=2, quantity="x"))
+    home.ingest()
+    assert changed(home) == {(DAY, None), (DAY, home.pseudonym("2"))}
+
+
+@pytest.mark.parametrize("file_goes", [True, False])
+def test_a_day_newly_empty_tells_on_all_who_were_there(home: Home, file_goes: bool) -> None:
+    there = line(customer=1, time="2011-01-08 08:00:00")
+    file = home.put(there, there.replace(",1,", ",2,"), day=SATURDAY)
+    home.ingest(SATURDAY)
+    forget_changes(home)
+    if file_goes:
+        file.unlink()
+    else:
+        home.put(day=SATURDAY)
+    home.ingest(SATURDAY)
+    assert changed(home) == {(SATURDAY, None), *((SATURDAY, home.pseudonym(who)) for who in "12")}
+    assert home.accepted("*") == []
+    assert home.rows("select lines, accepted from raw.days") == [(0, 0)]
+
+
+def test_only_the_days_asked_for_are_replaced(home: Home) -> None:
+    other = date(2011, 1, 5)
+    home.put(line())
+    home.put(line(time="2011-01-05 08:00:00"), day=other)
+    home.ingest(DAY, other)
+    home.put(line(price="9.99"))
+    home.put(line(time="2011-01-05 08:00:00", price="9.99"), day=other)
+    home.ingest(other)
+    assert home.accepted("event_day, unit_price") == [(DAY, Decimal("2.55")), (other, Decimal("9.99"))]
+
+
+def test_an_error_inside_the_replace_leaves_the_old_partition(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.put(line(), line(invoice=2, quantity="x"))
+    home.ingest()
+    before = home.everything()
+    home.put(line(price="9.99"))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(ingest.load, "_check_nothing_lost", fail)
+    with pytest.raises(RuntimeError, match="power cut"):
+        home.ingest()
+    assert home.everything() == before
+
+
+def test_a_lost_line_is_noticed_and_nothing_is_changed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.put(line(invoice=1), line(invoice=2))
+    load_text = ingest.load.load_text
+
+    def lose_one(connection, *rest) -> None:  # type: ignore[no-untyped-def]
+        load_text(connection, *rest)
+        connection.execute("delete from text_lines where line_number = 3")
+
+    monkeypatch.setattr(ingest.load, "load_text", lose_one)
+    with pytest.raises(
+        DataProblem, match=r"2011-01-04\.csv has 2 lines, but 1 were accepted and 0 set aside"
+    ):
+        home.ingest()
+    assert not any(home.everything().values())
+
+
+# --- one home, one shop, one key ---
+
+
+def test_a_home_is_of_one_shop(home: Home, tmp_path: Path) -> None:
+    home.put(line())
+    home.ingest()
+    other = Home(tmp_path / "other", str(SHOPS / "garden_store.yml"))
+    other.settings = other.settings.model_copy(update={"home": home.settings.home})
+    before = home.everything()
+    with pytest.raises(WrongUse, match="holds the shop online_retail, the landing is of garden_store"):
+        other.ingest()
+    assert home.everything() == before
+
+
+@pytest.mark.parametrize("simulated_first", [True, False])
+def test_a_home_is_simulated_or_real(home: Home, simulated_first: bool) -> None:
+    marker = home.landing / "SIMULATED"
+    home.put(line())
+    if simulated_first:
+        marker.touch()
+    home.ingest()
+    assert home.rows("select simulated from raw.days") == [(simulated_first,)]
+    if simulated_first:
+        marker.unlink()
+    else:
+        marker.touch()
+    with pytest.raises(WrongUse, match="GOODSTANDING_HOME to a folder of its own"):
+        home.ingest()
+
+
+def test_a_home_keeps_its_key_or_its_customers_would_be_two(home: Home) -> None:
+    home.put(line())
+    home.ingest()
+    (home.settings.home / "pseudonym.key").unlink()
+    with pytest.raises(WrongUse, match="another key: restore GOODSTANDING_PSEUDONYM_KEY"):
+        home.ingest()
+
+
+# --- privacy ---
+
+IDS = [f"7700{n:04}" for n in range(40)]
+SHAPES = {
+    "accepted": line(invoice="GOOD", customer="{}.0"),
+    "other day": line(time="2011-01-05 00:00:00", customer="{}.0"),
+    "negative": line(price="-1", customer="{}.0"),
+    "negative, id repeated": line(price="-1", customer="{}.0", description="FOR {}", country="x{}x"),
+    "quantity": line(quantity="3.7", customer="{}.0"),
+    "price": line(price="1e308", customer="{}.0", description="FOR {}"),
+    "time": line(time="{}", customer="{}"),
+    "blank invoice": line(invoice="", customer="{}.0"),
+    "half customer": line(customer="{}.5"),
+    "customer with a letter": line(customer="K{}"),
+    # one delimiter too many in the description, and no country: the price ends where the customer belongs
+    "shifted right": line(description="WHITE, HEART", price="2", customer="{}.0").rpartition(",")[0],
+    "shifted left": line(customer="{}.0").partition(",")[2] + ",x",
+    "too many columns": line(customer="{}.0") + ",more",
+    "too few columns": line(customer="{}.0").rpartition(",")[0],
+    "a stray quote": line(description='"HEART', customer="{}.0"),
+    "text beside quotes": line(description='"HEART"S', customer="{}.0"),
+    "NUL": line(description="A\0B", customer="{}.0"),
+    "not UTF-8": line(description="CAF\udce9", customer="{}.0"),
+    "of two lines": line(description='"A\nB"', quantity="x", customer="{}.0"),
+    "other digits": line(quantity="x", customer="{}.0", description="\u0667\u0667"),
+    "cut off": line(customer="{}").rpartition(",")[0],
+}
+
+
+def test_no_raw_customer_is_stored_or_logged_whatever_is_wrong_with_the_line(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    text = "\n".join(shape.replace("{}", IDS[n]) for n, shape in enumerate(SHAPES.values()))
+    home.put_bytes(f"{HEADER}\n{text}".encode("utf-8", "surrogateescape"))
+    counts = home.ingest()
+    assert (counts["accepted"], counts["rejected"]) == (1, len(SHAPES) - 1)
+    with open_intake(home.settings) as connection:
+        connection.execute("checkpoint")
+    # the bytes alone would prove little where DuckDB compresses a column: so also every value of every table
+    places = {str(path): path.read_bytes() for path in home.settings.home.rglob("*") if path.is_file()}
+    places |= {table: str(rows).encode() for table, rows in home.everything().items()}
+    places["log"] = caplog.text.encode()
+    assert b"GOOD" in places["raw.order_lines"]
+    assert home.pseudonym(IDS[0]).encode() in places["raw.order_lines"]
+    assert b"GOOD" in places[str(home.settings.warehouse / "intake.duckdb")]
+    found = [
+        (name, where)
+        for name, id in zip(SHAPES, IDS, strict=False)
+        for where in places
+        if id.encode() in places[where]
+    ]
+    assert found == []
+
+
+def test_a_line_set_aside_keeps_what_is_not_personal(home: Home) -> None:
+    home.put(
+        line(invoice=1, description='"A ""B"", C"', price="-1", country="of 17850"),
+        line(invoice=2, quantity="3.7"),
+    )
+    home.ingest()
+    who = home.pseudonym("17850")
+    assert home.rejected("raw_text") == [
+        (f'1,85123A,"A ""B"", C",6,2011-01-04 08:26:00,-1,{who},xx 99999',),
+        ("9,99999x,xxxxx xxxxx,9.9,9999-99-99 99:99:99,9.99,99999.9,xxxxxx xxxxxxx",),
+    ]
+
+
+# --- the real year ---
+
+
+def test_the_real_year_gets_in_whole(real_landing: Path, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, landing=real_landing, _env_file=None)
+    counts = ingest.load.ingest(settings, Days(date(2010, 12, 1), date(2011, 12, 9)), "test")
+    assert counts == {
+        "files": 305,
+        "lines": 541_909,
+        "accepted": 541_909,
+        "rejected": 0,
+        "changed_customers": 4_372,
+    }
+    with open_intake(settings) as connection:
+        assert connection.execute(
+            "select count(*), count(distinct customer_id), sum(quantity * unit_price) from raw.order_lines"
+        ).fetchall() == [(541_909, 4_372, Decimal("9747747.9340"))]
+        assert connection.execute("select count(*), count_if(lines = 0) from raw.days").fetchall() == [
+            (374, 69)
+        ]
+        numbers = connection.execute(
+            "select line_number, invoice_no from raw.order_lines where event_day = ? order by line_number",
+            [date(2011, 12, 5)],
+        ).fetchall()
+    physical = (real_landing / "2011-12-05.csv").read_text().splitlines()
+    assert [physical[number - 1].partition(",")[0] for number, _ in numbers] == [no for _, no in numbers]
