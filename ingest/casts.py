@@ -5,6 +5,8 @@ Nothing is rounded or guessed: 3.7 is no whole number, a price with a fifth deci
 
 from __future__ import annotations
 
+import re
+
 from ingest.shop import CANONICAL, Column, Shop
 
 QUANTITY_LIMIT = 1_000_000_000
@@ -12,19 +14,27 @@ REASONS = {
     "text": "missing",
     "whole_number": "no whole number",
     "integer": f"no whole number within {QUANTITY_LIMIT:,} of zero",
-    "decimal": "no amount with at most 4 decimals below 100,000,000,000,000",
+    "decimal": "no amount as the mapping writes it with at most 4 decimals, below 100,000,000,000,000",
     "timestamp": "no time as the mapping writes it",
 }
+# ISO 8601, as DuckDB prints times too. Matched first, because a cast to a timestamp drops an offset silently.
+LOCAL_TIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
+TIME_WITH_OFFSET = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)"
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text as SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _stripped(name: str) -> str:
+    return f"nullif(trim({name}, E' \\t\\r\\n'), '')"
 
 
 def cast(name: str, column: Column, shop: Shop) -> str:
     """SQL for the canonical value of a text column of `text_lines`; null where it cannot be read."""
     if column.cast == "text":
-        return f"nullif({name}, '')"
+        return f"case when {_stripped(name)} is not null then {name} end"
     if column.cast == "whole_number":
         return rf"nullif(regexp_extract({name}, '^\s*(\d+)(\.0*)?\s*$', 1), '')"
     if column.cast == "integer":
@@ -37,32 +47,37 @@ def cast(name: str, column: Column, shop: Shop) -> str:
 
 
 def _decimal(name: str, column: Column) -> str:
-    text = f"trim({name})"
-    if column.thousands_mark:
-        text = f"replace({text}, {_literal(column.thousands_mark)}, '')"
-    if column.decimal_mark == ",":
-        # a point that is not declared as the thousands mark would turn 1.234 into 1234 or 1.234 by chance
-        text = f"case when contains({text}, '.') then null else replace({text}, ',', '.') end"
-    exact = f"try_cast({text} as decimal(38, 16))"
-    return (
-        f"case when {exact} = try_cast({text} as decimal(18, 4)) then try_cast({text} as decimal(18, 4)) end"
-    )
+    """Thousands marks must stand between groups of three: 1.50 is not 150 in a shop that writes 1,50."""
+    text, mark, thousands = _stripped(name), re.escape(column.decimal_mark), re.escape(column.thousands_mark)
+    whole = rf"(\d{{1,3}}({thousands}\d{{3}})+|\d*)" if thousands else r"\d*"
+    pattern = rf"[+-]?{whole}({mark}\d{{0,4}}0*)?"
+    exact = f"regexp_full_match({text}, {literal(pattern)})"
+    if thousands:
+        text = f"replace({text}, {literal(column.thousands_mark)}, '')"
+    if column.decimal_mark != ".":
+        text = f"replace({text}, {literal(column.decimal_mark)}, '.')"
+    return f"case when {exact} then try_cast({text} as decimal(18, 4)) end"
 
 
 def _timestamp(name: str, column: Column, shop: Shop) -> str:
-    """The shop's local time; times written in another zone, or with an offset, are moved there."""
-    if column.zone is None:
-        if column.format:
-            return f"cast(try_strptime({name}, {_literal(column.format)}) as timestamp)"
-        return f"try_cast({name} as timestamp)"
-    # the connection's own time zone is set to UTC, so a text with an offset is read as that instant
-    parsed = (
-        f"cast(try_strptime({name}, {_literal(column.format)}) as timestamp)"
-        if column.format
-        else f"try_cast({name} as timestamp)"
-    )
-    instant = f"timezone({_literal(column.zone)}, {parsed})"
-    return f"timezone({_literal(shop.timezone)}, {instant})"
+    """The shop's local time; what is written in another zone, or with an offset, is moved there.
+
+    The connection's own time zone must be UTC.
+    """
+    text, here = _stripped(name), literal(shop.timezone)
+    if column.format:
+        local = f"cast(try_strptime({text}, {literal(column.format)}) as timestamp)"
+        zone = "UTC" if column.format_has_offset else column.zone
+    else:
+        is_local = f"regexp_full_match({text}, {literal(LOCAL_TIME)})"
+        local = f"case when {is_local} then try_cast({text} as timestamp) end"
+        zone = column.zone
+    if zone:
+        local = f"timezone({here}, timezone({literal(zone)}, {local}))"
+    if column.format:
+        return local
+    instant = f"timezone({here}, try_cast({text} as timestamptz))"
+    return f"case when regexp_full_match({text}, {literal(TIME_WITH_OFFSET)}) then {instant} else {local} end"
 
 
 def unreadable_reason(shop: Shop, values: dict[str, str]) -> str:
@@ -73,10 +88,10 @@ def unreadable_reason(shop: Shop, values: dict[str, str]) -> str:
         if column is None:
             continue
         if not column.optional:
-            branches.append(f"when nullif(trim({name}), '') is null then '{name}: missing'")
+            branches.append(f"when {_stripped(name)} is null then '{name}: missing'")
         if column.cast != "text":
             branches.append(
-                f"when {values[name]} is null and nullif(trim({name}), '') is not null "
+                f"when {values[name]} is null and {_stripped(name)} is not null "
                 f"then '{name}: {REASONS[column.cast]}'"
             )
     return "case " + " ".join(branches) + " end"

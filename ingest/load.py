@@ -18,7 +18,7 @@ import pandas as pd
 from goodstanding.days import Days, require_over
 from goodstanding.errors import DataProblem, WrongUse
 from goodstanding.settings import Settings
-from ingest.casts import cast, unreadable_reason
+from ingest.casts import cast, literal, unreadable_reason
 from ingest.pseudonyms import pseudonym, pseudonym_key
 from ingest.read import File, inspect, load_text
 from ingest.shop import CANONICAL, Shop, load_shop
@@ -33,17 +33,17 @@ LINE_COLUMNS = (
 )
 # what a line says, without the hash of the file it came in: a corrected file changes only its corrected lines
 CONTENT_COLUMNS = LINE_COLUMNS.replace(" file_hash,", "")
-# how a set-aside line is written down again: a CSV field, and the shape of a text (as `ingest.read.masked`)
-AS_FIELD = """
+# how a set-aside line is written down again: CSV fields, or the shape of a text (as `ingest.read.masked`)
+MACROS = r"""
 create or replace temp macro as_field(field) as
 case
-    when regexp_matches(field, '[",]') or contains(field, chr(10)) then '"' || replace(field, '"', '""') || '"'
+    when regexp_matches(field, '[",\r\n]') then '"' || replace(field, '"', '""') || '"'
     else coalesce(field, '')
-end
-"""
-MASKED = r"""
+end;
 create or replace temp macro masked(line) as
-regexp_replace(regexp_replace(line, '\d', '9', 'g'), '\p{L}', 'x', 'g')
+regexp_replace(regexp_replace(line, '\p{N}', '9', 'g'), '\p{L}', 'x', 'g');
+create or replace temp macro without_customer(field, customer) as
+case when contains(field, customer) then masked(as_field(field)) else as_field(field) end;
 """
 
 
@@ -54,7 +54,7 @@ def ingest(settings: Settings, days: Days, run_id: str) -> dict[str, int]:
         Counts: files, lines, accepted, rejected, changed_customers.
 
     Raises:
-        WrongUse: the landing or the mapping cannot be used, or this home belongs to another shop.
+        WrongUse: the landing or the mapping cannot be used, or this home belongs to another shop or key.
         DataProblem: a trading day has no file, or a file cannot be read at all; nothing has changed.
         DayNotOver: the last day is not over in the shop's time zone.
     """
@@ -65,10 +65,11 @@ def ingest(settings: Settings, days: Days, run_id: str) -> dict[str, int]:
     key = pseudonym_key(settings)
     with open_intake(settings) as connection:
         connection.execute("set timezone = 'UTC'")
-        _claim_home(connection, shop, simulated)
+        # before the transaction: a file that DuckDB refuses and Python then reads would abort it
         load_text(connection, [file for file in files if file.note is None], shop)
+        connection.execute("begin")  # whatever fails from here on, closing the connection rolls back
+        _claim_home(connection, shop, simulated, key)
         _cast_lines(connection, files, shop, key)
-        connection.execute("begin")
         counts = _replace(connection, files, shop, days, simulated, run_id)
         connection.execute("commit")
     return counts
@@ -95,22 +96,31 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
             files.append(file)
     if missing:
         named = ", ".join(str(day) for day in missing[:5]) + (" ..." if len(missing) > 5 else "")
+        expected = landing / shop.files.path.format(day=missing[0])
         raise DataProblem(
-            f"no file for {len(missing)} trading day(s): {named}; expected {landing}/{shop.files.path}. "
+            f"no file for {len(missing)} trading day(s): {named}; expected {expected}. "
             f"Put the files there, or list the days under 'closed' in {shop.mapping_file}"
         )
     return files
 
 
-def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bool) -> None:
-    """One home holds one shop, real or simulated: a mixture would be a lie in every figure."""
-    mine = f"{shop.source}{' (simulated)' if simulated else ''}"
-    connection.execute("insert or ignore into ops.facts values ('shop', ?)", [mine])
-    row = connection.execute("select value from ops.facts where name = 'shop'").fetchone()
-    if row and row[0] != mine:
+def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bool, key: bytes) -> None:
+    """One home holds one shop, real or simulated, under one key: a mixture would be a lie in every figure."""
+    mine = {
+        "shop": f"{shop.source}{' (simulated)' if simulated else ''}",
+        "pseudonym_key": pseudonym("", key),  # no customer's: tells keys apart and says nothing about them
+    }
+    connection.executemany("insert or ignore into ops.facts values (?, ?)", list(mine.items()))
+    held = dict(connection.execute("select name, value from ops.facts").fetchall())
+    if held["shop"] != mine["shop"]:
         raise WrongUse(
-            f"this home holds the shop {row[0]}, the landing is of {mine}; "
+            f"this home holds the shop {held['shop']}, the landing is of {mine['shop']}; "
             "set GOODSTANDING_HOME to a folder of its own for it"
+        )
+    if held["pseudonym_key"] != mine["pseudonym_key"]:
+        raise WrongUse(
+            "this home's pseudonyms were made with another key: restore GOODSTANDING_PSEUDONYM_KEY or the "
+            "home's pseudonym.key, or set GOODSTANDING_HOME to a new folder and take everything in again"
         )
 
 
@@ -136,11 +146,12 @@ def _cast_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[File], sh
         ),
     )
     selected = ", ".join(f"{values[name]} as {name}_value" for name in CANONICAL)
-    rejoined = " || ',' || ".join(
-        f"as_field({name})" if name != "customer_id" else "coalesce(pseudonym, '')" for name in shop.columns
+    shape = " || ',' || ".join(f"as_field({name})" for name in shop.columns)
+    readable = " || ',' || ".join(
+        f"without_customer({name}, customer_id_value)" if name != "customer_id" else "coalesce(pseudonym, '')"
+        for name in shop.columns
     )
-    connection.execute(AS_FIELD)
-    connection.execute(MASKED)
+    connection.execute(MACROS)
     connection.execute(
         f"""
         create or replace temp table staged as
@@ -150,7 +161,7 @@ def _cast_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[File], sh
                 file_name, line_number, {selected},
                 {_first_kind(shop)} as invoice_kind,
                 {unreadable_reason(shop, values)} as unreadable,
-                text_lines.*
+                text_lines.* exclude (file_name, line_number)
             from text_lines
         ),
         judged as (
@@ -181,7 +192,7 @@ def _cast_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[File], sh
             invoice_no_value as invoice_no,
             invoice_kind,
             stock_code_value as stock_code,
-            not coalesce(regexp_matches(stock_code_value, {_sql_text(shop.no_products_pattern())}), false)
+            not coalesce(regexp_matches(stock_code_value, {literal(shop.no_products_pattern())}), false)
                 as is_product,
             description_value as description,
             quantity_value as quantity,
@@ -192,9 +203,8 @@ def _cast_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[File], sh
             reason,
             -- a line whose values cannot be read may have its columns shifted: where then is the customer?
             case
-                when reason is null then null
-                when is_unreadable and pseudonym is null then masked({rejoined})
-                else {rejoined}
+                when is_unreadable then masked({shape})
+                when reason is not null then {readable}
             end as raw_text
         from judged
         """
@@ -206,7 +216,7 @@ def _cast_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[File], sh
 
 def _first_kind(shop: Shop) -> str:
     branches = [
-        f"when regexp_matches({rule.column}, {_sql_text(rule.matches)}) then '{kind}'"
+        f"when regexp_matches(cast({rule.column}_value as varchar), {literal(rule.matches)}) then '{kind}'"
         for kind, rule in (
             ("cancellation", shop.invoice_kinds.cancellation),
             ("adjustment", shop.invoice_kinds.adjustment),
@@ -214,10 +224,6 @@ def _first_kind(shop: Shop) -> str:
         if rule is not None
     ]
     return "case " + " ".join(branches) + " else 'sale' end" if branches else "'sale'"
-
-
-def _sql_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _replace(
@@ -290,16 +296,21 @@ def _stage_days(
     run_id: str,
 ) -> None:
     """Temporary tables for what `raw.rejected_order_lines`, `raw.files` and `raw.days` will hold."""
-    unreadable = [
-        (shop.source, file.day, file.name, file.hash, number, text, reason)
-        for file in files
-        for number, text, reason in file.unreadable
-    ]
+    unreadable = pd.DataFrame(
+        [
+            (shop.source, file.day.isoformat(), file.name, file.hash, *set_aside)
+            for file in files
+            for set_aside in file.unreadable
+        ],
+        columns=["source", "event_day", "file_name", "file_hash", "line_number", "raw_text", "reason"],
+        dtype=object,
+    )
+    connection.register("unreadable_lines", unreadable)
     connection.execute(
         "create or replace temp table staged_unreadable as from raw.rejected_order_lines limit 0"
     )
-    if unreadable:
-        connection.executemany("insert into staged_unreadable values (?, ?, ?, ?, ?, ?, ?)", unreadable)
+    connection.execute("insert into staged_unreadable select * from unreadable_lines")
+    connection.unregister("unreadable_lines")
     found = pd.DataFrame(
         [(f.day, f.name, f.hash, f.bytes, f.records if f.note is None else 0, f.note) for f in files],
         columns=["event_day", "file_name", "file_hash", "bytes", "lines", "note"],
@@ -340,7 +351,8 @@ def _stage_days(
         create or replace temp table staged_days as
         with
         all_days as (
-            select cast(unnest(generate_series(?::timestamp, ?::timestamp, interval 1 day)) as date) as event_day
+            select cast(unnest(generate_series(?::timestamp, ?::timestamp, interval 1 day)) as date)
+                as event_day
         ),
         contents as (
             select event_day, count(*) || '-' || bit_xor(hash({CONTENT_COLUMNS})) as content

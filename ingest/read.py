@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import io
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -25,6 +25,9 @@ from ingest.shop import Shop
 
 # A record whose quote is still open after this many lines is taken for one stray quote, not for a long text.
 LONGEST_RECORD = 50
+BOM = b"\xef\xbb\xbf"
+# the module's own limit of 131,072 characters would set aside a long text that DuckDB reads
+csv.field_size_limit(2**31 - 1)
 
 
 @dataclass
@@ -48,9 +51,13 @@ def inspect(path: Path, landing: Path, day: date, shop: Shop) -> File:
     """Hash a file, read its header and count its records without reading their values.
 
     Raises:
-        DataProblem: the file is empty, has no header that can be read, or lacks a mapped column.
+        DataProblem: the file cannot be opened, is empty, has no header that can be read, or lacks a mapped
+            column.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataProblem(f"{path} cannot be opened: {error.strerror}") from None
     file = File(
         path=path,
         name=path.relative_to(landing).as_posix(),
@@ -65,16 +72,33 @@ def inspect(path: Path, landing: Path, day: date, shop: Shop) -> File:
         _inspect_parquet(file)
     else:
         _inspect_csv(file, _unpacked(data, path), shop)
-    absent = [
-        (name, column.source) for name, column in shop.columns.items() if column.source not in file.header
-    ]
+    _check_header(file, shop)
+    return file
+
+
+def _check_header(file: File, shop: Shop) -> None:
+    """Every mapped column must be there, once. A first line that is no header holds a customer: not shown."""
+    absent = {
+        name: column.source for name, column in shop.columns.items() if column.source not in file.header
+    }
+    if len(absent) == len(shop.columns):
+        raise DataProblem(
+            f"{file.name} has no header with the columns of {shop.mapping_file} "
+            f"({', '.join(absent.values())}); put one above its {len(file.header)} columns, "
+            "or mend files.delimiter or the columns of the mapping"
+        )
     if absent:
-        name, source = absent[0]
+        name, source = next(iter(absent.items()))
         raise DataProblem(
             f"{file.name} has no column '{source}' (it has: {', '.join(file.header)}); "
             f"mend the file, or columns.{name}.from in {shop.mapping_file} if the shop renamed it"
         )
-    return file
+    for name, column in shop.columns.items():
+        if file.header.count(column.source) > 1:
+            raise DataProblem(
+                f"{file.name} has the column '{column.source}' more than once; "
+                f"rename one of them in the file, columns.{name} in {shop.mapping_file} needs a single one"
+            )
 
 
 def _unpacked(data: bytes, path: Path) -> bytes:
@@ -82,15 +106,25 @@ def _unpacked(data: bytes, path: Path) -> bytes:
         return data
     try:
         return gzip.decompress(data)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataProblem(f"{path.name} cannot be unpacked ({error}); export it again") from None
+
+
+# a folder named like key=value is part of a path here, and no column of its files
+NO_PARTITIONS = "hive_partitioning = false"
+
+
+def _exact(path: Path) -> str:
+    """The path as DuckDB takes it for itself: it would read * ? [ in a folder's name as a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def _inspect_parquet(file: File) -> None:
     with duckdb.connect() as connection:
         try:
-            names = connection.execute("describe select * from read_parquet(?)", [str(file.path)]).fetchall()
-            count = connection.execute("select count(*) from read_parquet(?)", [str(file.path)]).fetchone()
+            source, path = f"read_parquet(?, {NO_PARTITIONS})", _exact(file.path)
+            names = connection.execute(f"describe select * from {source}", [path]).fetchall()
+            count = connection.execute(f"select count(*) from {source}", [path]).fetchone()
         except duckdb.Error as error:
             raise DataProblem(
                 f"{file.name} is no readable Parquet file: {str(error).splitlines()[0]}"
@@ -100,45 +134,51 @@ def _inspect_parquet(file: File) -> None:
 
 
 def _inspect_csv(file: File, data: bytes, shop: Shop) -> None:
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = data.removeprefix(BOM)
     if not data.strip():
         raise DataProblem(f"{file.name} is empty, without even a header; export it again")
-    head, _, body = data.partition(b"\n")
-    file.header = _header(head, file.name, shop)
-    file.plain, file.records = _count_records(body)
+    file.header = _header(data.partition(b"\n")[0], file.name, shop)
+    file.plain, file.records = _count_records(data, len(file.header), shop.files.delimiter.encode())
 
 
 def _header(line: bytes, name: str, shop: Shop) -> tuple[str, ...]:
     try:
         text = line.decode("utf-8").rstrip("\r")
-        header = tuple(next(csv.reader([text], delimiter=shop.files.delimiter, strict=True)))
+        return tuple(next(csv.reader([text], delimiter=shop.files.delimiter, strict=True)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataProblem(f"{name}, line 1: the header cannot be read ({error})") from None
-    if len(set(header)) < len(header):
-        raise DataProblem(f"{name}, line 1: a column name occurs twice ({', '.join(header)})")
-    return header
 
 
-def _count_records(body: bytes) -> tuple[bool, int]:
-    """Whether every line of the body is one record that DuckDB may read, and how many there are."""
-    outside = body.split(b'"')
-    inside, outside = outside[1::2], outside[::2]
-    newlines = sum(part.count(b"\n") for part in outside)
-    records = newlines + (0 if body.endswith(b"\n") or not body else 1)
-    returns = body.count(b"\r")
-    plain = (
-        not any(b"\n" in part for part in inside)
-        and len(inside) < len(outside)
+def _count_records(data: bytes, width: int, delimiter: bytes) -> tuple[bool, int]:
+    """Whether every line below the header is one record that DuckDB may read, and how many lines there are.
+
+    DuckDB drops an empty field too many, or spaces around quotes, without a line less in its count: so quotes
+    must stand exactly around fields, and there must be as many delimiters outside quotes as it takes.
+    """
+    body = data.partition(b"\n")[2]
+    parts = body.split(b'"')
+    inside, outside = parts[1::2], parts[::2]
+    lines = body.count(b"\n") + (0 if body.endswith(b"\n") or not body else 1)
+    returns = data.count(b"\r")
+    is_plain = (
+        len(inside) < len(outside)
+        and not any(b"\n" in part for part in inside)
+        and all(not part or part.startswith((delimiter, b"\n", b"\r")) for part in outside[1:])
+        and all(not part or part.endswith((delimiter, b"\n")) for part in outside[:-1])
+        and sum(part.count(delimiter) for part in outside) == lines * (width - 1)
         and b"\0" not in body
-        and not re.search(rb"(?:^|\n)[ \t\r]*(?:\n|$)", body.removesuffix(b"\n"))
-        and (returns == 0 or returns == body.count(b"\r\n") == body.count(b"\n"))
+        and (returns == 0 or returns == data.count(b"\r\n") == data.count(b"\n"))
+        and _is_utf8(body)
     )
-    if plain:
-        try:
-            body.decode("utf-8")
-        except UnicodeDecodeError:
-            plain = False
-    return plain or not body, records
+    return is_plain, lines
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop) -> None:
@@ -173,23 +213,17 @@ def _quoted(name: str) -> str:
 
 
 def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop) -> None:
-    names = pd.DataFrame({"path": [str(f.path) for f in files], "file_name": [f.name for f in files]})
-    if names.empty:
-        return
-    connection.register("file_names", names)
-    mapped = ", ".join(
-        f"cast({_quoted(column.source)} as varchar) as {name}" for name, column in shop.columns.items()
-    )
-    connection.execute(
-        f"""
-        insert into text_lines
-        select file_names.file_name, file_row_number + 1, {mapped}
-        from read_parquet(?, filename = true, file_row_number = true, union_by_name = true) as parquet
-        join file_names on file_names.path = parquet.filename
-        """,
-        [names["path"].tolist()],
-    )
-    connection.unregister("file_names")
+    """Read each file by itself: read together, a column's type, and so its text, would hang on the others."""
+    mapped = ", ".join(f"cast({_quoted(column.source)} as varchar)" for column in shop.columns.values())
+    source = f"read_parquet(?, {NO_PARTITIONS}, file_row_number = true)"
+    for file in files:
+        try:
+            connection.execute(
+                f"insert into text_lines select ?, file_row_number + 1, {mapped} from {source}",
+                [file.name, _exact(file.path)],
+            )
+        except duckdb.Error as error:
+            raise DataProblem(f"{file.name} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def _load_plain(
@@ -208,13 +242,15 @@ def _load_plain(
             from read_csv(
                 ?, columns = {{{columns}}}, header = true, delim = ?, quote = '"', escape = '"',
                 auto_detect = false, strict_mode = true, null_padding = false, ignore_errors = true,
-                filename = true
+                {NO_PARTITIONS}, filename = true
             )
             """,
-            [names["path"].tolist(), shop.files.delimiter],
+            [[_exact(file.path) for file in batch], shop.files.delimiter],
         )
     except duckdb.Error:
-        return list(batch)
+        # one file that DuckDB refuses must not make a year of others slow
+        one_by_one = [_load_plain(connection, [file], header, shop) for file in batch if len(batch) > 1]
+        return [odd for part in one_by_one for odd in part] if one_by_one else list(batch)
     counts = dict(connection.execute("select path, count(*) from batch_lines group by path").fetchall())
     odd = [file for file in batch if counts.get(str(file.path), 0) != file.records]
     odd_paths = {str(file.path) for file in odd}
@@ -256,63 +292,74 @@ def _records(data: bytes, width: int, shop: Shop) -> Iterator[tuple[int, list[st
     """The records below the header: line number and fields, or line number, raw text and reason.
 
     A quote left open takes the following lines with it only where that makes a record of the right width;
-    otherwise its own line is set aside and reading goes on with the next.
+    otherwise its own line is set aside and reading goes on with the next. Blank lines are no records.
     """
-    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    delimiter = shop.files.delimiter
+    lines = data.removeprefix(BOM).split(b"\n")
     at = 1
     while at < len(lines):
         number, line = at + 1, lines[at].removesuffix(b"\r")
         at += 1
-        if not line.strip():
+        if not line.strip() and delimiter.encode() not in line:
             continue
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            yield (
-                number,
-                line.decode("utf-8", "replace"),
-                f"not UTF-8 from byte {error.start + 1} of the line",
-            )
+        text, fault = _decoded(line)
+        if fault:
+            yield number, text, fault
             continue
-        fields = _fields(text, shop)
-        if fields is None:
-            joined, used = _joined(lines, at, text, width, shop)
-            if joined is None:
-                yield number, text, "a quote is not closed, or stands inside a field"
-                continue
-            fields, at = joined, used
-        if len(fields) == width and "\0" not in text:
+        fields = _fields(text, delimiter)
+        if fields is None and _is_open(text, delimiter):
+            fields, at = _joined(lines, at, text, width, delimiter)
+            fault = "a quote is not closed"
+        elif fields is None:
+            fault = "text beside a quoted field, or a carriage return within the line"
+        elif len(fields) < width and at >= len(lines):
+            fault = f"cut off: {len(fields)} of {width} columns in the last line"
+        elif len(fields) != width:
+            fault = f"{len(fields)} columns instead of {width}"
+        if fields is not None and len(fields) == width:
             yield number, fields, ""
-        elif at >= len(lines) and len(fields) < width:
-            yield number, text, f"cut off: {len(fields)} of {width} columns in the last line"
         else:
-            yield number, text, f"{len(fields)} columns instead of {width}"
+            yield number, text, fault
 
 
-def _joined(lines: list[bytes], at: int, text: str, width: int, shop: Shop) -> tuple[list[str] | None, int]:
-    """Add lines until the quote closes with the right width: the fields and the next line, or None."""
-    for end in range(at, min(at + LONGEST_RECORD, len(lines))):
-        try:
-            text += "\n" + lines[end].removesuffix(b"\r").decode("utf-8")
-        except UnicodeDecodeError:
+def _decoded(line: bytes) -> tuple[str, str]:
+    """The text of a line, and what is wrong with it or nothing."""
+    try:
+        return line.decode("utf-8"), "a NUL character" if b"\0" in line else ""
+    except UnicodeDecodeError as error:
+        return line.decode("utf-8", "replace"), f"not UTF-8 from byte {error.start + 1} of the line"
+
+
+def _joined(
+    lines: list[bytes], at: int, text: str, width: int, delimiter: str
+) -> tuple[list[str] | None, int]:
+    """Add lines until the open quote closes: the fields and the next line, or None if it makes no record."""
+    for end in range(at, min(at + LONGEST_RECORD - 1, len(lines))):
+        more, fault = _decoded(lines[end].removesuffix(b"\r"))
+        if fault:
             break
-        fields = _fields(text, shop)
+        text += "\n" + more
+        fields = _fields(text, delimiter)
         if fields is not None and len(fields) == width:
             return fields, end + 1
+        if not _is_open(text, delimiter):
+            break
     return None, at
 
 
-def _fields(text: str, shop: Shop) -> list[str] | None:
-    """The fields of one record, or None where its quotes do not close."""
-    if text.count('"') % 2:
-        return None
+def _fields(text: str, delimiter: str) -> list[str] | None:
+    """The fields of one record, or None where its quotes do not close or it is not one record."""
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=shop.files.delimiter, strict=True))
+        return next(csv.reader([text], delimiter=delimiter, strict=True))
     except csv.Error:
         return None
-    return rows[0] if len(rows) == 1 else None
+
+
+def _is_open(text: str, delimiter: str) -> bool:
+    """Whether a text that is no record would be one if a quote were closed at its end."""
+    return _fields(text, delimiter) is None and _fields(text + '"', delimiter) is not None
 
 
 def masked(text: str) -> str:
-    """The shape of a text: letters become x, digits 9. For lines in which the customer cannot be located."""
+    """The shape of a text: digits become 9, letters x. For lines in which the customer cannot be located."""
     return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", text))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+import duckdb
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -31,6 +34,10 @@ CANONICAL = (
     "country",
 )
 MAY_BE_UNMAPPED = ("description", "country")
+MAY_BE_BLANK = ("description", "customer_id", "country")
+# stand for year, month and day in a formatted path: characters that no file name has
+_PARTS = {"%Y": "\ue001", "%m": "\ue002", "%d": "\ue003"}
+_DAY = re.compile(r"\{day(?::([^{}]*))?\}")
 CastKind = Literal["text", "whole_number", "integer", "decimal", "timestamp"]
 REQUIRED_CASTS: dict[str, tuple[CastKind, ...]] = {
     "quantity": ("integer",),
@@ -44,8 +51,21 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _known_zone(zone: str | None) -> str | None:
+    if zone is not None:
+        try:
+            ZoneInfo(zone)
+        except (OSError, LookupError, ValueError):
+            raise ValueError(f"'{zone}' is no time zone; write it like Europe/London") from None
+    return zone
+
+
 class Column(_Strict):
-    """Where one canonical column comes from and how its text is read."""
+    """Where one canonical column comes from and how its text is read.
+
+    Times: a text with an offset (2011-01-04T08:00:00+02:00) is that instant; one without is the local time of
+    `zone`, which is the shop's own unless given. `format` is for times not written like that (ISO 8601).
+    """
 
     source: str = Field(alias="from", min_length=1)
     cast: CastKind = Field(alias="as")
@@ -55,12 +75,28 @@ class Column(_Strict):
     decimal_mark: Literal[".", ","] = "."
     thousands_mark: Literal["", ".", ",", " ", "'"] = ""
 
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, zone: str | None) -> str | None:
-        if zone is not None:
-            ZoneInfo(zone)
-        return zone
+    zone_is_known = field_validator("zone")(_known_zone)
+
+    @property
+    def format_has_offset(self) -> bool:
+        """Whether every time of the column names its own offset or zone."""
+        return self.format is not None and re.search(r"%[zZ]", self.format) is not None
+
+    @model_validator(mode="after")
+    def _keys_fit_the_cast(self) -> Column:
+        for key, kind in (
+            ("format", "timestamp"),
+            ("zone", "timestamp"),
+            ("decimal_mark", "decimal"),
+            ("thousands_mark", "decimal"),
+        ):
+            if key in self.model_fields_set and self.cast != kind:
+                raise ValueError(f"{key} is of use with 'as: {kind}' only")
+        if self.zone and self.format_has_offset:
+            raise ValueError("zone contradicts the offset in format; give one of them")
+        if self.decimal_mark == self.thousands_mark:
+            raise ValueError("decimal_mark and thousands_mark are the same")
+        return self
 
 
 class Files(_Strict):
@@ -73,9 +109,21 @@ class Files(_Strict):
     @field_validator("path")
     @classmethod
     def _names_the_day(cls, path: str) -> str:
-        if path.format(day=date(2001, 1, 1)) == path.format(day=date(2002, 2, 2)):
-            raise ValueError("the path must contain {day}")
+        formats = "".join(match[1] or "%Y-%m-%d" for match in _DAY.finditer(path))
+        if set(re.findall("%.", formats)) != set(_PARTS):
+            raise ValueError("must name year, month and day: {day}, or like {day:%Y/%m/%d}")
+        if re.search(r"[{}?\[\]]|\*\*", _DAY.sub("", path)):
+            raise ValueError("may hold {day}, * and plain characters, but no other pattern")
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise ValueError("must lie within the landing: neither a leading / nor ..")
         return path
+
+    @field_validator("delimiter")
+    @classmethod
+    def _separates(cls, delimiter: str) -> str:
+        if delimiter in '"\r\n' or not delimiter.isascii():
+            raise ValueError("must be an ASCII character, and neither a quote nor a line break")
+        return delimiter
 
 
 class Rule(_Strict):
@@ -83,15 +131,6 @@ class Rule(_Strict):
 
     column: Literal["invoice_no", "stock_code", "description", "quantity"]
     matches: str
-
-    @field_validator("matches")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"'{pattern}' is no regular expression: {error}") from None
-        return pattern
 
 
 class InvoiceKinds(_Strict):
@@ -114,7 +153,11 @@ class Closed(_Strict):
     def _ranges(cls, entries: object) -> tuple[Days, ...]:
         if not isinstance(entries, list):
             raise ValueError("must be a list of days or of ranges like 2010-12-24 to 2011-01-03")
-        return tuple(Days.parse(*str(entry).split(" to ")) for entry in entries)
+        try:
+            pairs = [str(entry).partition(" to ") for entry in entries]
+            return tuple(Days.parse(first, last or None) for first, _, last in pairs)
+        except WrongUse as error:
+            raise ValueError(str(error)) from None
 
     def __contains__(self, day: date) -> bool:
         return WEEKDAYS[day.weekday()] in self.weekdays or any(r.first <= day <= r.last for r in self.days)
@@ -133,14 +176,7 @@ class Shop(_Strict):
     closed: Closed | None = None
     mapping_file: str = ""
 
-    @field_validator("timezone")
-    @classmethod
-    def _known_timezone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except Exception:
-            raise ValueError(f"'{zone}' is no time zone; write it like Europe/London") from None
-        return zone
+    timezone_is_known = field_validator("timezone")(_known_zone)
 
     @model_validator(mode="after")
     def _columns_complete(self) -> Shop:
@@ -153,6 +189,20 @@ class Shop(_Strict):
             allowed = REQUIRED_CASTS.get(name, TEXT_CASTS)
             if column.cast not in allowed:
                 raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(allowed)}")
+            if column.optional and name not in MAY_BE_BLANK:
+                raise ValueError(f"columns.{name}.optional: a line without {name} is of no use")
+        return self
+
+    @model_validator(mode="after")
+    def _warehouse_can_read_it(self) -> Shop:
+        """Patterns and formats are DuckDB's, whose regular expressions know no look-ahead, for instance."""
+        kinds = {"cancellation": self.invoice_kinds.cancellation, "adjustment": self.invoice_kinds.adjustment}
+        refusal = _refusal(
+            tuple((f"invoice_kinds.{kind}.matches", rule.matches) for kind, rule in kinds.items() if rule),
+            tuple((f"columns.{name}.format", c.format) for name, c in self.columns.items() if c.format),
+        )
+        if refusal:
+            raise ValueError(refusal)
         return self
 
     def no_products_pattern(self) -> str:
@@ -178,10 +228,6 @@ class Shop(_Strict):
         return Days(found[0], found[-1]) if found else None
 
 
-# stand for year, month and day in a formatted path: characters that no file name has
-_PARTS = {"%Y": "\ue001", "%m": "\ue002", "%d": "\ue003"}
-
-
 def _day_pattern(path: str) -> str:
     """The path pattern as a regular expression whose groups y, m and d are the day."""
     text = re.escape(path.format(day=_Marker())).replace(r"\*", "[^/]*")
@@ -201,11 +247,27 @@ class _Marker:
 
 
 def _days_named(landing: Path, path: str, pattern: re.Pattern[str]) -> Iterator[date]:
-    any_day = re.sub(r"\{day[^}]*\}", lambda m: re.sub(r"%[Ymd]", "*", m[0][5:-1] or "*"), path)
+    any_day = _DAY.sub(lambda match: re.sub("%.", "*", match[1] or "*"), path)
     for file in landing.glob(any_day):
         match = pattern.match(file.relative_to(landing).as_posix())
         if match:
-            yield date(int(match["y"]), int(match["m"]), int(match["d"]))
+            with suppress(ValueError):  # 2011-02-30.csv is no day's file
+                yield date(int(match["y"]), int(match["m"]), int(match["d"]))
+
+
+@lru_cache(maxsize=8)
+def _refusal(patterns: tuple[tuple[str, str], ...], formats: tuple[tuple[str, str], ...]) -> str | None:
+    """What DuckDB will not take, of pairs of a key and its value. Kept, as opening DuckDB takes 20 ms."""
+    checks = [("regexp_matches('', ?)", "regular expression", pair) for pair in patterns]
+    checks += [("try_strptime('', ?)", "time format", pair) for pair in formats]
+    with duckdb.connect(config={"threads": 1}) as connection:
+        for sql, what, (key, value) in checks:
+            try:
+                connection.execute(f"select {sql}", [value]).fetchall()
+            except duckdb.Error as error:
+                reason = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+                return f"{key}: '{value}' is no {what}: {reason}"
+    return None
 
 
 def load_shop(settings: Settings) -> Shop:
@@ -221,7 +283,7 @@ def load_shop(settings: Settings) -> Shop:
         raise WrongUse(f"setting GOODSTANDING_SHOP: there is no mapping {path}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path}: no readable YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise WrongUse(f"{path}: must hold the keys source, timezone, currency, files and columns")
@@ -230,7 +292,6 @@ def load_shop(settings: Settings) -> Shop:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"] if part != "[key]")
-        reason = first["msg"].removeprefix("Value error, ")
+        plain = {"extra_forbidden": "there is no such key", "missing": "is missing"}
+        reason = plain.get(first["type"], first["msg"].removeprefix("Value error, "))
         raise WrongUse(f"{path}: {key + ': ' if key else ''}{reason}") from None
-    except WrongUse as error:
-        raise WrongUse(f"{path}: closed.days: {error}") from None
