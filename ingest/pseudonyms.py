@@ -1,7 +1,7 @@
 """Pseudonyms: the only form in which a customer is known past the door.
 
-A pseudonym is the first 32 hex digits (128 bits) of HMAC-SHA256 under the shop's own key, so the same customer
-has the same pseudonym every day and nobody without the key can go back or test a guess.
+A pseudonym is the first 32 hex digits (128 bits) of HMAC-SHA256 under the shop's own key, so the same
+customer has the same pseudonym every day and nobody without the key can go back or test a guess.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hmac
 import os
 import re
 import secrets
+import tempfile
 from pathlib import Path
 
 from goodstanding.errors import WrongUse
@@ -31,7 +32,7 @@ def pseudonym_key(settings: Settings) -> bytes:
     if not path.exists():
         _make_key(path)
     text = path.read_text(encoding="ascii", errors="replace").strip()
-    if not re.fullmatch(r"([0-9a-f]{2}){32,}", text):
+    if not re.fullmatch(r"([0-9a-fA-F]{2}){32,}", text):
         raise WrongUse(f"{path} holds no key; restore it, or the same customers get other pseudonyms")
     return bytes.fromhex(text)
 
@@ -39,8 +40,7 @@ def pseudonym_key(settings: Settings) -> bytes:
 def _make_key(path: Path) -> None:
     """Write a new key; where two processes meet here, the first one's key stands."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_hex(32))
     try:
@@ -48,7 +48,7 @@ def _make_key(path: Path) -> None:
     except FileExistsError:
         pass
     finally:
-        draft.unlink()
+        os.unlink(draft)
 
 
 def pseudonym(customer: str, key: bytes) -> str:
