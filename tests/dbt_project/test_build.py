@@ -79,5 +79,6 @@ def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatc
     failed = [rules | {"status": "fail", "message": "Got 2 results"}]
     _name_broken_rules(current, failed)
     assert failed[0]["message"] == (
-        "Got 2 results: an_invoice_is_a_sale_or_a_cancellation in 1 row(s), net_is_gross_less_cancelled in 1 row(s)"
+        "Got 2 results: an_invoice_is_a_sale_or_a_cancellation in 1 row(s), "
+        "net_is_gross_less_cancelled in 1 row(s)"
     )

@@ -46,7 +46,9 @@ def test_a_mart_has_typed_columns_a_grain_test_its_rules_and_unit_tests(model):
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
 def test_what_only_duckdb_knows_stands_behind_a_macro(model):
     text = re.sub(r"\{\{.*?\}\}|--.*", "", model.read_text(), flags=re.S)
-    only_duckdb = r"\b(list_\w+|struct_pack|unnest|read_csv|strftime|lambda|arg_max|quantile_cont)\b|::|\[[^\]]*\]"
+    only_duckdb = (
+        r"\b(list_\w+|struct_pack|unnest|read_csv|strftime|lambda|arg_max|quantile_cont)\b|::|\[[^\]]*\]"
+    )
     assert not re.search(only_duckdb, re.sub(r"\{%.*?%\}", "", text, flags=re.S))
 
 

@@ -51,8 +51,8 @@ def test_an_unchanged_file_changes_nothing_and_is_no_change_to_the_marts(warehou
     lived.run(days[0], days[1])
     before = lived.seen_by_readers()
     lived.step("ingest", days[0])
-    from warehouse.files import open_intake
     from goodstanding.settings import settings
+    from warehouse.files import open_intake
 
     with open_intake(settings()) as connection:
         assert connection.execute("select count(*) from raw.changes").fetchone() == (0,)
