@@ -118,12 +118,12 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
 def _dbt_build(settings: Settings, rebuilt: bool) -> list[dict[str, Any]]:
     """Run `dbt build` in this process; returns one dict per node (see `run_dbt`).
 
-    Unit tests test the SQL and not the data: `make test` runs them. Seeds change only with the project, and
-    then everything is rebuilt.
+    Unit tests test the SQL and not the data: `make test` runs them. Seeds and views change only with the
+    project, and then everything is rebuilt; leaving them out saves a fifth of a daily run.
     """
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if not rebuilt:
-        arguments += ["--exclude-resource-type", "seed", "--exclude", "resource_type:seed"]
+        arguments += ["--exclude", "resource_type:seed", "config.materialized:view"]
     results = run_dbt(settings, arguments)
     if not results:
         raise DataProblem("dbt built nothing; see the task's log")

@@ -50,7 +50,7 @@ def test_a_failing_test_of_the_data_ends_the_run_and_names_the_test(tmp_path, us
             """
         )
     day = Days.parse("2011-01-05")
-    with pytest.raises(DataProblem, match="test order_lines_keep_their_grain failed"):
+    with pytest.raises(DataProblem, match="test order_lines_keep_their_grain_and_rules failed"):
         transform(current, day, "r")
     with open_intake(current) as connection:
         kept = connection.execute(
@@ -66,7 +66,7 @@ def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatc
     with open_intake(current):
         pass
     results = run_dbt(current, ["build", "--exclude-resource-type", "unit_test"])
-    (rules,) = [result for result in results if result["node"] == "invoices_keep_their_rules"]
+    (rules,) = [result for result in results if result["node"] == "invoices_keep_their_grain_and_rules"]
     with open_warehouse(current) as connection:
         connection.execute(
             """

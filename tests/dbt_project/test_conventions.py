@@ -38,8 +38,8 @@ def test_a_description_ends_with_the_grain(model):
 def test_a_mart_has_typed_columns_a_grain_test_its_rules_and_unit_tests(model):
     entry = described(model)
     assert all(column.get("data_type") and column.get("description") for column in entry["columns"])
-    tests = {name for test in entry["data_tests"] for name in test}
-    assert {"one_row_per", "rows_keep"} <= tests
+    (keeps,) = [test["keeps"]["arguments"] for test in entry["data_tests"]]
+    assert keeps["grain"] and keeps["rules"]
     assert yaml.safe_load(model.with_suffix(".yml").read_text())["unit_tests"]
 
 
