@@ -27,6 +27,8 @@ from warehouse.files import open_intake
 log = logging.getLogger(__name__)
 
 SIMULATED_MARKER = "SIMULATED"
+# the longest closure that a shop's calendar is likely to hold
+LONGEST_PAUSE_DAYS = 31
 LINE_COLUMNS = (
     "source, event_day, file_name, file_hash, line_number, invoice_no, invoice_kind, stock_code, is_product,"
     " description, quantity, ordered_at, unit_price, customer_id, country"
@@ -101,7 +103,26 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
             f"no file for {len(missing)} trading day(s): {named}; expected {expected}. "
             f"Put the files there, or list the days under 'closed' in {shop.mapping_file}"
         )
+    if not files or files[-1].day < days.last:
+        _require_live_export(shop, settings, days)
     return files
+
+
+def _require_live_export(shop: Shop, settings: Settings, days: Days) -> None:
+    """Tell a day on which nobody bought from a landing that nobody fills any more.
+
+    Without this, the first scheduled run over a historical landing would move the newest day to yesterday.
+
+    Raises:
+        DataProblem: the range ends long after the newest file.
+    """
+    found = shop.days_in(settings.landing_folder)
+    if found is not None and (days.last - found.last).days > LONGEST_PAUSE_DAYS:
+        raise DataProblem(
+            f"the newest file in {settings.landing_folder} is of {found.last}, more than {LONGEST_PAUSE_DAYS} "
+            f"days before {days.last}: is the shop's export still running? A day so far from all data is not "
+            "taken in"
+        )
 
 
 def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bool, key: bytes) -> None:

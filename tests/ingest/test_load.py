@@ -42,6 +42,14 @@ def test_a_missing_file_on_a_day_without_trade_is_a_day_without_lines(home: Home
     ]
 
 
+def test_a_day_long_after_the_newest_file_is_refused_and_a_pause_is_not(home: Home) -> None:
+    home.put(line())
+    home.ingest()
+    assert home.ingest(date(2011, 1, 29))["files"] == 0
+    with pytest.raises(DataProblem, match="is of 2011-01-04, more than 31 days before 2011-02-05"):
+        home.ingest(date(2011, 2, 5))
+
+
 @pytest.mark.parametrize("content", [b"", BOM, b"\n \r\n"])
 def test_an_empty_file_stops_the_day(home: Home, content: bytes) -> None:
     home.put_bytes(content)
