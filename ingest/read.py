@@ -153,16 +153,16 @@ def _count_records(data: bytes, width: int, delimiter: bytes) -> tuple[bool, int
     """Whether every line below the header is one record that DuckDB may read, and how many lines there are.
 
     DuckDB drops an empty field too many, or spaces around quotes, without a line less in its count: so quotes
-    must stand exactly around fields, and there must be as many delimiters outside quotes as it takes.
+    must stand exactly around fields, and there must be as many delimiters outside quotes as it takes, which
+    also finds line breaks inside quotes.
     """
     body = data.partition(b"\n")[2]
     parts = body.split(b'"')
-    inside, outside = parts[1::2], parts[::2]
+    outside = parts[::2]
     lines = body.count(b"\n") + (0 if body.endswith(b"\n") or not body else 1)
     returns = data.count(b"\r")
     is_plain = (
-        len(inside) < len(outside)
-        and not any(b"\n" in part for part in inside)
+        len(parts) % 2 == 1
         and all(not part or part.startswith((delimiter, b"\n", b"\r")) for part in outside[1:])
         and all(not part or part.endswith((delimiter, b"\n")) for part in outside[:-1])
         and sum(part.count(delimiter) for part in outside) == lines * (width - 1)

@@ -168,16 +168,16 @@ def test_a_text_longer_than_the_readers_buffers_is_read_whole(shop: Shop) -> Non
 
 
 def test_one_file_that_the_fast_reader_refuses_does_not_slow_the_others(shop: Shop, tmp_path: Path) -> None:
-    # a quoted column name that DuckDB's reader takes twice, and so refuses the whole batch
-    odd = content(line() + ",a,b").replace(b"Country\n", b"Country,extra,EXTRA\n", 1)
-    written = {"a.csv": content(*GOOD), "b.csv": odd, "c.csv": content(*GOOD)}
+    mixed = content(line(), end="\r\n").replace(b"\r\n", b"\n", 1)
+    written = {"a.csv": content(*GOOD), "b.csv": mixed, "c.csv": content(*GOOD)}
     for name, data in written.items():
         (tmp_path / name).write_bytes(data)
     files = [inspect(tmp_path / name, tmp_path, DAY, shop) for name in written]
-    with duckdb.connect() as connection:
-        load_text(connection, files, shop)
-        counts = connection.execute("select file_name, count(*) from text_lines group by 1 order by 1")
-        assert counts.fetchall() == [("a.csv", 3), ("b.csv", 1), ("c.csv", 3)]
+    assert [file.plain for file in files] == [True, False, True]
+    files[1].plain = True  # what DuckDB refuses with an error is known beforehand; here it meets it
+    load_text(memory(), files, shop)
+    counts = memory().execute("select file_name, count(*) from text_lines group by 1 order by 1").fetchall()
+    assert counts == [("a.csv", 3), ("b.csv", 1), ("c.csv", 3)]
     assert [file.plain for file in files] == [True, False, True]
 
 
