@@ -98,6 +98,7 @@ def _check(step: str, gate: str, days: Days, run_id: str) -> dict[str, Any]:
             result = run_gate(connection, gate, days, run_id, current)
         except GateFailed as error:
             record_verdict(connection, gate, days, run_id, passed=False, message=str(error))
+            build_docs(current)
             raise
         record_verdict(connection, gate, days, run_id, passed=True, message="")
         numbers |= {"expectations": result["expectations"], "rows": result["rows"]}

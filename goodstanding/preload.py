@@ -21,6 +21,10 @@ MODULES = (
     "great_expectations",
     "dbt.cli.main",
     "dbt.adapters.duckdb",
+    "expectations.raw_orders",
+    "expectations.invoices",
+    "expectations.scores",
+    "expectations.predictions",
     "goodstanding.pipeline",
 )
 
@@ -41,4 +45,16 @@ def preload() -> list[str]:
     return failed
 
 
+def warm_up() -> None:
+    """Parse the dbt project, which costs each task about a second; what fails is left to the task, too."""
+    from goodstanding.settings import settings
+    from goodstanding.transform import warm_up as parse
+
+    try:
+        parse(settings())
+    except Exception as error:
+        logging.getLogger(__name__).warning("dbt's project is left to the tasks: %s", error)
+
+
 preload()
+warm_up()

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     memory_limit: Annotated[str, AfterValidator(_memory)] = "600MB"
     threads: int = Field(default=2, ge=1, le=256)
     as_of_days: int = Field(default=400, ge=1)
-    airflow_database: str | None = None
+    airflow_database: SecretStr | None = None
     port: int = Field(default=8080, ge=1, le=65535)
     real_data_required: bool = False
 

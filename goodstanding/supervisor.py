@@ -171,7 +171,7 @@ class _Stack:
 
     def _database(self) -> str:
         if self._settings.airflow_database:
-            return external_url(self._settings.airflow_database)
+            return external_url(self._settings.airflow_database.get_secret_value())
         log = fresh_log(logs(self._settings) / "postgres.log")
         self._postgres = Postgres(airflow_home(self._settings) / "postgres", log)
         self._postgres.initialise()

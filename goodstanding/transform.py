@@ -10,6 +10,8 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -142,17 +144,14 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[dict[str, Any]]:
     # the results are taken from memory: writing the artifacts costs a third of a second
     is_build = arguments[0] == "build"
     flags = [*QUIET, "--no-write-json"] if is_build else QUIET
-    before = dict(os.environ)
-    os.environ.update(dbt_environment(settings))
-    try:
+    variables = json.dumps({"as_of_days": settings.as_of_days})
+    with _dbt_environment(settings):
         manifest = _manifest(_stamp(), settings.home) if is_build else None
-        variables = json.dumps({"as_of_days": settings.as_of_days})
-        outcome = dbtRunner(manifest=manifest).invoke([*flags, *arguments, "--vars", variables])
-    finally:
-        # dbt would keep the warehouse open until the process ends
-        DuckDBConnectionManager.close_all_connections()
-        os.environ.clear()
-        os.environ.update(before)
+        try:
+            outcome = dbtRunner(manifest=manifest).invoke([*flags, *arguments, "--vars", variables])
+        finally:
+            # dbt would keep the warehouse open until the process ends
+            DuckDBConnectionManager.close_all_connections()
     if outcome.exception is not None:
         raise DataProblem(f"dbt could not run: {' '.join(str(outcome.exception).split())}")
     results = [
@@ -178,6 +177,23 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[dict[str, Any]]:
             result["message"],
         )
     return results
+
+
+def warm_up(settings: Settings) -> None:
+    """Parse the project before the first run: what the scheduler has parsed, its forked tasks need not."""
+    with _dbt_environment(settings):
+        _manifest(_stamp(), settings.home)
+
+
+@contextmanager
+def _dbt_environment(settings: Settings) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(dbt_environment(settings))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @lru_cache(maxsize=2)
