@@ -61,13 +61,16 @@ def open_intake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 @contextmanager
 def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Both working files in one connection, for writing: `standing` is the default, `intake` is attached."""
-    settings.warehouse.mkdir(parents=True, exist_ok=True)
+    intake = settings.warehouse / INTAKE
+    if not intake.exists():
+        with open_intake(settings):
+            pass  # makes its tables
     connection = _connect(settings.warehouse / STANDING, settings)
     try:
         try:
-            connection.execute(f"attach '{settings.warehouse / INTAKE}' as intake")
+            connection.execute(f"attach '{intake}' as intake")
         except duckdb.IOException as error:
-            raise _busy(settings.warehouse / INTAKE, error) from None
+            raise _busy(intake, error) from None
         connection.execute(STANDING_SCHEMA.read_text())
         yield connection
     finally:

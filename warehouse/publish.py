@@ -11,6 +11,9 @@ import json
 import logging
 import os
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -53,16 +56,24 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
         facts = _facts(connection)
         gates = gate_results(connection, as_of)
         simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
+        publication = {
+            "as_of": as_of,
+            "published_at": datetime.now(UTC).replace(tzinfo=None),
+            "run_id": run_id,
+            "gate_results": json.dumps(gates),
+            "simulated": bool(simulated and simulated[0]),
+            "shop": facts.get("shop", ""),
+        }
         connection.execute("checkpoint standing")
-    publication = {
-        "as_of": as_of,
-        "published_at": datetime.now(UTC).replace(tzinfo=None),
-        "run_id": run_id,
-        "gate_results": json.dumps(gates),
-        "simulated": bool(simulated and simulated[0]),
-        "shop": facts.get("shop", ""),
-    }
-    _swap_in(settings, publication)
+        with _draft(settings) as draft:
+            # Nobody can write while the connection is open. This is its last moment: once the copy closes the
+            # file, DuckDB's lock on it is gone, as is the way of POSIX locks.
+            shutil.copyfile(settings.warehouse / STANDING, draft)
+            connection.close()
+            _strip(draft, publication)
+            _sync(draft)
+            os.replace(draft, settings.published / CURRENT)
+            _sync(settings.published)
     return {"published": True, "as_of": str(as_of), "waiting_for": []}
 
 
@@ -89,18 +100,19 @@ def _facts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return dict(connection.execute("select name, value from intake.ops.facts").fetchall())
 
 
-def _swap_in(settings: Settings, publication: dict[str, Any]) -> None:
+@contextmanager
+def _draft(settings: Settings) -> Iterator[Path]:
+    """The name of a file beside the publication. Neither it nor an old one of a killed process stays."""
     settings.published.mkdir(parents=True, exist_ok=True)
     draft = settings.published / f".{CURRENT}.{os.getpid()}"
     try:
-        shutil.copyfile(settings.warehouse / STANDING, draft)
-        _strip(draft, publication)
-        _sync(draft)
-        os.replace(draft, settings.published / CURRENT)
-        _sync(settings.published)
+        yield draft
     finally:
-        for leftover in settings.published.glob(f"{draft.name}*"):
-            leftover.unlink()
+        mine = (draft.name, f"{draft.name}.wal")
+        for left in settings.published.glob(f".{CURRENT}.*"):
+            with suppress(FileNotFoundError):  # another process has just put its own in place
+                if left.name in mine or time.time() - left.stat().st_mtime > IN_FLIGHT.total_seconds():
+                    left.unlink()
 
 
 def _strip(path: Path, publication: dict[str, Any]) -> None:
