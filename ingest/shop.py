@@ -247,7 +247,7 @@ class _Marker:
 
 
 def _days_named(landing: Path, path: str, pattern: re.Pattern[str]) -> Iterator[date]:
-    any_day = _DAY.sub(lambda match: re.sub("%.", "*", match[1] or "*"), path)
+    any_day = re.sub(r"\*+", "*", _DAY.sub(lambda match: re.sub("%.", "*", match[1] or "*"), path))
     for file in landing.glob(any_day):
         match = pattern.match(file.relative_to(landing).as_posix())
         if match:

@@ -62,18 +62,22 @@ class Home:
 
     def check_books(self) -> None:
         """Hold the rows that are there against the counts and against the files themselves."""
-        for name, lines, accepted, rejected in self.rows(
+        for name, lines, accepted, rejected, taken, aside in self.rows(
             """
             select
                 file_name, lines, accepted, rejected,
-            from raw.files where note is null order by file_name
+                (
+                    select list((line_number, invoice_no))
+                    from raw.order_lines where file_name = files.file_name
+                ),
+                (select list(line_number) from raw.rejected_order_lines where file_name = files.file_name)
+            from raw.files as files where note is null
             """
         ):
-            taken = self.rows("select line_number, invoice_no from raw.order_lines where file_name = ?", name)
-            aside = self.rows("select line_number from raw.rejected_order_lines where file_name = ?", name)
+            taken, aside = taken or [], aside or []
             assert (len(taken), len(aside)) == (accepted, rejected)
             assert lines == accepted + rejected
-            assert len({row[0] for row in (*taken, *aside)}) == lines
+            assert len({*(number for number, _ in taken), *aside}) == lines
             if name.endswith(".csv"):
                 physical = (self.landing / name).read_bytes().split(b"\n")
                 assert all(physical[number - 1].startswith(invoice.encode()) for number, invoice in taken)
