@@ -176,8 +176,8 @@ def test_one_file_that_the_fast_reader_refuses_does_not_slow_the_others(shop: Sh
     assert [file.plain for file in files] == [True, False, True]
     files[1].plain = True  # what DuckDB refuses with an error is known beforehand; here it meets it
     load_text(memory(), files, shop)
-    counts = memory().execute("select file_name, count(*) from text_lines group by 1 order by 1").fetchall()
-    assert counts == [("a.csv", 3), ("b.csv", 1), ("c.csv", 3)]
+    counts = memory().execute("select file_name, count(*) from text_lines group by 1").fetchall()
+    assert dict(counts) == {"a.csv": 3, "b.csv": 1, "c.csv": 3}
     assert [file.plain for file in files] == [True, False, True]
 
 
@@ -295,7 +295,7 @@ def files(draw: st.DrawFn) -> tuple[bytes, Rows | None, list[int] | None]:
     return (written, good, broken) if is_certain else (written, None, None)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files())
 def test_no_line_is_ever_lost_and_both_ways_of_reading_agree(
     shop: Shop, file: tuple[bytes, Rows | None, list[int] | None]
