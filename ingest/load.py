@@ -119,9 +119,9 @@ def _require_live_export(shop: Shop, settings: Settings, days: Days) -> None:
     found = shop.days_in(settings.landing_folder)
     if found is not None and (days.last - found.last).days > LONGEST_PAUSE_DAYS:
         raise DataProblem(
-            f"the newest file in {settings.landing_folder} is of {found.last}, more than {LONGEST_PAUSE_DAYS} "
-            f"days before {days.last}: is the shop's export still running? A day so far from all data is not "
-            "taken in"
+            f"the newest file in {settings.landing_folder} is of {found.last}, more than "
+            f"{LONGEST_PAUSE_DAYS} days before {days.last}: is the shop's export still running? "
+            "A day so far from all data is not taken in"
         )
 
 
