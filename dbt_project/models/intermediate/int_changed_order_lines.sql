@@ -1,11 +1,5 @@
 with
 
-order_lines as (
-
-    select * from {{ ref('stg_order_lines') }}
-
-),
-
 changes as (
 
     select * from {{ ref('stg_changes') }}
@@ -26,10 +20,12 @@ changed_days as (
 
 ),
 
+-- the lines are named twice on purpose: as one import used twice, the engine would read all of them first, which
+-- took twice as long (0.14 against 0.07 s for a day of the real year)
 of_changed_customers as (
 
     select order_lines.*
-    from order_lines
+    from {{ ref('stg_order_lines') }} as order_lines
     inner join changed_customers
         on order_lines.customer_id = changed_customers.customer_id
 
@@ -38,7 +34,7 @@ of_changed_customers as (
 without_customer as (
 
     select order_lines.*
-    from order_lines
+    from {{ ref('stg_order_lines') }} as order_lines
     inner join changed_days
         on order_lines.event_day = changed_days.event_day
     where order_lines.customer_id is null
