@@ -9,6 +9,7 @@ and closes early; nobody but a run opens these files. Readers open the published
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,15 +21,18 @@ from goodstanding.settings import Settings
 
 INTAKE = "intake.duckdb"
 STANDING = "standing.duckdb"
+SPILL = "spill"
 INTAKE_SCHEMA = Path(__file__).with_name("intake.sql")
 STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
 
 
 def _connect(path: Path | str, settings: Settings, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    # a reader does not spill: the writer sweeps that folder
+    spill = "" if read_only else str(settings.warehouse / SPILL)
     config = {
         "memory_limit": settings.memory_limit,
         "threads": settings.threads,
-        "temp_directory": str(settings.warehouse / "spill"),
+        "temp_directory": spill,
     }
     try:
         return duckdb.connect(str(path), read_only=read_only, config=config)
@@ -52,6 +56,8 @@ def open_intake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     settings.warehouse.mkdir(parents=True, exist_ok=True)
     connection = _connect(settings.warehouse / INTAKE, settings)
     try:
+        # what a killed run had spilled holds lines as the shop wrote them; nobody else writes now
+        shutil.rmtree(settings.warehouse / SPILL, ignore_errors=True)
         connection.execute(INTAKE_SCHEMA.read_text())
         yield connection
     finally:

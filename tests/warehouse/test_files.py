@@ -115,3 +115,11 @@ def test_both_files_are_in_one_connection_with_standing_as_its_default(home: Set
         assert connection.execute("select count(*) from intake.raw.days").fetchone() == (0,)
         limit = connection.execute("select current_setting('memory_limit')").fetchone()
         assert limit == ("572.2 MiB",), "600MB, as the settings say"
+
+
+def test_what_a_killed_run_had_spilled_is_swept_before_the_next_write(home: Settings) -> None:
+    spilled = home.warehouse / "spill" / "duckdb_temp_storage-0.tmp"
+    spilled.parent.mkdir()
+    spilled.write_text("a line as the shop wrote it")
+    with open_intake(home):
+        assert not spilled.exists()
