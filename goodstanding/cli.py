@@ -53,19 +53,30 @@ def _print_json(content: dict[str, Any]) -> None:
 
 
 def _told(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn the errors that a user can mend into one line and their exit code."""
+    """Read the settings before anything else, and turn what a user can mend into a line and an exit code."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
+            _make_home(settings())
             command(*args, **kwargs)
         except GoodstandingError as error:
             if kwargs.get("as_json"):
                 _print_json({"ok": False, "error": str(error), "kind": type(error).__name__})
-            console.print(f"goodstanding: {error}", style="red", markup=False, highlight=False)
+            text = f"goodstanding: {error}"
+            console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(error.exit_code) from None
 
     return wrapped
+
+
+def _make_home(current: Settings) -> None:
+    try:
+        current.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongUse(
+            f"setting GOODSTANDING_HOME: {current.home} cannot be used as a folder ({error.strerror})"
+        ) from None
 
 
 def _progress() -> Progress:
@@ -180,17 +191,6 @@ def down() -> None:
 
     if not stop(settings()):
         console.print("nothing is running", highlight=False)
-
-
-@app.callback()
-def main() -> None:
-    """Read the settings before anything else: a wrong one stops here with one line."""
-    try:
-        current: Settings = settings()
-    except WrongUse as error:
-        console.print(f"goodstanding: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(error.exit_code) from None
-    current.home.mkdir(parents=True, exist_ok=True)
 
 
 if __name__ == "__main__":

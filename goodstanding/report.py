@@ -16,7 +16,6 @@ from rich.table import Table
 from goodstanding.errors import DataProblem, WarehouseBusy
 from goodstanding.settings import Settings
 from ingest.pseudonyms import pseudonym, pseudonym_key
-from ml.store import newest_card
 from warehouse.files import open_intake, open_published
 from warehouse.ledger import GATES
 from warehouse.publish import CURRENT
@@ -43,6 +42,9 @@ def _all(
 
 def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
     """Everything about the warehouse as it is now published, and what the given runs cost."""
+    # scikit-learn comes with it and takes seconds, which a profile and the status would wait for in vain
+    from ml.store import newest_card
+
     with open_intake(settings) as connection:
         intake = _one(
             connection,

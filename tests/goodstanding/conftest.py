@@ -1,0 +1,137 @@
+"""Four real days, run once as a range and once day by day: what the tests of the command line look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.conftest import call_goodstanding
+
+# Thursday to Sunday; the shop is closed on Saturdays and has no file of them.
+FIRST, LAST, CLOSED = "2010-12-02", "2010-12-05", "2010-12-04"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a call of `goodstanding run` printed, and the home that it filled."""
+
+    home: Path
+    landing: Path
+    output: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads(self.output)
+        return report
+
+    def copy(self, folder: Path) -> tuple[Path, Path]:
+        """Home and landing again, for one test to change."""
+        return (
+            Path(shutil.copytree(self.home, folder / "home")),
+            Path(shutil.copytree(self.landing, folder / "landing")),
+        )
+
+
+def published(home: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every published table but the row about the publication itself, which differs by clock and run."""
+    with duckdb.connect(str(home / "published" / "current.duckdb"), read_only=True) as connection:
+        names = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        return {
+            f"{schema}.{name}": connection.execute(f"select * from {schema}.{name} order by all").fetchall()
+            for schema, name in names
+            if name != "publication"
+        }
+
+
+# A process of its own, because Airflow keeps to the home that it first met; one for many calls, because the
+# imports of a run cost some ten seconds.
+CALLS = """
+import json, os, sys
+from typer.testing import CliRunner
+from goodstanding.cli import app
+from goodstanding.settings import settings
+for call in map(json.loads, sys.stdin):
+    os.environ |= {f"GOODSTANDING_{name}": value for name, value in call["settings"].items()}
+    settings.cache_clear()
+    done = CliRunner().invoke(app, call["arguments"])
+    fault = None if isinstance(done.exception, SystemExit | None) else repr(done.exception)
+    answer = {"code": done.exit_code, "stdout": done.stdout, "stderr": done.stderr, "fault": fault}
+    sys.__stdout__.write(json.dumps(answer) + "\\n")
+    sys.__stdout__.flush()
+"""
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a call of the command line gave; `fault` is what would have been a traceback."""
+
+    code: int
+    stdout: str
+    stderr: str
+    fault: str | None
+
+
+CallRun = Callable[..., Called]
+
+
+@pytest.fixture(scope="session")
+def call_run() -> Iterator[CallRun]:
+    """Call commands that go through Airflow, `call_run(home, landing, *arguments)`, one after the other."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GOODSTANDING_")}
+    with subprocess.Popen(
+        [sys.executable, "-c", CALLS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stdin and process.stdout
+        questions, answers = process.stdin, process.stdout
+
+        def call(home: Path, landing: Path, *arguments: str) -> Called:
+            settings = {"HOME": str(home), "LANDING": str(landing)}
+            questions.write(json.dumps({"settings": settings, "arguments": arguments}) + "\n")
+            questions.flush()
+            return Called(**json.loads(answers.readline()))
+
+        yield call
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def few_days(real_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A landing with the real files of these days."""
+    landing = tmp_path_factory.mktemp("few_days")
+    for path in real_landing.glob("2010-12-0[2-5].csv"):
+        shutil.copy(path, landing)
+    return landing
+
+
+@pytest.fixture(scope="session")
+def at_once(few_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The days as one range, called as a user does; tests only read it."""
+    home = tmp_path_factory.mktemp("at_once") / "home"
+    done = call_goodstanding(home, few_days, "run", "--from", FIRST, "--to", LAST, "--json")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Ran(home, few_days, done.stdout)
+
+
+@pytest.fixture(scope="session")
+def day_by_day(at_once: Ran, call_run: CallRun, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The days one by one in a home without a warehouse; tests only read it."""
+    home = tmp_path_factory.mktemp("day_by_day") / "home"
+    # the same key gives the same customers the same pseudonyms
+    shutil.copytree(at_once.home, home, ignore=shutil.ignore_patterns("warehouse", "published", "checks"))
+    done = call_run(home, at_once.landing, "run", "--daily", "--from", FIRST, "--to", LAST, "--json")
+    assert done.code == 0, done
+    return Ran(home, at_once.landing, done.stdout)
