@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import resource
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from goodstanding.days import Days
@@ -19,8 +21,24 @@ from warehouse.files import open_intake
 log = logging.getLogger(__name__)
 
 
+_PROCESS = Path("/proc/self")
+
+
+def _forget_peak() -> None:
+    """Have Linux count the peak of resident memory anew, so that each step has its own."""
+    with suppress(OSError):
+        (_PROCESS / "clear_refs").write_text("5")
+
+
 def peak_memory_mb() -> float:
-    """The highest resident memory of this process so far, in MB (Linux counts it in KiB)."""
+    """The highest resident memory of this process since the step began, in MB.
+
+    Where the system does not count it anew (not Linux, or not allowed), since the process began.
+    """
+    with suppress(OSError):
+        found = re.search(r"^VmHWM:\s*(\d+) kB", (_PROCESS / "status").read_text(), re.M)
+        if found:
+            return int(found[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -29,6 +47,7 @@ def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator
     """Time a step and keep its seconds, peak memory, outcome and the numbers put into the yielded dict."""
     started_at = datetime.now(UTC).replace(tzinfo=None)
     clock = time.perf_counter()
+    _forget_peak()
     numbers: dict[str, Any] = {}
     outcome = "done"
     try:

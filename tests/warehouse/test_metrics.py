@@ -57,3 +57,15 @@ def test_a_record_that_cannot_be_kept_does_not_hide_the_outcome(
     ):
         raise ZeroDivisionError
     assert f"the record of step score could not be kept: {settings.warehouse / INTAKE}" in caplog.text
+
+
+def test_each_step_has_a_peak_of_its_own(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, _env_file=None)
+    with measured(settings, "large", DAYS, "a run"):
+        large = bytearray(400_000_000)
+        assert large[::4096].count(0) > 0  # every page is touched
+        del large
+    with measured(settings, "small", DAYS, "a run"):
+        pass
+    peaks = {row[1]: row[7] for row in records(settings)}
+    assert peaks["large"] > peaks["small"] + 300
