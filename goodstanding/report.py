@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from goodstanding.errors import DataProblem, WarehouseBusy
 from goodstanding.settings import Settings
@@ -206,7 +207,9 @@ def _unfinished(settings: Settings) -> dict[str, Any]:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    # a title may be wider than its table
+    heading = Text(title, style="bold", no_wrap=True, overflow="ignore")
+    table = Table(title=heading, title_justify="left", header_style="dim", show_header=any(columns))
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right")
     return table

@@ -1,0 +1,89 @@
+"""The steps: each notes what it did, whether it went well or not, and says what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goodstanding import pipeline
+from goodstanding.days import Days
+from goodstanding.errors import DataProblem, GateFailed
+from goodstanding.settings import Settings, settings
+from tests.shop import line, mapping, write_day
+from warehouse.files import open_warehouse
+
+DAY = date(2011, 1, 4)
+STEPS = (
+    "ingest",
+    "check_raw",
+    "transform",
+    "check_invoices",
+    "check_scores",
+    "score",
+    "check_predictions",
+    "publish",
+)
+
+
+@pytest.fixture
+def landing(tmp_path: Path, use_settings: Any) -> Iterator[Path]:
+    """A new home and the landing of a tiny shop, as the settings of this process."""
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    use_settings(home=tmp_path / "home", landing=folder, shop=mapping(tmp_path))
+    yield folder
+
+
+def rows(sql: str) -> list[tuple[Any, ...]]:
+    with open_warehouse(settings()) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_the_steps_in_order_publish_a_day_and_leave_a_record_each(landing: Path) -> None:
+    write_day(landing, DAY, [line(DAY, "1", 11), line(DAY, "2", 12), line(DAY, "3", None)])
+    returned = {step: getattr(pipeline, step)(Days(DAY, DAY), "the run") for step in STEPS}
+    assert returned["ingest"]["accepted"] == 3
+    assert returned["publish"] == {"published": True, "as_of": str(DAY), "waiting_for": []}
+    kept = rows("select step, outcome, numbers from intake.ops.steps order by started_at")
+    assert [(step, outcome) for step, outcome, _ in kept] == [(step, "done") for step in STEPS]
+    assert {step: json.loads(numbers) for step, _, numbers in kept} == json.loads(
+        json.dumps(returned, default=str)
+    )
+    verdicts = rows("select gate, passed, run_id from intake.ops.verdicts order by judged_at")
+    gates = ("raw_orders", "invoices", "scores", "predictions")
+    assert verdicts == [(gate, True, "the run") for gate in gates]
+    assert (settings().published / "data_docs" / "index.html").exists()
+
+
+def test_a_failing_gate_is_on_record_with_its_words_before_the_error_goes_on(landing: Path) -> None:
+    write_day(landing, DAY, ["unreadable"] * 9)
+    pipeline.ingest(Days(DAY, DAY), "the run")
+    with pytest.raises(GateFailed) as told:
+        pipeline.check_raw(Days(DAY, DAY), "the run")
+    assert rows("select gate, passed, message from intake.ops.verdicts") == [
+        ("raw_orders", False, str(told.value))
+    ]
+    assert rows("select step, outcome from intake.ops.steps order by started_at") == [
+        ("ingest", "done"),
+        ("check_raw", "failed: GateFailed"),
+    ]
+    assert rows("select admitted from intake.raw.days") == [(False,)]
+
+
+@pytest.mark.parametrize("step", ["score", "train"])
+def test_a_step_before_its_time_names_the_steps_to_run_first(landing: Path, step: str) -> None:
+    with pytest.raises(DataProblem, match="run the steps ingest, check_raw and transform first"):
+        getattr(pipeline, step)(Days(DAY, DAY), "the run")
+
+
+def test_the_steps_use_the_settings_of_their_process(landing: Path, use_settings: Any) -> None:
+    write_day(landing, DAY, [line(DAY, "1", 11)])
+    other: Settings = use_settings(home=landing.parent / "other")
+    pipeline.ingest(Days(DAY, DAY), "the run")
+    assert (other.warehouse / "intake.duckdb").exists()
+    assert not (landing.parent / "home").exists()
