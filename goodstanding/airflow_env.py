@@ -129,7 +129,13 @@ TUNING = {
 }
 
 # Nothing here calls home.
-QUIET = {"GX_ANALYTICS_ENABLED": "false", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
+QUIET = {
+    "GX_ANALYTICS_ENABLED": "false",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "DO_NOT_TRACK": "1",
+    # dbt leaves two semaphores to the end of its process: no news, but red lines in every good task's log
+    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
+}
 
 
 def prepare(environment: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ Exit 0 done, 1 a problem of the data or a gate, 2 wrong use or setting; never a 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
@@ -79,6 +80,11 @@ def _make_home(current: Settings) -> None:
         ) from None
 
 
+def _screen() -> Console:
+    """Where results go: as wide as the terminal, and wide enough for every table in a file."""
+    return Console() if sys.stdout.isatty() else Console(width=110)
+
+
 def _progress() -> Progress:
     return Progress(
         SpinnerColumn(),
@@ -113,7 +119,7 @@ def run(
     else:
         from goodstanding.report import print_report
 
-        print_report(report, Console())
+        print_report(report, _screen())
 
 
 @app.command()
@@ -132,7 +138,7 @@ def train(
     else:
         from goodstanding.report import print_model
 
-        print_model(card, Console())
+        print_model(card, _screen())
 
 
 @app.command()
@@ -148,7 +154,7 @@ def profile(
     if as_json:
         _print_json({"ok": True, **found})
     else:
-        print_profile(found, Console())
+        print_profile(found, _screen())
 
 
 @app.command()
@@ -161,7 +167,7 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         _print_json({"ok": True, **found})
     else:
-        print_status(found, Console())
+        print_status(found, _screen())
 
 
 @app.command()
@@ -191,6 +197,18 @@ def down() -> None:
 
     if not stop(settings()):
         console.print("nothing is running", highlight=False)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+@_told
+def airflow(context: typer.Context) -> None:
+    """Pass a command on to the Airflow that `goodstanding up` started, like `backfill create ...`."""
+    from goodstanding.supervisor import environment_of_running
+
+    environment = environment_of_running(settings())
+    os.execve(sys.executable, [sys.executable, "-m", "airflow", *context.args], environment)
 
 
 if __name__ == "__main__":

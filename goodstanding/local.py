@@ -45,7 +45,7 @@ class LocalRuns:
             folder = PROJECT / "dags"
             bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")
         for path, fault in bag.import_errors.items():
-            raise WrongUse(f"{path} cannot be loaded: {fault.strip().splitlines()[-1]}")
+            raise WrongUse(f"{folder / path} cannot be loaded: {fault.strip().splitlines()[-1]}")
         self._dags = bag.dags
         self._error: BaseException | None = None
         for dag in self._dags.values():

@@ -93,6 +93,22 @@ def up(settings: Settings, say: Say = say_now, dags_folder: Path = PROJECT / "da
         _Stack(settings, say, dags_folder).run()
 
 
+def environment_of_running(settings: Settings) -> dict[str, str]:
+    """The environment in which Airflow's own command line meets the running Airflow.
+
+    Raises:
+        WrongUse: nothing is running under this home.
+    """
+    if running(settings) is None:
+        raise WrongUse(f"no Airflow is running under {settings.home}; start it with `make up`")
+    if settings.airflow_database:
+        url = external_url(settings.airflow_database.get_secret_value())
+    else:
+        home = airflow_home(settings)
+        url = Postgres(home / "postgres", logs(settings) / "postgres.log").url
+    return os.environ | airflow_environment(settings, url)
+
+
 def down(settings: Settings, say: Say = say_now) -> bool:
     """End the Airflow of this home, and whatever a killed supervisor left of it; False where there was none.
 
