@@ -23,6 +23,7 @@ from goodstanding.airflow_api import AirflowApi, ApiError
 from goodstanding.airflow_env import admin_password, airflow_home
 from goodstanding.errors import GoodstandingError, WrongUse
 from goodstanding.settings import PROJECT, Settings
+from tests.conftest import call_goodstanding
 
 DAG = '''
 """Two tasks, of which the second sees what the first found."""
@@ -119,7 +120,7 @@ def airflow() -> Iterator[Stack]:
         stack.wait_for(stack.says("Airflow is ready"))
         yield stack
         everything = stack.processes()
-        assert supervisor.down(stack.settings)
+        assert supervisor.down(stack.settings), stack.output.read_text()
         assert [pid for pid in everything if psutil.pid_exists(pid)] == []
         assert stack.process.wait(timeout=5) == 0
 
@@ -146,6 +147,20 @@ def test_a_backfill_created_over_the_api_ends_well_on_each_of_its_days(airflow: 
 
     airflow.wait_for(lambda: set(runs().values()) <= {"success", "failed"} and runs())
     assert runs() == {f"2011-02-0{day}": "success" for day in (1, 2, 3, 4)}
+
+
+def test_airflows_own_command_line_reaches_the_running_airflow_and_no_other(
+    airflow: Stack, tmp_path: Path
+) -> None:
+    airflow.api().wait_for_dag("two_tasks")
+    backfill = ["airflow", "backfill", "create", "--dag-id", "two_tasks"]
+    # only listed: Airflow admits one backfill of a DAG at a time, and another test's may not be closed yet
+    days = ["--from-date", "2011-03-01", "--to-date", "2011-03-02", "--dry-run"]
+    done = call_goodstanding(airflow.settings.home, None, *backfill, *days)
+    assert done.returncode == 0, done.stderr
+    assert "2011-03-01" in done.stdout and "2011-03-02" in done.stdout and "2011-03-03" not in done.stdout
+    refused = call_goodstanding(tmp_path, None, *backfill, *days)
+    assert refused.returncode == 2 and "start it with `make up`" in refused.stderr
 
 
 def test_a_wrong_password_opens_nothing(airflow: Stack) -> None:
@@ -204,7 +219,7 @@ def test_what_a_killed_supervisor_left_behind_is_ended_by_down() -> None:
         stack.process.wait()
         assert supervisor.running(stack.settings) is None
         assert any(sessions.members(leader) for leader in orphans.values())
-        assert supervisor.down(stack.settings)
+        assert supervisor.down(stack.settings), stack.output.read_text()
         assert [pid for pid in orphans.values() if sessions.members(pid)] == []
         assert not supervisor.down(stack.settings)
 
