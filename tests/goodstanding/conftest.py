@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.calls import call_run
 from tests.conftest import call_goodstanding
 
 # Thursday to Sunday; the shop is closed on Saturdays and has no file of them.
@@ -53,61 +50,6 @@ def published(home: Path) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
-# A process of its own, because Airflow keeps to the home that it first met; one for many calls, because the
-# imports of a run cost some ten seconds.
-CALLS = """
-import json, os, sys
-from typer.testing import CliRunner
-from goodstanding.cli import app
-from goodstanding.settings import settings
-for call in map(json.loads, sys.stdin):
-    os.environ |= {f"GOODSTANDING_{name}": value for name, value in call["settings"].items()}
-    settings.cache_clear()
-    done = CliRunner().invoke(app, call["arguments"])
-    fault = None if isinstance(done.exception, SystemExit | None) else repr(done.exception)
-    answer = {"code": done.exit_code, "stdout": done.stdout, "stderr": done.stderr, "fault": fault}
-    sys.__stdout__.write(json.dumps(answer) + "\\n")
-    sys.__stdout__.flush()
-"""
-
-
-@dataclass(frozen=True)
-class Called:
-    """What a call of the command line gave; `fault` is what would have been a traceback."""
-
-    code: int
-    stdout: str
-    stderr: str
-    fault: str | None
-
-
-CallRun = Callable[..., Called]
-
-
-@pytest.fixture(scope="session")
-def call_run() -> Iterator[CallRun]:
-    """Call commands that go through Airflow, `call_run(home, landing, *arguments)`, one after the other."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GOODSTANDING_")}
-    with subprocess.Popen(
-        [sys.executable, "-c", CALLS],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as process:
-        assert process.stdin and process.stdout
-        questions, answers = process.stdin, process.stdout
-
-        def call(home: Path, landing: Path, *arguments: str) -> Called:
-            settings = {"HOME": str(home), "LANDING": str(landing)}
-            questions.write(json.dumps({"settings": settings, "arguments": arguments}) + "\n")
-            questions.flush()
-            return Called(**json.loads(answers.readline()))
-
-        yield call
-        process.communicate()
-
-
 @pytest.fixture(scope="session")
 def few_days(real_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A landing with the real files of these days."""
@@ -127,7 +69,7 @@ def at_once(few_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 
 @pytest.fixture(scope="session")
-def day_by_day(at_once: Ran, call_run: CallRun, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def day_by_day(at_once: Ran, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """The days one by one in a home without a warehouse; tests only read it."""
     home = tmp_path_factory.mktemp("day_by_day") / "home"
     # the same key gives the same customers the same pseudonyms

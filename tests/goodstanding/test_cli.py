@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from goodstanding.cli import app
 from goodstanding.settings import PROJECT, settings
-from tests.goodstanding.conftest import CLOSED, FIRST, LAST, CallRun, Ran, published
+from tests.calls import call_run
+from tests.goodstanding.conftest import CLOSED, FIRST, LAST, Ran, published
 from tests.shop import line, write_day
 
 MONDAY = "2010-12-06"
@@ -60,7 +61,7 @@ def test_days_one_by_one_end_in_the_tables_of_one_range(at_once: Ran, day_by_day
     assert len(expected["marts.order_lines"]) == at_once.report["lines"]
 
 
-def test_a_second_run_of_the_same_days_ends_the_same(at_once: Ran, call_run: CallRun, tmp_path: Path) -> None:
+def test_a_second_run_of_the_same_days_ends_the_same(at_once: Ran, tmp_path: Path) -> None:
     home, landing = at_once.copy(tmp_path)
     done = call_run(home, landing, "run", "--from", FIRST, "--to", LAST, "--json")
     assert done.code == 0, done
@@ -179,7 +180,7 @@ def test_a_bad_mapping_names_the_key_and_the_file(call: Call, tmp_path: Path, fe
 
 
 def test_a_missing_file_on_a_trading_day_stops_the_run_and_changes_nothing(
-    at_once: Ran, call_run: CallRun, tmp_path: Path
+    at_once: Ran, tmp_path: Path
 ) -> None:
     home, landing = at_once.copy(tmp_path)
     done = call_run(home, landing, "run", "--from", MONDAY, "--json")
@@ -191,7 +192,7 @@ def test_a_missing_file_on_a_trading_day_stops_the_run_and_changes_nothing(
 
 
 def test_a_failed_gate_stops_the_run_until_the_file_is_mended(
-    at_once: Ran, call_run: CallRun, tmp_path: Path, real_landing: Path
+    at_once: Ran, tmp_path: Path, real_landing: Path
 ) -> None:
     home, landing = at_once.copy(tmp_path)
     write_day(landing, MONDAY, [line(MONDAY, f"{536000 + n}", 17850, price="much") for n in range(500)])
