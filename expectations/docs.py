@@ -52,7 +52,7 @@ code, small { display: block; font-size: .85em; color: var(--soft) }
 .scroll, .facts div { background: var(--card); border: 1px solid var(--line); border-radius: 10px }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { text-align: left; vertical-align: top; padding: .5rem .8rem; border-top: 1px solid var(--line) }
+th, td { text-align: left; vertical-align: top; padding: .5rem .6rem; border-top: 1px solid var(--line) }
 thead th { border-top: 0; color: var(--soft); font-weight: 600; font-size: .85rem }
 th, small, .tight, .mark { white-space: nowrap }
 .number { text-align: right }
