@@ -14,7 +14,7 @@ from goodstanding.days import Days, parse_day
 from goodstanding.errors import DataProblem, WrongUse
 from goodstanding.local import LocalRuns
 from goodstanding.report import read_report
-from goodstanding.settings import Settings, settings
+from goodstanding.settings import Settings
 from ingest.download import NoNetwork, download_online_retail
 from ingest.shop import load_shop
 from ingest.simulate import simulate_shop
@@ -46,7 +46,7 @@ def run_landing(current: Settings, progress: Progress) -> dict[str, Any]:
     Where no landing is set and `data/landing` is empty, the public data are downloaded first, or, without a
     network, a simulated shop is made; everything it leads to is marked simulated.
     """
-    current = _with_landing(current, progress)
+    _fill_landing(current, progress)
     shop = load_shop(current)
     days = shop.days_in(current.landing_folder)
     if days is None:
@@ -106,27 +106,24 @@ def _runs(current: Settings, steps: _Steps) -> LocalRuns:
     return LocalRuns(current, tell=steps.step)
 
 
-def _with_landing(current: Settings, progress: Progress) -> Settings:
-    """The settings, with a landing that has files: the given one, the public data, or a simulated shop."""
-    if current.landing or (current.landing_folder.is_dir() and any(current.landing_folder.iterdir())):
-        return current
-    if current.real_data_required:
+def _fill_landing(current: Settings, progress: Progress) -> None:
+    """Where the landing is empty, fill it: with the public data or, without a network, a simulated shop."""
+    folder = current.landing_folder
+    is_empty = not (folder.is_dir() and any(folder.iterdir()))
+    if current.real_data_required and (is_empty or folder == current.simulated_landing):
         raise WrongUse(
             "setting GOODSTANDING_LANDING: the real data are required (GOODSTANDING_REAL_DATA_REQUIRED), "
             "and no landing is set"
         )
-    simulated = current.home / "simulated_landing"
-    if not simulated.exists():
+    if is_empty:
         try:
-            download_online_retail(current.landing_folder, progress.console)
-            return current
+            download_online_retail(folder, progress.console)
         except NoNetwork as error:
             progress.console.print(f"{error}\nRunning on a simulated shop instead.", highlight=False)
-        simulate_shop(simulated)
-    progress.console.print(f"SIMULATED: the orders are made up ({simulated})", highlight=False)
-    os.environ["GOODSTANDING_LANDING"] = str(simulated)
-    settings.cache_clear()
-    return settings()
+            simulate_shop(current.simulated_landing)
+    if current.landing_folder == current.simulated_landing:
+        text = f"SIMULATED: the orders are made up ({current.simulated_landing})"
+        progress.console.print(text, highlight=False)
 
 
 class _Steps:

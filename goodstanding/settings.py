@@ -63,8 +63,21 @@ class Settings(BaseSettings):
 
     @property
     def landing_folder(self) -> Path:
-        """Where the shop's daily files lie: the setting, else `data/landing` of this project."""
-        return self.landing or DEFAULT_LANDING
+        """Where the shop's daily files lie: the setting, else `data/landing` of this project.
+
+        While that is empty, the simulated shop of this home, where one has been made.
+        """
+        if self.landing:
+            return self.landing
+        has_files = DEFAULT_LANDING.is_dir() and any(DEFAULT_LANDING.iterdir())
+        return (
+            self.simulated_landing if self.simulated_landing.is_dir() and not has_files else DEFAULT_LANDING
+        )
+
+    @property
+    def simulated_landing(self) -> Path:
+        """Where `make run` puts a simulated shop, where it has no network for the real one."""
+        return self.home / "simulated_landing"
 
     @property
     def warehouse(self) -> Path:

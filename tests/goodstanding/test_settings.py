@@ -50,3 +50,14 @@ def test_every_setting_is_documented_with_its_default():
         re.findall(r"^#(GOODSTANDING_[A-Z_]+)=", Path(PROJECT, ".env.example").read_text(), re.M)
     )
     assert documented == {f"GOODSTANDING_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_an_empty_landing_gives_way_to_the_simulated_shop_of_the_home(use_settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("goodstanding.settings.DEFAULT_LANDING", tmp_path / "landing")
+    current = use_settings(home=tmp_path / "home")
+    assert current.landing_folder == tmp_path / "landing"
+    current.simulated_landing.mkdir(parents=True)
+    assert current.landing_folder == current.simulated_landing
+    (tmp_path / "landing").mkdir()
+    (tmp_path / "landing" / "2011-01-04.csv").touch()
+    assert current.landing_folder == tmp_path / "landing", "real files come first"

@@ -25,8 +25,8 @@ final as (
 
     select
         customer_id,
-        min(event_day) as first_day,
-        max(event_day) as last_day,
+        min(case when invoice_kind = 'sale' then event_day end) as first_day,
+        max(case when invoice_kind = 'sale' then event_day end) as last_day,
         max(case when from_latest = 1 then country end) as country
     from ranked
     group by customer_id
