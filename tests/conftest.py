@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -88,8 +89,27 @@ def call_goodstanding(home: Path, landing: Path | None, *arguments: str) -> subp
 
 @pytest.fixture(scope="session")
 def real_year(real_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Year:
-    """The real year, published."""
-    home = tmp_path_factory.mktemp("year") / "home"
-    done = call_goodstanding(home, real_landing, "run", "--json")
-    assert done.returncode == 0, done.stderr[-3000:]
-    return Year(home, real_landing, json.loads(done.stdout), done.stdout + done.stderr)
+    """The real year, published; run by the first of the test processes that needs it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "year"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = folder / "done.json"
+        if not kept.exists():
+            done = call_goodstanding(folder / "home", real_landing, "run", "--json")
+            assert done.returncode == 0, done.stderr[-3000:]
+            kept.write_text(json.dumps([done.stdout, done.stderr]))
+        output, errors = json.loads(kept.read_text())
+    return Year(folder / "home", real_landing, json.loads(output), output + errors)
+
+
+# the tests of these start an Airflow of their own, with a scheduler: one at a time is enough for two cores
+STACKS = ("test_supervisor.py", "test_scheduler.py", "test_postgres.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, where they share their fixtures."""
+    for item in items:
+        group = "airflow" if item.path.name in STACKS else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
