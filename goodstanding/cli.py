@@ -82,7 +82,7 @@ def _make_home(current: Settings) -> None:
 
 def _screen() -> Console:
     """Where results go: as wide as the terminal, and wide enough for every table in a file."""
-    return Console() if sys.stdout.isatty() else Console(width=110)
+    return Console() if sys.stdout.isatty() else Console(width=132)
 
 
 def _progress() -> Progress:
