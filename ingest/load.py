@@ -429,12 +429,13 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, scope: list[object]) ->
             union all
             (select * from after except all select * from before)
         )
-        select distinct event_day, customer_id from differing_lines
-        union
-        select event_day, null from differing_days
-        union
-        select distinct event_day, customer_id from staged
-        where reason is null and event_day in (select event_day from differing_days where is_new)
+        select distinct event_day, customer_id, stock_code from differing_lines where customer_id is not null
+        union all
+        select event_day, null, null from differing_days
+        union all
+        select distinct event_day, customer_id, stock_code from staged
+        where reason is null and customer_id is not null
+            and event_day in (select event_day from differing_days where is_new)
         """,
         [*scope, scope[0]],
     )

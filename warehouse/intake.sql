@@ -67,11 +67,12 @@ create table if not exists raw.days (
     primary key (source, event_day),
 );
 
--- What the marts have yet to take up: the customers whose lines of a day changed; a row without a customer
--- stands for the day itself and for its lines without customer. Kept until a transform has succeeded.
+-- What the marts have yet to take up: the customers and products whose lines of a day changed; a row without
+-- either stands for the day itself and for its lines without customer. Kept until a transform has succeeded.
 create table if not exists raw.changes (
     event_day date not null,
     customer_id varchar,
+    stock_code varchar,
 );
 
 -- One row per gate, day and version of that day: the last verdict.

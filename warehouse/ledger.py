@@ -61,11 +61,12 @@ def _note_all_customers(connection: duckdb.DuckDBPyConnection, days: Days) -> No
     connection.execute(
         """
         insert into intake.raw.changes
-        select distinct event_day, customer_id from intake.raw.order_lines
-        where event_day between ? and ?
-            and event_day in (select event_day from intake.raw.days where admitted)
-        union
-        select event_day, null from intake.raw.days where event_day between ? and ? and admitted
+        select distinct event_day, customer_id, stock_code from intake.raw.order_lines
+        where event_day between ? and ? and customer_id is not null
+            and event_day in (select event_day from intake.raw.days where transformed_version is not null)
+        union all
+        select event_day, null, null from intake.raw.days
+        where event_day between ? and ? and transformed_version is not null
         """,
         [days.first, days.last, days.first, days.last],
     )
@@ -135,9 +136,9 @@ def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         """
         insert into raw.changes
-        select distinct event_day, customer_id from raw.order_lines
-        union
-        select event_day, null from raw.days
+        select distinct event_day, customer_id, stock_code from raw.order_lines where customer_id is not null
+        union all
+        select event_day, null, null from raw.days
         """
     )
 

@@ -46,7 +46,7 @@ def test_a_failing_test_of_the_data_ends_the_run_and_names_the_test(tmp_path, us
                 timestamp '2011-01-05 10:00:00', 2, 'ann', null
             from (values (2), (2)) as lines (n);
             -- what ingest would never let in: the marts' own tests are the last to see it
-            insert into raw.changes values ('2011-01-05', 'ann'), ('2011-01-05', null)
+            insert into raw.changes values ('2011-01-05', 'ann', 'X'), ('2011-01-05', null, null)
             """
         )
     day = Days.parse("2011-01-05")
@@ -59,6 +59,23 @@ def test_a_failing_test_of_the_data_ends_the_run_and_names_the_test(tmp_path, us
         assert ("test", "fail", 1) in kept
         left = connection.execute("select distinct customer_id from raw.changes order by 1").fetchall()
         assert left == [("ann",), (None,)], "the next run computes the same changes again"
+
+
+def test_a_run_that_leaves_seeds_and_views_out_still_checks_every_table(tmp_path, use_settings):
+    current = use_settings(home=tmp_path)
+    day = Days.parse("2011-01-05")
+    assert transform(current, day, "first")["rebuilt"]
+    assert not transform(current, day, "second")["rebuilt"]
+    with open_intake(current) as connection:
+        ran = dict(
+            connection.execute(
+                "select run_id, list(distinct node) from ops.dbt_results where kind = 'test' group by run_id"
+            ).fetchall()
+        )
+    # the profiles are a view, each row of which the gate of predictions looks at
+    left_out = {node for node in set(ran["first"]) - set(ran["second"]) if "class_benefits" not in node}
+    assert left_out == {"customer_profiles_keep_their_grain_and_rules"}
+    assert "no_line_and_no_penny_is_lost_from_raw_to_scores" in ran["second"]
 
 
 def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatch):
@@ -75,7 +92,7 @@ def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatc
             ('ann', '2', 'sale', '2011-01-05', '2011-01-05', 1, 3, 1, 1, true)
             """
         )
-        connection.execute("insert into intake.raw.changes values ('2011-01-05', 'ann')")
+        connection.execute("insert into intake.raw.changes values ('2011-01-05', 'ann', 'X')")
     failed = [rules | {"status": "fail", "message": "Got 2 results"}]
     _name_broken_rules(current, failed)
     assert failed[0]["message"] == (

@@ -175,6 +175,16 @@ def test_the_same_file_again_changes_nothing_and_stays_admitted(home: Home) -> N
     assert home.rows("select admitted from raw.days") == [(True,)]
 
 
+def test_one_corrected_line_tells_on_its_product_only(home: Home) -> None:
+    home.put(line(code="10001"), line(code="10002"))
+    home.ingest()
+    forget_changes(home)
+    home.put(line(code="10001"), line(code="10002", price="2.56"))
+    home.ingest()
+    told = home.rows("select stock_code from raw.changes order by 1 nulls first")
+    assert told == [(None,), ("10002",)]
+
+
 def test_one_corrected_line_tells_on_its_customer_only_and_the_day_is_to_be_judged_again(home: Home) -> None:
     home.put(line(customer=1), line(customer=2), line(customer=3))
     home.ingest()

@@ -52,8 +52,8 @@ class Ledger:
                     """,
                     [day, customer],
                 )
-                connection.execute("insert into raw.changes values (?, ?)", [day, customer])
-            connection.execute("insert into raw.changes values (?, null)", [day])
+                connection.execute("insert into raw.changes values (?, ?, 'X')", [day, customer])
+            connection.execute("insert into raw.changes values (?, null, null)", [day])
 
     def judge(self, gate: str, first: date, last: date | None = None, passed: bool = True) -> None:
         message = "" if passed else f"{gate} refuses"
@@ -74,7 +74,9 @@ class Ledger:
 
     def changes(self) -> set[tuple[date, str | None]]:
         with open_intake(self.settings) as connection:
-            return set(connection.execute("select event_day, customer_id from raw.changes").fetchall())
+            rows = connection.execute("select event_day, customer_id, stock_code from raw.changes").fetchall()
+        assert all((customer is None) == (product is None) for _, customer, product in rows)
+        return {(day, customer) for day, customer, _ in rows}
 
     def open(self) -> list[OpenDay]:
         with open_warehouse(self.settings) as connection:

@@ -1,23 +1,20 @@
-{{ config(materialized='incremental', incremental_strategy='replace_changed', meta={'scope': 'customer'}) }}
+{{ config(meta={'scope': 'customer'}) }}
 
 with
 
-order_lines as (
+changed_customers as (
 
-    select * from {{ ref('int_changed_order_lines') }}
+    select distinct customer_id from {{ ref('stg_changes') }}
     where customer_id is not null
 
 ),
 
-ranked as (
+order_lines as (
 
-    select
-        *,
-        -- the file and its line settle equal times
-        row_number() over (
-            partition by customer_id order by ordered_at desc, file_name desc, line_number desc
-        ) as from_latest
-    from order_lines
+    select order_lines.*
+    from {{ ref('order_lines') }} as order_lines
+    inner join changed_customers
+        on order_lines.customer_id = changed_customers.customer_id
 
 ),
 
@@ -27,8 +24,9 @@ final as (
         customer_id,
         min(case when invoice_kind = 'sale' then event_day end) as first_day,
         max(case when invoice_kind = 'sale' then event_day end) as last_day,
-        max(case when from_latest = 1 then country end) as country
-    from ranked
+        -- the file and its line settle equal times
+        {{ latest_of('country', 'ordered_at, file_name, line_number') }} as country
+    from order_lines
     group by customer_id
 
 )

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='replace_changed', meta={'scope': 'customer'}) }}
+{{ config(meta={'scope': 'customer'}) }}
 
 with
 

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'customer_or_day'}) }}
+{{ config(meta={'scope': 'line'}) }}
 
 with
 

@@ -10,7 +10,8 @@ final as (
 
     select distinct
         event_day,
-        customer_id
+        customer_id,
+        stock_code
     from changes
 
 )

@@ -11,7 +11,7 @@ written as (
 
     select * from {{ model }}
     {% if scope %}
-    where {{ changed_scope(scope) }}
+    where {{ changed_scope(scope, model) }}
     {% endif %}
 
 )

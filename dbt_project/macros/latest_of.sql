@@ -1,0 +1,8 @@
+{#- the value that stands on the latest row of a group, of those that have one; `order_by` must be total -#}
+{% macro latest_of(value, order_by) -%}
+    {{ return(adapter.dispatch('latest_of', 'goodstanding')(value, order_by)) }}
+{%- endmacro %}
+
+{% macro duckdb__latest_of(value, order_by) -%}
+    max_by({{ value }}, ({{ order_by }}))
+{%- endmacro %}
