@@ -3,7 +3,9 @@
 What reaches `raw` is typed, has pseudonyms instead of customers, and is complete: every line of a file is
 either in `raw.order_lines` or, with its reason, in `raw.rejected_order_lines`; the sums are checked before
 the commit. What changed against the partition that stood there before goes to `raw.changes`, which tells the
-transform whose figures to compute anew: nothing, when the same file comes again.
+transform whose figures to compute anew: nothing, when the same file comes again. What was there before stays:
+the lines of a file that is replaced or withdrawn go to `raw.superseded_order_lines`, with the time for which
+they were known.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ LINE_COLUMNS = (
 )
 # what a line says, without the hash of the file it came in: a corrected file changes only its corrected lines
 CONTENT_COLUMNS = LINE_COLUMNS.replace(" file_hash,", "")
+# of lines in any order; it differs too where the same bytes are read otherwise, by a changed mapping
+CONTENT = f"count(*) || '-' || bit_xor(hash({CONTENT_COLUMNS}))"
 # how a set-aside line is written down again: CSV fields, or the shape of a text (as `ingest.read.masked`)
 MACROS = r"""
 create or replace temp macro as_field(field) as
@@ -247,6 +251,11 @@ def _first_kind(shop: Shop) -> str:
     return "case " + " ".join(branches) + " else 'sale' end" if branches else "'sale'"
 
 
+def _now() -> datetime:
+    """When what this ingest finds becomes known: UTC, without a zone, as all times in the warehouse."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
 def _replace(
     connection: duckdb.DuckDBPyConnection,
     files: Sequence[File],
@@ -256,11 +265,12 @@ def _replace(
     run_id: str,
 ) -> dict[str, int]:
     """Inside a transaction: swap the partitions, note what changed, and check that no line is lost."""
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = _now()
     scope = [shop.source, days.first, days.last]
     where = "source = ? and event_day between ? and ?"
     _stage_days(connection, files, shop, days, simulated, now, run_id)
     _note_changes(connection, scope)
+    _keep_versions(connection, scope, now, run_id)
     for table in ("order_lines", "rejected_order_lines", "files"):
         connection.execute(f"delete from raw.{table} where {where}", scope)
     # in the order of the file: rows of a day lie together, and ties are the same in every rebuild
@@ -376,7 +386,7 @@ def _stage_days(
                 as event_day
         ),
         contents as (
-            select event_day, count(*) || '-' || bit_xor(hash({CONTENT_COLUMNS})) as content
+            select event_day, {CONTENT} as content
             from staged where reason is null group by event_day
         ),
         counted as (
@@ -439,6 +449,81 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, scope: list[object]) ->
         """,
         [*scope, scope[0]],
     )
+
+
+def _keep_versions(
+    connection: duckdb.DuckDBPyConnection, scope: list[object], now: datetime, run_id: str
+) -> None:
+    """Before the swap: end the versions of days and files that are no longer so, and begin the new ones.
+
+    The lines of an ended file are kept. What is as it was is not touched: it costs nothing, and stays known
+    since it first was.
+    """
+    connection.execute(
+        f"""
+        create or replace temp table ended_days as
+        select versions.event_day
+        from raw.day_versions as versions
+        join staged_days using (source, event_day)
+        where versions.known_until is null and versions.version <> staged_days.version;
+
+        create or replace temp table ended_files as
+        with
+        old_contents as (
+            select file_name, {CONTENT} as content from raw.order_lines
+            where event_day in (select event_day from ended_days) group by file_name
+        ),
+        new_contents as (
+            select file_name, {CONTENT} as content from staged
+            where reason is null and event_day in (select event_day from ended_days) group by file_name
+        )
+        select versions.event_day, versions.file_name, versions.known_from
+        from raw.file_versions as versions
+        join ended_days using (event_day)
+        left join staged_files using (source, event_day, file_name)
+        left join old_contents using (file_name)
+        left join new_contents using (file_name)
+        where
+            versions.known_until is null
+            and (
+                versions.file_hash is distinct from staged_files.file_hash
+                or old_contents.content is distinct from new_contents.content
+            )
+        """
+    )
+    connection.execute(
+        f"""
+        insert into raw.superseded_order_lines ({LINE_COLUMNS}, known_from, known_until)
+        select {LINE_COLUMNS}, known_from, ? from raw.order_lines
+        join ended_files using (event_day, file_name)
+        where source = ? order by event_day, file_name, line_number
+        """,
+        [now, scope[0]],
+    )
+    for kind, key in (("day", "event_day"), ("file", "event_day, file_name")):
+        connection.execute(
+            f"""
+            update raw.{kind}_versions set known_until = ?, ended_by_run_id = ?
+            where source = ? and known_until is null and ({key}) in (select ({key}) from ended_{kind}s)
+            """,
+            [now, run_id, scope[0]],
+        )
+    for kind, key, content in (
+        ("day", "event_day", "event_day, version"),
+        ("file", "event_day, file_name", "event_day, file_name, file_hash"),
+    ):
+        connection.execute(
+            f"""
+            insert into raw.{kind}_versions
+            select source, {content}, lines, ?, null, ?, null from staged_{kind}s
+            where ({key}) not in (
+                select ({key}) from raw.{kind}_versions
+                where known_until is null and source = ? and event_day between ? and ?
+            )
+            order by {key}
+            """,
+            [now, run_id, *scope],
+        )
 
 
 def _check_nothing_lost(connection: duckdb.DuckDBPyConnection, scope: list[object]) -> None:

@@ -67,6 +67,41 @@ create table if not exists raw.days (
     primary key (source, event_day),
 );
 
+-- What was known when: one row per content that an event day has had, from the ingest that found it to the one
+-- that found another; the last one is open. A day without a file has a version too.
+create table if not exists raw.day_versions (
+    source varchar not null,
+    event_day date not null,
+    version varchar not null,
+    lines bigint not null,
+    known_from timestamp not null,
+    known_until timestamp,
+    run_id varchar not null,
+    ended_by_run_id varchar,
+);
+
+-- The same of every file: a file that is replaced, withdrawn or read otherwise ends, one that comes back begins
+-- anew. The lines of the open ones are in raw.order_lines, those of the ended ones in the table below.
+create table if not exists raw.file_versions (
+    source varchar not null,
+    event_day date not null,
+    file_name varchar not null,
+    file_hash varchar not null,
+    lines bigint not null,
+    known_from timestamp not null,
+    known_until timestamp,
+    run_id varchar not null,
+    ended_by_run_id varchar,
+);
+
+-- The lines of ended file versions: those of raw.order_lines with the time for which they were known.
+create table if not exists raw.superseded_order_lines as
+select
+    *,
+    cast(null as timestamp) as known_from,
+    cast(null as timestamp) as known_until
+from raw.order_lines limit 0;
+
 -- What the marts have yet to take up: the customers and products whose lines of a day changed; a row without
 -- either stands for the day itself and for its lines without customer. Kept until a transform has succeeded.
 create table if not exists raw.changes (

@@ -25,7 +25,17 @@ FIELDS = {
     "customer": "17850.0",
     "country": "United Kingdom",
 }
-TABLES = ("raw.order_lines", "raw.rejected_order_lines", "raw.files", "raw.days", "raw.changes", "ops.facts")
+TABLES = (
+    "raw.order_lines",
+    "raw.rejected_order_lines",
+    "raw.files",
+    "raw.days",
+    "raw.day_versions",
+    "raw.file_versions",
+    "raw.superseded_order_lines",
+    "raw.changes",
+    "ops.facts",
+)
 
 
 def line(**fields: object) -> str:
