@@ -25,7 +25,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from goodstanding.days import Days
+from goodstanding.days import Days, parse_day
 from goodstanding.errors import GoodstandingError, WrongUse
 from goodstanding.settings import Settings, settings
 
@@ -168,6 +168,26 @@ def status(as_json: AsJson = False) -> None:
         _print_json({"ok": True, **found})
     else:
         print_status(found, _screen())
+
+
+@app.command()
+@_told
+def as_known(
+    day: Annotated[str, typer.Option("--day", help="The last event day, like 2011-12-09.")],
+    on: Annotated[str, typer.Option("--on", help="What was known at the end of this day of the shop.")],
+    as_json: AsJson = False,
+) -> None:
+    """What did we know then? The marts as of a day from the files known then, in a file of their own."""
+    from goodstanding.as_known import build_as_known
+    from goodstanding.report import print_as_known
+
+    with _progress() as progress:
+        progress.add_task(f"{day} as known on {on}: computing all of it", total=None)
+        found = build_as_known(settings(), parse_day(day), parse_day(on))
+    if as_json:
+        _print_json({"ok": True, **found})
+    else:
+        print_as_known(found, _screen())
 
 
 @app.command()

@@ -82,9 +82,11 @@ def require_over(days: Days, timezone: str, now: datetime | None = None) -> None
     Raises:
         DayNotOver: says when the day ends.
     """
-    zone = ZoneInfo(timezone)
-    end = datetime.combine(days.last + timedelta(days=1), time.min, zone)
+    end = end_of(days.last, timezone)
     if (now or datetime.now(UTC)) < end:
-        raise DayNotOver(
-            f"{days.last} is not over in {timezone} before {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        )
+        raise DayNotOver(f"{days.last} is not over in {timezone} before {end:%Y-%m-%d %H:%M} UTC")
+
+
+def end_of(day: date, timezone: str) -> datetime:
+    """The moment, in UTC, at which a day of the shop is over and the next begins."""
+    return datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(timezone)).astimezone(UTC)

@@ -331,6 +331,19 @@ def print_profile(found: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
+def print_as_known(found: dict[str, Any], console: Console) -> None:
+    """Print what `build_as_known` built and where it is."""
+    title = f"{_mark(found)}Standing as of {found['as_of']}, as known at the end of {found['known_on']}"
+    table = _table(title, "class", "customers")
+    for name, count in found["classes"].items():
+        table.add_row(name, f"{count:,}")
+    console.print(table)
+    if found["left_out"]:
+        days = ", ".join(str(day) for day in found["left_out"])
+        console.print(f"left out, as they had not passed the gate of raw orders: {days}", highlight=False)
+    console.print(f"[bold]marts[/bold]  {found['path']}", highlight=False, soft_wrap=True)
+
+
 def print_status(found: dict[str, Any], console: Console) -> None:
     """Print the state of the publication."""
     if found["last_good_day"] is None:

@@ -41,7 +41,7 @@ def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
     """
     rebuilt = _prepare(settings)
     results = _dbt_build(settings, rebuilt)
-    failed = [result for result in results if result["status"] in ("error", "fail", "runtime error")]
+    failed = _failed(results)
     _name_broken_rules(settings, failed)
     with open_intake(settings) as connection:
         connection.execute("begin")
@@ -53,6 +53,18 @@ def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
         # last: after a crash before this line everything is built once more
         with open_warehouse(settings) as connection:
             connection.execute("insert into state.built_by values (?)", [_fingerprint(settings)])
+    require_success(results)
+    kinds = [result["kind"] for result in results]
+    return {"rebuilt": rebuilt, "models": kinds.count("model"), "tests": kinds.count("test")}
+
+
+def _failed(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [result for result in results if result["status"] in ("error", "fail", "runtime error")]
+
+
+def require_success(results: list[dict[str, Any]]) -> None:
+    """Raise `DataProblem` with what dbt said of the first model or test that failed, where one did."""
+    failed = _failed(results)
     if failed:
         first = failed[0]
         raise DataProblem(
@@ -60,8 +72,6 @@ def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
             f"{len(results)} nodes failed. Mend the model or the data and run the day again; "
             "every result is in the task's log"
         )
-    kinds = [result["kind"] for result in results]
-    return {"rebuilt": rebuilt, "models": kinds.count("model"), "tests": kinds.count("test")}
 
 
 def _prepare(settings: Settings) -> bool:
@@ -133,8 +143,19 @@ def _dbt_build(settings: Settings, rebuilt: bool) -> list[dict[str, Any]]:
     return results
 
 
-def run_dbt(settings: Settings, arguments: list[str]) -> list[dict[str, Any]]:
+def run_dbt(
+    settings: Settings,
+    arguments: list[str],
+    variables: dict[str, Any] | None = None,
+    home: Path | None = None,
+) -> list[dict[str, Any]]:
     """Run one dbt command in this process and give its results per node.
+
+    Args:
+        settings: of the process.
+        arguments: of the command line, like ["build"].
+        variables: dbt vars besides those that the settings give.
+        home: whose working files dbt opens, if not those of the settings.
 
     Raises:
         DataProblem: dbt could not run at all (a model that does not parse, a file that is locked).
@@ -145,11 +166,12 @@ def run_dbt(settings: Settings, arguments: list[str]) -> list[dict[str, Any]]:
     # the results are taken from memory: writing the artifacts costs a third of a second
     is_build = arguments[0] == "build"
     flags = [*QUIET, "--no-write-json"] if is_build else QUIET
-    variables = json.dumps({"as_of_days": settings.as_of_days})
+    given = json.dumps({"as_of_days": settings.as_of_days, **(variables or {})})
     with _dbt_environment(settings):
         manifest = _manifest(_stamp(), settings.home) if is_build else None
+        os.environ["GOODSTANDING_HOME"] = str(home or settings.home)
         try:
-            outcome = dbtRunner(manifest=manifest).invoke([*flags, *arguments, "--vars", variables])
+            outcome = dbtRunner(manifest=manifest).invoke([*flags, *arguments, "--vars", given])
         finally:
             # dbt would keep the warehouse open until the process ends
             DuckDBConnectionManager.close_all_connections()

@@ -131,6 +131,23 @@ def newest_day(connection: duckdb.DuckDBPyConnection) -> date | None:
     return row[0] if row else None
 
 
+def days_known(connection: duckdb.DuckDBPyConnection, before: datetime) -> dict[date, bool]:
+    """The days known before a time (UTC), oldest first, and whether that content passed the first gate."""
+    rows = connection.execute(
+        """
+        select versions.event_day, coalesce(verdicts.passed, false)
+        from raw.day_versions as versions
+        left join ops.verdicts as verdicts
+            on verdicts.event_day = versions.event_day and verdicts.version = versions.version
+                and verdicts.gate = $gate
+        where known_from < $before and (known_until is null or known_until >= $before)
+        order by versions.event_day
+        """,
+        {"gate": RAW_GATE, "before": before},
+    ).fetchall()
+    return dict(rows)
+
+
 def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
     """Have the next transform compute every day and customer anew."""
     connection.execute(

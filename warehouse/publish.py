@@ -71,9 +71,7 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
             shutil.copyfile(settings.warehouse / STANDING, draft)
             connection.close()
             _strip(draft, publication)
-            _sync(draft)
-            os.replace(draft, settings.published / CURRENT)
-            _sync(settings.published)
+            put_in_place(draft, settings.published / CURRENT)
     return {"published": True, "as_of": str(as_of), "waiting_for": []}
 
 
@@ -115,26 +113,31 @@ def _draft(settings: Settings) -> Iterator[Path]:
                     left.unlink()
 
 
-def _strip(path: Path, publication: dict[str, Any]) -> None:
-    """Turn views into tables, drop what is not for readers, and add the one row about this publication."""
+def keep_for_readers(connection: duckdb.DuckDBPyConnection) -> None:
+    """Turn the views of the marts into tables, and drop all schemas that are not for readers."""
     # the views name their tables without the file's name, so they can be read under any
+    views = connection.execute(
+        "select schema_name, view_name from duckdb_views() where schema_name = 'marts' and not internal"
+    ).fetchall()
+    for schema, view in views:
+        connection.execute(f"create table {schema}.{view}_table as select * from {schema}.{view}")
+        connection.execute(f"drop view {schema}.{view}")
+        connection.execute(f"alter table {schema}.{view}_table rename to {view}")
+    schemas = connection.execute(
+        """
+        select schema_name from duckdb_schemas()
+        where database_name = current_database() and not internal
+        """
+    ).fetchall()
+    for (schema,) in schemas:
+        if schema not in (*KEPT_SCHEMAS, "main"):
+            connection.execute(f"drop schema {schema} cascade")
+
+
+def _strip(path: Path, publication: dict[str, Any]) -> None:
+    """Drop what is not for readers, and add the one row about this publication."""
     with duckdb.connect(str(path)) as connection:
-        views = connection.execute(
-            "select schema_name, view_name from duckdb_views() where schema_name = 'marts' and not internal"
-        ).fetchall()
-        for schema, view in views:
-            connection.execute(f"create table {schema}.{view}_table as select * from {schema}.{view}")
-            connection.execute(f"drop view {schema}.{view}")
-            connection.execute(f"alter table {schema}.{view}_table rename to {view}")
-        schemas = connection.execute(
-            """
-            select schema_name from duckdb_schemas()
-            where database_name = current_database() and not internal
-            """
-        ).fetchall()
-        for (schema,) in schemas:
-            if schema not in (*KEPT_SCHEMAS, "main"):
-                connection.execute(f"drop schema {schema} cascade")
+        keep_for_readers(connection)
         connection.execute(
             """
             create or replace table marts.publication (
@@ -151,6 +154,13 @@ def _strip(path: Path, publication: dict[str, Any]) -> None:
             publication,
         )
         connection.execute("checkpoint")
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    """Show a finished file under its name, in one step, once the disk holds it."""
+    _sync(draft)
+    os.replace(draft, path)
+    _sync(path.parent)
 
 
 def _sync(path: Path) -> None:

@@ -114,7 +114,7 @@ def test_the_status_of_an_empty_home_says_what_to_run(call: Call) -> None:
 def test_help_shows_every_command_and_needs_no_settings(call: Call) -> None:
     result = call("--help", threads="none")
     assert result.exit_code == 0
-    for command in ("run", "train", "profile", "status", "docs", "up", "down"):
+    for command in ("run", "train", "profile", "status", "as-known", "docs", "up", "down"):
         assert f" {command} " in result.stdout
 
 

@@ -1,10 +1,36 @@
 with
 
+{% if var('known_before') -%}
+-- everything is computed anew; naming more than was known then costs nothing, for nothing comes of it
+changes as (
+
+    select
+        event_day,
+        customer_id
+    from {{ source('raw', 'order_lines') }}
+
+    union all
+
+    select
+        event_day,
+        customer_id
+    from {{ source('raw', 'superseded_order_lines') }}
+
+    union all
+
+    select
+        event_day,
+        null as customer_id
+    from {{ source('raw', 'day_versions') }}
+
+),
+{%- else -%}
 changes as (
 
     select * from {{ source('raw', 'changes') }}
 
 ),
+{%- endif %}
 
 final as (
 

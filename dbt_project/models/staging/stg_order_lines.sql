@@ -1,10 +1,38 @@
 with
 
+{% if var('known_before') -%}
+every_line as (
+
+    select
+        order_lines.*,
+        versions.known_from,
+        versions.known_until
+    from {{ source('raw', 'order_lines') }} as order_lines
+    inner join {{ source('raw', 'file_versions') }} as versions
+        on
+            order_lines.event_day = versions.event_day
+            and order_lines.file_name = versions.file_name
+            and versions.known_until is null
+
+    union all
+
+    select * from {{ source('raw', 'superseded_order_lines') }}
+
+),
+
+order_lines as (
+
+    select * from every_line
+    where {{ known_then('every_line') }}
+
+),
+{%- else -%}
 order_lines as (
 
     select * from {{ source('raw', 'order_lines') }}
 
 ),
+{%- endif %}
 
 admitted_days as (
 
