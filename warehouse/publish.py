@@ -19,17 +19,25 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 
 from goodstanding.days import Days
 from goodstanding.errors import DataProblem
 from goodstanding.settings import Settings
 from warehouse.files import STANDING, open_warehouse
 from warehouse.ledger import OpenDay, gate_results, newest_day, open_days
+from warehouse.restatements import restate
 
 log = logging.getLogger(__name__)
 
 CURRENT = "current.duckdb"
 KEPT_SCHEMAS = ("marts", "predictions")
+# What a publication rests on. The version of a day is another where its files are read otherwise, too.
+SOURCE_FILES = """
+select files.event_day, files.file_name, files.file_hash, files.lines, days.version as day_version
+from intake.raw.files as files join intake.raw.days as days using (source, event_day)
+order by files.event_day, files.file_name
+"""
 # A day taken in this long ago whose run is not through was given up: its run crashed or was stopped.
 IN_FLIGHT = timedelta(hours=1)
 
@@ -38,7 +46,8 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
     """Make the marts visible, or leave the last publication while another run has days in flight.
 
     Returns:
-        {published: bool, as_of, waiting_for: the days in flight}.
+        {published: bool, as_of, waiting_for: the days in flight, restated: customers of whom readers are told
+        otherwise than before, as of a day of which they had been told}.
 
     Raises:
         DataProblem: a day failed a gate or was given up; the message names it and what to do.
@@ -52,7 +61,7 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
         if unfinished or as_of is None:
             waiting = [str(day.day) for day in unfinished]
             log.info("not published yet: the last of the runs of %s publishes", ", ".join(waiting))
-            return {"published": False, "as_of": None, "waiting_for": waiting}
+            return {"published": False, "as_of": None, "waiting_for": waiting, "restated": 0}
         facts = _facts(connection)
         gates = gate_results(connection, as_of)
         simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
@@ -63,16 +72,18 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
             "gate_results": json.dumps(gates),
             "simulated": bool(simulated and simulated[0]),
             "shop": facts.get("shop", ""),
+            "definition": _definition(connection),
         }
+        files = connection.execute(SOURCE_FILES).df()
         connection.execute("checkpoint standing")
         with _draft(settings) as draft:
             # Nobody can write while the connection is open. This is its last moment: once the copy closes the
             # file, DuckDB's lock on it is gone, as is the way of POSIX locks.
             shutil.copyfile(settings.warehouse / STANDING, draft)
             connection.close()
-            _strip(draft, publication)
+            restated = _strip(draft, publication, files, settings)
             put_in_place(draft, settings.published / CURRENT)
-    return {"published": True, "as_of": str(as_of), "waiting_for": []}
+    return {"published": True, "as_of": str(as_of), "waiting_for": [], "restated": restated}
 
 
 def _is_given_up(day: OpenDay) -> bool:
@@ -98,6 +109,12 @@ def _facts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return dict(connection.execute("select name, value from intake.ops.facts").fetchall())
 
 
+def _definition(connection: duckdb.DuckDBPyConnection) -> str:
+    """The SQL by which the marts were computed, as a hash."""
+    row = connection.execute("select fingerprint from state.built_by").fetchone()
+    return str(row[0]) if row else ""
+
+
 @contextmanager
 def _draft(settings: Settings) -> Iterator[Path]:
     """The name of a file beside the publication. Neither it nor an old one of a killed process stays."""
@@ -110,7 +127,10 @@ def _draft(settings: Settings) -> Iterator[Path]:
         for left in settings.published.glob(f".{CURRENT}.*"):
             with suppress(FileNotFoundError):  # another process has just put its own in place
                 if left.name in mine or time.time() - left.stat().st_mtime > IN_FLIGHT.total_seconds():
-                    left.unlink()
+                    if left.is_dir():  # where DuckDB spilled
+                        shutil.rmtree(left)
+                    else:
+                        left.unlink()
 
 
 def keep_for_readers(connection: duckdb.DuckDBPyConnection) -> None:
@@ -134,26 +154,46 @@ def keep_for_readers(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(f"drop schema {schema} cascade")
 
 
-def _strip(path: Path, publication: dict[str, Any]) -> None:
-    """Drop what is not for readers, and add the one row about this publication."""
-    with duckdb.connect(str(path)) as connection:
-        keep_for_readers(connection)
+def _strip(path: Path, publication: dict[str, Any], files: pd.DataFrame, settings: Settings) -> int:
+    """Make a publication of the copy: the row about it, its files, what it restates; nothing but for readers.
+
+    Returns:
+        How many customers it restates.
+    """
+    limits = {"memory_limit": settings.memory_limit, "threads": settings.threads}
+    with duckdb.connect(str(path), config=limits) as connection:
         connection.execute(
             """
             create or replace table marts.publication (
                 as_of date not null, published_at timestamp not null, run_id varchar not null,
-                gate_results json not null, simulated boolean not null, shop varchar not null
+                gate_results json not null, simulated boolean not null, shop varchar not null,
+                definition varchar not null
             )
             """
         )
         connection.execute(
             """
             insert into marts.publication
-            values ($as_of, $published_at, $run_id, $gate_results, $simulated, $shop)
+            values ($as_of, $published_at, $run_id, $gate_results, $simulated, $shop, $definition)
             """,
             publication,
         )
+        connection.register("files", files)
+        connection.execute(
+            """
+            create table marts.source_files as
+            select
+                cast(event_day as date) as event_day, cast(file_name as varchar) as file_name,
+                cast(file_hash as varchar) as file_hash, cast(lines as bigint) as lines,
+                cast(day_version as varchar) as day_version
+            from files
+            """
+        )
+        connection.unregister("files")
+        restated = restate(connection, settings.published / CURRENT)
+        keep_for_readers(connection)
         connection.execute("checkpoint")
+    return restated
 
 
 def put_in_place(draft: Path, path: Path) -> None:

@@ -48,7 +48,7 @@ def test_the_steps_in_order_publish_a_day_and_leave_a_record_each(landing: Path)
     write_day(landing, DAY, [line(DAY, "1", 11), line(DAY, "2", 12), line(DAY, "3", None)])
     returned = {step: getattr(pipeline, step)(Days(DAY, DAY), "the run") for step in STEPS}
     assert returned["ingest"]["accepted"] == 3
-    assert returned["publish"] == {"published": True, "as_of": str(DAY), "waiting_for": []}
+    assert returned["publish"] == {"published": True, "as_of": str(DAY), "waiting_for": [], "restated": 0}
     kept = rows("select step, outcome, numbers from intake.ops.steps order by started_at")
     assert [(step, outcome) for step, outcome, _ in kept] == [(step, "done") for step in STEPS]
     assert {step: json.loads(numbers) for step, _, numbers in kept} == json.loads(

@@ -58,7 +58,8 @@ class Warehouse:
             ).fetchall()
             hashes = {}
             for (table,) in tables:
-                if table == "publication":
+                # what they say depends on when readers were told, and of what: see test_restatements.py
+                if table in ("publication", "restatements"):
                     continue
                 rows = connection.execute(f"select * from marts.{table} order by all").fetchall()
                 hashes[table] = f"{len(rows)} rows {hashlib.sha256(repr(rows).encode()).hexdigest()[:12]}"

@@ -75,7 +75,7 @@ def files(home: Settings) -> list[str]:
 
 
 def test_readers_get_the_marts_and_the_predictions_as_tables_and_nothing_else(home: Settings) -> None:
-    assert show(home) == {"published": True, "as_of": str(NEXT), "waiting_for": []}
+    assert show(home) == {"published": True, "as_of": str(NEXT), "waiting_for": [], "restated": 0}
     assert files(home) == ["current.duckdb"]
     with open_warehouse(home) as connection:
         sql = "select table_name from information_schema.tables where table_catalog = 'standing'"
@@ -84,6 +84,8 @@ def test_readers_get_the_marts_and_the_predictions_as_tables_and_nothing_else(ho
     shown = read(home, "select schema_name, table_name from duckdb_tables()")
     assert set(shown) == {("marts", name) for (name,) in marts} | {
         ("marts", "publication"),
+        ("marts", "source_files"),
+        ("marts", "restatements"),
         ("predictions", "purchases"),
     }
     assert read(home, "select view_name from duckdb_views() where not internal") == []
@@ -97,11 +99,26 @@ def test_the_publication_says_in_one_row_what_it_is(home: Settings) -> None:
     show(home)
     [row] = read(home, "select * from marts.publication")
     columns = [name for (name,) in read(home, "select column_name from (describe marts.publication)")]
-    assert columns == ["as_of", "published_at", "run_id", "gate_results", "simulated", "shop"]
-    as_of, published_at, run_id, gates, simulated, shop = row
+    assert columns == ["as_of", "published_at", "run_id", "gate_results", "simulated", "shop", "definition"]
+    as_of, published_at, run_id, gates, simulated, shop, definition = row
+    with open_warehouse(home) as connection:
+        assert connection.execute("select fingerprint from state.built_by").fetchall() == [(definition,)]
     assert (as_of, run_id, simulated, shop) == (NEXT, "the run", False, "online_retail")
     assert json.loads(gates) == dict.fromkeys(GATES, True)
     assert abs(datetime.now(UTC).replace(tzinfo=None) - published_at) < timedelta(minutes=5)
+
+
+def test_the_publication_names_every_file_that_it_rests_on(home: Settings) -> None:
+    show(home)
+    with open_intake(home) as connection:
+        taken_in = connection.execute(
+            """
+            select event_day, file_name, file_hash, lines, version from raw.files
+            join (select event_day, version from raw.days) using (event_day) order by event_day
+            """
+        ).fetchall()
+    assert read(home, "select * from marts.source_files") == taken_in
+    assert [(day, lines) for day, _, _, lines, _ in taken_in] == [(DAY, 5), (NEXT, 5)]
 
 
 def test_one_simulated_day_marks_the_whole_publication(home: Settings) -> None:
@@ -117,17 +134,18 @@ def test_a_reader_with_the_old_publication_open_keeps_reading_it(home: Settings)
         show(home)
         assert reader.execute("select published_at from marts.publication").fetchone() == before
         assert reader.execute("select count(*) from marts.order_lines").fetchone() == (10,)
+        assert reader.execute("select count(*) from marts.restatements").fetchone() == (0,)
     assert read(home, "select published_at from marts.publication") != [before]
 
 
-@pytest.mark.parametrize("breaking", ["shutil.copyfile", "_strip", "_sync", "os.replace"])
+@pytest.mark.parametrize("breaking", ["shutil.copyfile", "_strip", "restate", "_sync", "os.replace"])
 def test_an_error_on_the_way_leaves_the_last_publication_whole_and_no_draft(
     home: Settings, monkeypatch: pytest.MonkeyPatch, breaking: str
 ) -> None:
     show(home)
     before = (home.published / "current.duckdb").read_bytes()
 
-    def disk_full(source: Path, target: object = None) -> None:
+    def disk_full(source: Path, target: object = None, *_: object) -> None:
         if breaking == "shutil.copyfile":
             Path(str(target)).write_bytes(Path(source).read_bytes()[:1000])
         raise OSError(28, "No space left on device")
@@ -142,9 +160,11 @@ def test_an_error_on_the_way_leaves_the_last_publication_whole_and_no_draft(
 def test_the_draft_of_a_killed_publish_is_removed_once_it_is_old_and_no_other_is(home: Settings) -> None:
     home.published.mkdir()
     hours_ago = time.time() - 7200
-    for name, age in ((".current.duckdb.1", hours_ago), (".current.duckdb.1.wal", hours_ago)):
+    (home.published / ".current.duckdb.1.tmp").mkdir()  # where DuckDB spilled
+    for name in (".current.duckdb.1", ".current.duckdb.1.wal", ".current.duckdb.1.previous"):
         (home.published / name).write_bytes(b"half")
-        os.utime(home.published / name, (age, age))
+    for left in home.published.iterdir():
+        os.utime(left, (hours_ago, hours_ago))
     (home.published / ".current.duckdb.2").write_bytes(b"another process is at it")
     show(home)
     assert files(home) == [".current.duckdb.2", "current.duckdb"]
@@ -167,7 +187,7 @@ def test_nobody_can_write_while_the_working_file_is_copied(
 
 def test_a_day_in_flight_holds_the_publication_without_an_error(home: Settings) -> None:
     write(home, f"delete from ops.verdicts where gate = 'predictions' and event_day = '{DAY}'")
-    assert show(home) == {"published": False, "as_of": None, "waiting_for": [str(DAY)]}
+    assert show(home) == {"published": False, "as_of": None, "waiting_for": [str(DAY)], "restated": 0}
     assert not (home.published / "current.duckdb").exists()
 
 
@@ -196,7 +216,7 @@ def test_a_failed_day_stops_the_publication_with_its_gate_and_message(home: Sett
 
 def test_an_empty_warehouse_publishes_nothing(tmp_path: Path) -> None:
     empty = Settings(home=tmp_path, _env_file=None)
-    assert show(empty) == {"published": False, "as_of": None, "waiting_for": []}
+    assert show(empty) == {"published": False, "as_of": None, "waiting_for": [], "restated": 0}
 
 
 def test_the_file_of_readers_can_be_moved_and_read_under_any_name(home: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""Restatements: where a publication tells readers otherwise than the one before, and because of which file.
+
+Readers know what was last published, so that is what the coming publication is compared with, in the copy
+that is about to be shown. A crash leaves the old publication with its own restatements, and the same
+publication twice adds nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+log = logging.getLogger(__name__)
+
+COMPARISON = Path(__file__).with_name("restatements.sql")
+TABLE = """
+create table marts.restatements (
+    customer_id varchar not null, as_of date not null, from_class varchar, to_class varchar,
+    from_credit_score integer, to_credit_score integer, cause varchar not null, changed_day date,
+    file_name varchar, file_hash varchar, run_id varchar not null, restated_at timestamp not null
+)
+"""
+
+
+def restate(connection: duckdb.DuckDBPyConnection, previous: Path) -> int:
+    """Fill `marts.restatements` of the copy that is about to be published.
+
+    Args:
+        connection: to the copy, with `marts.publication`, `marts.source_files` and all that dbt has built.
+        previous: the publication that readers have now; where there is none, there is nothing to restate.
+
+    Returns:
+        How many customers this publication restates.
+    """
+    connection.execute(TABLE)
+    with _attached(connection, previous) as is_comparable:
+        if not is_comparable:
+            return 0
+        connection.execute(COMPARISON.read_text())
+    found = connection.execute(
+        """
+        select count(distinct customer_id), count(*), min(as_of), max(as_of), min(changed_day)
+        from marts.restatements semi join marts.publication on restated_at = published_at
+        """
+    ).fetchone()
+    assert found is not None
+    customers, rows, first, last, changed_day = found
+    if rows:
+        since = f"what changed on {changed_day}" if changed_day else "the changed SQL"
+        log.info(
+            "%d customers restated as of %s to %s (%d rows), because of %s",
+            customers,
+            first,
+            last,
+            rows,
+            since,
+        )
+    return int(customers)
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, previous: Path) -> Iterator[bool]:
+    """Attach the publication that readers have as `previous`; says whether it can be compared with."""
+    if not previous.exists():
+        yield False
+        return
+    copy = Path(f"{_file(connection)}.previous")
+    try:
+        try:
+            connection.execute(f"attach '{previous}' as previous (read_only)")
+        except duckdb.IOException:
+            # a reader has opened it for writing by mistake: its lock must not hold up the publication
+            shutil.copyfile(previous, copy)
+            connection.execute(f"attach '{copy}' as previous (read_only)")
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        log.warning("%s cannot be read, so restatements begin anew: %s", previous, reason)
+        yield False
+    else:
+        tables = connection.execute(
+            "select table_name from duckdb_tables() where database_name = 'previous'"
+        ).fetchall()
+        # a publication of before this was kept has no list of its files
+        yield ("source_files",) in tables
+        connection.execute("detach previous")
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _file(connection: duckdb.DuckDBPyConnection) -> str:
+    row = connection.execute(
+        "select path from duckdb_databases() where database_name = current_database()"
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
