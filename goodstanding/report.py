@@ -73,6 +73,14 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
             """,
             [run_ids],
         )
+        restated = _one(
+            connection,
+            """
+            select coalesce(sum(cast(numbers ->> 'restated' as bigint)), 0)::bigint as restated from ops.steps
+            where step = 'publish' and run_id in (select unnest(?))
+            """,
+            [run_ids],
+        )
     with open_published(settings) as connection:
         publication = _publication(connection)
         outcomes = dict(
@@ -134,6 +142,7 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
         **invoices,
         "customers": customers["customers"],
         "worst_by_rule": customers["by_rule"],
+        **restated,
         "classes": {name: classes.get(name, 0) for name in CLASSES},
         "borders": borders,
         "model": model or None,
@@ -235,6 +244,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         ("  cancellations", report["cancellations"]),
         ("  kept", report["kept"]),
         ("customers", report["customers"]),
+        ("  restated", report["restated"]),
     ):
         table.add_row(name, f"{value:,}")
     console.print(table)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from goodstanding import pipeline
 from goodstanding.days import Days
 from goodstanding.errors import DataProblem, GateFailed
+from goodstanding.report import print_report, read_report
 from goodstanding.settings import Settings, settings
 from tests.shop import line, mapping, write_day
-from warehouse.files import open_warehouse
+from warehouse.files import open_published, open_warehouse
 
 DAY = date(2011, 1, 4)
 STEPS = (
@@ -44,6 +48,11 @@ def rows(sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
+def read_rows(sql: str) -> list[tuple[Any, ...]]:
+    with open_published(settings()) as connection:
+        return connection.execute(sql).fetchall()
+
+
 def test_the_steps_in_order_publish_a_day_and_leave_a_record_each(landing: Path) -> None:
     write_day(landing, DAY, [line(DAY, "1", 11), line(DAY, "2", 12), line(DAY, "3", None)])
     returned = {step: getattr(pipeline, step)(Days(DAY, DAY), "the run") for step in STEPS}
@@ -58,6 +67,24 @@ def test_the_steps_in_order_publish_a_day_and_leave_a_record_each(landing: Path)
     gates = ("raw_orders", "invoices", "scores", "predictions")
     assert verdicts == [(gate, True, "the run") for gate in gates]
     assert (settings().published / "data_docs" / "index.html").exists()
+
+
+def test_the_customers_whom_a_corrected_file_restates_are_counted_in_the_report(landing: Path) -> None:
+    customers = range(11, 19)
+    write_day(landing, DAY, [line(DAY, str(n), n, price=n) for n in customers])
+    for step in STEPS:
+        getattr(pipeline, step)(Days(DAY, DAY), "the run")
+    assert read_report(settings(), ["the run"])["restated"] == 0
+    write_day(landing, DAY, [line(DAY, str(n), n, price=n if n != 18 else 1) for n in customers])
+    returned = {step: getattr(pipeline, step)(Days(DAY, DAY), "the correction") for step in STEPS}
+    told = read_rows("select customer_id, file_name, run_id from marts.restatements")
+    assert returned["publish"]["restated"] == len(told) == len({customer for customer, *_ in told}) > 0
+    assert {(file, run) for _, file, run in told} == {(f"{DAY}.csv", "the correction")}
+    report = read_report(settings(), ["the run", "the correction"])
+    assert report["restated"] == len(told)
+    console = Console(record=True, width=120, file=io.StringIO())
+    print_report({**report, "card": None}, console)
+    assert re.search(rf"restated +│ +{len(told)} │", console.export_text())
 
 
 def test_a_failing_gate_is_on_record_with_its_words_before_the_error_goes_on(landing: Path) -> None:

@@ -44,7 +44,7 @@ def home(real_year: Year) -> Settings:
 
 def test_the_year_has_the_numbers_that_everybody_counts(real_year: Year) -> None:
     report = real_year.report
-    names = ("as_of", "simulated", "days", "files", "lines", "rejected", "rejected_reasons")
+    names = ("as_of", "simulated", "days", "files", "lines", "rejected", "rejected_reasons", "restated")
     assert {name: report[name] for name in names} == {
         "as_of": "2011-12-09",
         "simulated": False,
@@ -53,6 +53,7 @@ def test_the_year_has_the_numbers_that_everybody_counts(real_year: Year) -> None
         "lines": 541_909,
         "rejected": 0,
         "rejected_reasons": [],
+        "restated": 0,
     }
     assert (report["invoices"], report["cancellations"], report["customers"]) == (22_190, 3_654, 4_372)
     outcomes = report["outcomes"]

@@ -1,0 +1,86 @@
+"""The law of restatements: what readers were first told and all restatements since give what is told now."""
+
+from __future__ import annotations
+
+import random
+from datetime import date
+from typing import Any
+
+import pytest
+
+from tests.laws.conftest import STEPS, days_from, drawn_day
+from tests.shop import write_day
+
+Told = dict[tuple[str, date], tuple[str, int]]
+
+
+def told(warehouse) -> Told:
+    """The class and credit score of each customer as of each day, as published."""
+    return {
+        (customer, as_of): (name, score)
+        for customer, as_of, name, score in warehouse.rows(
+            "select customer_id, as_of, class, credit_score from marts.customer_classes"
+        )
+    }
+
+
+def restatements(warehouse) -> list[tuple[Any, ...]]:
+    return warehouse.rows(
+        """
+        select customer_id, as_of, from_class, from_credit_score, to_class, to_credit_score, restated_at,
+            cause, changed_day, file_name
+        from marts.restatements order by restated_at, as_of, customer_id
+        """
+    )
+
+
+def applied(first_told: Told, rows: list[tuple[Any, ...]]) -> Told:
+    """What readers know who heard it once and then read every restatement, each of which must fit."""
+    known = dict(first_told)
+    for customer, as_of, from_class, from_score, to_class, to_score, *_ in rows:
+        before = known.pop((customer, as_of), (None, None))
+        assert before == (from_class, from_score), "it says what readers had been told"
+        assert before != (to_class, to_score)
+        if to_class is not None:
+            known[customer, as_of] = (to_class, to_score)
+    return known
+
+
+class Crash(BaseException):
+    """Stands for a killed process."""
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_was_first_told_and_all_restatements_give_what_is_told_now(warehouse, monkeypatch, seed):
+    """Days in any order, corrected, withdrawn and returned files, a run killed just before it was shown."""
+    days, draw = days_from(4), random.Random(seed)
+    lived = warehouse("lived")
+    first_told: Told = {}
+    carried: list[tuple[Any, ...]] = []
+    order = [*draw.sample(days, len(days)), *(draw.choice(days) for _ in range(3))]
+    for number, day in enumerate(order):
+        path = lived.landing / f"{day}.csv"
+        if path.exists() and draw.random() < 0.25:
+            path.unlink()
+        else:
+            write_day(lived.landing, day, drawn_day(draw, day))
+        for step in STEPS[:-1]:
+            lived.step(step, day)
+        if number == len(order) // 2:
+            with monkeypatch.context() as patch, pytest.raises(Crash):
+                patch.setattr("warehouse.publish._sync", lambda _: (_ for _ in ()).throw(Crash))
+                lived.step("publish", day)
+            assert restatements(lived) == carried, "what was not shown has not been told"
+        lived.step("publish", day)
+        now, rows = told(lived), restatements(lived)
+        assert rows[: len(carried)] == carried, "what was restated stays told"
+        assert all(row[8] == day and row[9] == path.name for row in rows[len(carried) :]), "only it changed"
+        if number % 2:
+            lived.step("publish", day)
+            assert restatements(lived) == rows, "the same again is nothing new"
+        carried = rows
+        restated = {(customer, as_of) for customer, as_of, *_ in rows}
+        first_told |= {key: now[key] for key in now.keys() - first_told.keys() - restated}
+        assert applied(first_told, rows) == now
+    assert {row[7] for row in carried} == {"own_lines", "borders"}
+    assert any(row[4] is None for row in carried), "somebody was taken back"
