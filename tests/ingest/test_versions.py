@@ -11,7 +11,6 @@ import pytest
 
 import ingest.load
 from tests.ingest.homes import DAY, SHOPS, Home, line
-from warehouse.files import open_intake
 
 NEXT = DAY + timedelta(days=1)
 MONDAY, TUESDAY, WEDNESDAY = (datetime(2011, 1, day, 3) for day in (10, 11, 12))
@@ -225,20 +224,3 @@ def test_a_crash_before_the_commit_leaves_the_versions_and_the_lines_of_before(
         (MONDAY, WEDNESDAY),
         (WEDNESDAY, None),
     ]
-
-
-def test_a_home_of_before_has_known_what_it_holds_since_it_was_last_taken_in(home: Home, at: At) -> None:
-    home.put(line())
-    at(MONDAY)
-    home.ingest()
-    with open_intake(home.settings) as connection:
-        for table in ("day_versions", "file_versions", "superseded_order_lines"):
-            connection.execute(f"drop table raw.{table}")
-    home.put(line(price="9.99"))
-    at(TUESDAY)
-    home.ingest()
-    assert versions(home) == [
-        (f"{DAY}.csv", MONDAY, TUESDAY, 0, 1),
-        (f"{DAY}.csv", TUESDAY, None, 1, 0),
-    ]
-    assert day_versions(home) == [(DAY, MONDAY, TUESDAY), (DAY, TUESDAY, None)]

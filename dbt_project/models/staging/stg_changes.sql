@@ -6,21 +6,26 @@ changes as (
 
     select
         event_day,
-        customer_id
+        customer_id,
+        stock_code
     from {{ source('raw', 'order_lines') }}
+    where customer_id is not null
 
     union all
 
     select
         event_day,
-        customer_id
+        customer_id,
+        stock_code
     from {{ source('raw', 'superseded_order_lines') }}
+    where customer_id is not null
 
     union all
 
     select
         event_day,
-        null as customer_id
+        null as customer_id,
+        null as stock_code
     from {{ source('raw', 'day_versions') }}
 
 ),
