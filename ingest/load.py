@@ -37,6 +37,8 @@ LINE_COLUMNS = (
 )
 # what a line says, without the hash of the file it came in: a corrected file changes only its corrected lines
 CONTENT_COLUMNS = LINE_COLUMNS.replace(" file_hash,", "")
+# what a changed line is noted by: whatever changes with it shares its customer and product, or its invoice
+CHANGED = "event_day, customer_id, stock_code, invoice_no, invoice_kind"
 # of lines in any order; it differs too where the same bytes are read otherwise, by a changed mapping
 CONTENT = f"count(*) || '-' || bit_xor(hash({CONTENT_COLUMNS}))"
 # how a set-aside line is written down again: CSV fields, or the shape of a text (as `ingest.read.masked`)
@@ -439,11 +441,11 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, scope: list[object]) ->
             union all
             (select * from after except all select * from before)
         )
-        select distinct event_day, customer_id, stock_code from differing_lines where customer_id is not null
+        select distinct {CHANGED} from differing_lines where customer_id is not null
         union all
-        select event_day, null, null from differing_days
+        select event_day, null, null, null, null from differing_days
         union all
-        select distinct event_day, customer_id, stock_code from staged
+        select distinct {CHANGED} from staged
         where reason is null and customer_id is not null
             and event_day in (select event_day from differing_days where is_new)
         """,

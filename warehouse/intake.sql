@@ -102,12 +102,15 @@ select
     cast(null as timestamp) as known_until
 from raw.order_lines limit 0;
 
--- What the marts have yet to take up: the customers and products whose lines of a day changed; a row without
--- either stands for the day itself and for its lines without customer. Kept until a transform has succeeded.
+-- What the marts have yet to take up: the lines of a day that changed, by all that the lines are found by which
+-- change with them. A row without customer stands for the day itself and for its lines without customer. Kept
+-- until a transform has succeeded.
 create table if not exists raw.changes (
     event_day date not null,
     customer_id varchar,
     stock_code varchar,
+    invoice_no varchar,
+    invoice_kind varchar,
 );
 
 -- One row per gate, day and version of that day: the last verdict.

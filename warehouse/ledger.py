@@ -61,11 +61,12 @@ def _note_all_customers(connection: duckdb.DuckDBPyConnection, days: Days) -> No
     connection.execute(
         """
         insert into intake.raw.changes
-        select distinct event_day, customer_id, stock_code from intake.raw.order_lines
+        select distinct event_day, customer_id, stock_code, invoice_no, invoice_kind
+        from intake.raw.order_lines
         where event_day between ? and ? and customer_id is not null
             and event_day in (select event_day from intake.raw.days where transformed_version is not null)
         union all
-        select event_day, null, null from intake.raw.days
+        select event_day, null, null, null, null from intake.raw.days
         where event_day between ? and ? and transformed_version is not null
         """,
         [days.first, days.last, days.first, days.last],
@@ -153,9 +154,10 @@ def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         """
         insert into raw.changes
-        select distinct event_day, customer_id, stock_code from raw.order_lines where customer_id is not null
+        select distinct event_day, customer_id, stock_code, invoice_no, invoice_kind
+        from raw.order_lines where customer_id is not null
         union all
-        select event_day, null, null from raw.days
+        select event_day, null, null, null, null from raw.days
         """
     )
 

@@ -46,7 +46,9 @@ def test_a_failing_test_of_the_data_ends_the_run_and_names_the_test(tmp_path, us
                 timestamp '2011-01-05 10:00:00', 2, 'ann', null
             from (values (2), (2)) as lines (n);
             -- what ingest would never let in: the marts' own tests are the last to see it
-            insert into raw.changes values ('2011-01-05', 'ann', 'X'), ('2011-01-05', null, null)
+            insert into raw.changes values
+            ('2011-01-05', 'ann', 'X', '1', 'sale'),
+            ('2011-01-05', null, null, null, null)
             """
         )
     day = Days.parse("2011-01-05")
@@ -92,7 +94,7 @@ def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatc
             ('ann', '2', 'sale', '2011-01-05', '2011-01-05', 1, 3, 1, 1, true)
             """
         )
-        connection.execute("insert into intake.raw.changes values ('2011-01-05', 'ann', 'X')")
+        connection.execute("insert into intermediate.int_changed_invoices values ('ann', '1'), ('ann', '2')")
     failed = [rules | {"status": "fail", "message": "Got 2 results"}]
     _name_broken_rules(current, failed)
     assert failed[0]["message"] == (

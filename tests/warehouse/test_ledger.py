@@ -52,8 +52,8 @@ class Ledger:
                     """,
                     [day, customer],
                 )
-                connection.execute("insert into raw.changes values (?, ?, 'X')", [day, customer])
-            connection.execute("insert into raw.changes values (?, null, null)", [day])
+                connection.execute("insert into raw.changes values (?, ?, 'X', '1', 'sale')", [day, customer])
+            connection.execute("insert into raw.changes values (?, null, null, null, null)", [day])
 
     def judge(self, gate: str, first: date, last: date | None = None, passed: bool = True) -> None:
         message = "" if passed else f"{gate} refuses"
@@ -74,9 +74,9 @@ class Ledger:
 
     def changes(self) -> set[tuple[date, str | None]]:
         with open_intake(self.settings) as connection:
-            rows = connection.execute("select event_day, customer_id, stock_code from raw.changes").fetchall()
-        assert all((customer is None) == (product is None) for _, customer, product in rows)
-        return {(day, customer) for day, customer, _ in rows}
+            rows = connection.execute("select * from raw.changes").fetchall()
+        assert all(None not in keys or set(keys) == {None} for _, *keys in rows), "a line, or a day itself"
+        return {(day, customer) for day, customer, *_ in rows}
 
     def open(self) -> list[OpenDay]:
         with open_warehouse(self.settings) as connection:

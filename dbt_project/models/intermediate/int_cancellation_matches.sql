@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'customer_product'}) }}
+{{ config(meta={'scope': 'cancelled_product'}) }}
 
 with
 

@@ -1,31 +1,21 @@
 with
 
-changes as (
+changed_days as (
 
-    select * from {{ ref('stg_changes') }}
+    select distinct event_day from {{ ref('stg_changes') }}
+    where customer_id is null
 
 ),
 
 changed_products as (
 
-    select distinct
-        customer_id,
-        stock_code
-    from changes
-    where customer_id is not null
+    select * from {{ ref('int_changed_products') }}
 
 ),
 
-changed_days as (
-
-    select event_day from changes
-    where customer_id is null
-
-),
-
--- the lines are named twice on purpose: as one import used twice, the engine would read all of them first, which
--- took twice as long (0.14 against 0.07 s for a day of the real year)
-of_changed_products as (
+-- the lines are named three times on purpose: as one import used thrice, the engine would read all of them first,
+-- which took twice as long (0.14 against 0.07 s for a day of the real year)
+of_every_day as (
 
     select order_lines.*
     from {{ ref('stg_order_lines') }} as order_lines
@@ -33,6 +23,19 @@ of_changed_products as (
         on
             order_lines.customer_id = changed_products.customer_id
             and order_lines.stock_code = changed_products.stock_code
+    where changed_products.event_day is null
+
+),
+
+of_the_day as (
+
+    select order_lines.*
+    from {{ ref('stg_order_lines') }} as order_lines
+    inner join changed_products
+        on
+            order_lines.customer_id = changed_products.customer_id
+            and order_lines.stock_code = changed_products.stock_code
+            and order_lines.event_day = changed_products.event_day
 
 ),
 
@@ -43,6 +46,14 @@ without_customer as (
     inner join changed_days
         on order_lines.event_day = changed_days.event_day
     where order_lines.customer_id is null
+
+),
+
+of_customers as (
+
+    select * from of_every_day
+    union all
+    select * from of_the_day
 
 ),
 
@@ -57,7 +68,7 @@ final as (
                 unit_price, customer_id, country
             order by line_number
         ) > 1 as is_duplicate
-    from of_changed_products
+    from of_customers
 
     union all
 

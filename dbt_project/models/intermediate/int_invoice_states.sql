@@ -1,17 +1,10 @@
-{{ config(meta={'scope': 'customer'}) }}
+{{ config(meta={'scope': 'invoice'}) }}
 
 with
 
-order_lines as (
+changed_invoices as (
 
-    select * from {{ ref('order_lines') }}
-
-),
-
-changed_customers as (
-
-    select distinct customer_id from {{ ref('stg_changes') }}
-    where customer_id is not null
+    select * from {{ ref('int_changed_invoices') }}
 
 ),
 
@@ -23,15 +16,12 @@ matches as (
 
 sale_lines as (
 
-    select
-        order_lines.*,
-        -- the first purchase of a product: at equal times the file and its line settle which
-        order_lines.is_product and row_number() over (
-            partition by order_lines.customer_id, stock_code order by ordered_at, invoice_no, file_name, line_number
-        ) = 1 as is_new_product
-    from order_lines
-    inner join changed_customers
-        on order_lines.customer_id = changed_customers.customer_id
+    select order_lines.*
+    from {{ ref('order_lines') }} as order_lines
+    inner join changed_invoices
+        on
+            order_lines.customer_id = changed_invoices.customer_id
+            and order_lines.invoice_no = changed_invoices.invoice_no
     where order_lines.outcome in ('kept', 'partly_cancelled', 'cancelled')
 
 ),
@@ -43,8 +33,7 @@ movements as (
         invoice_no,
         event_day,
         amount as gross_amount,
-        amount as net_amount,
-        case when is_new_product then 1 else 0 end as new_products
+        amount as net_amount
     from sale_lines
 
     union all
@@ -54,8 +43,7 @@ movements as (
         sale_lines.invoice_no,
         matches.event_day,
         0 as gross_amount,
-        -matches.quantity * sale_lines.unit_price as net_amount,
-        0 as new_products
+        -matches.quantity * sale_lines.unit_price as net_amount
     from matches
     inner join sale_lines
         on matches.purchase_line_id = sale_lines.order_line_id
@@ -69,8 +57,7 @@ daily as (
         invoice_no,
         event_day,
         sum(gross_amount) as gross_amount,
-        sum(net_amount) as net_amount,
-        sum(new_products) as new_products
+        sum(net_amount) as net_amount
     from movements
     group by customer_id, invoice_no, event_day
 
@@ -86,7 +73,6 @@ final as (
         lead(event_day) over by_day as valid_until,
         cast(sum(gross_amount) over by_day as decimal(28, 4)) as gross_amount,
         cast(sum(net_amount) over by_day as decimal(28, 4)) as net_amount,
-        cast(sum(new_products) over by_day as integer) as new_products,
         sum(net_amount) over by_day > 0 as is_kept
     from daily
     -- daily has one row per invoice and day, so the order by day is total

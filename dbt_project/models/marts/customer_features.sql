@@ -15,6 +15,25 @@ as_of_days as (
 
 ),
 
+first_purchases as (
+
+    select * from {{ ref('int_first_purchases') }}
+
+),
+
+products as (
+
+    select
+        first_purchases.customer_id,
+        as_of_days.as_of,
+        count(*) as distinct_products
+    from first_purchases
+    inner join as_of_days
+        on first_purchases.first_day <= as_of_days.as_of
+    group by first_purchases.customer_id, as_of_days.as_of
+
+),
+
 as_of_each_day as (
 
     select
@@ -42,7 +61,6 @@ summed as (
         sum(case when is_kept and age_days < {{ window }} then 1 else 0 end) as orders_{{ window }}d,
         sum(case when is_kept and age_days < {{ window }} then net_amount else 0 end) as spend_{{ window }}d,
         {% endfor -%}
-        sum(new_products) as distinct_products,
         sum(gross_amount) as gross_amount,
         sum(gross_amount - net_amount) as cancelled_amount
     from as_of_each_day
@@ -53,8 +71,8 @@ summed as (
 final as (
 
     select
-        customer_id,
-        as_of,
+        summed.customer_id,
+        summed.as_of,
         cast(recency_days as integer) as recency_days,
         cast(tenure_days as integer) as tenure_days,
         cast(frequency as integer) as frequency,
@@ -66,10 +84,12 @@ final as (
         {% for window in [30, 90, 180] -%}
         cast(spend_{{ window }}d as double) as spend_{{ window }}d,
         {% endfor -%}
-        cast(distinct_products as integer) as distinct_products,
+        cast(coalesce(products.distinct_products, 0) as integer) as distinct_products,
         cast(tenure_days - recency_days as double) / nullif(frequency - 1, 0) as mean_gap_days,
         coalesce(cast(cancelled_amount as double) / nullif(cast(gross_amount as double), 0), 0) as cancelled_share
     from summed
+    left join products
+        on summed.customer_id = products.customer_id and summed.as_of = products.as_of
     where frequency > 0
 
 )

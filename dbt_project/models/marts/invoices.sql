@@ -1,26 +1,21 @@
-{{ config(meta={'scope': 'customer'}) }}
+{{ config(meta={'scope': 'invoice'}) }}
 
 with
 
-order_lines as (
+changed_invoices as (
 
-    select * from {{ ref('order_lines') }}
-
-),
-
-changed_customers as (
-
-    select distinct customer_id from {{ ref('stg_changes') }}
-    where customer_id is not null
+    select * from {{ ref('int_changed_invoices') }}
 
 ),
 
 counted_lines as (
 
     select order_lines.*
-    from order_lines
-    inner join changed_customers
-        on order_lines.customer_id = changed_customers.customer_id
+    from {{ ref('order_lines') }} as order_lines
+    inner join changed_invoices
+        on
+            order_lines.customer_id = changed_invoices.customer_id
+            and order_lines.invoice_no = changed_invoices.invoice_no
     where order_lines.outcome not in ('duplicate', 'adjustment')
 
 ),

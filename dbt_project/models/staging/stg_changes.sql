@@ -7,7 +7,9 @@ changes as (
     select
         event_day,
         customer_id,
-        stock_code
+        stock_code,
+        invoice_no,
+        invoice_kind
     from {{ source('raw', 'order_lines') }}
     where customer_id is not null
 
@@ -16,7 +18,9 @@ changes as (
     select
         event_day,
         customer_id,
-        stock_code
+        stock_code,
+        invoice_no,
+        invoice_kind
     from {{ source('raw', 'superseded_order_lines') }}
     where customer_id is not null
 
@@ -25,7 +29,9 @@ changes as (
     select
         event_day,
         null as customer_id,
-        null as stock_code
+        null as stock_code,
+        null as invoice_no,
+        null as invoice_kind
     from {{ source('raw', 'day_versions') }}
 
 ),
@@ -42,7 +48,9 @@ final as (
     select distinct
         event_day,
         customer_id,
-        stock_code
+        stock_code,
+        invoice_no,
+        invoice_kind
     from changes
 
 )

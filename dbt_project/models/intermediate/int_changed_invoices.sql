@@ -1,0 +1,34 @@
+with
+
+order_lines as (
+
+    select * from {{ ref('int_changed_order_lines') }}
+
+),
+
+changes as (
+
+    select * from {{ ref('stg_changes') }}
+
+),
+
+-- the changes name an invoice that has no line any more, too
+final as (
+
+    select
+        customer_id,
+        invoice_no
+    from order_lines
+    where customer_id is not null
+
+    union distinct
+
+    select
+        customer_id,
+        invoice_no
+    from changes
+    where customer_id is not null
+
+)
+
+select * from final
