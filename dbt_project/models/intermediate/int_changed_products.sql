@@ -12,6 +12,7 @@ changed_products as (
     select
         customer_id,
         stock_code,
+        min(event_day) as first_changed_day,
         max(case when invoice_kind = 'cancellation' then 1 else 0 end) = 1 as has_changed_cancellation
     from changes
     group by customer_id, stock_code
@@ -28,6 +29,7 @@ cancelled_products as (
         on
             order_lines.customer_id = changed_products.customer_id
             and order_lines.stock_code = changed_products.stock_code
+            and order_lines.event_day >= changed_products.first_changed_day
     where order_lines.invoice_kind = 'cancellation'
 
 ),
