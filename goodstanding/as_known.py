@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -125,8 +125,9 @@ def _draft(path: Path) -> Iterator[Path]:
         yield draft
     finally:
         for left in path.parent.glob(".*"):
-            if left == draft or time.time() - left.stat().st_mtime > GIVEN_UP_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process has just taken its own away
+                if left == draft or time.time() - left.stat().st_mtime > GIVEN_UP_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
 
 
 def _finish(path: Path, said: dict[str, Any]) -> dict[str, int]:

@@ -26,7 +26,7 @@ from goodstanding.errors import DataProblem
 from goodstanding.settings import Settings
 from warehouse.files import STANDING, open_warehouse
 from warehouse.ledger import OpenDay, gate_results, newest_day, open_days
-from warehouse.restatements import restate
+from warehouse.restatements import last_publication, restate
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,11 @@ def _strip(path: Path, publication: dict[str, Any], files: pd.DataFrame, setting
         How many customers it restates.
     """
     limits = {"memory_limit": settings.memory_limit, "threads": settings.threads}
-    with duckdb.connect(str(path), config=limits) as connection:
+    with (
+        duckdb.connect(str(path), config=limits) as connection,
+        last_publication(connection, settings.published / CURRENT) as is_comparable,
+    ):
+        connection.begin()  # each statement by itself would wait for the disk
         connection.execute(
             """
             create or replace table marts.publication (
@@ -190,8 +194,9 @@ def _strip(path: Path, publication: dict[str, Any], files: pd.DataFrame, setting
             """
         )
         connection.unregister("files")
-        restated = restate(connection, settings.published / CURRENT)
+        restated = restate(connection, is_comparable)
         keep_for_readers(connection)
+        connection.commit()
         connection.execute("checkpoint")
     return restated
 

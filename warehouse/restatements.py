@@ -27,21 +27,59 @@ create table marts.restatements (
 """
 
 
-def restate(connection: duckdb.DuckDBPyConnection, previous: Path) -> int:
+@contextmanager
+def last_publication(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[bool]:
+    """Attach the publication that readers have now as `previous`, until the connection is closed.
+
+    Outside of a transaction, which a file that cannot be opened would end.
+
+    Yields:
+        Whether the coming publication can be compared with it: not where there is none, or none that lists
+        its files, as those before restatements were kept.
+    """
+    copy = Path(f"{_file(connection)}.previous")
+    try:
+        yield path.exists() and _is_attached(connection, path, copy) and _lists_files(connection)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _is_attached(connection: duckdb.DuckDBPyConnection, path: Path, copy: Path) -> bool:
+    try:
+        try:
+            connection.execute(f"attach '{path}' as previous (read_only)")
+        except duckdb.IOException:
+            # a reader has opened it for writing by mistake: its lock must not hold up the publication
+            shutil.copyfile(path, copy)
+            connection.execute(f"attach '{copy}' as previous (read_only)")
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        log.warning("%s cannot be read, so restatements begin anew: %s", path, reason)
+        return False
+    return True
+
+
+def _lists_files(connection: duckdb.DuckDBPyConnection) -> bool:
+    tables = connection.execute(
+        "select table_name from duckdb_tables() where database_name = 'previous'"
+    ).fetchall()
+    return ("source_files",) in tables
+
+
+def restate(connection: duckdb.DuckDBPyConnection, is_comparable: bool) -> int:
     """Fill `marts.restatements` of the copy that is about to be published.
 
     Args:
         connection: to the copy, with `marts.publication`, `marts.source_files` and all that dbt has built.
-        previous: the publication that readers have now; where there is none, there is nothing to restate.
+        is_comparable: whether `previous` is there (see `last_publication`); else nothing is restated.
 
     Returns:
         How many customers this publication restates.
     """
     connection.execute(TABLE)
-    with _attached(connection, previous) as is_comparable:
-        if not is_comparable:
-            return 0
-        connection.execute(COMPARISON.read_text())
+    if not is_comparable:
+        return 0
+    connection.execute(COMPARISON.read_text())
     found = connection.execute(
         """
         select count(distinct customer_id), count(*), min(as_of), max(as_of), min(changed_day)
@@ -61,35 +99,6 @@ def restate(connection: duckdb.DuckDBPyConnection, previous: Path) -> int:
             since,
         )
     return int(customers)
-
-
-@contextmanager
-def _attached(connection: duckdb.DuckDBPyConnection, previous: Path) -> Iterator[bool]:
-    """Attach the publication that readers have as `previous`; says whether it can be compared with."""
-    if not previous.exists():
-        yield False
-        return
-    copy = Path(f"{_file(connection)}.previous")
-    try:
-        try:
-            connection.execute(f"attach '{previous}' as previous (read_only)")
-        except duckdb.IOException:
-            # a reader has opened it for writing by mistake: its lock must not hold up the publication
-            shutil.copyfile(previous, copy)
-            connection.execute(f"attach '{copy}' as previous (read_only)")
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        log.warning("%s cannot be read, so restatements begin anew: %s", previous, reason)
-        yield False
-    else:
-        tables = connection.execute(
-            "select table_name from duckdb_tables() where database_name = 'previous'"
-        ).fetchall()
-        # a publication of before this was kept has no list of its files
-        yield ("source_files",) in tables
-        connection.execute("detach previous")
-    finally:
-        copy.unlink(missing_ok=True)
 
 
 def _file(connection: duckdb.DuckDBPyConnection) -> str:
