@@ -18,6 +18,7 @@ import duckdb
 log = logging.getLogger(__name__)
 
 COMPARISON = Path(__file__).with_name("restatements.sql")
+CAUSES = Path(__file__).with_name("restatement_causes.sql")
 TABLE = """
 create table marts.restatements (
     customer_id varchar not null, as_of date not null, from_class varchar, to_class varchar,
@@ -80,6 +81,9 @@ def restate(connection: duckdb.DuckDBPyConnection, is_comparable: bool) -> int:
     if not is_comparable:
         return 0
     connection.execute(COMPARISON.read_text())
+    if connection.execute("select count(*) from differences").fetchone() == (0,):
+        return 0
+    connection.execute(CAUSES.read_text())
     found = connection.execute(
         """
         select count(distinct customer_id), count(*), min(as_of), max(as_of), min(changed_day)
