@@ -163,9 +163,18 @@ def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def settle_changes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Strike off what a transform has just taken up; what a barred day brought waits until it is admitted."""
+    """Strike off what a transform has just taken up; what a barred day brought waits until it is admitted.
+
+    A day that the marts had and that is taken in anew is not admitted before its gate. A transform of another
+    run meanwhile left its lines out, though only for the customers that it computed: so all of them wait.
+    """
     connection.execute(
         """
+        insert into raw.changes
+        select distinct event_day, customer_id from raw.order_lines
+        where event_day in (
+            select event_day from raw.days where not admitted and transformed_version is not null
+        );
         delete from raw.changes where event_day in (select event_day from raw.days where admitted);
         update raw.days set transformed_version = case when admitted then version end
         where transformed_version is distinct from case when admitted then version end

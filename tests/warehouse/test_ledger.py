@@ -193,6 +193,18 @@ def test_what_a_barred_day_brought_waits_until_it_is_admitted(ledger: Ledger) ->
     assert ledger.newest() == NEXT
 
 
+def test_a_day_taken_in_anew_that_another_transform_left_out_notes_everybody_on_it(ledger: Ledger) -> None:
+    ledger.take_in(DAY, "v1", "ann", "bob")
+    ledger.go_through(DAY)
+    ledger.take_in(DAY, "v2", "ann", "bob")
+    with open_intake(ledger.settings) as connection:  # as only the lines of ann differ
+        connection.execute("delete from raw.changes where customer_id = 'bob'")
+    ledger.take_in(NEXT, "v1", "bob")
+    ledger.judge(RAW_GATE, NEXT)
+    ledger.transform()
+    assert ledger.changes() == {(DAY, "ann"), (DAY, "bob"), (DAY, None)}
+
+
 def test_a_rebuild_notes_every_customer_of_every_day(ledger: Ledger) -> None:
     ledger.take_in(DAY, "v1", "a")
     ledger.take_in(NEXT, "v1", "a", "b")
