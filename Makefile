@@ -8,7 +8,7 @@ SETUP := $(VENV)/.set-up
 # without compiled bytecode every start is two to four times slower
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test lint up down bench docs compose-env lock clean
+.PHONY: help setup run test laws lint up down bench docs compose-env lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,12 @@ run: $(SETUP)  ## the whole landing through the DAGs, then a report
 
 test: $(SETUP) lint  ## every test
 	@$(BIN)/python -m pytest
+
+laws: N = 200
+laws: SEED := $(or $(SEED),$(shell echo $$RANDOM))
+laws: $(SETUP)  ## N histories against a clean build each, and N kills (N=200, SEED: at random)
+	@$(BIN)/python -m tests.laws.many $(N) $(SEED)
+	@LAWS_CRASHES=$(N) LAWS_SEED=$(SEED) $(BIN)/python -m pytest tests/laws/test_crashes.py
 
 lint: $(SETUP)  ## style of Python and SQL, and types
 	@$(BIN)/ruff check .

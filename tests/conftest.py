@@ -109,7 +109,8 @@ STACKS = ("test_supervisor.py", "test_scheduler.py", "test_postgres.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, where they share their fixtures."""
+    """Keep the tests of a file in one process, where they share fixtures, unless they name a group."""
     for item in items:
-        group = "airflow" if item.path.name in STACKS else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        if item.get_closest_marker("xdist_group") is None:
+            group = "airflow" if item.path.name in STACKS else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))

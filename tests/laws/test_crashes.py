@@ -1,0 +1,146 @@
+"""Crashes: a run is killed at its writes; the next ordinary run ends as one clean build. Readers never mind.
+
+Every step and every kind of write that it makes is hit at least once, before, inside or after it. Afterwards
+the same day is run again, or first the next day and then it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.laws.conftest import STEPS, Warehouse
+from tests.laws.history import DAYS, Lived, Shop, new_home, own_settings
+from tests.laws.kill import MOMENTS, Writes, in_child, kill_this_process
+
+BEFORE, DAY, NEXT = 1, 2, 3
+# two halves, so that two processes share the work
+HALVES = [pytest.param(n, marks=pytest.mark.xdist_group(f"crashes {n}")) for n in (0, 1)]
+SEED = int(os.environ.get("LAWS_SEED", 1))
+# how many more kills `make laws` draws, beside those that hit every kind of write
+MORE = int(os.environ.get("LAWS_CRASHES", 0))
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write of a run: its step, its number in the step, its kind, and how long it took (seconds)."""
+
+    step: str
+    at: int
+    name: str
+    seconds: float
+
+
+class Scene:
+    """A shop of which the days up to BEFORE are published, and the same home again for every case."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lived = Lived(Shop(seed=4), folder)
+        self.warehouse = self.lived.warehouse
+        self.warehouse.run(DAYS[0], DAYS[BEFORE])
+        self.good = self.warehouse.seen_by_readers()
+        shutil.copytree(self.warehouse.home, folder / "scene")
+        self.clean = {last: self._clean_build(last) for last in (DAY, NEXT)}
+        self.writes = self._writes_of_a_run()
+
+    def _clean_build(self, last: int) -> dict[str, str]:
+        clean = new_home(self.folder, "clean", self.lived.shop, self.lived.landing)
+        clean.run(DAYS[0], DAYS[last])
+        return clean.seen_by_readers()
+
+    def again(self) -> Warehouse:
+        """The home as it was before DAY."""
+        shutil.rmtree(self.warehouse.home)
+        shutil.copytree(self.folder / "scene", self.warehouse.home)
+        return self.warehouse
+
+    def _writes_of_a_run(self) -> list[Write]:
+        """Count the writes of an undisturbed run of DAY."""
+        warehouse = self.again()
+        listed = self.folder / "writes"
+
+        def work() -> None:
+            writes = Writes()
+            writes.wrap_all()
+            with listed.open("w") as file:
+                for step in STEPS:
+                    writes.forget()
+                    warehouse.step(step, DAYS[DAY])
+                    for at, (name, seconds) in enumerate(writes.made):
+                        file.write(f"{step} {at} {name} {seconds}\n")
+
+        assert not in_child(work)
+        rows = [row.split() for row in listed.read_text().splitlines()]
+        return [Write(step, int(at), name, float(seconds)) for step, at, name, seconds in rows]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A kill at one write: before it, after it, or a while (seconds) after it has begun."""
+
+    write: Write
+    moment: str
+    delay: float
+
+
+def drawn_kills(writes: list[Write], draw: random.Random) -> list[Kill]:
+    """Of every step each kind of write once, at a moment that goes round; then MORE of any."""
+    kinds = sorted({(STEPS.index(write.step), write.name) for write in writes})
+    chosen = []
+    for number, (step, name) in enumerate(kinds):
+        same = [write for write in writes if write.step == STEPS[step] and write.name == name]
+        chosen.append((draw.choice(same), MOMENTS[number % len(MOMENTS)]))
+    chosen += [(draw.choice(writes), draw.choice(MOMENTS)) for _ in range(MORE)]
+    draw.shuffle(chosen)
+    return [Kill(write, moment, draw.random() * write.seconds) for write, moment in chosen]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with own_settings():
+        yield Scene(tmp_path_factory.mktemp("crashes"))
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_after_kills_at_any_write_readers_keep_a_whole_day_and_the_next_runs_end_as_one_clean_build(
+    scene: Scene, half: int
+) -> None:
+    draw = random.Random(SEED)
+    kills = drawn_kills(scene.writes, draw)
+    assert {kill.write.step for kill in kills} == set(STEPS)
+    # three in a row, as the repair may be killed as well
+    cases = [(kills[n : n + 3], draw.random() < 0.3) for n in range(0, len(kills), 3)]
+    for in_a_row, next_day_first in cases[half::2]:
+        try_case(scene, in_a_row, next_day_first)
+
+
+def try_case(scene: Scene, kills: list[Kill], next_day_first: bool) -> None:
+    """Kill runs of DAY, look as a reader after each, and go on as people do."""
+    told = f"seed {SEED}: {kills}, next day first: {next_day_first}"
+    warehouse = scene.again()
+    allowed = [scene.good]
+    for kill in kills:
+        for name in STEPS[: STEPS.index(kill.write.step)]:
+            warehouse.step(name, DAYS[DAY])
+
+        def work(kill: Kill = kill) -> None:
+            Writes(kill.write.at, kill.moment, kill.delay).wrap_all()
+            warehouse.step(kill.write.step, DAYS[DAY])
+            kill_this_process()
+
+        assert in_child(work), told
+        if kill.write.step == "publish":
+            allowed.append(scene.clean[DAY])
+        assert warehouse.seen_by_readers() in allowed, told
+    if next_day_first:
+        warehouse.run(DAYS[NEXT])
+        assert warehouse.seen_by_readers() in [*allowed, scene.clean[NEXT]], told
+    warehouse.run(DAYS[DAY])
+    assert warehouse.seen_by_readers() == scene.clean[NEXT if next_day_first else DAY], told
