@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -82,5 +83,6 @@ def _replace(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
             )
         connection.execute("commit")
     except BaseException:
-        connection.execute("rollback")
+        with suppress(duckdb.TransactionException):  # a commit that failed has ended it already
+            connection.execute("rollback")
         raise
