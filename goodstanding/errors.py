@@ -29,5 +29,9 @@ class DayNotOver(GoodstandingError):
     """The day is not over in the shop's own time zone: the same run succeeds later."""
 
 
+class DiskProblem(GoodstandingError):
+    """The disk takes no more, or may not be written: the same run succeeds once that is mended."""
+
+
 class WarehouseBusy(GoodstandingError):
     """Another process has the working warehouse open: the same run succeeds once it has closed it."""

@@ -20,7 +20,7 @@ from typing import Any
 from goodstanding.days import Days
 from goodstanding.errors import DataProblem
 from goodstanding.settings import PROJECT, Settings
-from warehouse.files import STANDING, open_intake, open_warehouse
+from warehouse.files import STANDING, disk_problem, open_intake, open_warehouse
 from warehouse.ledger import note_everything, settle_changes
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def require_success(results: list[dict[str, Any]]) -> None:
     failed = _failed(results)
     if failed:
         first = failed[0]
-        raise DataProblem(
+        raise disk_problem(first["message"], settings) or DataProblem(
             f"dbt: {first['kind']} {first['node']} failed ({first['message']}); {len(failed)} of "
             f"{len(results)} nodes failed. Mend the model or the data and run the day again; "
             "every result is in the task's log"
@@ -176,7 +176,9 @@ def run_dbt(
             # dbt would keep the warehouse open until the process ends
             DuckDBConnectionManager.close_all_connections()
     if outcome.exception is not None:
-        raise DataProblem(f"dbt could not run: {' '.join(str(outcome.exception).split())}")
+        raise disk_problem(outcome.exception, settings) or DataProblem(
+            f"dbt could not run: {' '.join(str(outcome.exception).split())}"
+        )
     results = [
         {
             "node": node.node.name,

@@ -8,6 +8,8 @@ and closes early; nobody but a run opens these files. Readers open the published
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from goodstanding.errors import DataProblem, WarehouseBusy
+from goodstanding.errors import DataProblem, DiskProblem, WarehouseBusy
 from goodstanding.settings import Settings
 
 INTAKE = "intake.duckdb"
@@ -24,6 +26,28 @@ STANDING = "standing.duckdb"
 SPILL = "spill"
 INTAKE_SCHEMA = Path(__file__).with_name("intake.sql")
 STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
+
+
+# what a system says of a disk that cannot be written, and what to do about it
+DISK_FAULTS = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there",
+    errno.EFBIG: "raise the limit",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+}
+
+
+def disk_problem(error: BaseException | str, settings: Settings) -> DiskProblem | None:
+    """What an error of Python, DuckDB or dbt says of the disk under the home; None where it says nothing."""
+    for code, remedy in DISK_FAULTS.items():
+        if os.strerror(code) in str(error):
+            free = shutil.disk_usage(settings.home).free / 1e6
+            return DiskProblem(
+                f"{settings.home} cannot be written: {os.strerror(code)} ({free:,.0f} MB are free); {remedy} "
+                "and run the day again. Readers keep the last good day"
+            )
+    return None
 
 
 def _connect(path: Path | str, settings: Settings, read_only: bool = False) -> duckdb.DuckDBPyConnection:
@@ -37,17 +61,19 @@ def _connect(path: Path | str, settings: Settings, read_only: bool = False) -> d
     try:
         return duckdb.connect(str(path), read_only=read_only, config=config)
     except duckdb.IOException as error:
-        raise _busy(path, error) from None
+        raise _busy(path, error, settings) from None
 
 
-def _busy(path: Path | str, error: duckdb.IOException) -> Exception:
+def _busy(path: Path | str, error: duckdb.IOException, settings: Settings) -> Exception:
     holder = re.search(r"\(PID (\d+)\)", str(error))
     if holder:
         return WarehouseBusy(
             f"{path} is open in process {holder[1]}: a run is writing, or a duckdb shell was left open; "
             "wait for it or close it, and read the published copy instead"
         )
-    return DataProblem(f"{path} cannot be opened: {str(error).splitlines()[0]}")
+    return disk_problem(error, settings) or DataProblem(
+        f"{path} cannot be opened: {str(error).splitlines()[0]}"
+    )
 
 
 @contextmanager
@@ -76,7 +102,7 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             connection.execute(f"attach '{intake}' as intake")
         except duckdb.IOException as error:
-            raise _busy(intake, error) from None
+            raise _busy(intake, error, settings) from None
         connection.execute(STANDING_SCHEMA.read_text())
         yield connection
     finally:

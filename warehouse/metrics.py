@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from goodstanding.days import Days
 from goodstanding.errors import GoodstandingError
 from goodstanding.settings import Settings
-from warehouse.files import open_intake
+from warehouse.files import disk_problem, open_intake
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,11 @@ def peak_memory_mb() -> float:
 
 @contextmanager
 def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator[dict[str, Any]]:
-    """Time a step and keep its seconds, peak memory, outcome and the numbers put into the yielded dict."""
+    """Time a step and keep its seconds, peak memory, outcome and the numbers put into the yielded dict.
+
+    Raises:
+        DiskProblem: instead of what Python or DuckDB raised when the disk could not be written.
+    """
     started_at = datetime.now(UTC).replace(tzinfo=None)
     clock = time.perf_counter()
     _forget_peak()
@@ -53,7 +59,10 @@ def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator
     try:
         yield numbers
     except BaseException as error:
-        outcome = f"failed: {type(error).__name__}"
+        problem = None if isinstance(error, GoodstandingError) else disk_problem(error, settings)
+        outcome = f"failed: {type(problem or error).__name__}"
+        if problem:
+            raise problem from None
         raise
     finally:
         seconds = time.perf_counter() - clock
@@ -74,6 +83,6 @@ def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator
                         json.dumps(numbers, default=str),
                     ],
                 )
-        except GoodstandingError as error:
+        except (GoodstandingError, duckdb.Error, OSError) as error:
             # the step's own outcome matters more than its record
             log.warning("the record of step %s could not be kept: %s", step, error)

@@ -8,77 +8,21 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.laws.conftest import STEPS, Warehouse
-from tests.laws.history import DAYS, Lived, Shop, new_home, own_settings
+from tests.laws.conftest import STEPS
+from tests.laws.history import DAYS, own_settings
 from tests.laws.kill import MOMENTS, Writes, in_child, kill_this_process
+from tests.laws.scene import DAY, NEXT, Scene, Write
 
-BEFORE, DAY, NEXT = 1, 2, 3
 # two halves, so that two processes share the work
 HALVES = [pytest.param(n, marks=pytest.mark.xdist_group(f"crashes {n}")) for n in (0, 1)]
 SEED = int(os.environ.get("LAWS_SEED", 1))
 # how many more kills `make laws` draws, beside those that hit every kind of write
 MORE = int(os.environ.get("LAWS_CRASHES", 0))
-
-
-@dataclass(frozen=True)
-class Write:
-    """One write of a run: its step, its number in the step, its kind, and how long it took (seconds)."""
-
-    step: str
-    at: int
-    name: str
-    seconds: float
-
-
-class Scene:
-    """A shop of which the days up to BEFORE are published, and the same home again for every case."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.lived = Lived(Shop(seed=4), folder)
-        self.warehouse = self.lived.warehouse
-        self.warehouse.run(DAYS[0], DAYS[BEFORE])
-        self.good = self.warehouse.seen_by_readers()
-        shutil.copytree(self.warehouse.home, folder / "scene")
-        self.clean = {last: self._clean_build(last) for last in (DAY, NEXT)}
-        self.writes = self._writes_of_a_run()
-
-    def _clean_build(self, last: int) -> dict[str, str]:
-        clean = new_home(self.folder, "clean", self.lived.shop, self.lived.landing)
-        clean.run(DAYS[0], DAYS[last])
-        return clean.seen_by_readers()
-
-    def again(self) -> Warehouse:
-        """The home as it was before DAY."""
-        shutil.rmtree(self.warehouse.home)
-        shutil.copytree(self.folder / "scene", self.warehouse.home)
-        return self.warehouse
-
-    def _writes_of_a_run(self) -> list[Write]:
-        """Count the writes of an undisturbed run of DAY."""
-        warehouse = self.again()
-        listed = self.folder / "writes"
-
-        def work() -> None:
-            writes = Writes()
-            writes.wrap_all()
-            with listed.open("w") as file:
-                for step in STEPS:
-                    writes.forget()
-                    warehouse.step(step, DAYS[DAY])
-                    for at, (name, seconds) in enumerate(writes.made):
-                        file.write(f"{step} {at} {name} {seconds}\n")
-
-        assert not in_child(work)
-        rows = [row.split() for row in listed.read_text().splitlines()]
-        return [Write(step, int(at), name, float(seconds)) for step, at, name, seconds in rows]
 
 
 @dataclass(frozen=True)
