@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -427,40 +427,60 @@ _shops = st.builds(
     missing=st.sets(_days, max_size=2).map(lambda days: tuple(sorted(days))),
     as_of_days=st.sampled_from([400, 400, 2]),
 )
-_file = st.builds(File, _days, st.integers(1, 15))
+_versions = st.integers(1, 15)
 _one_day = _days.map(lambda day: (day, day))
-# what costs nothing is drawn most often, so that runs have something to take up
-_actions = st.one_of(
-    st.builds(Run, _days),
-    st.builds(Run, _days),
-    _spans.map(lambda span: RunRange(*span)),
-    _file,
-    _file,
-    _file,
-    _file,
-    st.builds(NoFile, _days),
-    st.builds(BrokenFile, _days),
-    st.builds(
-        Interleave,
-        st.lists(st.one_of(_one_day, _one_day, _spans), min_size=2, max_size=2).map(tuple),
-        st.lists(st.integers(0, 1), min_size=6, max_size=16).map(tuple),
-    ),
-    st.builds(
-        Interleave,
-        st.lists(_one_day, min_size=2, max_size=3).map(tuple),
-        st.lists(st.integers(0, 2), min_size=6, max_size=24).map(tuple),
-    ),
-    st.builds(Killed, _days, st.sampled_from(STEPS), st.integers(0, 60), st.booleans()),
-    st.builds(Killed, _days, st.sampled_from(STEPS), st.integers(0, 60), st.booleans()),
-    st.just(BuildAnew()),
+
+
+def _with_files(
+    runs: Sequence[tuple[int, int]], versions: Sequence[int], turns: Sequence[int]
+) -> list[Action]:
+    """Files come for the first days of these runs, and then the runs go on at once."""
+    files = [File(first, version) for (first, _), version in zip(runs, versions, strict=False) if version]
+    return [*files, Interleave(tuple(runs), tuple(turns))]
+
+
+def _by_bursts(bursts: Sequence[int]) -> list[int]:
+    """Two runs take turns; each goes on for a few tasks before the other does."""
+    return [number % 2 for number, burst in enumerate(bursts) for _ in range(burst)]
+
+
+_killed = st.builds(Killed, _days, st.sampled_from(STEPS), st.integers(0, 40), st.booleans())
+_two_runs = st.builds(
+    _with_files,
+    st.lists(st.one_of(_one_day, _one_day, _spans), min_size=2, max_size=2),
+    st.lists(st.integers(0, 15), min_size=2, max_size=2),
+    st.lists(st.integers(1, 4), min_size=3, max_size=6).map(_by_bursts),
 )
-# every other history begins with a shop that is loaded
-_beginnings = st.sampled_from([(), (RunRange(0, len(DAYS) - 1),)])
+_three_runs = st.builds(
+    _with_files,
+    st.lists(_one_day, min_size=3, max_size=3),
+    st.lists(st.integers(0, 15), min_size=3, max_size=3),
+    st.lists(st.integers(0, 2), min_size=6, max_size=24),
+)
+# what comes seldom, such as a transform between a corrected file's ingest and its gate, is drawn more often
+_happenings = st.one_of(
+    _days.map(lambda day: [Run(day)]),
+    _spans.map(lambda span: [RunRange(*span)]),
+    st.builds(lambda day, version: [File(day, version)], _days, _versions),
+    st.builds(lambda day, version: [File(day, version), Run(day)], _days, _versions),
+    _days.map(lambda day: [NoFile(day)]),
+    st.builds(lambda day, after: [BrokenFile(day), Run(day), Run(after)], _days, _days),
+    _two_runs,
+    _two_runs,
+    _two_runs,
+    _three_runs,
+    _killed.map(lambda killed: [killed]),
+    st.builds(lambda killed, version: [File(killed.day, version), killed], _killed, _versions),
+    st.just([BuildAnew()]),
+)
+_beginnings = st.sampled_from([[RunRange(0, len(DAYS) - 1)], [RunRange(0, len(DAYS) - 1)], []])
 histories = st.builds(
-    lambda shop, beginning, actions, backwards: History(shop, (*beginning, *actions), backwards),
+    lambda shop, beginning, happenings, backwards: History(
+        shop, (*beginning, *(action for actions in happenings for action in actions)), backwards
+    ),
     _shops,
     _beginnings,
-    st.lists(_actions, min_size=3, max_size=6),
+    st.lists(_happenings, min_size=2, max_size=4),
     st.booleans(),
 )
 
