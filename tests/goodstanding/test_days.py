@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -77,3 +78,51 @@ def test_a_day_is_over_at_midnight_in_the_shop(zone, now, is_over):
     else:
         with pytest.raises(DayNotOver, match="is not over in"):
             require_over(day, zone, at(now))
+
+
+# shops on, east and west of UTC on both days of a clock change, and the moment at which the day is over
+CLOCK_CHANGES = [
+    ("Europe/London", "2011-03-27", "2011-03-27 23:00:00"),
+    ("Europe/London", "2011-10-30", "2011-10-31 00:00:00"),
+    ("Pacific/Auckland", "2011-09-25", "2011-09-25 11:00:00"),
+    ("Pacific/Auckland", "2011-04-03", "2011-04-03 12:00:00"),
+    ("America/New_York", "2011-03-13", "2011-03-14 04:00:00"),
+    ("America/New_York", "2011-11-06", "2011-11-07 05:00:00"),
+]
+
+
+def runs_of(day: str) -> dict[str, dict]:
+    """The contexts of all kinds of runs of a day."""
+    first = at(day)
+    next_day = first + timedelta(days=1)
+    elsewhere = interval("2012-01-05 15:00", "2012-01-05 15:00")
+    return {
+        "scheduled": {"data_interval_start": first, "data_interval_end": next_day, "params": {"day": None}},
+        # in whatever zone the interval is given, its moments count
+        "backfill": {
+            "data_interval_start": first.astimezone(ZoneInfo("America/New_York")),
+            "data_interval_end": next_day.astimezone(ZoneInfo("America/New_York")),
+        },
+        "manual, of a day": {"params": {"day": day}, **elsewhere},
+        "manual, at the day's last second": interval(f"{day} 23:59:59", f"{day} 23:59:59"),
+        "manual, at the day's first second": interval(f"{day} 00:00:00", f"{day} 00:00:00"),
+        "history": {"params": {"from": day, "to": day}, **elsewhere},
+    }
+
+
+@pytest.mark.parametrize("kind", runs_of("2011-03-27"))
+@pytest.mark.parametrize(("zone", "day", "over"), CLOCK_CHANGES)
+def test_every_kind_of_run_means_the_shops_day_and_waits_for_its_last_second(kind, zone, day, over):
+    days = days_of(runs_of(day)[kind])
+    assert days == Days.parse(day)
+    with pytest.raises(DayNotOver, match=f"{day} is not over in {zone} before {over[:16]} UTC"):
+        require_over(days, zone, at(over) - timedelta(seconds=1))
+    require_over(days, zone, at(over))
+
+
+@pytest.mark.parametrize(("zone", "day", "over"), CLOCK_CHANGES)
+def test_a_range_waits_for_the_end_of_its_last_day(zone, day, over):
+    days = days_of({"params": {"from": "2011-01-05", "to": day}})
+    with pytest.raises(DayNotOver):
+        require_over(days, zone, at(over) - timedelta(seconds=1))
+    require_over(days, zone, at(over))
