@@ -47,30 +47,11 @@ def record_verdict(
         [gate, passed, message, now, run_id, days.first, days.last],
     )
     if gate == RAW_GATE:
-        if not passed:
-            _note_all_customers(connection, days)
         connection.execute(
             "update intake.raw.days set admitted = ? where event_day between ? and ? and admitted <> ?",
             [passed, days.first, days.last, passed],
         )
     connection.execute("commit")
-
-
-def _note_all_customers(connection: duckdb.DuckDBPyConnection, days: Days) -> None:
-    """A barred day leaves the marts: everybody on it changes, if the marts had it."""
-    connection.execute(
-        """
-        insert into intake.raw.changes
-        select distinct event_day, customer_id, stock_code, invoice_no, invoice_kind
-        from intake.raw.order_lines
-        where event_day between ? and ? and customer_id is not null
-            and event_day in (select event_day from intake.raw.days where transformed_version is not null)
-        union all
-        select event_day, null, null, null, null from intake.raw.days
-        where event_day between ? and ? and transformed_version is not null
-        """,
-        [days.first, days.last, days.first, days.last],
-    )
 
 
 def open_days(connection: duckdb.DuckDBPyConnection) -> list[OpenDay]:
@@ -162,19 +143,33 @@ def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def settle_changes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Strike off what a transform has just taken up; what a barred day brought waits until it is admitted.
+def note_left_out(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have the next transform take out of the marts, wholly, each day that they hold and that is not admitted.
 
-    A day that the marts had and that is taken in anew is not admitted before its gate. A transform of another
-    run meanwhile left its lines out, though only for the customers that it computed: so all of them wait.
+    Such a day was barred, or is taken in anew and has not been at its gate: then only the customers whose lines
+    differ are noted. Everybody on it is computed without it now and, as the notes of a day that is not admitted
+    stay, with it once it is admitted. A lost customer of it was noted when the lines went.
     """
     connection.execute(
         """
-        insert into raw.changes
-        select distinct event_day, customer_id from raw.order_lines
-        where event_day in (
-            select event_day from raw.days where not admitted and transformed_version is not null
-        );
+        insert into intake.raw.changes
+        with
+        left_out as (
+            select event_day from intake.raw.days where not admitted and transformed_version is not null
+        )
+        select distinct event_day, customer_id, stock_code, invoice_no, invoice_kind
+        from intake.raw.order_lines
+        where customer_id is not null and event_day in (select event_day from left_out)
+        union all
+        select event_day, null, null, null, null from left_out
+        """
+    )
+
+
+def settle_changes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Strike off what a transform has just taken up; what a barred day brought waits until it is admitted."""
+    connection.execute(
+        """
         delete from raw.changes where event_day in (select event_day from raw.days where admitted);
         update raw.days set transformed_version = case when admitted then version end
         where transformed_version is distinct from case when admitted then version end

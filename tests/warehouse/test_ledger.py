@@ -17,6 +17,7 @@ from warehouse.ledger import (
     gate_results,
     newest_day,
     note_everything,
+    note_left_out,
     open_days,
     record_verdict,
     settle_changes,
@@ -61,7 +62,9 @@ class Ledger:
             record_verdict(connection, gate, Days(first, last or first), "a run", passed, message)
 
     def transform(self) -> None:
-        """What a successful build leaves."""
+        """What a transform with a successful build leaves."""
+        with open_warehouse(self.settings) as connection:
+            note_left_out(connection)
         with open_intake(self.settings) as connection:
             settle_changes(connection)
 
@@ -176,6 +179,7 @@ def test_a_barred_day_that_the_marts_hold_notes_everybody_on_it(ledger: Ledger) 
     ledger.go_through(DAY)
     assert ledger.changes() == set()
     ledger.judge(RAW_GATE, DAY, passed=False)
+    ledger.transform()
     assert ledger.changes() == {(DAY, "a"), (DAY, "b"), (DAY, None)}
 
 
