@@ -144,11 +144,11 @@ def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def note_left_out(connection: duckdb.DuckDBPyConnection) -> None:
-    """Have the next transform take out of the marts, wholly, each day that they hold and that is not admitted.
+    """Have the next transform take each day that is not admitted out of the marts, wholly, if they hold it.
 
-    Such a day was barred, or is taken in anew and has not been at its gate: then only the customers whose lines
-    differ are noted. Everybody on it is computed without it now and, as the notes of a day that is not admitted
-    stay, with it once it is admitted. A lost customer of it was noted when the lines went.
+    Such a day was barred, or it is taken in anew and its gate is still to come: ingest noted only the
+    customers whose lines differ. Everybody on it is computed without it now and, as the notes of such a day
+    stay, with it once it is admitted.
     """
     connection.execute(
         """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from tests.laws.history import law_of_replay
+from tests.laws.history import History, Interleave, RunRange, Shop, check, law_of_replay
 
 # two halves, so that two processes share the work
 HALVES = [pytest.param(n, marks=pytest.mark.xdist_group(f"histories {n}")) for n in (1, 2)]
@@ -17,3 +18,22 @@ HISTORIES = 60
 @pytest.mark.parametrize("half", HALVES)
 def test_any_history_ends_as_one_clean_build_of_its_final_landing(half: int, tmp_path: Path) -> None:
     law_of_replay(half, HISTORIES // 2, tmp_path)
+
+
+def test_a_planted_fault_is_found_and_its_script_repeats_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forget(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("delete from raw.changes; update raw.days set transformed_version = version")
+
+    # a transform strikes off also what waits for its gate: here the file of day 0, beside the run of day 1
+    monkeypatch.setattr("goodstanding.transform.settle_changes", forget)
+    history = History(Shop(seed=1), (Interleave(((0, 0), (1, 1)), (0, 1, 1, 1, 0)), RunRange(2, 4)))
+    with pytest.raises(AssertionError) as found:
+        check(history, tmp_path)
+    told = str(found.value)
+    script = told[told.index("# repeats it") :]
+    repeated: list[History] = []
+    monkeypatch.setattr("tests.laws.history.repeat", repeated.append)
+    exec(script, {})
+    assert repeated == [history]
