@@ -61,14 +61,24 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
         try:
             _make_home(settings())
             command(*args, **kwargs)
-        except GoodstandingError as error:
+        except Exception as error:
+            told = error if isinstance(error, GoodstandingError) else _of_the_disk(error)
+            if told is None:
+                raise
             if kwargs.get("as_json"):
-                _print_json({"ok": False, "error": str(error), "kind": type(error).__name__})
-            text = f"goodstanding: {error}"
+                _print_json({"ok": False, "error": str(told), "kind": type(told).__name__})
+            text = f"goodstanding: {told}"
             console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
-            raise typer.Exit(error.exit_code) from None
+            raise typer.Exit(told.exit_code) from None
 
     return wrapped
+
+
+def _of_the_disk(error: Exception) -> GoodstandingError | None:
+    """Outside the steps of a run it is most often Airflow, with its own database, that meets a full disk."""
+    from warehouse.files import disk_problem
+
+    return disk_problem(error, settings())
 
 
 def _make_home(current: Settings) -> None:

@@ -30,21 +30,24 @@ STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
 
 # what a system says of a disk that cannot be written, and what to do about it
 DISK_FAULTS = {
-    errno.ENOSPC: "make room there",
-    errno.EDQUOT: "make room there",
-    errno.EFBIG: "raise the limit",
-    errno.EROFS: "make it writable",
-    errno.EACCES: "make it writable",
+    os.strerror(errno.ENOSPC): "make room there",
+    os.strerror(errno.EDQUOT): "make room there",
+    os.strerror(errno.EFBIG): "raise the limit",
+    os.strerror(errno.EROFS): "make it writable",
+    os.strerror(errno.EACCES): "make it writable",
+    # SQLite, where Airflow keeps the states of runs on the command line
+    "database or disk is full": "make room there",
+    "attempt to write a readonly database": "make it writable",
 }
 
 
 def disk_problem(error: BaseException | str, settings: Settings) -> DiskProblem | None:
-    """What an error of Python, DuckDB or dbt says of the disk under the home; None where it says nothing."""
-    for code, remedy in DISK_FAULTS.items():
-        if os.strerror(code) in str(error):
+    """What any error says of the disk under the home; None where it says nothing of it."""
+    for text, remedy in DISK_FAULTS.items():
+        if text in str(error):
             free = shutil.disk_usage(settings.home).free / 1e6
             return DiskProblem(
-                f"{settings.home} cannot be written: {os.strerror(code)} ({free:,.0f} MB are free); {remedy} "
+                f"{settings.home} cannot be written: {text} ({free:,.0f} MB are free); {remedy} "
                 "and run the day again. Readers keep the last good day"
             )
     return None

@@ -43,6 +43,24 @@ def refused(result: Result, code: int) -> str:
     return str(said["error"])
 
 
+@pytest.mark.parametrize(
+    ("met", "says"),
+    [
+        ("(sqlite3.OperationalError) database or disk is full", "database or disk is full"),
+        ("[Errno 30] Read-only file system: 'local_runs.log'", "Read-only file system"),
+    ],
+)
+def test_a_disk_problem_outside_the_steps_is_one_line_too(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, met: str, says: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(met)
+
+    monkeypatch.setattr("goodstanding.runs.run_days", fail)
+    said = refused(call("run", "--from", MONDAY, "--json"), 1)
+    assert said.startswith(f"{tmp_path / 'home'} cannot be written: {says} (")
+
+
 def test_a_range_prints_one_json_object_and_nothing_else(at_once: Ran) -> None:
     report = at_once.report
     assert report["ok"] is True
