@@ -480,7 +480,7 @@ histories = st.builds(
     ),
     _shops,
     _beginnings,
-    st.lists(_happenings, min_size=2, max_size=4),
+    st.lists(_happenings, min_size=2, max_size=3),
     st.booleans(),
 )
 
