@@ -1,18 +1,22 @@
-"""What a process costs: its wall seconds, its processor seconds and its peak resident memory."""
+"""What a process costs, most of all `goodstanding run`: wall and processor seconds, peak resident memory."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from goodstanding.days import Days
 from goodstanding.errors import DataProblem
-from goodstanding.settings import PROJECT
+from goodstanding.settings import PROJECT, Settings
 
 Figures = dict[str, float]
+
+GOODSTANDING = str(Path(sys.executable).with_name("goodstanding"))
 
 # Linux counts the memory of whoever starts a process into that process's own peak: a bare Python that did
 # nothing showed 553 MB when a Python of 500 MB had started it. So a launcher of about 10 MB stands between.
@@ -69,3 +73,24 @@ def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
         end = (done.stdout + done.stderr)[-2000:]
         raise DataProblem(f"{' '.join(command)} ended with {exit_code}: {end}")
     return Cost(seconds, cpu_seconds, kibibytes // 1024, done.stdout)
+
+
+def run_days(home: Settings, days: Days, *options: str) -> Cost:
+    """`goodstanding run` over days, as a user would call it."""
+    span = ["--from", str(days.first), "--to", str(days.last)]
+    return cost_of([GOODSTANDING, "run", *span, *options, "--json"], environment_of(home))
+
+
+def environment_of(home: Settings) -> dict[str, str]:
+    """The environment of a call on a home: this process's own, with the settings of that home."""
+    key = home.pseudonym_key
+    return {
+        **os.environ,
+        "GOODSTANDING_HOME": str(home.home),
+        "GOODSTANDING_LANDING": str(home.landing_folder),
+        "GOODSTANDING_SHOP": home.shop,
+        "GOODSTANDING_AS_OF_DAYS": str(home.as_of_days),
+        "GOODSTANDING_PORT": str(home.port),
+        "GOODSTANDING_PSEUDONYM_KEY": key.get_secret_value() if key else "",
+        "PYTHONDONTWRITEBYTECODE": "",  # with it set, every start of a process is two to three times slower
+    }

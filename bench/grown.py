@@ -10,6 +10,10 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 
+import yaml
+
+from goodstanding.settings import PROJECT
+
 # whole weeks, so that a day of the week stays one; the real numbers span 45,223
 YEAR = timedelta(weeks=52)
 NUMBERS_A_YEAR = 50_000
@@ -38,6 +42,15 @@ def write_years(landing: Path, into: Path, years: int) -> None:
             file = into / f"{day}.csv"
             if not file.exists():  # the last days of a year overlap the first ones of the next
                 file.write_text(_moved(text, path.stem, day, back), encoding="utf-8")
+
+
+def write_mapping(into: Path) -> Path:
+    """The real shop's mapping without its calendar: the days of other years have another one."""
+    mapping = yaml.safe_load((PROJECT / "shops" / "online_retail.yml").read_text(encoding="utf-8"))
+    del mapping["closed"]
+    path = into / "grown.yml"
+    path.write_text(yaml.safe_dump(mapping, sort_keys=False), encoding="utf-8")
+    return path
 
 
 def _moved(text: str, from_day: str, day: date, back: int) -> str:

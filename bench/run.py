@@ -34,7 +34,9 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from bench.cost import Cost, Figures, cost_of
+from bench.cost import GOODSTANDING, Figures, cost_of, environment_of, run_days
+from bench.growth import measure_growth
+from bench.year import measure_year
 from goodstanding.airflow_api import AirflowApi, ApiError
 from goodstanding.airflow_env import admin_password
 from goodstanding.days import Days
@@ -43,7 +45,6 @@ from goodstanding.settings import PROJECT, Settings, settings
 from ingest.shop import load_shop
 from warehouse.files import open_published
 
-GOODSTANDING = str(Path(sys.executable).with_name("goodstanding"))
 RESULTS = PROJECT / "bench" / "results.json"
 PEERS = ("duckdb", "pandas")
 PEER_RUNS = 3
@@ -116,22 +117,6 @@ def require_same(numbers: dict[str, Any], expected: dict[str, Any], whose: str) 
         raise DataProblem(
             f"{whose} and the DuckDB peer count the same landing differently: {'; '.join(wrong)}"
         )
-
-
-def run_days(home: Settings, days: Days, *options: str) -> Cost:
-    """`goodstanding run` over days, as a user would call it."""
-    span = ["--from", str(days.first), "--to", str(days.last)]
-    return cost_of([GOODSTANDING, "run", *span, *options, "--json"], environment_of(home))
-
-
-def environment_of(home: Settings) -> dict[str, str]:
-    return {
-        **os.environ,
-        "GOODSTANDING_HOME": str(home.home),
-        "GOODSTANDING_LANDING": str(home.landing_folder),
-        "GOODSTANDING_PORT": str(home.port),
-        "PYTHONDONTWRITEBYTECODE": "",  # with it set, every start of a process is two to three times slower
-    }
 
 
 def step_seconds(home: Settings, since: date) -> dict[str, float]:
@@ -300,6 +285,14 @@ def print_table(results: dict[str, Any], console: Console) -> None:
         ("one day under the scheduler", product["day_under_scheduler"], "8"),
         *((f"files to classes by plain {peer}", peers[peer], "") for peer in PEERS),
     ]
+    year, growth = product["year"], product["growth"]
+    rows += [
+        ("files to classes, the year in one range", year["one_range"], "30"),
+        ("files to classes, one as_of day", year["one_range_one_as_of"], ""),
+        ("the year as single days", year["single_days"], "600"),
+        ("a day after one year", growth["after_1_year"], ""),
+        ("the same after ten years", growth["after_10_years"], ""),
+    ]
     for what, figures, goal in rows:
         cpu, memory = (str(figures.get(name, "")) for name in ("cpu_seconds", "peak_mb"))
         table.add_row(what, f"{figures['seconds']:.2f}", goal, cpu, memory, "1536" if memory and goal else "")
@@ -316,7 +309,7 @@ def main() -> None:
         if on["load_before"] > BUSY:
             console.print(f"the machine is busy (load {on['load_before']}): the seconds will be too high")
         peers = measure_peers(landing)
-        expected = peers["duckdb"]["numbers"]
+        expected, plain = peers["duckdb"]["numbers"], peers["duckdb"]["seconds_without_imports"]
         results: dict[str, Any] = {
             "machine": on,
             "lines": expected["lines"],
@@ -327,18 +320,27 @@ def main() -> None:
             results["goodstanding"] = {
                 "make_run": measure_whole(landing, Path(folder, "whole"), expected),
                 **measure_days(landing, Path(folder, "days"), expected),
+                "year": measure_year(landing, Path(folder, "year"), plain),
+                "growth": measure_growth(landing, Path(folder, "growth")),
             }
     except GoodstandingError as error:
         sys.exit(f"bench: {error}")
-    seconds = results["goodstanding"]["make_run"]["seconds"]
-    results["ratios"] = {
-        f"make_run_to_{peer}_peer": round(seconds / peers[peer]["seconds"], 1) for peer in PEERS
-    } | {
-        f"further_day_to_{peer}_peer_on_all_days": round(
-            results["goodstanding"]["further_day_in_process"]["seconds"] / peers[peer]["seconds"], 2
-        )
-        for peer in PEERS
-    }
+    product = results["goodstanding"]
+    seconds = product["make_run"]["seconds"]
+    results["ratios"] = (
+        {f"make_run_to_{peer}_peer": round(seconds / peers[peer]["seconds"], 1) for peer in PEERS}
+        | {
+            f"further_day_to_{peer}_peer_on_all_days": round(
+                product["further_day_in_process"]["seconds"] / peers[peer]["seconds"], 2
+            )
+            for peer in PEERS
+        }
+        | {
+            "one_range_to_duckdb_peer_files_to_classes": product["year"]["ratio_to_duckdb_peer"],
+            "day_after_ten_years_to_after_one": product["growth"]["ratios"]["seconds"],
+            "peak_memory_after_ten_years_to_after_one": product["growth"]["ratios"]["peak_mb"],
+        }
+    )
     print_table(results, console)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     console.print(f"written to {RESULTS}", highlight=False)

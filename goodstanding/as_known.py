@@ -65,7 +65,7 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> dict[str, A
             pass  # makes the table of predictions that a view names
         variables = {"known_before": str(known_before), "last_day": str(day)}
         require_success(
-            run_dbt(settings, ["build", "--exclude-resource-type", "unit_test"], variables, home=draft)
+            run_dbt(settings, ["build", "--exclude-resource-type", "unit_test"], variables, home=draft), then
         )
         with open_warehouse(then) as connection:
             scored = score(connection, day, settings.models)

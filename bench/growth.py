@@ -1,0 +1,85 @@
+"""What a long history costs: one more day after one year of a shop, and after ten years of the same shop.
+
+    GOODSTANDING_LANDING=... python -m bench.growth
+
+Part of `make bench`. The longer history has ten times the days and, for each customer, ten times the orders;
+the customers are as many. What a day costs should depend on the day and on the customers alone.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from bench.cost import run_days
+from bench.grown import write_mapping, write_years
+from goodstanding.days import Days
+from goodstanding.errors import DataProblem
+from goodstanding.settings import Settings, settings
+from ingest.shop import load_shop
+
+SHORT, LONG = 1, 10
+# the first of the days pays for imports and for what a process does once
+MEASURED_DAYS = 7
+
+
+def measure_growth(landing: Path, folder: Path) -> dict[str, Any]:
+    """Seconds of a day and peak memory after a short and after a long history, and their ratios.
+
+    Args:
+        landing: the real year's day files.
+        folder: for landings and homes; about 2 GB.
+    """
+    found = {years: _after(landing, folder / f"{years}", years) for years in (SHORT, LONG)}
+    short, long = found[SHORT], found[LONG]
+    return {
+        f"after_{SHORT}_year": short,
+        f"after_{LONG}_years": long,
+        "ratios": {
+            "seconds": round(long["seconds"] / short["seconds"], 2),
+            "peak_mb": round(long["peak_mb"] / short["peak_mb"], 2),
+        },
+    }
+
+
+def _after(landing: Path, folder: Path, years: int) -> dict[str, Any]:
+    write_years(landing, folder / "landing", years)
+    home = Settings(home=folder / "home", landing=folder / "landing", shop=str(write_mapping(folder)))
+    span = load_shop(home).days_in(home.landing_folder)
+    if span is None:
+        raise DataProblem(f"{landing} holds no day files in the public format")
+    border = span.last - timedelta(days=MEASURED_DAYS)
+    run_days(home, Days(span.first, border))
+    cost = run_days(home, Days(border + timedelta(days=1), span.last), "--daily")
+    with duckdb.connect(str(home.warehouse / "intake.duckdb"), read_only=True) as connection:
+        steps = dict(
+            connection.execute(
+                """
+                select step, round(median(seconds), 3) from ops.steps
+                where first_day > ? + 1 and first_day in (select event_day from raw.files)
+                group by step order by min(started_at)
+                """,
+                [border],
+            ).fetchall()
+        )
+        row = connection.execute("select sum(lines) from raw.files").fetchone()
+    return {
+        "lines": int(row[0]) if row else 0,
+        "seconds": round(sum(steps.values()), 2),
+        "peak_mb": cost.peak_mb,
+        "steps": steps,
+    }
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="goodstanding-growth-") as folder:
+        print(json.dumps(measure_growth(settings().landing_folder, Path(folder)), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The real year at once and day by day: what each costs, and that both end in the same publication.
+
+    GOODSTANDING_LANDING=... python -m bench.year
+
+Part of `make bench`.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from pydantic import SecretStr
+
+from bench.cost import run_days
+from goodstanding.days import Days
+from goodstanding.errors import DataProblem, GoodstandingError
+from goodstanding.settings import Settings, settings
+from ingest.shop import load_shop
+
+TO_CLASSES = ("ingest", "check_raw", "transform")
+# they tell of the runs, not of the shop
+OF_THE_RUNS = ("publication", "restatements")
+
+
+def measure_year(landing: Path, folder: Path, peer_seconds: float) -> dict[str, Any]:
+    """The landing as one range, as one range with one as_of day, and as one run a day in one process.
+
+    Args:
+        landing: the real year's day files.
+        folder: for three homes.
+        peer_seconds: what the plain DuckDB script takes from files to classes, as of one day.
+
+    Raises:
+        DataProblem: a run failed, or the single days end otherwise than the range.
+    """
+    # one key, or the same customers would have other pseudonyms in each home
+    key = SecretStr(secrets.token_hex(32))
+    whole = Settings(home=folder / "range", landing=landing, pseudonym_key=key)
+    days = load_shop(whole).days_in(whole.landing_folder)
+    if days is None:
+        raise DataProblem(f"{landing} holds no day files")
+    one_as_of = Settings(home=folder / "one_as_of", landing=landing, pseudonym_key=key, as_of_days=1)
+    single = Settings(home=folder / "single", landing=landing, pseudonym_key=key)
+    found = {
+        "one_range": _range_cost(whole, days),
+        "one_range_one_as_of": _range_cost(one_as_of, days),
+        "single_days": run_days(single, days, "--daily").figures(),
+    }
+    require_equal(whole, single)
+    found["single_days"]["seconds_per_day"] = round(found["single_days"]["seconds"] / len(days), 2)
+    ratio = round(found["one_range_one_as_of"]["seconds"] / peer_seconds, 1)
+    return {**found, "days": len(days), "single_days_equal_one_range": True, "ratio_to_duckdb_peer": ratio}
+
+
+def _range_cost(home: Settings, days: Days) -> dict[str, Any]:
+    """Seconds from files to classes and of each step, and the peak of memory, of one run over a range."""
+    cost = run_days(home, days)
+    with duckdb.connect(str(home.warehouse / "intake.duckdb"), read_only=True) as connection:
+        steps = dict(
+            connection.execute("select step, round(seconds, 2) from ops.steps order by started_at").fetchall()
+        )
+    to_classes = round(sum(steps[step] for step in TO_CLASSES), 2)
+    return {"seconds": to_classes, "peak_mb": cost.peak_mb, "steps": steps}
+
+
+def require_equal(one: Settings, other: Settings) -> None:
+    """Compare all that readers see of two homes under one key, row for row.
+
+    Raises:
+        DataProblem: names the tables that differ.
+    """
+    with duckdb.connect() as connection:
+        for name, home in (("one", one), ("other", other)):
+            connection.execute(f"attach '{home.published / 'current.duckdb'}' as {name} (read_only)")
+        tables = connection.execute(
+            "select table_name from duckdb_tables() where database_name = 'one' and schema_name = 'marts'"
+        ).fetchall()
+        differing = [
+            table for (table,) in tables if table not in OF_THE_RUNS and _differ(connection, f"marts.{table}")
+        ]
+    if differing or not tables:
+        raise DataProblem(f"{one.home} and {other.home} publish other rows: {', '.join(differing)}")
+
+
+def _differ(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    row = connection.execute(
+        f"""
+        select count(*) from (
+            (from one.{table} except all from other.{table})
+            union all
+            (from other.{table} except all from one.{table})
+        )
+        """
+    ).fetchone()
+    return row != (0,)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="goodstanding-year-") as folder:
+        try:
+            found = measure_year(settings().landing_folder, Path(folder), float("nan"))
+        except GoodstandingError as error:
+            sys.exit(f"bench: {error}")
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Two homes are held against each other row for row, but for what tells of their runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from bench.year import require_equal
+from goodstanding.errors import DataProblem
+from goodstanding.settings import Settings
+
+
+def published(home: Path, rows: list[int], run_id: str) -> Settings:
+    (home / "published").mkdir(parents=True)
+    with duckdb.connect(str(home / "published" / "current.duckdb")) as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.publication as select $1 as run_id", [run_id])
+        connection.execute("create table marts.invoices as select unnest($1) as n", [rows])
+    return Settings(home=home, _env_file=None)
+
+
+def test_the_same_rows_in_another_order_and_by_another_run_are_equal(tmp_path: Path) -> None:
+    require_equal(published(tmp_path / "a", [1, 2, 2], "a"), published(tmp_path / "b", [2, 1, 2], "b"))
+
+
+def test_one_row_more_is_no_equality_and_its_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataProblem, match="other rows: invoices"):
+        require_equal(published(tmp_path / "a", [1, 2], "a"), published(tmp_path / "b", [1, 2, 2], "a"))
