@@ -8,7 +8,8 @@ process that runs several, Airflow's share included, and as how long a run of a 
 scheduler. Before any ratio is formed, the numbers that the product published are held against the peers':
 ratios of unlike work would say nothing.
 
-Prints a table and writes `bench/results.json`. Nothing else should run on the machine meanwhile.
+Prints a table and writes `bench/results.json`, which the README quotes. Nothing else should run on the
+machine meanwhile.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from rich.table import Table
 
 from bench.cost import GOODSTANDING, Figures, cost_of, environment_of, run_days
 from bench.growth import measure_growth
+from bench.readme import RESULTS
+from bench.readme import main as quote_in_readme
 from bench.year import measure_year
 from goodstanding.airflow_api import AirflowApi, ApiError
 from goodstanding.airflow_env import admin_password
@@ -45,7 +48,6 @@ from goodstanding.settings import PROJECT, Settings, settings
 from ingest.shop import load_shop
 from warehouse.files import open_published
 
-RESULTS = PROJECT / "bench" / "results.json"
 PEERS = ("duckdb", "pandas")
 PEER_RUNS = 3
 # The last trading days of the landing: so many by the scheduler, one by a process, so many by another.
@@ -343,7 +345,8 @@ def main() -> None:
     )
     print_table(results, console)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    console.print(f"written to {RESULTS}", highlight=False)
+    quote_in_readme()
+    console.print(f"written to {RESULTS} and quoted in the README", highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""The measured figures as the README shows them: written from `bench/results.json`, never by hand.
+
+python -m bench.readme     puts the figures of the last `make bench` into the README
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from goodstanding.settings import PROJECT
+
+RESULTS = PROJECT / "bench" / "results.json"
+README = PROJECT / "README.md"
+BLOCK = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.S)
+
+
+def measured_section(results: dict[str, Any]) -> str:
+    """The lines between the README's two marks, from what `bench.run` wrote."""
+    product, peers, machine = results["goodstanding"], results["peers"], results["machine"]
+    plain = peers["duckdb"]["seconds"]
+    year, growth = product["year"], product["growth"]
+    days = year["days"]
+    rows = [
+        (f"`make run`: {days} days loaded, audited, scored, published, documented", product["make_run"]),
+        ("the year in one range, files to classes, a snapshot of every day", year["one_range"]),
+        ("the same with one snapshot, as the two scripts do it", year["one_range_one_as_of"]),
+        (f"the year as {days} single days in one process", year["single_days"]),
+        ("one more day in a process, Airflow's share included", product["further_day_in_process"]),
+        ("one day of a backfill under the scheduler", product["day_under_scheduler"]),
+        ("files to classes by a plain DuckDB script (`bench/peer_duckdb.py`)", peers["duckdb"]),
+        ("files to classes by a plain pandas script (`bench/peer_pandas.py`)", peers["pandas"]),
+    ]
+    table = "\n".join(
+        f"| {what} | {cost['seconds']:.1f} | {cost['seconds'] / plain:.1f} | {cost.get('peak_mb', '')} |"
+        for what, cost in rows
+    )
+    short, long, ratios = growth["after_1_year"], growth["after_10_years"], growth["ratios"]
+    steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in short["steps"].items())
+    return f"""\
+The real year ({results["lines"]:,} lines) on {machine["cores"]} shared cores, one sitting on \
+{machine["measured_on"]}. The machine is noisy: read the ratios rather
+than the seconds. `make bench` measures anew.
+
+| what | seconds | to the DuckDB script | peak MB |
+| --- | ---: | ---: | ---: |
+{table}
+
+The single days and the one range end in the same publication, row for row. One more day after ten years \
+of the same shop
+({long["lines"]:,} lines) takes {ratios["seconds"]:.2f} times as long as after one year \
+({long["seconds"]:.2f} and {short["seconds"]:.2f} s for the eight steps) and {ratios["peak_mb"]:.2f}
+times the memory. After one year, in seconds: {steps}.
+"""
+
+
+def main() -> None:
+    """Write the section anew."""
+    section = measured_section(json.loads(RESULTS.read_text(encoding="utf-8")))
+    text = README.read_text(encoding="utf-8")
+    README.write_text(BLOCK.sub(lambda _: section, text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
