@@ -133,4 +133,4 @@ def test_wrong_use_is_told_in_one_line(call, day: str, on: str, says: str) -> No
 def test_by_hand_it_is_refused_over_the_marts_of_the_runs(known: Settings) -> None:
     results = run_dbt(known, ["build", "--select", "stg_days"], {"known_before": "2011-01-13 05:00:00"})
     with pytest.raises(DataProblem, match="this working file holds marts already; copy intake"):
-        require_success(results)
+        require_success(results, known)
