@@ -56,11 +56,13 @@
         {{ _is_among('int_changed_products', row, ['customer_id', 'stock_code']) }}
     {%- elif scope == 'cancelled_product' -%}
         {{ _is_among('int_changed_products', row, ['customer_id', 'stock_code'], 'changes.event_day is null') }}
-    {%- else -%}
+    {%- elif scope == 'line' -%}
         {{ _is_among('int_changed_products', row, ['customer_id', 'stock_code'], 'changes.event_day is null') }}
         or {{ _is_among('int_changed_products', row, ['customer_id', 'stock_code', 'event_day']) }}
         or {{ row }}.customer_id is null
         and {{ _is_among('stg_changes', row, ['event_day'], 'changes.customer_id is null') }}
+    {%- else -%}
+        {{ exceptions.raise_compiler_error("there is no scope '" ~ scope ~ "'; see macros/replaced.sql") }}
     {%- endif -%}
 {%- endmacro %}
 
