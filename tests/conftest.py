@@ -21,15 +21,25 @@ REAL_LANDING = os.environ.get("GOODSTANDING_LANDING")
 REAL_REQUIRED = os.environ.get("GOODSTANDING_REAL_DATA_REQUIRED", "").lower() in ("1", "true")
 
 
-@pytest.fixture(autouse=True)
-def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_this_machine() -> Iterator[None]:
     """Each test sets what it needs: neither the caller's environment nor a .env file reaches it."""
-    for name in list(os.environ):
-        if name.startswith("GOODSTANDING_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("GOODSTANDING_"):
+                patch.delenv(name)
+        patch.setitem(Settings.model_config, "env_file", None)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_another_test() -> Iterator[None]:
+    """Whatever a test puts into the environment ends with it, also for the next file's own fixtures."""
+    before = dict(os.environ)
     settings.cache_clear()
     yield
+    os.environ.clear()
+    os.environ.update(before)
     settings.cache_clear()
 
 
