@@ -23,8 +23,10 @@
         {%- if existing is none -%}
             {{ create_table_as(false, target, compiled_code) }}
         {%- elif scope and not should_full_refresh() -%}
+            {%- for condition in changed_scope(scope, target) %}
             delete from {{ target }}
-            where {{ changed_scope(scope, target) }};
+            where {{ condition }};
+            {% endfor %}
 
             insert into {{ target }} by name (
                 {{ compiled_code }}
@@ -41,33 +43,48 @@
 
 {% endmaterialization %}
 
-{#- a condition on the rows of a table: whether they are in the scope of this run -#}
+{#-
+    The rows of a table in the scope of this run, as conditions of which none or one holds for a row. One after the
+    other, because joined by `or` none of them can leave out the parts of a table in which it finds nothing.
+-#}
 {% macro changed_scope(scope, table) -%}
     {%- set row = table.identifier -%}
-    {%- if scope in ('scores', 'features') -%}
-        as_of not in (
-            select as_of from {{ _of_this_run('int_as_of_days') }} where purpose = '{{ scope }}' and not is_changed
-        )
-    {%- elif scope == 'invoice' -%}
-        {{ _is_among('int_changed_invoices', row, ['customer_id', 'invoice_no']) }}
-    {%- elif scope == 'customer' -%}
-        {{ _is_among('int_changed_products', row, ['customer_id']) }}
-    {%- elif scope == 'product' -%}
-        {{ _is_among('int_changed_products', row, ['customer_id', 'stock_code']) }}
-    {%- elif scope == 'cancelled_product' -%}
-        {{ _is_among('int_changed_products', row, ['customer_id', 'stock_code'], 'changes.event_day is null') }}
-    {%- elif scope == 'line' -%}
-        {{ _is_among('int_changed_products', row, ['customer_id', 'stock_code'], 'changes.event_day is null') }}
-        or {{ _is_among('int_changed_products', row, ['customer_id', 'stock_code', 'event_day']) }}
-        or {{ row }}.customer_id is null
-        and {{ _is_among('stg_changes', row, ['event_day'], 'changes.customer_id is null') }}
-    {%- else -%}
+    {%- set customer, product, day = 'customer_id', 'stock_code', 'event_day' -%}
+    {%- set on_every_day = _is_among('int_changed_products', row, [customer, product], 'changes.event_day is null') -%}
+    {%- set conditions = {
+        'scores': [_is_as_of(scope)],
+        'features': [_is_as_of(scope)],
+        'invoice': [_is_among('int_changed_invoices', row, [customer, 'invoice_no'])],
+        'customer': [_is_among('int_changed_products', row, [customer])],
+        'product': [_is_among('int_changed_products', row, [customer, product])],
+        'cancelled_product': [on_every_day],
+        'line': [
+            on_every_day,
+            _is_among('int_changed_products', row, [customer, product, day]),
+            row ~ '.customer_id is null and ' ~ _is_among('stg_changes', row, [day], 'changes.customer_id is null'),
+        ],
+    } -%}
+    {%- if scope not in conditions -%}
         {{ exceptions.raise_compiler_error("there is no scope '" ~ scope ~ "'; see macros/replaced.sql") }}
     {%- endif -%}
+    {{ return(conditions[scope]) }}
 {%- endmacro %}
 
-{#- `exists`, because several columns `in` a query beside an `or` took 100 times as long -#}
+{% macro _is_as_of(purpose) -%}
+    as_of not in (
+        select as_of from {{ _of_this_run('int_as_of_days') }} where purpose = '{{ purpose }}' and not is_changed
+    )
+{%- endmacro %}
+
+{#-
+    `exists`, because several columns `in` a query took 100 times as long. The first column once more by itself,
+    because the engine looks into what is stored of a column only for the values of a join by that column alone:
+    5.2 million lines by customer and product took 2.6 times as long without it.
+-#}
 {% macro _is_among(changes, row, keys, restriction='true') -%}
+    {%- if keys | length > 1 -%}
+    {{ row }}.{{ keys[0] }} in (select changes.{{ keys[0] }} from {{ _of_this_run(changes) }} as changes) and
+    {% endif -%}
     exists (
         select 1 from {{ _of_this_run(changes) }} as changes
         where

@@ -2,12 +2,6 @@
 
 with
 
-changed_invoices as (
-
-    select * from {{ ref('int_changed_invoices') }}
-
-),
-
 matches as (
 
     select * from {{ ref('int_cancellation_matches') }}
@@ -16,13 +10,8 @@ matches as (
 
 sale_lines as (
 
-    select order_lines.*
-    from {{ ref('order_lines') }} as order_lines
-    inner join changed_invoices
-        on
-            order_lines.customer_id = changed_invoices.customer_id
-            and order_lines.invoice_no = changed_invoices.invoice_no
-    where order_lines.outcome in ('kept', 'partly_cancelled', 'cancelled')
+    select * from {{ ref('int_changed_invoice_lines') }}
+    where outcome in ('kept', 'partly_cancelled', 'cancelled')
 
 ),
 

@@ -2,21 +2,10 @@
 
 with
 
-changed_invoices as (
-
-    select * from {{ ref('int_changed_invoices') }}
-
-),
-
 counted_lines as (
 
-    select order_lines.*
-    from {{ ref('order_lines') }} as order_lines
-    inner join changed_invoices
-        on
-            order_lines.customer_id = changed_invoices.customer_id
-            and order_lines.invoice_no = changed_invoices.invoice_no
-    where order_lines.outcome not in ('duplicate', 'adjustment')
+    select * from {{ ref('int_changed_invoice_lines') }}
+    where outcome not in ('duplicate', 'adjustment')
 
 ),
 

@@ -5,14 +5,20 @@
 -#}
 {% test keeps(model, grain, rules={}, scope=none) %}
 
+{%- set conditions = changed_scope(scope, model) if scope else ['true'] %}
+
 with
 
 written as (
 
+    {% for condition in conditions -%}
     select * from {{ model }}
-    {% if scope %}
-    where {{ changed_scope(scope, model) }}
+    where {{ condition }}
+    {% if not loop.last %}
+    union all
+
     {% endif %}
+    {%- endfor %}
 
 )
 
