@@ -120,8 +120,11 @@ TUNING = {
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
     # A slot of the LocalExecutor is held until the heartbeat after its task: 5 s by default.
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-    # What a killed scheduler was running is taken up again after this, not after five minutes.
-    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+    # What a killed scheduler was running is taken up again this soon after its heartbeat has been missed for
+    # 30 s. A task whose own heartbeat, one a second, is missed as long is tried again, too: it holds the
+    # writer's slot, so until then every run stands still. Airflow waits five minutes for either.
+    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     # The DAG files are few and thin: a new or edited one shows after at most 10 s.
     "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
