@@ -101,7 +101,7 @@ def _repair(given_up: list[OpenDay], days: Days) -> str:
     return (
         f"{days} cannot be published: {first.day}{others} {what}. Readers keep the last good day. "
         f"Repair its file if need be and run {first.day} again (clear its run in the UI); "
-        "then clear this publish task"
+        "then clear this publish task (with Past and Future, those of all runs that waited)"
     )
 
 
