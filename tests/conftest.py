@@ -87,10 +87,12 @@ class Year:
         return call_goodstanding(self.home, self.landing, *arguments)
 
 
-def call_goodstanding(home: Path, landing: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+def call_goodstanding(
+    home: Path, landing: Path | None, *arguments: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
     """Call the installed command as a user does, with nothing of this process's settings."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GOODSTANDING_")}
-    environment |= {"GOODSTANDING_HOME": str(home), "PYTHONDONTWRITEBYTECODE": ""}
+    environment |= {"GOODSTANDING_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "", **settings}
     if landing:
         environment["GOODSTANDING_LANDING"] = str(landing)
     command = [str(Path(sys.executable).with_name("goodstanding")), *arguments]

@@ -1,73 +1,97 @@
-"""Real days under the real scheduler: a load and a backfill over the REST API, several runs at once."""
+"""A backfill under the real scheduler, as the UI creates one: processes are killed, and one file is bad."""
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 import pytest
 
 from goodstanding import supervisor
-from goodstanding.airflow_api import AirflowApi
-from goodstanding.airflow_env import admin_password
+from goodstanding.airflow_api import AirflowApi, ApiError
+from goodstanding.airflow_env import admin_password, airflow_home
 from goodstanding.settings import Settings
-from tests.calls import call_run
 from tests.conftest import call_goodstanding
+from tests.laws.conftest import KEY, Warehouse, days_from, fill
+from tests.shop import mapping, write_day
 
-# Wednesday to Tuesday; Saturday the 4th has no file.
-LOADED = ("2010-12-01", "2010-12-03")
-BACKFILLED = ["2010-12-04", "2010-12-05", "2010-12-06", "2010-12-07"]
-SECONDS = 240
+# A day costs the scheduler some five seconds, so these are few; BACKFILL_DAYS=30 makes it a month.
+COUNT = int(os.environ.get("BACKFILL_DAYS", "10"))
+DAYS = [str(day) for day in days_from(COUNT + 3)]
+LOADED, BACKFILLED = DAYS[:3], DAYS[3:]
+BAD = BACKFILLED[-3]
+# After how many runs that have ended what is killed: the process that works on a step, the worker above it
+# (it reports what becomes of the step), and two whole components.
+KILLS = {"task": 1, "worker": COUNT // 4, "api-server": COUNT // 2 - 1, "scheduler": COUNT // 2 + 1}
+SECONDS = 100 + 10 * COUNT
+
+Wait = Callable[[Callable[[], Any]], None]
 
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A home whose days went through the scheduler, and what its API said afterwards."""
+    """A home whose days went through the scheduler, and what was seen of them meanwhile."""
 
-    home: Path
-    landing: Path
+    settings: Settings
+    output: Path
     api: AirflowApi
     load: dict[str, Any]
-
-    def rows(self, sql: str, file: str = "published/current.duckdb") -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.home / file), read_only=True) as connection:
-            return connection.execute(sql).fetchall()
+    stopped: Stopped
 
     def backfilled(self) -> dict[str, dict[str, Any]]:
         """The backfill's runs by their day."""
-        runs = self.api.get("/dags/orders_daily/dagRuns?run_type=backfill")["dag_runs"]
-        return {run["data_interval_start"][:10]: run for run in runs}
+        return backfilled(self.api)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What stood there when the backfill was through and the bad file not yet mended."""
+
+    runs: dict[str, str]
+    published: list[tuple[Any, ...]]
+    messages: dict[str, str]
+    """What the publish tasks that failed say, by their day."""
+    tried_again: int
+    """How many tasks were tried more than once; by then nobody had cleared any."""
 
 
 @pytest.fixture(scope="module")
-def scheduled(real_landing: Path) -> Iterator[Scheduled]:
-    """`goodstanding up`, three days by `orders_history`, then four by a backfill that may run all at once."""
+def scheduled() -> Iterator[Scheduled]:
+    """`goodstanding up`, three days by `orders_history`, and the backfill, four runs at once."""
     # not in pytest's folder: under root PostgreSQL runs as another user, to whom that folder is closed
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket() as free:
-        home, landing = Path(folder, "home"), Path(folder, "landing")
         Path(folder).chmod(0o755)
-        landing.mkdir()
-        for path in real_landing.glob("2010-12-0[1-7].csv"):
-            shutil.copy(path, landing)
+        fill(Path(folder, "landing"), 11, days_from(COUNT + 3))
         free.bind(("127.0.0.1", 0))
-        settings = Settings(home=home, landing=landing, port=free.getsockname()[1], _env_file=None)
+        settings = Settings(
+            home=Path(folder, "home"),
+            landing=Path(folder, "landing"),
+            shop=str(mapping(Path(folder))),
+            port=free.getsockname()[1],
+            _env_file=None,
+        )
         free.close()
         environment = {n: value for n, value in os.environ.items() if not n.startswith("GOODSTANDING_")}
         environment |= {
-            "GOODSTANDING_HOME": str(home),
-            "GOODSTANDING_LANDING": str(landing),
+            "GOODSTANDING_HOME": str(settings.home),
+            "GOODSTANDING_LANDING": str(settings.landing),
+            "GOODSTANDING_SHOP": settings.shop,
+            "GOODSTANDING_PSEUDONYM_KEY": KEY,
             "GOODSTANDING_PORT": str(settings.port),
             "PYTHONDONTWRITEBYTECODE": "",
         }
@@ -75,41 +99,117 @@ def scheduled(real_landing: Path) -> Iterator[Scheduled]:
         with output.open("w") as said:
             command = [str(Path(sys.executable).with_name("goodstanding")), "up"]
             process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
+
+        def wait_until(condition: Callable[[], Any]) -> None:
+            end = time.monotonic() + SECONDS
+            while not condition():
+                assert process.poll() is None and time.monotonic() < end, output.read_text()[-3000:]
+                time.sleep(0.2)
+
         try:
-            wait_until(lambda: "Airflow is ready" in output.read_text(), process, output)
+            wait_until(lambda: "Airflow is ready" in output.read_text())
             api = AirflowApi(f"http://127.0.0.1:{settings.port}", password=admin_password(settings))
-            yield Scheduled(home, landing, api, load_and_backfill(api, process, output))
+            load = load_and_backfill(api, settings, wait_until)
+            stopped = look(api, settings)
+            mend_and_clear(api, settings, wait_until)
+            yield Scheduled(settings, output, api, load, stopped)
         finally:
             supervisor.down(settings)
             process.wait(timeout=30)
 
 
-def wait_until(condition: Any, process: subprocess.Popen[bytes], output: Path) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert process.poll() is None and time.monotonic() < end, output.read_text()[-3000:]
-        time.sleep(0.2)
-
-
-def load_and_backfill(api: AirflowApi, process: subprocess.Popen[bytes], output: Path) -> dict[str, Any]:
+def load_and_backfill(api: AirflowApi, settings: Settings, wait_until: Wait) -> dict[str, Any]:
+    """Load, create the backfill, kill what is to be killed, and wait until every run has ended."""
+    good = (settings.landing_folder / f"{BAD}.csv").read_text()
+    write_day(settings.landing_folder, BAD, ["unreadable"] * 9)
+    (settings.landing_folder / "mended").write_text(good)
     api.wait_for_dag("orders_history")
-    run_id = api.trigger("orders_history", {"from": LOADED[0], "to": LOADED[1]})
+    run_id = api.trigger("orders_history", {"from": LOADED[0], "to": LOADED[-1]})
     load = api.wait_for_run("orders_history", run_id, SECONDS)
     # A DAG that is unpaused starts the run of yesterday, of which this landing has no file: a manual run of
     # that logical date, about a day that it has, takes its place.
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
-    wait_until(lambda: "orders_daily" in dags(api), process, output)
+    wait_until(lambda: "orders_daily" in {dag["dag_id"] for dag in api.get("/dags")["dags"]})
     manual = api.trigger("orders_daily", {"day": LOADED[1]}, f"{yesterday}T00:00:00Z")
     api.wait_for_dag("orders_daily")
     days = {"from_date": f"{BACKFILLED[0]}T00:00:00Z", "to_date": f"{BACKFILLED[-1]}T00:00:00Z"}
-    backfill = api.post("/backfills", {"dag_id": "orders_daily", "max_active_runs": 4, **days})
-    wait_until(lambda: api.get(f"/backfills/{backfill['id']}")["completed_at"], process, output)
+    api.post("/backfills", {"dag_id": "orders_daily", "max_active_runs": 4, **days})
+    for name, done in KILLS.items():
+        wait_until(lambda done=done: ended(api) >= done)
+        wait_until(partial(kill, name, settings))
+    wait_until(lambda: ended(api) == COUNT)
     api.wait_for_run("orders_daily", manual, SECONDS)
     return load
 
 
-def dags(api: AirflowApi) -> set[str]:
-    return {dag["dag_id"] for dag in api.get("/dags")["dags"]}
+def backfilled(api: AirflowApi) -> dict[str, dict[str, Any]]:
+    runs = api.get("/dags/orders_daily/dagRuns?run_type=backfill&limit=100")["dag_runs"]
+    return {run["data_interval_start"][:10]: run for run in runs}
+
+
+def ended(api: AirflowApi) -> int:
+    """How many of the backfill's runs have ended; none while the API server is away."""
+    try:
+        return sum(run["state"] in ("success", "failed") for run in backfilled(api).values())
+    except (OSError, ApiError):
+        return 0
+
+
+def kill(name: str, settings: Settings) -> bool:
+    """Kill it while a task has a working file open; False where none has."""
+    leaders = json.loads((airflow_home(settings) / "up.json").read_text())["sessions"]["leaders"]
+    scheduler = psutil.Process(leaders["scheduler"][0])
+    for worker in scheduler.children():
+        for task in worker.children():
+            try:
+                writes = any(file.path.endswith("/standing.duckdb") for file in task.open_files())
+            except psutil.NoSuchProcess:
+                continue
+            if writes:
+                os.kill(
+                    {"task": task.pid, "worker": worker.pid}.get(name) or leaders[name][0], signal.SIGKILL
+                )
+                return True
+    return False
+
+
+def look(api: AirflowApi, settings: Settings) -> Stopped:
+    """What is published, which runs failed, and what their publish tasks say."""
+    runs = backfilled(api)
+    messages = {}
+    for day, run in runs.items():
+        path = f"/dags/orders_daily/dagRuns/{run['dag_run_id']}/taskInstances/publish"
+        if api.get(path)["state"] == "failed":
+            messages[day] = str(api.get(f"{path}/logs/{api.get(path)['try_number']}")["content"])
+    published = rows(settings.home, "select as_of from marts.publication")
+    tried_again = sum(task["try_number"] > 1 for task in tasks(api))
+    return Stopped({day: run["state"] for day, run in runs.items()}, published, messages, tried_again)
+
+
+def mend_and_clear(api: AirflowApi, settings: Settings, wait_until: Wait) -> None:
+    """Do as the message says, by the UI's calls: clear the day's run, then what waited for it."""
+    (settings.landing_folder / "mended").replace(settings.landing_folder / f"{BAD}.csv")
+    runs = backfilled(api)
+    bad = runs[BAD]["dag_run_id"]
+    api.post(f"/dags/orders_daily/dagRuns/{bad}/clear", {"dry_run": False, "only_failed": False})
+    api.wait_for_run("orders_daily", bad, SECONDS)
+    waiting = {"task_ids": ["publish"], "only_failed": True, "include_past": True, "include_future": True}
+    last = runs[BACKFILLED[-1]]["dag_run_id"]
+    api.post("/dags/orders_daily/clearTaskInstances", {"dry_run": False, "dag_run_id": last, **waiting})
+    wait_until(lambda: ended(api) == COUNT)
+
+
+def tasks(api: AirflowApi) -> list[dict[str, Any]]:
+    """All task instances of all runs."""
+    path, found = "/dags/~/dagRuns/~/taskInstances?limit=100&order_by=id", []
+    while page := api.get(f"{path}&offset={len(found)}")["task_instances"]:
+        found += page
+    return found
+
+
+def rows(home: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(home / "published" / "current.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
 
 
 def test_every_run_of_the_load_and_the_backfill_ends_well(scheduled: Scheduled) -> None:
@@ -121,53 +221,65 @@ def test_every_run_of_the_load_and_the_backfill_ends_well(scheduled: Scheduled) 
         assert len(tasks) == 8 and set(tasks.values()) == {"success"}
 
 
+def test_killed_components_were_started_again_and_what_they_ran_was_tried_again(scheduled: Scheduled) -> None:
+    for name in ("api-server", "scheduler"):
+        assert f"{name} ended with signal SIGKILL; starting it again (1 of 3)" in scheduled.output.read_text()
+    tried = scheduled.stopped.tried_again
+    assert tried >= 3, "the killed task, and those of the killed worker and scheduler"
+
+
+def test_a_failed_day_keeps_later_ones_from_being_published_and_they_name_it(scheduled: Scheduled) -> None:
+    stopped = scheduled.stopped
+    assert stopped.runs[BAD] == "failed"
+    assert str(stopped.published[0][0]) < BAD
+    assert set(BACKFILLED[-2:]) <= set(stopped.messages)
+    for message in stopped.messages.values():
+        assert f"cannot be published: {BAD} failed the gate of raw_orders" in message
+        assert f"run {BAD} again (clear its run in the UI)" in message
+    failed = {day for day, state in stopped.runs.items() if state == "failed"}
+    assert failed == {BAD, *stopped.messages}, "the days around it are taken in and wait for it alone"
+
+
 def test_the_runs_of_a_backfill_were_under_way_at_once_and_their_tasks_one_by_one(
     scheduled: Scheduled,
 ) -> None:
     spans = sorted((run["start_date"], run["end_date"]) for run in scheduled.backfilled().values())
     assert spans[1][0] < spans[0][1], "the second began before the first was through"
-    listed = scheduled.api.get("/dags/~/dagRuns/~/taskInstances?limit=100")["task_instances"]
-    tasks = sorted((task["start_date"], task["end_date"], task["pool"]) for task in listed)
-    assert len(tasks) == 8 * 6
-    for (_, end, pool), (start, _, _) in pairwise(tasks):
+    listed = sorted((task["start_date"], task["end_date"], task["pool"]) for task in tasks(scheduled.api))
+    assert len(listed) == 8 * (COUNT + 2)
+    for (_, end, pool), (start, _, _) in pairwise(listed):
         assert pool == "duckdb_writer" and end <= start, "one task writes at a time"
 
 
-def test_each_backfilled_day_was_taken_in_by_a_run_of_its_own(scheduled: Scheduled) -> None:
-    runs = {run["dag_run_id"]: day for day, run in scheduled.backfilled().items()}
-    taken = scheduled.api.get("/dags/orders_daily/dagRuns/~/taskInstances?task_ids=ingest")["task_instances"]
-    assert {runs[task["dag_run_id"]] for task in taken if task["dag_run_id"] in runs} == set(BACKFILLED)
-
-
 def test_readers_see_the_newest_day_with_all_its_gates(scheduled: Scheduled) -> None:
-    assert scheduled.rows("select as_of, simulated from marts.publication") == [(date(2010, 12, 7), False)]
-    done = call_goodstanding(scheduled.home, scheduled.landing, "status", "--json")
+    published = rows(
+        scheduled.settings.home, "select cast(as_of as varchar), simulated from marts.publication"
+    )
+    assert published == [(DAYS[-1], False)]
+    settings = scheduled.settings
+    done = call_goodstanding(
+        settings.home, settings.landing, "status", "--json", GOODSTANDING_SHOP=settings.shop
+    )
     assert done.returncode == 0 and '"raw_orders": true' in done.stdout and '"waiting": []' in done.stdout
 
 
 def test_the_published_tables_are_those_of_one_clean_run_over_the_landing(
-    scheduled: Scheduled, tmp_path: Path
+    scheduled: Scheduled, use_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    clean = tmp_path / "clean"
-    clean.mkdir()
-    # the same key gives the same customers the same pseudonyms
-    shutil.copy(scheduled.home / "pseudonym.key", clean)
-    done = call_run(clean, scheduled.landing, "run", "--from", LOADED[0], "--to", BACKFILLED[-1], "--json")
-    assert done.code == 0, done
-    expected = Scheduled(clean, scheduled.landing, scheduled.api, {})
-    tables = "select schema_name || '.' || table_name from duckdb_tables() order by 1"
-    assert scheduled.rows(tables) == expected.rows(tables)
-    of_the_runs = ("marts.publication", "marts.restatements")
-    compared = [name for (name,) in expected.rows(tables) if name not in of_the_runs]
-    assert len(compared) > 7
-    for name in compared:
-        sql = f"select * from {name} order by all"
-        assert scheduled.rows(sql) == expected.rows(sql), name
+    settings = scheduled.settings
+    lived, clean = (
+        Warehouse(use_settings, home, settings.landing_folder, Path(settings.shop))
+        for home in (settings.home, tmp_path / "clean")
+    )
+    clean.run(date.fromisoformat(DAYS[0]), date.fromisoformat(DAYS[-1]))
+    assert len(clean.seen_by_readers()) > 7
+    assert lived.seen_by_readers() == clean.seen_by_readers()
 
 
 def test_the_log_of_a_task_shows_in_the_ui_which_models_ran_and_how_long(scheduled: Scheduled) -> None:
     run = scheduled.backfilled()[BACKFILLED[-1]]
-    path = f"/dags/orders_daily/dagRuns/{run['dag_run_id']}/taskInstances/transform/logs/1"
-    text = str(scheduled.api.get(path)["content"])
+    path = f"/dags/orders_daily/dagRuns/{run['dag_run_id']}/taskInstances/transform"
+    number = scheduled.api.get(path)["try_number"]
+    text = str(scheduled.api.get(f"{path}/logs/{number}")["content"])
     for model in ("order_lines", "customer_classes"):
         assert f"s  model {model}" in text
