@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 import ingest.load
 from goodstanding.days import Days
@@ -248,6 +249,27 @@ def test_only_the_days_asked_for_are_replaced(home: Home) -> None:
     home.put(line(time="2011-01-05 08:00:00", price="9.99"), day=other)
     home.ingest(other)
     assert home.accepted("event_day, unit_price") == [(DAY, Decimal("2.55")), (other, Decimal("9.99"))]
+
+
+def test_a_range_in_many_parts_is_the_range_at_once(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    days = [DAY + timedelta(days=n) for n in (0, 1, 2, 3, 5)]  # Saturday, without a file, lies between
+    for day in days:
+        home.put(*(line(time=f"{day} 08:26:00", invoice=n, quantity=n or "x") for n in range(4)), day=day)
+    monkeypatch.setattr(ingest.load, "_now", lambda: datetime(2011, 2, 1))
+    taken = []
+    for lines in (ingest.load.PART_LINES, 5, 1):
+        monkeypatch.setattr(ingest.load, "PART_LINES", lines)
+        other = Home(tmp_path / f"{lines}")
+        other.settings = other.settings.model_copy(
+            update={"landing": home.landing, "pseudonym_key": SecretStr("ab" * 32)}
+        )
+        other.landing = home.landing
+        counts = other.ingest(days[0], days[-1])
+        taken.append((counts, other.everything()))
+    assert taken[0][0]["lines"] == 20 and taken[0][0]["rejected"] == 5
+    assert taken[0] == taken[1] == taken[2]
 
 
 def test_an_error_inside_the_replace_leaves_the_old_partition(
