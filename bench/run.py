@@ -35,7 +35,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from bench.cost import GOODSTANDING, Figures, cost_of, environment_of, run_days
+from bench.cost import GOODSTANDING, Figures, cost_of, environment_of, run_cost, run_days
 from bench.growth import measure_growth
 from bench.readme import RESULTS
 from bench.readme import main as quote_in_readme
@@ -209,7 +209,7 @@ def free_port() -> int:
 def measure_whole(landing: Path, home: Path, expected: dict[str, Any]) -> Figures:
     """The whole landing as `make run` loads it, set-up of Airflow's metadata included."""
     current = Settings(home=home, landing=landing)
-    cost = cost_of([GOODSTANDING, "run", "--json"], environment_of(current))
+    cost = run_cost(current)
     require_same(published_numbers(current), expected, "`goodstanding run`")
     return cost.figures()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from bench.cost import cost_of
+from bench.cost import Cost, cost_of, run_cost
 from goodstanding.errors import DataProblem
+from goodstanding.settings import Settings
 
 
 def test_a_process_is_measured_by_its_wall_time_and_its_own_peak_memory() -> None:
@@ -37,3 +40,12 @@ def test_a_process_that_fails_is_no_figure() -> None:
 def test_a_program_that_is_not_there_is_no_figure() -> None:
     with pytest.raises(DataProblem, match="/no/such/program could not be started"):
         cost_of(["/no/such/program"], dict(os.environ))
+
+
+def test_the_peak_of_a_run_is_that_of_its_highest_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = {"steps": [{"peak_mb": 700.0}, {"peak_mb": 2741.4}, {"peak_mb": 913.0}]}
+    ended = Cost(seconds=1, cpu_seconds=1, peak_mb=1000, output=json.dumps(said))
+    monkeypatch.setattr("bench.cost.cost_of", lambda command, environment: ended)
+    assert run_cost(Settings(home=tmp_path, _env_file=None)).peak_mb == 2741
