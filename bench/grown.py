@@ -1,4 +1,4 @@
-"""A landing that is larger than the real one: the same shop, for more years.
+"""A landing that is larger than the real one: the same shop for more years, or with more customers.
 
 It is made from the real files, line by line, so that days, baskets, duplicates, cancellations and bad rows
 keep their shapes. Nothing is drawn, so a landing is the same every time.
@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import yaml
 
 from goodstanding.settings import PROJECT
+from ingest.casts import literal
 
 # whole weeks, so that a day of the week stays one; the real numbers span 45,223
 YEAR = timedelta(weeks=52)
@@ -20,6 +23,33 @@ NUMBERS_A_YEAR = 50_000
 # once a shop has a history, the gate of raw orders takes a tenth of the usual lines for a broken export
 FEWEST_LINES = 350
 INVOICE_NUMBER = re.compile(r"^([A-Z]?)(\d+)", re.M)
+# The number of a copy stands before the real numbers, as wide in every copy: so its invoices sort as the real
+# ones do, which settles equal times. Customers are numbers of five digits.
+FIRST_COPY, CUSTOMERS_A_COPY = 1000, 100_000
+# Copies stay whole in the file, one after the other: the order of lines within a copy is the real one.
+COPIED_DAY = """
+copy (
+    with
+    lines as (
+        select row_number() over () as line, *
+        from read_csv({file}, header = true, all_varchar = true)
+    ),
+    copies as (
+        select {first_copy} + unnest(range({times})) as copy
+    )
+    select
+        regexp_replace(InvoiceNo, '^([A-Z]?)', '\\1' || copy) as InvoiceNo,
+        StockCode,
+        Description,
+        Quantity::bigint as Quantity,
+        InvoiceDate::timestamp as InvoiceDate,
+        UnitPrice::double as UnitPrice,
+        (copy - {first_copy}) * {customers_a_copy} + CustomerID::double as CustomerID,
+        Country
+    from copies cross join lines
+    order by copy, line
+) to {into} (format parquet)
+"""
 
 
 def write_years(landing: Path, into: Path, years: int) -> None:
@@ -46,9 +76,51 @@ def write_years(landing: Path, into: Path, years: int) -> None:
 
 def write_mapping(into: Path) -> Path:
     """The real shop's mapping without its calendar: the days of other years have another one."""
-    mapping = yaml.safe_load((PROJECT / "shops" / "online_retail.yml").read_text(encoding="utf-8"))
+    mapping = _real_mapping()
     del mapping["closed"]
-    path = into / "grown.yml"
+    return _written(mapping, into / "grown.yml")
+
+
+def write_copies(landing: Path, into: Path, times: int) -> None:
+    """Give the shop more customers: on each day `times` as many, who bought the same baskets.
+
+    Every copy has customers and invoice numbers of its own, so nothing matches across copies, and what holds
+    of the real year holds as many times: lines of each outcome, invoices, amounts.
+
+    Args:
+        landing: day files in the public format, named by their day.
+        into: folder for one Parquet file a day, with typed columns; made if it is not there.
+        times: copies, up to 9,000.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        for path in sorted(landing.glob("*.csv")):
+            connection.execute(
+                COPIED_DAY.format(
+                    file=literal(str(path)),
+                    into=literal(str(into / f"{path.stem}.parquet")),
+                    first_copy=FIRST_COPY,
+                    customers_a_copy=CUSTOMERS_A_COPY,
+                    times=times,
+                )
+            )
+
+
+def write_parquet_mapping(into: Path) -> Path:
+    """The real shop's mapping for its Parquet files."""
+    mapping = _real_mapping()
+    mapping["files"] = {"path": "{day}.parquet", "format": "parquet"}
+    return _written(mapping, into / "copied.yml")
+
+
+def _real_mapping() -> dict[str, Any]:
+    mapping: dict[str, Any] = yaml.safe_load(
+        (PROJECT / "shops" / "online_retail.yml").read_text(encoding="utf-8")
+    )
+    return mapping
+
+
+def _written(mapping: dict[str, Any], path: Path) -> Path:
     path.write_text(yaml.safe_dump(mapping, sort_keys=False), encoding="utf-8")
     return path
 

@@ -1,9 +1,10 @@
 """Files to classes by a plain DuckDB script: a yardstick for speed and a second opinion on the numbers.
 
 It shares no code with the product, so that where both agree neither copied the other's mistake. It reads
-daily files in the UCI format, trusts every line (no quarantine, gate or history) and prints one JSON line:
+daily files in the UCI format, as CSV or as Parquet, trusts every line (no quarantine, gate or history) and
+prints one JSON line:
 
-    python -m bench.peer_duckdb LANDING
+    python -m bench.peer_duckdb LANDING [MEMORY_LIMIT SPILL_FOLDER]
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ import duckdb
 
 # Files are read in the order of their names, so one running number is both line order and file order.
 # An exact duplicate repeats all eight columns within one file; the first of them stays.
+CSV = "read_csv($files, all_varchar = true, filename = true, header = true)"
+PARQUET = "read_parquet($files, filename = true)"
 LINES = """
 create table lines as
 with files as (
     select row_number() over () as line, *
-    from read_csv($files, all_varchar = true, filename = true, header = true)
+    from {files}
 ), firsts as (
     select min(line) as first_line, * exclude (line) from files group by all
 )
@@ -134,7 +137,8 @@ def cancelled_units(affected: Iterable[tuple[str, int, bool, int]]) -> tuple[dic
 
 def standing(landing: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Fill the connection with the tables above (`outcomes`, `invoices`, `classes`, ...) and count them."""
-    connection.execute(LINES, {"files": str(landing / "*.csv")})
+    kind, files = ("parquet", PARQUET) if any(landing.glob("*.parquet")) else ("csv", CSV)
+    connection.execute(LINES.format(files=files), {"files": str(landing / f"*.{kind}")})
     units, mirrors = cancelled_units(connection.execute(AFFECTED).fetchall())
     connection.execute(
         "create table matched as select unnest($lines::bigint[]) as line, unnest($units::bigint[]) as units",
@@ -178,8 +182,11 @@ def standing(landing: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, 
 
 def main() -> None:
     started = time.perf_counter()
-    with duckdb.connect() as connection:
-        numbers = standing(Path(sys.argv[1]), connection)
+    landing, *limits = sys.argv[1:]
+    with duckdb.connect(
+        config=dict(zip(("memory_limit", "temp_directory"), limits, strict=False))
+    ) as connection:
+        numbers = standing(Path(landing), connection)
     numbers["seconds"] = round(time.perf_counter() - started, 3)
     numbers["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     print(json.dumps(numbers))
