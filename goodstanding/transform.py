@@ -20,7 +20,7 @@ from typing import Any
 from goodstanding.days import Days
 from goodstanding.errors import DataProblem
 from goodstanding.settings import PROJECT, Settings
-from warehouse.files import STANDING, compact, disk_problem, open_intake, open_warehouse
+from warehouse.files import STANDING, disk_problem, open_intake, open_warehouse
 from warehouse.ledger import note_everything, note_left_out, settle_changes
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,6 @@ def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
         # last: after a crash before this line everything is built once more
         with open_warehouse(settings) as connection:
             connection.execute("insert into state.built_by values (?)", [_fingerprint(settings)])
-        compact(settings)
     require_success(results, settings)
     kinds = [result["kind"] for result in results]
     return {"rebuilt": rebuilt, "models": kinds.count("model"), "tests": kinds.count("test")}
@@ -140,7 +139,7 @@ def _dbt_build(settings: Settings, rebuilt: bool) -> list[dict[str, Any]]:
         # named one by one: dbt leaves out with a view all tests that look at it, the one of conservation too
         chosen = ["config.materialized:replaced", "resource_type:test"]
         arguments += ["--select", *chosen, "--exclude", "resource_type:seed"]
-    results = run_dbt(settings, arguments)
+    results = run_dbt(settings, arguments, {"everything": rebuilt})
     if not results:
         raise DataProblem("dbt built nothing; see the task's log")
     return results

@@ -24,8 +24,6 @@ from goodstanding.settings import Settings
 INTAKE = "intake.duckdb"
 STANDING = "standing.duckdb"
 SPILL = "spill"
-LOOSE_SHARE, LOOSE_BYTES = 1 / 4, 64_000_000
-"""From here on free space in the middle of the working file is worth writing the file anew."""
 INTAKE_SCHEMA = Path(__file__).with_name("intake.sql")
 STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
 
@@ -112,31 +110,6 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
-
-
-def compact(settings: Settings) -> bool:
-    """Write `standing` anew where much of it is free space, which every publication copies and syncs.
-
-    A first load of ten years of orders leaves 42 % of 540 MB free, where it kept what it needed only once.
-    Writing it anew took 7 s.
-
-    Returns:
-        Whether it was written anew.
-    """
-    path, draft = settings.warehouse / STANDING, settings.warehouse / f"{STANDING}.compact"
-    with _connect(path, settings) as connection:
-        size = connection.execute("pragma database_size").fetchone()
-        assert size is not None
-        block, free = size[2], size[5]
-    if block * free < max(LOOSE_BYTES, LOOSE_SHARE * path.stat().st_size):
-        return False
-    draft.unlink(missing_ok=True)  # of a killed process
-    with _connect(":memory:", settings) as connection:
-        connection.execute(f"attach '{path}' as standing (read_only)")
-        connection.execute(f"attach '{draft}' as compact")
-        connection.execute("copy from database standing to compact")
-    put_in_place(draft, path)
-    return True
 
 
 def put_in_place(draft: Path, path: Path) -> None:

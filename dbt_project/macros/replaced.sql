@@ -6,6 +6,7 @@
       cancelled_product  rows of a customer and product that a change reaches on every day (int_changed_products)
       line               lines as far as a change reaches, and lines without customer of a changed day
       scores, features   rows of the as_of days of that purpose (int_as_of_days) that are changed or dropped
+      passing            every row; they tell only of this run
     Delete and insert are one transaction, so a crash leaves the old rows; repeating it gives the same rows.
 
     dbt's own incremental materialization asks the database for a table's columns four times, compares them, and
@@ -20,7 +21,18 @@
     {%- set scope = config.get('meta', {}).get('scope') -%}
 
     {%- call statement('main') -%}
-        {%- if existing is none -%}
+        {%- if scope == 'passing' -%}
+            {%- if existing is not none -%}
+            drop {{ existing.type }} {{ existing }};
+
+            {% endif -%}
+            {%- if builds_everything() -%}
+            {%- set target = this.incorporate(type='view') -%}
+            create view {{ target }} as ({{ compiled_code }});
+            {%- else -%}
+            {{ create_table_as(false, target, compiled_code) }}
+            {%- endif -%}
+        {%- elif existing is none -%}
             {{ create_table_as(false, target, compiled_code) }}
         {%- elif scope and not should_full_refresh() -%}
             {%- for condition in changed_scope(scope, target) %}
@@ -43,31 +55,42 @@
 
 {% endmaterialization %}
 
+{#- whether this build computes everything anew, so that there is nothing older to keep -#}
+{% macro builds_everything() -%}
+    {{ return(var('everything') or var('known_before') is not none) }}
+{%- endmacro %}
+
 {#-
     The rows of a table in the scope of this run, as conditions of which none or one holds for a row. One after the
     other, because joined by `or` none of them can leave out the parts of a table in which it finds nothing.
+    Models give what they refer to as `models`, by name; else it is taken where this run has just written it.
 -#}
-{% macro changed_scope(scope, table) -%}
-    {%- set row = table.identifier -%}
+{% macro changed_scope(scope, table, models={}) -%}
+    {%- set row = table.identifier or table -%}
+    {%- set products = models.int_changed_products or _of_this_run('int_changed_products') -%}
     {%- set customer, product, day = 'customer_id', 'stock_code', 'event_day' -%}
-    {%- set on_every_day = _is_among('int_changed_products', row, [customer, product], 'changes.event_day is null') -%}
-    {%- set conditions = {
-        'scores': [_is_as_of(scope)],
-        'features': [_is_as_of(scope)],
-        'invoice': [_is_among('int_changed_invoices', row, [customer, 'invoice_no'])],
-        'customer': [_is_among('int_changed_products', row, [customer])],
-        'product': [_is_among('int_changed_products', row, [customer, product])],
-        'cancelled_product': [on_every_day],
-        'line': [
+    {%- set on_every_day = is_among(products, row, [customer, product], 'changes.event_day is null') -%}
+    {%- if builds_everything() or scope == 'passing' -%}
+        {{ return(['true']) }}
+    {%- elif scope in ('scores', 'features') -%}
+        {{ return([_is_as_of(scope)]) }}
+    {%- elif scope == 'invoice' -%}
+        {{ return([is_among(_of_this_run('int_changed_invoices'), row, [customer, 'invoice_no'])]) }}
+    {%- elif scope == 'customer' -%}
+        {{ return([is_among(products, row, [customer])]) }}
+    {%- elif scope == 'product' -%}
+        {{ return([is_among(products, row, [customer, product])]) }}
+    {%- elif scope == 'cancelled_product' -%}
+        {{ return([on_every_day]) }}
+    {%- elif scope == 'line' -%}
+        {%- set changes = models.stg_changes or _of_this_run('stg_changes') -%}
+        {{ return([
             on_every_day,
-            _is_among('int_changed_products', row, [customer, product, day]),
-            row ~ '.customer_id is null and ' ~ _is_among('stg_changes', row, [day], 'changes.customer_id is null'),
-        ],
-    } -%}
-    {%- if scope not in conditions -%}
-        {{ exceptions.raise_compiler_error("there is no scope '" ~ scope ~ "'; see macros/replaced.sql") }}
+            is_among(products, row, [customer, product, day]),
+            row ~ '.customer_id is null and ' ~ is_among(changes, row, [day], 'changes.customer_id is null'),
+        ]) }}
     {%- endif -%}
-    {{ return(conditions[scope]) }}
+    {{ exceptions.raise_compiler_error("there is no scope '" ~ scope ~ "'; see macros/replaced.sql") }}
 {%- endmacro %}
 
 {% macro _is_as_of(purpose) -%}
@@ -77,26 +100,31 @@
 {%- endmacro %}
 
 {#-
-    `exists`, because several columns `in` a query took 100 times as long. The first column once more by itself,
-    because the engine looks into what is stored of a column only for the values of a join by that column alone:
-    5.2 million lines by customer and product took 2.6 times as long without it.
+    Whether a row has the keys of one of the changes; true in a build of everything. `exists`, because several
+    columns `in` a query took 100 times as long. The first column once more by itself, because the engine looks into
+    what is stored of a column only for the values of a join by that column alone: 5.2 million lines by customer and
+    product took 2.6 times as long without it.
 -#}
-{% macro _is_among(changes, row, keys, restriction='true') -%}
+{% macro is_among(changes, row, keys, restriction='true') -%}
+    {%- if builds_everything() -%}
+    true
+    {%- else -%}
     {%- if keys | length > 1 -%}
-    {{ row }}.{{ keys[0] }} in (select changes.{{ keys[0] }} from {{ _of_this_run(changes) }} as changes) and
-    {% endif -%}
+    {{ row }}.{{ keys[0] }} in (select changes.{{ keys[0] }} from {{ changes }} as changes)
+    and {% endif -%}
     exists (
-        select 1 from {{ _of_this_run(changes) }} as changes
+        select 1 from {{ changes }} as changes
         where
             {{ restriction }}
             {%- for key in keys %}
             and changes.{{ key }} = {{ row }}.{{ key }}
             {%- endfor %}
     )
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro _of_this_run(model) -%}
-    {{ api.Relation.create(
+    {{ return(api.Relation.create(
         database=target.database, schema='staging' if model.startswith('stg_') else 'intermediate', identifier=model
-    ) }}
+    )) }}
 {%- endmacro %}

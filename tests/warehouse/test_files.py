@@ -13,8 +13,7 @@ import pytest
 
 from goodstanding.errors import DataProblem, WarehouseBusy
 from goodstanding.settings import Settings
-from warehouse import files
-from warehouse.files import INTAKE, STANDING, compact, open_intake, open_published, open_warehouse
+from warehouse.files import INTAKE, STANDING, open_intake, open_published, open_warehouse
 
 HOLD = """
 import sys, duckdb
@@ -124,35 +123,3 @@ def test_what_a_killed_run_had_spilled_is_swept_before_the_next_write(home: Sett
     spilled.write_text("a line as the shop wrote it")
     with open_intake(home):
         assert not spilled.exists()
-
-
-@pytest.mark.parametrize("loose_bytes", [1_000_000, 100_000_000])
-def test_a_working_file_with_much_free_space_is_written_anew_and_holds_the_same(
-    home: Settings, monkeypatch: pytest.MonkeyPatch, loose_bytes: int
-) -> None:
-    monkeypatch.setattr(files, "LOOSE_BYTES", loose_bytes)
-    with open_warehouse(home) as connection:
-        connection.execute("create schema intermediate")
-        connection.execute("create table intermediate.once as select hash(range) as h from range(1_000_000)")
-        connection.execute("create schema if not exists marts")
-        connection.execute("create table marts.kept (n bigint primary key, h ubigint not null)")
-        connection.execute("insert into marts.kept select range, hash(range) from range(1_000_000)")
-        connection.execute("create view marts.seen as select * from marts.kept where n < 10")
-        connection.execute("checkpoint")
-        connection.execute("drop table intermediate.once")
-    path = home.warehouse / STANDING
-    path.with_name(f"{STANDING}.compact").write_bytes(b"half of it")
-    before = path.stat().st_size
-    assert compact(home) == (loose_bytes < before)
-    assert (path.stat().st_size < 0.8 * before) == (loose_bytes < before)
-    with open_warehouse(home) as connection:
-        found = connection.execute("select count(*), sum(n), bit_xor(h) from marts.kept").fetchall()
-        assert (
-            found
-            == connection.execute(
-                "select count(*), sum(range), bit_xor(hash(range)) from range(1_000_000)"
-            ).fetchall()
-        )
-        assert connection.execute("select count(*) from marts.seen").fetchall() == [(10,)]
-        with pytest.raises(duckdb.ConstraintException):
-            connection.execute("insert into marts.kept values (1, 1)")

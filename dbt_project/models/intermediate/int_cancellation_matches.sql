@@ -2,35 +2,32 @@
 
 with
 
-order_lines as (
-
-    select * from {{ ref('int_changed_order_lines') }}
-    where customer_id is not null and not is_duplicate
-
-),
-
--- first, because few are: collecting the events of everything else took half of this model's time
+-- the lines are named twice on purpose: as one import used twice, the engine would write down all of them first
 cancelled_products as (
 
     select distinct
         customer_id,
         stock_code
-    from order_lines
-    where invoice_kind = 'cancellation' and quantity < 0
+    from {{ ref('int_changed_order_lines') }}
+    where customer_id is not null and not is_duplicate and invoice_kind = 'cancellation' and quantity < 0
 
 ),
 
+-- of those products alone, for they are few: collecting the events of everything else took half of this model's time
 events as (
 
     select order_lines.*
-    from order_lines
+    from {{ ref('int_changed_order_lines') }} as order_lines
     inner join cancelled_products
         on
             order_lines.customer_id = cancelled_products.customer_id
             and order_lines.stock_code = cancelled_products.stock_code
     where
-        (invoice_kind = 'sale' and quantity > 0)
-        or (invoice_kind = 'cancellation' and quantity < 0)
+        not order_lines.is_duplicate
+        and (
+            (order_lines.invoice_kind = 'sale' and order_lines.quantity > 0)
+            or (order_lines.invoice_kind = 'cancellation' and order_lines.quantity < 0)
+        )
 
 ),
 

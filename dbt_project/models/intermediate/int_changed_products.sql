@@ -1,3 +1,5 @@
+{{ config(meta={'scope': 'passing'}) }}
+
 with
 
 changes as (

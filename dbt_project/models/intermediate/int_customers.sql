@@ -2,19 +2,13 @@
 
 with
 
-changed_customers as (
-
-    select distinct customer_id from {{ ref('stg_changes') }}
-    where customer_id is not null
-
-),
-
 order_lines as (
 
     select order_lines.*
     from {{ ref('order_lines') }} as order_lines
-    inner join changed_customers
-        on order_lines.customer_id = changed_customers.customer_id
+    where
+        order_lines.customer_id is not null
+        and {{ is_among(ref('int_changed_products'), 'order_lines', ['customer_id']) }}
 
 ),
 
