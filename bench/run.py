@@ -158,8 +158,9 @@ def local_airflow(home: Settings) -> Iterator[AirflowApi]:
             process.communicate()
 
 
-def measure_scheduler(home: Settings, days: list[date]) -> Figures:
-    """Seconds from start to end of a run under the scheduler, one run at a time: the median and the longest.
+def measure_scheduler(home: Settings, days: list[date]) -> dict[str, Any]:
+    """Seconds from start to end of a run under the scheduler, one run at a time: the median and the longest,
+    and where they went (see `_shares`).
 
     The first of the days only warms the scheduler up. Its run takes the place of the one that the scheduler
     would make for yesterday as soon as the DAG is unpaused.
@@ -175,12 +176,53 @@ def measure_scheduler(home: Settings, days: list[date]) -> Figures:
         api.post("/backfills", {"dag_id": dag, "from_date": first, "to_date": last, "max_active_runs": 1})
         runs = api.get(f"/dags/{dag}/dagRuns?run_type=backfill&limit=100")["dag_runs"]
         ended = [api.wait_for_run(dag, run["dag_run_id"], SCHEDULER_SECONDS) for run in runs]
+        tasks = {
+            run["dag_run_id"]: api.get(f"/dags/{dag}/dagRuns/{run['dag_run_id']}/taskInstances")
+            for run in ended
+        }
     failed = [run["dag_run_id"] for run in ended if run["state"] != "success"]
     if failed:
         raise DataProblem(f"under the scheduler these runs failed: {', '.join(failed)}")
     trading = [run for run in ended if datetime.fromisoformat(run["logical_date"]).date() in days]
     seconds = [_moment(run["end_date"]) - _moment(run["start_date"]) for run in trading]
-    return {"seconds": round(median(seconds), 2), "longest": round(max(seconds), 2), "days": len(seconds)}
+    shares = [_shares(home, run, tasks[run["dag_run_id"]]["task_instances"]) for run in trading]
+    return {
+        "seconds": round(median(seconds), 2),
+        "longest": round(max(seconds), 2),
+        "days": len(seconds),
+        "shares": {name: round(median(share[name] for share in shares), 2) for name in shares[0]},
+    }
+
+
+def _shares(home: Settings, run: dict[str, Any], tasks: list[dict[str, Any]]) -> dict[str, float]:
+    """Where the seconds of one run under the scheduler went; they add up to the whole.
+
+    `scheduler` is the time in which no task ran, `start` that from the start of a task to that of its step
+    (a process, the DAG file, imports), `end` that after the step; of `transform`, `sql` is what dbt's nodes
+    took and `dbt` the rest.
+    """
+    with duckdb.connect(str(home.warehouse / "intake.duckdb"), read_only=True) as connection:
+        steps = connection.execute(
+            "select step, epoch(started_at), seconds from ops.steps where run_id = ?", [run["dag_run_id"]]
+        ).fetchall()
+        (sql,) = connection.execute(
+            "select sum(seconds) from ops.dbt_results where run_id = ?", [run["dag_run_id"]]
+        ).fetchall()[0]
+    took = {step: seconds for step, _, seconds in steps}
+    started = {step: moment for step, moment, _ in steps}
+    spans = {task["task_id"]: (_moment(task["start_date"]), _moment(task["end_date"])) for task in tasks}
+    in_tasks = sum(end - start for start, end in spans.values())
+    return {
+        "scheduler": _moment(run["end_date"]) - _moment(run["start_date"]) - in_tasks,
+        "start": sum(started[step] - spans[step][0] for step in spans),
+        "ingest": took["ingest"],
+        "dbt": took["transform"] - sql,
+        "sql": sql,
+        "checks": sum(seconds for step, seconds in took.items() if step.startswith("check_")),
+        "model": took["score"],
+        "publish": took["publish"],
+        "end": sum(spans[step][1] - started[step] - took[step] for step in spans),
+    }
 
 
 def _moment(text: str) -> float:
