@@ -95,6 +95,22 @@ def run_gate(
     }
 
 
+def warm_up() -> None:
+    """Do once what every gate does at first, for processes that are forked from this one.
+
+    Under the scheduler each gate has a process of its own: without this the four took 1.1 instead of 0.8 s.
+    """
+    import pandas as pd
+
+    for gate in GATES:
+        batches: tuple[Batch, ...] = importlib.import_module(f"expectations.{gate}").BATCHES
+        for batch in batches:
+            _sentences(gate, batch.name)
+            columns = {name for e in batch.expectations for name in _columns(e).split(", ") if name}
+            frame = pd.DataFrame({name: [0] for name in columns | set(batch.key)})
+            _outcomes(batch, _any_frame().get_batch({"dataframe": frame}), [0], "BOOLEAN_ONLY")
+
+
 def results_folder(settings: Settings) -> Path:
     """Where the results of all gates lie, one folder per gate, one JSON file per range of days."""
     return settings.home / "checks"
@@ -217,6 +233,10 @@ def _any_frame() -> BatchDefinition[Any]:
     """An ephemeral context and its one data asset, any pandas frame: 10 ms to make, so one per process."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
+    from tqdm import tqdm
+
+    # else its progress bars, hidden as they are, start a thread, with which no process may be forked
+    tqdm.monitor_interval = 0
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")

@@ -46,14 +46,16 @@ def preload() -> list[str]:
 
 
 def warm_up() -> None:
-    """Parse the dbt project, which costs each task about a second; what fails is left to the task, too."""
+    """Parse the dbt project, and judge something by every gate; what fails is left to the task, too."""
+    from expectations.gate import warm_up as judge
     from goodstanding.settings import settings
     from goodstanding.transform import warm_up as parse
 
-    try:
-        parse(settings())
-    except Exception as error:
-        logging.getLogger(__name__).warning("dbt's project is left to the tasks: %s", error)
+    for what, warm in (("dbt's project", lambda: parse(settings())), ("the gates' first use", judge)):
+        try:
+            warm()
+        except Exception as error:
+            logging.getLogger(__name__).warning("%s is left to the tasks: %s", what, error)
 
 
 preload()

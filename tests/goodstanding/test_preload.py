@@ -22,6 +22,8 @@ if child == 0:
     assert LogisticRegression().fit(x, y).score(x, y) > 0.9
     assert lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(x, y).score(x, y) > 0.9
     assert duckdb.connect().execute("select sum(i) from range(1000000) t(i)").fetchone() == (499999500000,)
+    from expectations import gate
+    assert gate._sentences.cache_info().currsize > len(gate.GATES), "the gates have not been warmed up"
     missing = {"great_expectations", "dbt.cli.main", "goodstanding.pipeline"} - loaded
     assert not missing, missing
     os._exit(0)
