@@ -16,6 +16,19 @@ README = PROJECT / "README.md"
 BLOCK = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.S)
 
 
+def keep_apart(name: str, found: dict[str, Any]) -> None:
+    """Keep what a benchmark beside `make bench` found, under its name, and quote it in the README."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    results.setdefault("apart", {})[name] = found
+    write_results(results)
+
+
+def write_results(results: dict[str, Any]) -> None:
+    """Write `bench/results.json`, and quote it in the README."""
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    main()
+
+
 def measured_section(results: dict[str, Any]) -> str:
     """The lines between the README's two marks, from what `bench.run` wrote."""
     product, peers, machine = results["goodstanding"], results["peers"], results["machine"]
@@ -37,6 +50,9 @@ def measured_section(results: dict[str, Any]) -> str:
     )
     short, long, ratios = growth["after_1_year"], growth["after_10_years"], growth["ratios"]
     steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in short["steps"].items())
+    shares = ", ".join(
+        f"{name} {took:.2f}" for name, took in product["day_under_scheduler"]["shares"].items()
+    )
     return f"""\
 The real year ({results["lines"]:,} lines) on {machine["cores"]} shared cores, measured on \
 {machine["measured_on"]}. The machine is noisy: read the ratios rather
@@ -51,7 +67,35 @@ as long as after one year
 ({long["seconds"]:.2f} and {short["seconds"]:.2f} s for the eight steps) and {ratios["peak_mb"]:.2f} times \
 the memory. After one year, in seconds:
 {steps}.
+
+Under the scheduler the seconds of a day are: {shares}.
+(*scheduler*: no task runs. *start*, *end*: of the eight tasks, before and after their steps. *sql*: what the
+nodes of dbt took, *dbt*: the rest of `transform`.)
+{_apart(results.get("apart", {}))}"""
+
+
+def _apart(found: dict[str, Any]) -> str:
+    """What was measured beside `make bench`, one paragraph each."""
+    text = ""
+    if "single_days" in found:
+        single = found["single_days"]
+        text += f"""
+All {single["days"]} days as one run each in one process (`python -m bench.year`) took \
+{single["seconds"] / 60:.1f} minutes, {single["seconds_per_day"]:.2f} s a day,
+and published the same rows as one range, table by table.
 """
+    for name, scale in found.items():
+        if name.startswith("scale_"):
+            run, peer = scale["run"], scale["duckdb_peer"]
+            text += f"""
+With {scale["times"]} times the customers ({scale["lines"]:,} lines as Parquet, month ends alone, \
+{scale["memory_limit"]} for DuckDB) the range took
+{scale["seconds"]:.0f} s from files to classes, {scale["ratio_to_duckdb_peer"]:.1f} times the script's \
+{peer["seconds_without_imports"]:.0f} s, with a peak of {run["peak_mb"]:,} MB and at most
+{run["spill_mb"]:,} MB of temporary disk ({peer["peak_mb"]:,} and {peer["spill_mb"]:,} MB for the script). \
+`python -m bench.scale --times {scale["times"]}`.
+"""
+    return text
 
 
 def main() -> None:

@@ -37,8 +37,7 @@ from rich.table import Table
 
 from bench.cost import GOODSTANDING, Figures, cost_of, environment_of, run_cost, run_days
 from bench.growth import measure_growth
-from bench.readme import RESULTS
-from bench.readme import main as quote_in_readme
+from bench.readme import RESULTS, write_results
 from bench.year import measure_range
 from goodstanding.airflow_api import AirflowApi, ApiError
 from goodstanding.airflow_env import admin_password
@@ -385,8 +384,9 @@ def main() -> None:
         }
     )
     print_table(results, console)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    quote_in_readme()
+    # what other benchmarks found stays until they run again
+    results["apart"] = json.loads(RESULTS.read_text(encoding="utf-8")).get("apart", {})
+    write_results(results)
     console.print(f"written to {RESULTS} and quoted in the README", highlight=False)
 
 

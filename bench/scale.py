@@ -26,6 +26,7 @@ import duckdb
 
 from bench.cost import Cost, cost_of, run_days
 from bench.grown import write_copies, write_parquet_mapping
+from bench.readme import keep_apart
 from bench.run import machine, published_numbers, require_same
 from bench.year import TO_CLASSES
 from goodstanding.days import Days
@@ -172,6 +173,7 @@ def main() -> None:
             found = measure_scale(settings().landing_folder, folder, options.times, options.memory)
         except GoodstandingError as error:
             sys.exit(f"bench: {error}")
+    keep_apart(f"scale_{options.times}", found)
     print(json.dumps(found, indent=2))
 
 

@@ -3,7 +3,7 @@
     GOODSTANDING_LANDING=... python -m bench.year
 
 `make bench` measures the year at once; the single days take a quarter of an hour, so they are measured only
-here.
+here, and kept in `bench/results.json` beside its figures.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import duckdb
 from pydantic import SecretStr
 
 from bench.cost import run_days
+from bench.readme import keep_apart
 from goodstanding.days import Days
 from goodstanding.errors import DataProblem, GoodstandingError
 from goodstanding.settings import Settings, settings
@@ -118,6 +119,7 @@ def main() -> None:
             found = measure_single_days(settings().landing_folder, Path(folder))
         except GoodstandingError as error:
             sys.exit(f"bench: {error}")
+    keep_apart("single_days", found)
     print(json.dumps(found, indent=2))
 
 

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
-from bench.readme import BLOCK, README, RESULTS, measured_section
+import pytest
+
+from bench import readme
+from bench.readme import BLOCK, README, RESULTS, keep_apart, measured_section
 
 
 def test_the_readme_quotes_the_last_results() -> None:
     (shown,) = BLOCK.findall(README.read_text(encoding="utf-8"))
     assert shown == measured_section(json.loads(RESULTS.read_text(encoding="utf-8")))
+
+
+def test_a_benchmark_apart_adds_its_figures_and_leaves_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = json.loads(RESULTS.read_text(encoding="utf-8"))
+    for name, path in (("RESULTS", RESULTS), ("README", README)):
+        monkeypatch.setattr(readme, name, tmp_path / path.name)
+        shutil.copy(path, tmp_path)
+    keep_apart("single_days", {"days": 374, "seconds": 840.5, "seconds_per_day": 2.25})
+    after = json.loads((tmp_path / RESULTS.name).read_text(encoding="utf-8"))
+    assert after.pop("apart").pop("single_days") == {"days": 374, "seconds": 840.5, "seconds_per_day": 2.25}
+    assert after == {key: value for key, value in before.items() if key != "apart"}
+    text = (tmp_path / README.name).read_text(encoding="utf-8")
+    assert "All 374 days as one run each in one process (`python -m bench.year`) took 14.0 minutes" in text
