@@ -57,7 +57,7 @@
 
 {#- whether this build computes everything anew, so that there is nothing older to keep -#}
 {% macro builds_everything() -%}
-    {{ return(var('everything') or var('known_before') is not none) }}
+    {{ return(flags.FULL_REFRESH or var('known_before') is not none) }}
 {%- endmacro %}
 
 {#-

@@ -1,0 +1,3 @@
+"""What sqlfluff fills in for the flags of dbt's command line: lint reads the models as a daily run builds them."""
+
+FULL_REFRESH = False
