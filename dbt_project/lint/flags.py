@@ -1,3 +1,3 @@
-"""What sqlfluff fills in for the flags of dbt's command line: lint reads the models as a daily run builds them."""
+"""What sqlfluff fills in for the flags of dbt: lint reads the models as a daily run builds them."""
 
 FULL_REFRESH = False

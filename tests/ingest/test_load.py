@@ -251,25 +251,27 @@ def test_only_the_days_asked_for_are_replaced(home: Home) -> None:
     assert home.accepted("event_day, unit_price") == [(DAY, Decimal("2.55")), (other, Decimal("9.99"))]
 
 
-def test_a_range_in_many_parts_is_the_range_at_once(
+def test_a_range_in_many_parts_is_the_range_at_once_also_where_it_is_taken_in_again(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     days = [DAY + timedelta(days=n) for n in (0, 1, 2, 3, 5)]  # Saturday, without a file, lies between
-    for day in days:
-        home.put(*(line(time=f"{day} 08:26:00", invoice=n, quantity=n or "x") for n in range(4)), day=day)
-    monkeypatch.setattr(ingest.load, "_now", lambda: datetime(2011, 2, 1))
-    taken = []
-    for lines in (ingest.load.PART_LINES, 5, 1):
-        monkeypatch.setattr(ingest.load, "PART_LINES", lines)
-        other = Home(tmp_path / f"{lines}")
-        other.settings = other.settings.model_copy(
-            update={"landing": home.landing, "pseudonym_key": SecretStr("ab" * 32)}
-        )
-        other.landing = home.landing
-        counts = other.ingest(days[0], days[-1])
-        taken.append((counts, other.everything()))
-    assert taken[0][0]["lines"] == 20 and taken[0][0]["rejected"] == 5
-    assert taken[0] == taken[1] == taken[2]
+    others = {lines: Home(tmp_path / f"{lines}") for lines in (ingest.load.PART_LINES, 5, 1)}
+    for month, changed in ((2, days), (3, days[1:3])):
+        for day in changed:
+            lines = (line(time=f"{day} 08:26:00", invoice=n + month, quantity=n or "x") for n in range(4))
+            home.put(*lines, day=day)
+        monkeypatch.setattr(ingest.load, "_now", lambda month=month: datetime(2011, month, 1))
+        taken = []
+        for part_lines, other in others.items():
+            monkeypatch.setattr(ingest.load, "PART_LINES", part_lines)
+            other.settings = other.settings.model_copy(
+                update={"landing": home.landing, "pseudonym_key": SecretStr("ab" * 32)}
+            )
+            other.landing = home.landing
+            counts = other.ingest(days[0], days[-1])
+            taken.append((counts, other.everything()))
+        assert taken[0][0]["lines"] == 20 and taken[0][0]["rejected"] == 5
+        assert taken[0] == taken[1] == taken[2]
 
 
 def test_an_error_inside_the_replace_leaves_the_old_partition(
