@@ -6,8 +6,8 @@ What reaches `raw` is typed, has pseudonyms instead of customers, and is complet
 either in `raw.order_lines` or, with its reason, in `raw.rejected_order_lines`; the sums are checked before
 the commit. What changed against the partition that stood there before goes to `raw.changes`, which tells the
 transform whose figures to compute anew: nothing, when the same file comes again. What was there before stays:
-the lines of a file that is replaced or withdrawn go to `raw.superseded_order_lines`, with the time for which
-they were known.
+the lines of a file that is replaced or withdrawn go to `raw.superseded_order_lines`, those set aside to
+`raw.superseded_rejected_order_lines`, with the time for which they were known.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ LINE_COLUMNS = (
     "source, event_day, file_name, file_hash, line_number, invoice_no, invoice_kind, stock_code, is_product,"
     " description, quantity, ordered_at, unit_price, customer_id, country"
 )
+REJECTED_COLUMNS = "source, event_day, file_name, file_hash, line_number, raw_text, reason"
 # what a line says, without the hash of the file it came in: a corrected file changes only its corrected lines
 CONTENT_COLUMNS = LINE_COLUMNS.replace(" file_hash,", "")
 # what a changed line is noted by: whatever changes with it shares its customer and product, or its invoice
@@ -318,9 +319,9 @@ def _replace(
         """
     )
     connection.execute(
-        """
+        f"""
         insert into raw.rejected_order_lines
-        select source, event_day, file_name, file_hash, line_number, raw_text, reason
+        select {REJECTED_COLUMNS}
         from staged where reason is not null
         union all
         select * from staged_unreadable
@@ -531,15 +532,16 @@ def _keep_versions(
             )
         """
     )
-    connection.execute(
-        f"""
-        insert into raw.superseded_order_lines ({LINE_COLUMNS}, known_from, known_until)
-        select {LINE_COLUMNS}, known_from, ? from raw.order_lines
-        join ended_files using (event_day, file_name)
-        where source = ? order by event_day, file_name, line_number
-        """,
-        [now, scope[0]],
-    )
+    for table, columns in (("order_lines", LINE_COLUMNS), ("rejected_order_lines", REJECTED_COLUMNS)):
+        connection.execute(
+            f"""
+            insert into raw.superseded_{table} ({columns}, known_from, known_until)
+            select {columns}, known_from, ? from raw.{table}
+            join ended_files using (event_day, file_name)
+            where source = ? order by event_day, file_name, line_number
+            """,
+            [now, scope[0]],
+        )
     for kind, key in (("day", "event_day"), ("file", "event_day, file_name")):
         connection.execute(
             f"""

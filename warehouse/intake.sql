@@ -81,7 +81,7 @@ create table if not exists raw.day_versions (
 );
 
 -- The same of every file: a file that is replaced, withdrawn or read otherwise ends, one that comes back begins
--- anew. The lines of the open ones are in raw.order_lines, those of the ended ones in the table below.
+-- anew. The lines of the open ones are in raw.order_lines, those of the ended ones in the tables below.
 create table if not exists raw.file_versions (
     source varchar not null,
     event_day date not null,
@@ -94,13 +94,20 @@ create table if not exists raw.file_versions (
     ended_by_run_id varchar,
 );
 
--- The lines of ended file versions: those of raw.order_lines with the time for which they were known.
+-- The lines of ended file versions, and those that were set aside, with the time for which they were known.
 create table if not exists raw.superseded_order_lines as
 select
     *,
     cast(null as timestamp) as known_from,
     cast(null as timestamp) as known_until
 from raw.order_lines limit 0;
+
+create table if not exists raw.superseded_rejected_order_lines as
+select
+    *,
+    cast(null as timestamp) as known_from,
+    cast(null as timestamp) as known_until
+from raw.rejected_order_lines limit 0;
 
 -- What the marts have yet to take up: the lines of a day that changed, by all that the lines are found by which
 -- change with them. A row without customer stands for the day itself and for its lines without customer. Kept

@@ -33,6 +33,7 @@ TABLES = (
     "raw.day_versions",
     "raw.file_versions",
     "raw.superseded_order_lines",
+    "raw.superseded_rejected_order_lines",
     "raw.changes",
     "ops.facts",
 )

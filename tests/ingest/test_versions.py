@@ -90,9 +90,11 @@ def test_an_unchanged_file_has_been_known_since_it_first_was_and_leaves_nothing(
 def test_a_replaced_file_leaves_its_lines_as_they_were_with_the_time_of_their_truth(
     home: Home, at: At
 ) -> None:
-    home.put(line(invoice=1, price="2.55"), line(invoice=2))
+    home.put(line(invoice=1, price="2.55"), line(invoice=2), line(invoice=3, quantity="x"))
     at(MONDAY)
     home.ingest()
+    aside = "select * from raw.rejected_order_lines"
+    set_aside = home.rows(aside)
     columns = "columns(lambda name: name not in ('known_from', 'known_until'))"
     before = home.accepted("*")
     home.put(line(invoice=1, price="9.99"))
@@ -106,6 +108,8 @@ def test_a_replaced_file_leaves_its_lines_as_they_were_with_the_time_of_their_tr
         home.rows(f"select {columns} from raw.superseded_order_lines order by file_name, line_number")
         == before
     )
+    assert len(set_aside) == 1 and home.rows(aside) == []
+    assert home.rows("from raw.superseded_rejected_order_lines") == [(*set_aside[0], MONDAY, TUESDAY)]
     assert day_versions(home) == [(DAY, MONDAY, TUESDAY), (DAY, TUESDAY, None)]
 
 
