@@ -21,7 +21,7 @@ from goodstanding.days import Days
 from goodstanding.errors import DataProblem
 from goodstanding.settings import PROJECT, Settings
 from warehouse.files import STANDING, disk_problem, open_intake, open_warehouse
-from warehouse.ledger import note_everything, note_left_out, settle_changes
+from warehouse.ledger import note_everything, note_whole_days, settle_changes
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +77,10 @@ def require_success(results: list[dict[str, Any]], settings: Settings) -> None:
 def _prepare(settings: Settings) -> bool:
     """Make sure the working file is there and was built by the SQL that stands in the project now."""
     with open_warehouse(settings) as connection:
-        note_left_out(connection)
         known = connection.execute("select fingerprint from state.built_by").fetchone()
-    if known == (_fingerprint(settings),):
-        return False
+        if known == (_fingerprint(settings),):
+            note_whole_days(connection)
+            return False
     log.info("everything is computed anew: %s", "the SQL has changed" if known else "nothing was built yet")
     with open_intake(settings) as connection:
         note_everything(connection)

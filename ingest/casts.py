@@ -31,10 +31,15 @@ def _stripped(name: str) -> str:
     return f"nullif(trim({name}, E' \\t\\r\\n'), '')"
 
 
+def _has_text(name: str) -> str:
+    # as not null after trimming, at a fifth of its cost
+    return rf"regexp_matches({name}, '[^ \t\r\n]')"
+
+
 def cast(name: str, column: Column, shop: Shop) -> str:
     """SQL for the canonical value of a text column of `text_lines`; null where it cannot be read."""
     if column.cast == "text":
-        return f"case when {_stripped(name)} is not null then {name} end"
+        return f"case when {_has_text(name)} then {name} end"
     if column.cast == "whole_number":
         return rf"nullif(regexp_extract({name}, '^\s*(\d+)(\.0*)?\s*$', 1), '')"
     if column.cast == "integer":
@@ -80,18 +85,20 @@ def _timestamp(name: str, column: Column, shop: Shop) -> str:
     return f"case when regexp_full_match({text}, {literal(TIME_WITH_OFFSET)}) then {instant} else {local} end"
 
 
-def unreadable_reason(shop: Shop, values: dict[str, str]) -> str:
-    """SQL for why the values of a line cannot be used, in the order of the columns; null where they can."""
+def unreadable_reason(shop: Shop) -> str:
+    """SQL for why a line cannot be used, in the order of the columns; null where it can.
+
+    For each column it reads the text and, as `<name>_value`, what `cast` gave: first whether there is a
+    value, for then nothing is wrong, and most lines have all of them.
+    """
     branches = []
     for name in CANONICAL:
         column = shop.columns.get(name)
         if column is None:
             continue
+        no_value = f"{name}_value is null"
         if not column.optional:
-            branches.append(f"when {_stripped(name)} is null then '{name}: missing'")
+            branches.append(f"when {no_value} and {_has_text(name)} is not true then '{name}: missing'")
         if column.cast != "text":
-            branches.append(
-                f"when {values[name]} is null and {_stripped(name)} is not null "
-                f"then '{name}: {REASONS[column.cast]}'"
-            )
+            branches.append(f"when {no_value} and {_has_text(name)} then '{name}: {REASONS[column.cast]}'")
     return "case " + " ".join(branches) + " end"

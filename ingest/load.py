@@ -16,6 +16,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -25,9 +26,9 @@ from goodstanding.errors import DataProblem, WrongUse
 from goodstanding.settings import Settings
 from ingest.casts import cast, literal, unreadable_reason
 from ingest.pseudonyms import pseudonym, pseudonym_key
-from ingest.read import File, inspect, load_text
+from ingest.read import NO_PARTITIONS, File, exact, inspect, load_text
 from ingest.shop import CANONICAL, Shop, load_shop
-from warehouse.files import open_intake
+from warehouse.files import open_intake, spill_folder
 
 log = logging.getLogger(__name__)
 
@@ -86,11 +87,14 @@ def ingest(settings: Settings, days: Days, run_id: str) -> dict[str, int]:
             each.execute("set timezone = 'UTC'")
         connection.execute("begin")  # whatever fails from here on, closing the connection rolls back
         _claim_home(connection, shop, simulated, key)
-        for part, its_files in _parts(files, days):
+        for number, (part, its_files) in enumerate(_parts(files, days)):
+            # a name for each: what DuckDB has read of a file it may keep by the name
+            staged = spill_folder(settings) / f"staged-{number}.parquet"
             load_text(reader, [file for file in its_files if file.note is None], shop)
-            _cast_lines(reader, its_files, shop, key)
-            _take_over(connection, reader)
+            _cast_lines(reader, its_files, shop, key, staged)
+            _read_staged(connection, staged)
             _replace(connection, its_files, shop, part, simulated, now, run_id)
+            staged.unlink()
         counts = _counts(connection, shop, days)
         connection.execute("commit")
     return counts
@@ -178,8 +182,10 @@ def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bo
         )
 
 
-def _cast_lines(reader: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop, key: bytes) -> None:
-    """Fill the temporary table `staged`: every line typed, with `reason` where it cannot be used."""
+def _cast_lines(
+    reader: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop, key: bytes, staged: Path
+) -> None:
+    """Write the file `staged`: every line of `text_lines` typed, with `reason` where it cannot be used."""
     values = {name: cast(name, column, shop) for name, column in shop.columns.items()}
     values |= {name: "cast(null as varchar)" for name in CANONICAL if name not in shop.columns}
     customers = reader.execute(
@@ -208,19 +214,19 @@ def _cast_lines(reader: duckdb.DuckDBPyConnection, files: Sequence[File], shop: 
     reader.execute(MACROS)
     reader.execute(
         f"""
-        create or replace temp table staged as
+        copy (
         with
         cast_lines as (
-            select
-                file_name, line_number, {selected},
-                {_first_kind(shop)} as invoice_kind,
-                {unreadable_reason(shop, values)} as unreadable,
-                text_lines.* exclude (file_name, line_number)
+            select text_lines.*, {selected}, {_first_kind(shop)} as invoice_kind
             from text_lines
+        ),
+        read_lines as (
+            select *, {unreadable_reason(shop)} as unreadable
+            from cast_lines
         ),
         judged as (
             select
-                cast_lines.* exclude (unreadable),
+                read_lines.* exclude (unreadable),
                 cast(file_days.event_day as date) as event_day,
                 file_days.file_hash,
                 pseudonyms.pseudonym,
@@ -233,7 +239,7 @@ def _cast_lines(reader: duckdb.DuckDBPyConnection, files: Sequence[File], shop: 
                     when unit_price_value < 0 and invoice_kind <> 'adjustment'
                         then 'unit_price: negative, and the line is no adjustment'
                 end as reason
-            from cast_lines
+            from read_lines
             join file_days using (file_name)
             left join pseudonyms on pseudonyms.customer = customer_id_value
         )
@@ -261,6 +267,7 @@ def _cast_lines(reader: duckdb.DuckDBPyConnection, files: Sequence[File], shop: 
                 when reason is not null then {readable}
             end as raw_text
         from judged
+        ) to {literal(str(staged))} (format parquet)
         """
     )
     reader.unregister("pseudonyms")
@@ -268,13 +275,10 @@ def _cast_lines(reader: duckdb.DuckDBPyConnection, files: Sequence[File], shop: 
     reader.execute("drop table text_lines")
 
 
-def _take_over(connection: duckdb.DuckDBPyConnection, reader: duckdb.DuckDBPyConnection) -> None:
-    """Move the reader's table `staged` to the connection that writes."""
-    # as a stream: a whole table would stay in memory with the others until the end of the transaction
-    connection.register("cast_lines", reader.sql("from staged").to_arrow_reader())
-    connection.execute("create or replace temp table staged as from cast_lines")
-    connection.unregister("cast_lines")
-    reader.execute("drop table staged")
+def _read_staged(connection: duckdb.DuckDBPyConnection, staged: Path) -> None:
+    """Have `staged` name a part's typed lines: a file, for a table would keep its place until the commit."""
+    file = literal(exact(staged))
+    connection.execute(f"create or replace temp view staged as from read_parquet({file}, {NO_PARTITIONS})")
 
 
 def _first_kind(shop: Shop) -> str:
@@ -348,7 +352,16 @@ def _counts(connection: duckdb.DuckDBPyConnection, shop: Shop, days: Days) -> di
         select
             coalesce(sum(files), 0), coalesce(sum(lines), 0), coalesce(sum(accepted), 0),
             coalesce(sum(rejected), 0),
-            (select count(distinct customer_id) from raw.changes where event_day between ? and ?)
+            (
+                select count(distinct customer_id)
+                from (
+                    select event_day, customer_id from raw.changes
+                    union all
+                    select event_day, customer_id from raw.order_lines
+                    semi join (from raw.days where transformed_version is null) using (source, event_day)
+                )
+                where event_day between ? and ?
+            )
         from raw.days where source = ? and event_day between ? and ?
         """,
         [days.first, days.last, shop.source, days.first, days.last],
@@ -450,10 +463,9 @@ def _stage_days(
 
 
 def _note_changes(connection: duckdb.DuckDBPyConnection, scope: list[object]) -> None:
-    """Tell the transform whose lines differ from what stood in the partitions, and which days are new.
+    """Tell the transform which days are another now and, of those it may hold, whose lines differ.
 
-    A new day is noted with all its customers; of a known day only the differing lines count, so that taking
-    in an unchanged file costs nothing further on.
+    The lines of a day that it has never taken up it looks up by itself (`warehouse.ledger.note_whole_days`).
     """
     connection.execute(
         f"""
@@ -463,17 +475,17 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, scope: list[object]) ->
             select event_day, version from raw.days where source = ? and event_day between ? and ?
         ),
         differing_days as (
-            select staged_days.event_day, known_days.event_day is null as is_new
+            select staged_days.event_day, known_days.event_day is not null as is_known
             from staged_days left join known_days using (event_day)
             where known_days.version is distinct from staged_days.version
         ),
         before as (
             select {CONTENT_COLUMNS} from raw.order_lines
-            where source = ? and event_day in (select event_day from differing_days where not is_new)
+            where source = ? and event_day in (select event_day from differing_days where is_known)
         ),
         after as (
             select {CONTENT_COLUMNS} from staged
-            where reason is null and event_day in (select event_day from differing_days where not is_new)
+            where reason is null and event_day in (select event_day from differing_days where is_known)
         ),
         differing_lines as (
             (select * from before except all select * from after)
@@ -483,10 +495,6 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, scope: list[object]) ->
         select distinct {CHANGED} from differing_lines where customer_id is not null
         union all
         select event_day, null, null, null, null from differing_days
-        union all
-        select distinct {CHANGED} from staged
-        where reason is null and customer_id is not null
-            and event_day in (select event_day from differing_days where is_new)
         """,
         [*scope, scope[0]],
     )

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 
 import duckdb
@@ -115,7 +116,7 @@ def _unpacked(data: bytes, path: Path) -> bytes:
 NO_PARTITIONS = "hive_partitioning = false"
 
 
-def _exact(path: Path) -> str:
+def exact(path: Path) -> str:
     """The path as DuckDB takes it for itself: it would read * ? [ in a folder's name as a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
@@ -226,7 +227,7 @@ def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], 
                 select file_names.file_name, lines.file_row_number + 1, {mapped}
                 from {source} as lines join file_names on lines."path of the file" = file_names.path
                 """,
-                [[_exact(file.path) for file in batch]],
+                [[exact(file.path) for file in batch]],
             )
         except duckdb.Error as error:
             named = next((file for file in batch if str(file.path) in str(error)), batch[0])
@@ -240,41 +241,52 @@ def _load_plain(
 ) -> list[File]:
     """Read a batch of files of one header; returns those in which DuckDB's count differs from ours."""
     columns = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}': 'varchar'" for name in header)
-    names = pd.DataFrame({"path": [str(f.path) for f in batch], "file_name": [f.name for f in batch]})
+    # where the lines of a file begin among those of all: its own are counted without another pass over them
+    before = accumulate((file.records for file in batch[:-1]), initial=0)
+    names = pd.DataFrame(
+        {
+            "path": [str(f.path) for f in batch],
+            "file_name": [f.name for f in batch],
+            "lines_before": list(before),
+        }
+    )
     connection.register("file_names", names)
     try:
         # row_number() follows the order of files and lines: DuckDB keeps the insertion order of a scan
         connection.execute(
             f"""
-            create or replace temp table batch_lines as
-            select filename as path, row_number() over () as n, {_select_mapped(shop)}
-            from read_csv(
-                ?, columns = {{{columns}}}, header = true, delim = ?, quote = '"', escape = '"',
-                auto_detect = false, strict_mode = true, null_padding = false, ignore_errors = true,
-                {NO_PARTITIONS}, filename = true
+            insert into text_lines
+            select file_name, n - lines_before + 1, {", ".join(shop.columns)}
+            from (
+                select filename as path, row_number() over () as n, {_select_mapped(shop)}
+                from read_csv(
+                    ?, columns = {{{columns}}}, header = true, delim = ?, quote = '"', escape = '"',
+                    auto_detect = false, strict_mode = true, null_padding = false, ignore_errors = true,
+                    {NO_PARTITIONS}, filename = true
+                )
             )
+            join file_names using (path)
             """,
-            [[_exact(file.path) for file in batch], shop.files.delimiter],
+            [[exact(file.path) for file in batch], shop.files.delimiter],
         )
     except duckdb.Error:
         # one file that DuckDB refuses must not make a year of others slow
         one_by_one = [_load_plain(connection, [file], header, shop) for file in batch if len(batch) > 1]
         return [odd for part in one_by_one for odd in part] if one_by_one else list(batch)
-    counts = dict(connection.execute("select path, count(*) from batch_lines group by path").fetchall())
-    odd = [file for file in batch if counts.get(str(file.path), 0) != file.records]
-    odd_paths = {str(file.path) for file in odd}
-    names["is_odd"] = [path in odd_paths for path in names["path"]]
-    connection.register("file_names", names)
-    mapped = ", ".join(shop.columns)
-    connection.execute(
-        f"""
-        insert into text_lines
-        select file_name, n - min(n) over (partition by file_name) + 2, {mapped}
-        from batch_lines join file_names using (path)
-        where not is_odd
-        """
+    counts = dict(
+        connection.execute(
+            """
+            select file_name, count(*) from text_lines
+            semi join file_names using (file_name) group by file_name
+            """
+        ).fetchall()
     )
-    connection.execute("drop table batch_lines")
+    odd = [file for file in batch if counts.get(file.name, 0) != file.records]
+    if odd:
+        connection.execute("delete from text_lines where file_name in (select file_name from file_names)")
+        odd_names = {file.name for file in odd}
+        others = [file for file in batch if file.name not in odd_names]
+        odd += _load_plain(connection, others, header, shop) if others else []
     connection.unregister("file_names")
     return odd
 

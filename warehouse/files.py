@@ -53,9 +53,14 @@ def disk_problem(error: BaseException | str, settings: Settings) -> DiskProblem 
     return None
 
 
+def spill_folder(settings: Settings) -> Path:
+    """Where a writer puts what memory does not hold, and nothing that outlives it."""
+    return settings.warehouse / SPILL
+
+
 def _connect(path: Path | str, settings: Settings, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     # a reader does not spill: the writer sweeps that folder
-    spill = "" if read_only else str(settings.warehouse / SPILL)
+    spill = "" if read_only else str(spill_folder(settings))
     config = {
         "memory_limit": settings.memory_limit,
         "threads": settings.threads,
@@ -86,7 +91,8 @@ def open_intake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = _connect(settings.warehouse / INTAKE, settings)
     try:
         # what a killed run had spilled holds lines as the shop wrote them; nobody else writes now
-        shutil.rmtree(settings.warehouse / SPILL, ignore_errors=True)
+        shutil.rmtree(spill_folder(settings), ignore_errors=True)
+        spill_folder(settings).mkdir(exist_ok=True)
         connection.execute(INTAKE_SCHEMA.read_text())
         yield connection
     finally:

@@ -135,25 +135,24 @@ def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("insert into raw.changes select event_day, null, null, null, null from raw.days")
 
 
-def note_left_out(connection: duckdb.DuckDBPyConnection) -> None:
-    """Have the next transform take each day that is not admitted out of the marts, wholly, if they hold it.
+def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have the next transform take up every line of the days that are new to the marts, or to leave them.
 
-    Such a day was barred, or it is taken in anew and its gate is still to come: ingest noted only the
-    customers whose lines differ. Everybody on it is computed without it now and, as the notes of such a day
-    stay, with it once it is admitted.
+    A day leaves that they hold and that is not admitted: it was barred, or it is taken in anew and its gate
+    is still to come. Ingest noted only the lines that differ; everybody on it is computed without it.
     """
     connection.execute(
         """
         insert into intake.raw.changes
         with
-        left_out as (
-            select event_day from intake.raw.days where not admitted and transformed_version is not null
+        whole_days as (
+            select event_day from intake.raw.days where admitted = (transformed_version is null)
         )
         select distinct event_day, customer_id, stock_code, invoice_no, invoice_kind
         from intake.raw.order_lines
-        where customer_id is not null and event_day in (select event_day from left_out)
+        where customer_id is not null and event_day in (select event_day from whole_days)
         union all
-        select event_day, null, null, null, null from left_out
+        select event_day, null, null, null, null from whole_days
         """
     )
 

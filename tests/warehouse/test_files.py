@@ -119,7 +119,7 @@ def test_both_files_are_in_one_connection_with_standing_as_its_default(home: Set
 
 def test_what_a_killed_run_had_spilled_is_swept_before_the_next_write(home: Settings) -> None:
     spilled = home.warehouse / "spill" / "duckdb_temp_storage-0.tmp"
-    spilled.parent.mkdir()
+    spilled.parent.mkdir(exist_ok=True)
     spilled.write_text("a line as the shop wrote it")
     with open_intake(home):
         assert not spilled.exists()

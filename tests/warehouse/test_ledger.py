@@ -17,7 +17,7 @@ from warehouse.ledger import (
     gate_results,
     newest_day,
     note_everything,
-    note_left_out,
+    note_whole_days,
     open_days,
     record_verdict,
     settle_changes,
@@ -64,7 +64,7 @@ class Ledger:
     def transform(self) -> None:
         """What a transform with a successful build leaves."""
         with open_warehouse(self.settings) as connection:
-            note_left_out(connection)
+            note_whole_days(connection)
         with open_intake(self.settings) as connection:
             settle_changes(connection)
 
@@ -207,6 +207,19 @@ def test_a_day_taken_in_anew_that_another_transform_left_out_notes_everybody_on_
     ledger.judge(RAW_GATE, NEXT)
     ledger.transform()
     assert ledger.changes() == {(DAY, "ann"), (DAY, "bob"), (DAY, None)}
+
+
+def test_a_day_that_the_marts_never_held_is_noted_with_everybody_on_it_once_it_is_admitted(
+    ledger: Ledger,
+) -> None:
+    ledger.take_in(DAY, "v1", "ann", "bob")
+    ledger.take_in(NEXT, "v1", "cat")
+    with open_intake(ledger.settings) as connection:  # as ingest notes of a new day the day alone
+        connection.execute("delete from raw.changes where customer_id is not null")
+    ledger.judge(RAW_GATE, DAY)
+    with open_warehouse(ledger.settings) as connection:
+        note_whole_days(connection)
+    assert ledger.changes() == {(DAY, "ann"), (DAY, "bob"), (DAY, None), (NEXT, None)}
 
 
 def test_a_rebuild_notes_every_day(ledger: Ledger) -> None:
