@@ -1,8 +1,8 @@
 """Killing a run: a child process works on a home and is ended by SIGKILL at a chosen write.
 
 The parent forks after all imports, so a case costs about what the killed part of the run costs. A write is a
-call that may change a file: a statement to DuckDB that is no mere query, the close of a connection (which
-writes its checkpoint), or one of `SYSTEM_CALLS`. Nothing in the product knows of this.
+call that may change a file: a statement to DuckDB that is no mere query (`detach` writes the checkpoint of a
+file), the close of a connection, or one of `SYSTEM_CALLS`. Nothing in the product knows of this.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Writes:
         def connected(*arguments: Any, **named: Any) -> Any:
             # DuckDB finds a frame of pandas among its caller's variables, and the caller is `counted` now
             connection = connect(*arguments, **named)
-            execute(connection, "set python_scan_all_frames = true")
+            execute(connection, "set global python_scan_all_frames = true")
             return connection
 
         duckdb.connect = connected
