@@ -22,7 +22,7 @@ import duckdb
 import psutil
 import pytest
 
-from goodstanding import supervisor
+from goodstanding import sessions, supervisor
 from goodstanding.airflow_api import AirflowApi, ApiError
 from goodstanding.airflow_env import admin_password, airflow_home
 from goodstanding.settings import Settings
@@ -36,11 +36,93 @@ DAYS = [str(day) for day in days_from(COUNT + 3)]
 LOADED, BACKFILLED = DAYS[:3], DAYS[3:]
 BAD = BACKFILLED[-3]
 # After how many runs that have ended what is killed: the process that works on a step, the worker above it
-# (it reports what becomes of the step), and two whole components.
-KILLS = {"task": 1, "worker": COUNT // 4, "api-server": COUNT // 2 - 1, "scheduler": COUNT // 2 + 1}
+# (it reports what becomes of the step), two whole components, and all there is, as where the power fails.
+KILLS = {
+    "task": 1,
+    "worker": COUNT // 4,
+    "api-server": COUNT // 2 - 1,
+    "scheduler": COUNT // 2 + 1,
+    "everything": COUNT - 2,
+}
 SECONDS = 100 + 10 * COUNT
 
+READY = "Airflow is ready"
 Wait = Callable[[Callable[[], Any]], None]
+
+
+@dataclass
+class Airflow:
+    """`goodstanding up` for a home, and what it said, through all its starts."""
+
+    settings: Settings
+    output: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, also where it was killed; it is ready some seconds later."""
+        environment = {n: value for n, value in os.environ.items() if not n.startswith("GOODSTANDING_")}
+        environment |= {
+            "GOODSTANDING_HOME": str(self.settings.home),
+            "GOODSTANDING_LANDING": str(self.settings.landing),
+            "GOODSTANDING_SHOP": self.settings.shop,
+            "GOODSTANDING_PSEUDONYM_KEY": KEY,
+            "GOODSTANDING_PORT": str(self.settings.port),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+        ready = self.said().count(READY)
+        with self.output.open("a") as said:
+            command = [str(Path(sys.executable).with_name("goodstanding")), "up"]
+            self.process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        self.wait_until(lambda: self.said().count(READY) > ready)
+
+    def said(self) -> str:
+        return self.output.read_text() if self.output.exists() else ""
+
+    def wait_until(self, condition: Callable[[], Any]) -> None:
+        """Wait as long as it may take, and while it lives."""
+        end = time.monotonic() + SECONDS
+        while not condition():
+            assert self.process and self.process.poll() is None, self.said()[-3000:]
+            assert time.monotonic() < end, self.said()[-3000:]
+            time.sleep(0.2)
+
+    def kill(self, name: str) -> bool:
+        """Kill it while a task has a working file open; False where none has."""
+        assert self.process
+        leaders = json.loads((airflow_home(self.settings) / "up.json").read_text())["sessions"]["leaders"]
+        scheduler = psutil.Process(leaders["scheduler"][0])
+        for worker in scheduler.children():
+            for task in worker.children():
+                try:
+                    writes = any(file.path.endswith("/standing.duckdb") for file in task.open_files())
+                except psutil.NoSuchProcess:
+                    continue
+                if writes and name == "everything":
+                    kill_all(
+                        [
+                            self.process.pid,
+                            *(pid for leader, _ in leaders.values() for pid in sessions.members(leader)),
+                        ]
+                    )
+                    self.process.wait()
+                    self.start()
+                elif writes:
+                    pid = {"task": task.pid, "worker": worker.pid}.get(name) or leaders[name][0]
+                    kill_all([pid])
+                if writes:
+                    return True
+        return False
+
+    def end(self) -> None:
+        supervisor.down(self.settings)
+        if self.process:
+            self.process.wait(timeout=30)
+
+
+def kill_all(pids: list[int]) -> None:
+    """End processes as if the power failed, the first of them first: it would start the others again."""
+    for pid in pids:
+        sessions.send(pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -86,40 +168,21 @@ def scheduled() -> Iterator[Scheduled]:
             _env_file=None,
         )
         free.close()
-        environment = {n: value for n, value in os.environ.items() if not n.startswith("GOODSTANDING_")}
-        environment |= {
-            "GOODSTANDING_HOME": str(settings.home),
-            "GOODSTANDING_LANDING": str(settings.landing),
-            "GOODSTANDING_SHOP": settings.shop,
-            "GOODSTANDING_PSEUDONYM_KEY": KEY,
-            "GOODSTANDING_PORT": str(settings.port),
-            "PYTHONDONTWRITEBYTECODE": "",
-        }
-        output = Path(folder, "output")
-        with output.open("w") as said:
-            command = [str(Path(sys.executable).with_name("goodstanding")), "up"]
-            process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
-
-        def wait_until(condition: Callable[[], Any]) -> None:
-            end = time.monotonic() + SECONDS
-            while not condition():
-                assert process.poll() is None and time.monotonic() < end, output.read_text()[-3000:]
-                time.sleep(0.2)
-
+        airflow = Airflow(settings, Path(folder, "output"))
         try:
-            wait_until(lambda: "Airflow is ready" in output.read_text())
+            airflow.start()
             api = AirflowApi(f"http://127.0.0.1:{settings.port}", password=admin_password(settings))
-            load = load_and_backfill(api, settings, wait_until)
+            load = load_and_backfill(api, airflow)
             stopped = look(api, settings)
-            mend_and_clear(api, settings, wait_until)
-            yield Scheduled(settings, output, api, load, stopped)
+            mend_and_clear(api, settings, airflow.wait_until)
+            yield Scheduled(settings, airflow.output, api, load, stopped)
         finally:
-            supervisor.down(settings)
-            process.wait(timeout=30)
+            airflow.end()
 
 
-def load_and_backfill(api: AirflowApi, settings: Settings, wait_until: Wait) -> dict[str, Any]:
+def load_and_backfill(api: AirflowApi, airflow: Airflow) -> dict[str, Any]:
     """Load, create the backfill, kill what is to be killed, and wait until every run has ended."""
+    settings, wait_until = airflow.settings, airflow.wait_until
     good = (settings.landing_folder / f"{BAD}.csv").read_text()
     write_day(settings.landing_folder, BAD, ["unreadable"] * 9)
     (settings.landing_folder / "mended").write_text(good)
@@ -136,7 +199,7 @@ def load_and_backfill(api: AirflowApi, settings: Settings, wait_until: Wait) -> 
     api.post("/backfills", {"dag_id": "orders_daily", "max_active_runs": 4, **days})
     for name, done in KILLS.items():
         wait_until(lambda done=done: ended(api) >= done)
-        wait_until(partial(kill, name, settings))
+        wait_until(partial(airflow.kill, name))
     wait_until(lambda: ended(api) == COUNT)
     api.wait_for_run("orders_daily", manual, SECONDS)
     return load
@@ -153,24 +216,6 @@ def ended(api: AirflowApi) -> int:
         return sum(run["state"] in ("success", "failed") for run in backfilled(api).values())
     except (OSError, ApiError):
         return 0
-
-
-def kill(name: str, settings: Settings) -> bool:
-    """Kill it while a task has a working file open; False where none has."""
-    leaders = json.loads((airflow_home(settings) / "up.json").read_text())["sessions"]["leaders"]
-    scheduler = psutil.Process(leaders["scheduler"][0])
-    for worker in scheduler.children():
-        for task in worker.children():
-            try:
-                writes = any(file.path.endswith("/standing.duckdb") for file in task.open_files())
-            except psutil.NoSuchProcess:
-                continue
-            if writes:
-                os.kill(
-                    {"task": task.pid, "worker": worker.pid}.get(name) or leaders[name][0], signal.SIGKILL
-                )
-                return True
-    return False
 
 
 def look(api: AirflowApi, settings: Settings) -> Stopped:
@@ -225,7 +270,11 @@ def test_killed_components_were_started_again_and_what_they_ran_was_tried_again(
     for name in ("api-server", "scheduler"):
         assert f"{name} ended with signal SIGKILL; starting it again (1 of 3)" in scheduled.output.read_text()
     tried = scheduled.stopped.tried_again
-    assert tried >= 3, "the killed task, and those of the killed worker and scheduler"
+    assert tried >= 4, "the killed task, and those of the killed worker, scheduler and Airflow"
+
+
+def test_where_everything_was_killed_the_next_start_goes_on_with_the_backfill(scheduled: Scheduled) -> None:
+    assert scheduled.output.read_text().count(READY) == 2
 
 
 def test_a_failed_day_keeps_later_ones_from_being_published_and_they_name_it(scheduled: Scheduled) -> None:
