@@ -14,6 +14,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from goodstanding.settings import Settings, settings
 
@@ -118,11 +121,34 @@ def real_year(real_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Y
 
 # the tests of these start an Airflow of their own, with a scheduler: one at a time is enough for two cores
 STACKS = ("test_supervisor.py", "test_scheduler.py", "test_postgres.py")
+# long tests that share nothing: each may go where there is room
+SPREAD = ("test_histories.py", "test_crashes.py", "test_prefix.py")
+# minutes each; begun late, one of them would keep one process busy and leave the other without work
+FIRST = ("stacks", "test_histories", "test_contention", "test_crashes", "test_runs", "test_cli")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, where they share fixtures, unless they name a group."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            group = "airflow" if item.path.name in STACKS else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
+class ByFile(LoadScopeScheduling):
+    """Keep the tests of a file in one process, where they share fixtures, and begin with the longest.
+
+    Marks of groups would do the first as well, but xdist 3.8 does not see them under pytest 9.2, and says
+    nothing: the fixture with the scheduler was made twice.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        name = file.rpartition("/")[2]
+        if name in STACKS:
+            return "stacks"
+        return nodeid if name in SPREAD else file
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        def place(scope: str) -> int:
+            return next((n for n, name in enumerate(FIRST) if name in scope), len(FIRST))
+
+        self.workqueue.move_to_end(min(self.workqueue, key=place), last=False)
+        super()._assign_work_unit(node)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """How xdist divides the tests among its processes."""
+    return ByFile(config, log)

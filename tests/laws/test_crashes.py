@@ -19,7 +19,7 @@ from tests.laws.kill import MOMENTS, Writes, in_child, kill_this_process
 from tests.laws.scene import DAY, NEXT, Scene, Write
 
 # two halves, so that two processes share the work
-HALVES = [pytest.param(n, marks=pytest.mark.xdist_group(f"crashes {n}")) for n in (0, 1)]
+HALVES = (0, 1)
 SEED = int(os.environ.get("LAWS_SEED", 1))
 # how many more kills `make laws` draws, beside those that hit every kind of write
 MORE = int(os.environ.get("LAWS_CRASHES", 0))

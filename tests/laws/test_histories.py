@@ -10,7 +10,7 @@ import pytest
 from tests.laws.history import History, Interleave, RunRange, Shop, check, law_of_replay
 
 # two halves, so that two processes share the work
-HALVES = [pytest.param(n, marks=pytest.mark.xdist_group(f"histories {n}")) for n in (1, 2)]
+HALVES = (1, 2)
 HISTORIES = 60
 
 

@@ -23,7 +23,7 @@ from tests.shop import write_day
 
 AS_OF_TABLES = ("rfm_borders", "rfm_scores", "class_borders", "customer_classes", "customer_features")
 # two halves, so that two processes share the work
-HALVES = [pytest.param(n, marks=pytest.mark.xdist_group(f"prefixes {n}")) for n in (1, 2)]
+HALVES = (1, 2)
 SHOPS_OF_A_HALF = 3
 REAL_DAYS = 10
 
