@@ -20,24 +20,13 @@
 {% materialization replaced, default %}
 
     {%- set existing = load_cached_relation(this) -%}
-    {%- set target = this.incorporate(type='table') -%}
     {%- set scope = config.get('meta', {}).get('scope') -%}
+    {%- set is_view = scope == 'passing' and builds_everything() -%}
+    {%- set target = this.incorporate(type='view' if is_view else 'table') -%}
+    {%- set keeps_rows = existing is not none and scope not in (none, 'passing') and not should_full_refresh() -%}
 
     {%- call statement('main') -%}
-        {%- if scope == 'passing' -%}
-            {%- if existing is not none -%}
-            drop {{ existing.type }} {{ existing }};
-
-            {% endif -%}
-            {%- if builds_everything() -%}
-            {%- set target = this.incorporate(type='view') -%}
-            create view {{ target }} as ({{ compiled_code }});
-            {%- else -%}
-            {{ create_table_as(false, target, compiled_code) }}
-            {%- endif -%}
-        {%- elif existing is none -%}
-            {{ create_table_as(false, target, compiled_code) }}
-        {%- elif scope and not should_full_refresh() -%}
+        {%- if keeps_rows -%}
             {%- for condition in changed_scope(scope, target) %}
             delete from {{ target }}
             where {{ condition }};
@@ -47,9 +36,15 @@
                 {{ compiled_code }}
             )
         {%- else -%}
+            {%- if existing is not none -%}
             drop {{ existing.type }} {{ existing }};
 
+            {% endif -%}
+            {%- if is_view -%}
+            create view {{ target }} as ({{ compiled_code }});
+            {%- else -%}
             {{ create_table_as(false, target, compiled_code) }}
+            {%- endif -%}
         {%- endif -%}
     {%- endcall -%}
     {%- do adapter.commit() -%}
