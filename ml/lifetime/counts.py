@@ -76,7 +76,7 @@ class NBD(CountModel):
         Raises:
             DataProblem: nobody has ordered on a second day.
         """
-        (r, alpha), total = maximise(log_likelihood_nbd, histories, [(1, 1)], times=[1])
+        (r, alpha), total = maximise(log_likelihood_nbd, histories, [(1, 1)], [1], (np.inf, np.inf))
         return cls(r, alpha, total, len(histories))
 
     def _alive(self, histories: Histories) -> Floats:
@@ -206,7 +206,8 @@ class ParetoNBD(DropOutModel):
         """
         none = NBD.fit(histories)
         starts = [(1, 1, 1, 1), (0.3, 0.2, 0.3, 3)]
-        (r, alpha, s, beta), total = maximise(log_likelihood_pareto_nbd, histories, starts, times=[1, 3])
+        highest = (np.inf,) * 4
+        (r, alpha, s, beta), total = maximise(log_likelihood_pareto_nbd, histories, starts, [1, 3], highest)
         return cls(r, alpha, s, beta, total, len(histories), none)
 
     def _alive(self, histories: Histories) -> Floats:

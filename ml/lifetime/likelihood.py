@@ -137,27 +137,58 @@ class TimeOfLeaving:
         return average
 
 
+def climb(
+    mean_log_likelihood: Callable[[Floats], tuple[float, Floats]],
+    starts: Sequence[Sequence[float]],
+    highest: Sequence[float],
+) -> tuple[list[float], float]:
+    """The parameters of the highest summit reached from the starts, and the mean log-likelihood there.
+
+    Args:
+        mean_log_likelihood: of log-parameters, with its gradient, (parameters,).
+        starts: parameters, all above 0.
+        highest: what each parameter may be at most.
+    """
+
+    def loss(log_parameters: Floats) -> tuple[float, Floats]:
+        value, gradient = mean_log_likelihood(log_parameters)
+        return -value, -gradient
+
+    climbed = [
+        optimize.minimize(
+            loss,
+            np.log(start),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(-BOUND, min(BOUND, limit)) for limit in np.log(highest)],
+            options={"maxiter": 500, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-9},
+        )
+        for start in starts
+    ]
+    best = min(climbed, key=lambda result: result.fun)
+    return np.exp(best.x).tolist(), -float(best.fun)
+
+
 def maximise(
     log_likelihood: LogLikelihood,
     histories: Histories,
     starts: Sequence[Sequence[float]],
     times: Sequence[int],
-    highest: Sequence[float] = (),
+    highest: Sequence[float],
 ) -> tuple[list[float], float]:
-    """Parameters of the greatest likelihood, and its logarithm.
+    """The parameters of the greatest likelihood of histories, and its logarithm.
 
     Args:
         log_likelihood: of log-parameters and histories.
         histories: whose; equal ones are computed once.
         starts: parameters to climb from, times in units of the mean age; the highest summit counts.
         times: positions of the parameters that are times.
-        highest: what each parameter may be at most, no times among them; e^12 unless said.
+        highest: what each parameter may be at most, times in the same units.
 
     Raises:
         DataProblem: nobody has ordered on a second day, so no rate can be learnt.
     """
-    repeaters = int(np.sum(histories.frequency > 0))
-    if not repeaters:
+    if not histories.frequency.any():
         raise DataProblem(
             f"a count model needs customers who ordered on two days or more; of {len(histories)} none has"
         )
@@ -167,25 +198,13 @@ def maximise(
     unit = float(weights @ distinct.age)
     scaled = distinct.over(unit)
 
-    def loss(log_parameters: Floats) -> tuple[float, Floats]:
+    def mean_log_likelihood(log_parameters: Floats) -> tuple[float, Floats]:
         value, gradient = log_likelihood(log_parameters, scaled)
-        return -float(weights @ value), -(gradient @ weights)
+        return float(weights @ value), gradient @ weights
 
-    limits = np.full(len(starts[0]), BOUND)
-    limits[: len(highest)] = np.minimum(BOUND, np.log(highest))
-    climbed = [
-        optimize.minimize(
-            loss,
-            np.log(start),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(-BOUND, limit) for limit in limits],
-            options={"maxiter": 500, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-9},
-        )
-        for start in starts
-    ]
-    best = min(climbed, key=lambda result: result.fun)
-    parameters = np.exp(best.x)
-    parameters[list(times)] *= unit
-    mean = -best.fun - float(weights @ distinct.frequency) * np.log(unit)
-    return parameters.tolist(), float(mean * len(histories))
+    parameters, mean = climb(mean_log_likelihood, starts, highest)
+    for position in times:
+        parameters[position] *= unit
+    # a density of times: in another unit, every repeat purchase counts that unit once
+    mean -= float(weights @ distinct.frequency) * np.log(unit)
+    return parameters, float(mean * len(histories))
