@@ -23,6 +23,8 @@ from scipy import special, stats
 from goodstanding.errors import DataProblem
 from ml.lifetime.history import Floats, Histories
 from ml.lifetime.likelihood import (
+    NODES,
+    WEIGHTS,
     TimeOfLeaving,
     log_likelihood_bg_nbd,
     log_likelihood_nbd,
@@ -37,6 +39,7 @@ NEEDED_GAIN = float(stats.chi2.isf(SIGNIFICANCE, df=2)) / 2
 # Beyond, all customers leave as readily, or nobody does, and the hypergeometric function overflows.
 HIGHEST_A, HIGHEST_B = 10.0, 1000.0
 STEP = 1e-6
+TINY = np.finfo(float).tiny
 
 
 class CountModel(ABC):
@@ -50,6 +53,10 @@ class CountModel(ABC):
         """Probability of at least one order."""
         return self._alive(histories) * self._probability_of_order_if_alive(histories, horizon)
 
+    def probability_of_at_least(self, histories: Histories, horizon: float, most: int) -> Floats:
+        """Probabilities of at least 1, 2, ... `most` orders, shape (customers, most)."""
+        return self._alive(histories)[:, None] * self._at_least_if_alive(histories, horizon, most)
+
     @abstractmethod
     def _alive(self, histories: Histories) -> Floats: ...
 
@@ -58,6 +65,9 @@ class CountModel(ABC):
 
     @abstractmethod
     def _probability_of_order_if_alive(self, histories: Histories, horizon: float) -> Floats: ...
+
+    @abstractmethod
+    def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,28 @@ class NBD(CountModel):
 
     def _probability_of_order_if_alive(self, histories: Histories, horizon: float) -> Floats:
         return _order_by(self.r, self.alpha, histories, horizon)
+
+    def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats:
+        share = horizon / (self.alpha + histories.age + horizon)
+        return _at_least(self.r + histories.frequency, share[:, None], np.ones((1, 1)), most)
+
+
+def _at_least(shape: Floats, shares: Floats, weights: Floats, most: int) -> Floats:
+    """Probabilities of at least 1, 2, ... `most` orders, (customers, most), of somebody who stays for a time.
+
+    They are negative binomial, and here the mean over several times. `shape` is that of the rate's gamma
+    distribution, (customers,); `shares` are those of each time in alpha + age + time, (customers, times);
+    `weights` weigh the times, each row adding to 1.
+    """
+    fewer = np.arange(most)
+    log_ways = special.gammaln(shape[:, None] + fewer) - special.gammaln(shape)[:, None]
+    log_ways -= special.gammaln(1 + fewer)
+    exactly = np.zeros((len(shape), most))
+    for share, weight in zip(shares.T[..., None], np.broadcast_to(weights, shares.shape).T, strict=True):
+        log_exactly = log_ways + fewer * np.log(np.maximum(share, TINY)) + shape[:, None] * np.log1p(-share)
+        exactly += weight[:, None] * np.exp(log_exactly)
+    # below 0 by rounding alone
+    return np.maximum(1 - np.cumsum(exactly, axis=1), 0)
 
 
 def _order_by(r: float, alpha: float, histories: Histories, horizon: float) -> Floats:
@@ -137,6 +169,11 @@ class DropOutModel(CountModel):
             return self.without_drop_out.probability_of_order(histories, horizon)
         return super().probability_of_order(histories, horizon)
 
+    def probability_of_at_least(self, histories: Histories, horizon: float, most: int) -> Floats:
+        if not self.drop_out_identifiable:
+            return self.without_drop_out.probability_of_at_least(histories, horizon, most)
+        return super().probability_of_at_least(histories, horizon, most)
+
 
 @dataclass(frozen=True)
 class BGNBD(DropOutModel):
@@ -183,6 +220,15 @@ class BGNBD(DropOutModel):
 
     def _probability_of_order_if_alive(self, histories: Histories, horizon: float) -> Floats:
         return _order_by(self.r, self.alpha, histories, horizon)
+
+    def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats:
+        # so many would come, and none but the last of them makes the customer leave
+        share = horizon / (self.alpha + histories.age + horizon)
+        b = (self.b + histories.frequency)[:, None]
+        log_stayed = special.betaln(self.a, b + np.arange(most)) - special.betaln(self.a, b)
+        stays = _at_least(self.r + histories.frequency, share[:, None], np.ones((1, 1)), most)
+        at_least: Floats = stays * np.exp(log_stayed)
+        return at_least
 
 
 @dataclass(frozen=True)
@@ -232,3 +278,15 @@ class ParetoNBD(DropOutModel):
         scale = np.log(i) + i * np.log(self.alpha + age) + self.s * np.log(self.beta + age)
         probability: Floats = np.exp(scale + next_order.log_integral)
         return np.minimum(probability, 1)
+
+    def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats:
+        # orders come until the horizon, or until the customer leaves before it: the mean over the times
+        still = self.beta + histories.age
+        stays = np.exp(-self.s * np.log1p(horizon / still))[:, None]
+        left = (1 - stays) * (1 + NODES) / 2
+        until = np.hstack(
+            [still[:, None] * np.expm1(-np.log1p(-left) / self.s), np.full_like(stays, horizon)]
+        )
+        shares = until / ((self.alpha + histories.age)[:, None] + until)
+        weights = np.hstack([(1 - stays) * WEIGHTS / 2, stays])
+        return _at_least(self.r + histories.frequency, shares, weights, most)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from goodstanding.errors import DataProblem
@@ -58,7 +59,7 @@ class GammaGamma:
         Raises:
             DataProblem: no customers, or values out of these ranges.
         """
-        _require_values(orders, mean_value)
+        _require(orders, mean_value, (mean_value > 0) & np.isfinite(mean_value))
         if not len(orders):
             raise DataProblem("order values cannot be learnt from 0 customers")
         # sorted, so that the same customers in another order give the same bits
@@ -74,12 +75,12 @@ class GammaGamma:
         return cls(p, q, v * unit, (mean - float(np.log(unit))) * len(orders), len(orders))
 
     def expected_value(self, orders: Floats, mean_value: Floats) -> Floats:
-        """Expected value of a further order, (customers,), as `fit` takes them.
+        """Expected value of a further order, (customers,); a mean of 0 is possible here.
 
         Raises:
             DataProblem: values out of range, or so different between customers that they have no mean.
         """
-        _require_values(orders, mean_value)
+        _require(orders, mean_value, (mean_value >= 0) & np.isfinite(mean_value))
         if self.p + self.q <= 1:
             raise DataProblem(
                 f"order values of these {self.customers} customers differ so much that none can be expected: "
@@ -89,13 +90,13 @@ class GammaGamma:
         return expected
 
 
-def _require_values(orders: Floats, mean_value: Floats) -> None:
-    usable = (orders >= 1) & (mean_value > 0) & np.isfinite(orders * mean_value)
+def _require(orders: Floats, mean_value: Floats, usable: NDArray[np.bool_]) -> None:
+    usable = usable & (orders >= 1)
     if not usable.all():
         position = int(np.argmin(usable))
         raise DataProblem(
-            f"{np.sum(~usable)} of {len(usable)} customers have no value per order, the first at {position}: "
-            f"{mean_value[position]} over {orders[position]} orders; both must be positive"
+            f"{np.sum(~usable)} of {len(usable)} customers have no usable order value, the first at "
+            f"{position}: {mean_value[position]} over {orders[position]} orders; leave them out"
         )
 
 
