@@ -84,6 +84,15 @@ All {single["days"]} days as one run each in one process (`python -m bench.year`
 {single["seconds"] / 60:.1f} minutes, {single["seconds_per_day"]:.2f} s a day,
 and published the same rows as one range, table by table.
 """
+    if "lifetime" in found:
+        lifetime = found["lifetime"]
+        bg, pareto = lifetime["bg_nbd"], lifetime["pareto_nbd"]
+        text += f"""
+Lifetimes, on one core (`python -m bench.lifetime`): the {lifetime["customers"]:,} customers of CDNOW are \
+learnt in {bg["fit"]["seconds"]:.1f} s by BG/NBD and
+{pareto["fit"]["seconds"]:.1f} s by Pareto/NBD, and {lifetime["scored"]:,} customers scored in \
+{bg["score"]["seconds"]:.1f} and {pareto["score"]["seconds"]:.1f} s.
+"""
     for name, scale in found.items():
         if name.startswith("scale_"):
             run, peer = scale["run"], scale["duckdb_peer"]

@@ -25,7 +25,7 @@ from ml.lifetime.history import Floats, Histories
 from ml.lifetime.likelihood import (
     NODES,
     WEIGHTS,
-    TimeOfLeaving,
+    log_integrals,
     log_likelihood_bg_nbd,
     log_likelihood_nbd,
     log_likelihood_pareto_nbd,
@@ -258,9 +258,9 @@ class ParetoNBD(DropOutModel):
 
     def _alive(self, histories: Histories) -> Floats:
         i, age = self.r + histories.frequency, histories.age
-        leaving = TimeOfLeaving.between(histories.recency, age, self.alpha, self.beta, i, self.s + 1)
+        left = log_integrals(histories.recency, age, self.alpha, self.beta, i, self.s + 1)
         stayed = -i * np.log(self.alpha + age) - self.s * np.log(self.beta + age)
-        alive: Floats = special.expit(stayed - np.log(self.s) - leaving.log_integral)
+        alive: Floats = special.expit(stayed - np.log(self.s) - left)
         return alive
 
     def _expected_orders_if_alive(self, histories: Histories, horizon: float) -> Floats:
@@ -274,9 +274,9 @@ class ParetoNBD(DropOutModel):
     def _probability_of_order_if_alive(self, histories: Histories, horizon: float) -> Floats:
         # the next order comes at some time, before which they have not left
         i, age = self.r + histories.frequency, histories.age
-        next_order = TimeOfLeaving.between(age, age + horizon, self.alpha, self.beta, i + 1, self.s)
+        next_order = log_integrals(age, age + horizon, self.alpha, self.beta, i + 1, self.s)
         scale = np.log(i) + i * np.log(self.alpha + age) + self.s * np.log(self.beta + age)
-        probability: Floats = np.exp(scale + next_order.log_integral)
+        probability: Floats = np.exp(scale + next_order)
         return np.minimum(probability, 1)
 
     def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats:

@@ -18,6 +18,8 @@ BOUND = 12.0
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
 # e^-40 of a peak is nothing beside it.
 NEGLIGIBLE = 40.0
+# Customers at a time, whose nodes then stay in the cache: a million integrals took 4.8 s at once, .4 s so.
+BLOCK = 4096
 
 LogLikelihood = Callable[[Floats, Histories], tuple[Floats, Floats]]
 """Of the logarithms of the parameters and histories: log-likelihoods, shape (customers,), and their gradients
@@ -115,26 +117,42 @@ class TimeOfLeaving:
     @classmethod
     def between(cls, low: Floats, high: Floats, alpha: float, beta: float, i: Floats, j: float) -> Self:
         """The integral from `low` to `high`, (customers,), for the powers i, (customers,), and j."""
-        least = min(alpha, beta)
+        least, more = min(alpha, beta), abs(beta - alpha)
+        powers = i, np.full_like(i, j)
+        of_least, of_other = powers if alpha <= beta else powers[::-1]
         start = np.log(least + low)
-        slope = 1 - i * (least + low) / (alpha + low) - j * (least + low) / (beta + low)
+        slope = 1 - of_least - of_other * (least + low) / (least + more + low)
         # concave: past this point it is nothing beside its start
         reach = np.where(slope < 0, NEGLIGIBLE / np.maximum(-slope, 1e-300), np.inf)
         half = np.minimum(np.log(least + high) - start, reach) / 2
         place = start[:, None] + half[:, None] * (1 + NODES)
-        times = np.exp(place) - least
-        terms = place - i[:, None] * np.log(alpha + times) - j * np.log(beta + times)
+        since = np.exp(place)
+        terms = (1 - of_least)[:, None] * place - of_other[:, None] * np.log(since + more)
         peak = terms.max(axis=1)
         mass = WEIGHTS * np.exp(terms - peak[:, None])
         total = mass.sum(axis=1)
         with np.errstate(divide="ignore"):
             log_integral = peak + np.log(total) + np.log(half)
-        return cls(log_integral, times, mass / total[:, None])
+        return cls(log_integral, since - least, mass / total[:, None])
 
     def mean(self, of: Floats) -> Floats:
         """The mean of a function of the time, given at the nodes, under the integrand: (customers,)."""
         average: Floats = np.einsum("ij,ij->i", self.mass, of)
         return average
+
+
+def log_integrals(low: Floats, high: Floats, alpha: float, beta: float, i: Floats, j: float) -> Floats:
+    """`TimeOfLeaving.between`, the logarithm alone, for any number of customers."""
+    integrals = (
+        TimeOfLeaving.between(low[rows], high[rows], alpha, beta, i[rows], j).log_integral
+        for rows in blocks(len(low))
+    )
+    return np.concatenate([np.empty(0), *integrals])
+
+
+def blocks(customers: int) -> list[slice]:
+    """Positions of at most `BLOCK` customers each."""
+    return [slice(start, start + BLOCK) for start in range(0, customers, BLOCK)]
 
 
 def climb(
@@ -197,10 +215,15 @@ def maximise(
     weights /= len(histories)
     unit = float(weights @ distinct.age)
     scaled = distinct.over(unit)
+    parts = [(scaled[rows], weights[rows]) for rows in blocks(len(scaled))]
 
     def mean_log_likelihood(log_parameters: Floats) -> tuple[float, Floats]:
-        value, gradient = log_likelihood(log_parameters, scaled)
-        return float(weights @ value), gradient @ weights
+        mean, slopes = 0.0, np.zeros(len(log_parameters))
+        for part, weight in parts:
+            value, gradient = log_likelihood(log_parameters, part)
+            mean += float(weight @ value)
+            slopes += gradient @ weight
+        return mean, slopes
 
     parameters, mean = climb(mean_log_likelihood, starts, highest)
     for position in times:
