@@ -49,8 +49,8 @@ class CountModel(ABC):
         """Expected number of orders."""
         return self._alive(histories) * self._expected_orders_if_alive(histories, horizon)
 
-    def probability_of_order(self, histories: Histories, horizon: float) -> Floats:
-        """Probability of at least one order."""
+    def probability_of_order(self, histories: Histories, horizon: float | Floats) -> Floats:
+        """Probability of at least one order; here each customer may have a horizon of their own."""
         return self._alive(histories) * self._probability_of_order_if_alive(histories, horizon)
 
     def probability_of_at_least(self, histories: Histories, horizon: float, most: int) -> Floats:
@@ -64,7 +64,7 @@ class CountModel(ABC):
     def _expected_orders_if_alive(self, histories: Histories, horizon: float) -> Floats: ...
 
     @abstractmethod
-    def _probability_of_order_if_alive(self, histories: Histories, horizon: float) -> Floats: ...
+    def _probability_of_order_if_alive(self, histories: Histories, horizon: float | Floats) -> Floats: ...
 
     @abstractmethod
     def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats: ...
@@ -96,7 +96,7 @@ class NBD(CountModel):
         rate: Floats = (self.r + histories.frequency) / (self.alpha + histories.age)
         return rate * horizon
 
-    def _probability_of_order_if_alive(self, histories: Histories, horizon: float) -> Floats:
+    def _probability_of_order_if_alive(self, histories: Histories, horizon: float | Floats) -> Floats:
         return _order_by(self.r, self.alpha, histories, horizon)
 
     def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats:
@@ -122,7 +122,7 @@ def _at_least(shape: Floats, shares: Floats, weights: Floats, most: int) -> Floa
     return np.maximum(1 - np.cumsum(exactly, axis=1), 0)
 
 
-def _order_by(r: float, alpha: float, histories: Histories, horizon: float) -> Floats:
+def _order_by(r: float, alpha: float, histories: Histories, horizon: float | Floats) -> Floats:
     """The probability that somebody who does not leave orders within the horizon."""
     none = -(r + histories.frequency) * np.log1p(horizon / (alpha + histories.age))
     return -np.expm1(none)
@@ -164,7 +164,7 @@ class DropOutModel(CountModel):
             return self.without_drop_out.expected_orders(histories, horizon)
         return super().expected_orders(histories, horizon)
 
-    def probability_of_order(self, histories: Histories, horizon: float) -> Floats:
+    def probability_of_order(self, histories: Histories, horizon: float | Floats) -> Floats:
         if not self.drop_out_identifiable:
             return self.without_drop_out.probability_of_order(histories, horizon)
         return super().probability_of_order(histories, horizon)
@@ -218,7 +218,7 @@ class BGNBD(DropOutModel):
         expected: Floats = c / (a - 1) * (1 - np.exp((1 - a) * log_wait) * function)
         return expected
 
-    def _probability_of_order_if_alive(self, histories: Histories, horizon: float) -> Floats:
+    def _probability_of_order_if_alive(self, histories: Histories, horizon: float | Floats) -> Floats:
         return _order_by(self.r, self.alpha, histories, horizon)
 
     def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats:
@@ -271,7 +271,7 @@ class ParetoNBD(DropOutModel):
         expected: Floats = rate * still * log_q * special.exprel((1 - self.s) * log_q)
         return expected
 
-    def _probability_of_order_if_alive(self, histories: Histories, horizon: float) -> Floats:
+    def _probability_of_order_if_alive(self, histories: Histories, horizon: float | Floats) -> Floats:
         # the next order comes at some time, before which they have not left
         i, age = self.r + histories.frequency, histories.age
         next_order = log_integrals(age, age + horizon, self.alpha, self.beta, i + 1, self.s)

@@ -27,6 +27,7 @@ from ml.lifetime import (
     expected_spend,
     histories,
     level_that_held,
+    next_order_day,
     order_intervals,
     spend_intervals,
 )
@@ -428,3 +429,33 @@ def test_the_most_extreme_histories_have_finite_intervals(fitted: BGNBD | Pareto
         assert np.isfinite(found.high).all() and (found.low <= found.high).all()
     # orders on 501 days cannot be of one day; whoever gives such a history gets no order of magnitude less
     assert by_orders.high[0] > 100
+
+
+def test_the_day_of_the_next_order_is_told_where_its_interval_is_narrow_and_holds_what_it_says() -> None:
+    generator = np.random.default_rng(5)
+    ages = generator.uniform(100, 300, 3000)
+    rates = generator.gamma(1.5, 1 / 15, 3000)
+    counts = generator.poisson(rates * ages)
+    recency = np.where(counts > 0, ages * generator.random(3000) ** (1 / np.maximum(counts, 1)), 0)
+    shop = Histories(counts, recency, ages)
+    happened = np.ceil(generator.exponential(1 / rates))
+    found = next_order_day(BGNBD.fit(shop), shop)
+
+    told = np.isfinite(found.day)
+    assert 500 < told.sum() < 2500
+    assert (np.isnan(found.low) == ~told).all() and (np.isnan(found.high) == ~told).all()
+    assert ((found.low <= found.day) & (found.day <= found.high))[told].all()
+    assert (found.high - found.low + 1)[told].max() <= 30
+    # whole days hold a little more than what is asked of them
+    assert 0.78 <= np.mean(((found.low <= happened) & (happened <= found.high))[told]) <= 0.84
+    assert found.probability.shape == (3000, 3) and (np.diff(found.probability, axis=1) > 0).all()
+    by_day = [np.mean(happened <= day) for day in (30, 60, 90)]
+    assert found.probability.mean(axis=0) == pytest.approx(by_day, abs=0.02)
+
+
+def test_who_may_never_order_again_gets_chances_but_no_day(fitted: BGNBD | ParetoNBD) -> None:
+    lapsed = Histories(np.array([30.0, 0.0]), np.array([30.0, 0.0]), np.array([300.0, 3000.0]))
+    found = next_order_day(fitted, lapsed, days=(7, 14))
+
+    assert np.isnan([found.day, found.low, found.high]).all()
+    assert ((found.probability >= 0) & (found.probability < 0.05)).all()
