@@ -43,19 +43,29 @@ TINY = np.finfo(float).tiny
 
 
 class CountModel(ABC):
-    """What a fitted model says of histories over a horizon: (customers,) arrays for (cut, cut + horizon]."""
+    """What a fitted model says of customers in (cut, cut + horizon].
+
+    Histories and horizons are in the unit of time that the model was fitted in.
+    """
 
     def expected_orders(self, histories: Histories, horizon: float) -> Floats:
-        """Expected number of orders."""
-        return self._alive(histories) * self._expected_orders_if_alive(histories, horizon)
+        """Expected number of orders, (customers,)."""
+        model = self._identified()
+        return model._alive(histories) * model._expected_orders_if_alive(histories, horizon)
 
     def probability_of_order(self, histories: Histories, horizon: float | Floats) -> Floats:
-        """Probability of at least one order; here each customer may have a horizon of their own."""
-        return self._alive(histories) * self._probability_of_order_if_alive(histories, horizon)
+        """Probability of at least one order, (customers,); each customer may have a horizon of their own."""
+        model = self._identified()
+        return model._alive(histories) * model._probability_of_order_if_alive(histories, horizon)
 
     def probability_of_at_least(self, histories: Histories, horizon: float, most: int) -> Floats:
-        """Probabilities of at least 1, 2, ... `most` orders, shape (customers, most)."""
-        return self._alive(histories)[:, None] * self._at_least_if_alive(histories, horizon, most)
+        """Probabilities of at least 1, 2, ... `most` orders, (customers, most)."""
+        model = self._identified()
+        return model._alive(histories)[:, None] * model._at_least_if_alive(histories, horizon, most)
+
+    def _identified(self) -> CountModel:
+        """The model whose parameters can all be told from the histories."""
+        return self
 
     @abstractmethod
     def _alive(self, histories: Histories) -> Floats: ...
@@ -159,20 +169,8 @@ class DropOutModel(CountModel):
             )
         return self._alive(histories)
 
-    def expected_orders(self, histories: Histories, horizon: float) -> Floats:
-        if not self.drop_out_identifiable:
-            return self.without_drop_out.expected_orders(histories, horizon)
-        return super().expected_orders(histories, horizon)
-
-    def probability_of_order(self, histories: Histories, horizon: float | Floats) -> Floats:
-        if not self.drop_out_identifiable:
-            return self.without_drop_out.probability_of_order(histories, horizon)
-        return super().probability_of_order(histories, horizon)
-
-    def probability_of_at_least(self, histories: Histories, horizon: float, most: int) -> Floats:
-        if not self.drop_out_identifiable:
-            return self.without_drop_out.probability_of_at_least(histories, horizon, most)
-        return super().probability_of_at_least(histories, horizon, most)
+    def _identified(self) -> CountModel:
+        return self if self.drop_out_identifiable else self.without_drop_out
 
 
 @dataclass(frozen=True)
@@ -197,9 +195,7 @@ class BGNBD(DropOutModel):
         none = NBD.fit(histories)
         starts = [(1, 1, 1, 2), (0.3, 0.2, 0.1, 10)]
         highest = (np.inf, np.inf, HIGHEST_A, HIGHEST_B)
-        (r, alpha, a, b), total = maximise(
-            log_likelihood_bg_nbd, histories, starts, times=[1], highest=highest
-        )
+        (r, alpha, a, b), total = maximise(log_likelihood_bg_nbd, histories, starts, [1], highest)
         return cls(r, alpha, a, b, total, len(histories), none)
 
     def _alive(self, histories: Histories) -> Floats:
@@ -207,8 +203,8 @@ class BGNBD(DropOutModel):
         return alive
 
     def _expected_orders_if_alive(self, histories: Histories, horizon: float) -> Floats:
-        # FHL 2005, eq. 10, with Euler's transformation taken on its hypergeometric function: as printed it
-        # overflows from some 100 orders on. At a = 1 and at c = 0 it has a limit but no value: step aside.
+        # Fader, Hardie and Lee (2005), eq. 10, with Euler's transformation of its hypergeometric function: as
+        # printed it overflows at 500 orders. At a = 1 and c = 0 it has a limit but no value: step aside.
         a = self.a if abs(self.a - 1) > STEP else 1 + STEP
         x = histories.frequency
         c = a + self.b + x - 1

@@ -18,6 +18,7 @@ BOUND = 12.0
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
 # e^-40 of a peak is nothing beside it.
 NEGLIGIBLE = 40.0
+FLAT = 1e-4
 # Customers at a time, whose nodes then stay in the cache: a million integrals took 4.8 s at once, .4 s so.
 BLOCK = 4096
 
@@ -62,6 +63,7 @@ def log_likelihood_bg_nbd(log_parameters: Floats, histories: Histories) -> tuple
 
 
 def log_odds_left(r: float, alpha: float, a: float, b: float, histories: Histories) -> Floats:
+    """BG/NBD: the log-odds that a customer has left after the last order, (customers,)."""
     x = histories.frequency
     silence = np.log(alpha + histories.age) - np.log(alpha + histories.recency)
     log_odds = np.log(a) - np.log(b + np.maximum(x, 1) - 1) + (r + x) * silence
@@ -166,6 +168,9 @@ def climb(
         mean_log_likelihood: of log-parameters, with its gradient, (parameters,).
         starts: parameters, all above 0.
         highest: what each parameter may be at most.
+
+    Raises:
+        DataProblem: no summit was reached.
     """
 
     def loss(log_parameters: Floats) -> tuple[float, Floats]:
@@ -184,6 +189,13 @@ def climb(
         for start in starts
     ]
     best = min(climbed, key=lambda result: result.fun)
+    # at a summit the search may end on rounding, which it calls a failure
+    steepest = float(np.abs(best.jac).max())
+    if not best.success and not steepest < FLAT:
+        raise DataProblem(
+            f"no greatest likelihood found: the slope is {steepest:.1e} after {best.nit} steps, less than "
+            f"{FLAT} is a summit ({best.message}); look for values that no customer can have"
+        )
     return np.exp(best.x).tolist(), -float(best.fun)
 
 
@@ -210,10 +222,11 @@ def maximise(
         raise DataProblem(
             f"a count model needs customers who ordered on two days or more; of {len(histories)} none has"
         )
-    # sums over distinct histories, which come sorted: the same customers in another order give the same bits
+    # Sums over distinct histories, which come sorted: the same customers in another order give the same bits;
+    # and by NumPy itself, whose sums do not hang on how many threads linear algebra has.
     distinct, weights = histories.distinct()
     weights /= len(histories)
-    unit = float(weights @ distinct.age)
+    unit = float(np.sum(weights * distinct.age)) or 1.0
     scaled = distinct.over(unit)
     parts = [(scaled[rows], weights[rows]) for rows in blocks(len(scaled))]
 
@@ -221,13 +234,13 @@ def maximise(
         mean, slopes = 0.0, np.zeros(len(log_parameters))
         for part, weight in parts:
             value, gradient = log_likelihood(log_parameters, part)
-            mean += float(weight @ value)
-            slopes += gradient @ weight
+            mean += float(np.sum(value * weight))
+            slopes += np.sum(gradient * weight, axis=1)
         return mean, slopes
 
     parameters, mean = climb(mean_log_likelihood, starts, highest)
     for position in times:
         parameters[position] *= unit
     # a density of times: in another unit, every repeat purchase counts that unit once
-    mean -= float(weights @ distinct.frequency) * np.log(unit)
+    mean -= float(np.sum(weights * distinct.frequency)) * np.log(unit)
     return parameters, float(mean * len(histories))

@@ -5,8 +5,8 @@ between customers by a gamma distribution (q, v). So a customer with few orders 
 all. That the value does not hang on how often a customer orders is an assumption: check their correlation.
 
 Source: Fader, Hardie and Lee (2005), "RFM and CLV: using iso-value curves for customer base analysis",
-Journal of Marketing Research 42(4). They fit on repeat orders. Here it is on all orders, whose spend a shop
-asks for: on CDNOW that ranks later spend better (README and tests).
+Journal of Marketing Research 42(4). They fit on repeat orders. Give it all orders: those who have ordered
+once differ too, and on CDNOW later spend is ranked better so, a Gini of .692 against .659.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from ml.lifetime import (
 )
 from ml.lifetime.likelihood import (
     LogLikelihood,
+    climb,
     log_likelihood_bg_nbd,
     log_likelihood_nbd,
     log_likelihood_pareto_nbd,
@@ -140,6 +141,14 @@ def test_the_39_weeks_after_are_foretold_as_well_as_measured_before(
 
     measured = (np.abs(error).mean(), np.sqrt((error**2).mean()), auc)
     assert measured == pytest.approx(expected, abs=0.005)
+
+
+def test_a_climb_that_reaches_no_summit_says_so() -> None:
+    def misleading(log_parameters: Floats) -> tuple[float, Floats]:
+        return -float(log_parameters @ log_parameters), 1 + log_parameters**2
+
+    with pytest.raises(DataProblem, match="no greatest likelihood found: the slope is"):
+        climb(misleading, [(1.0,)], (np.inf,))
 
 
 HISTORIES = st.lists(
