@@ -29,7 +29,7 @@ HALVINGS = 8
 # of a table of probabilities or amounts: 16 MB
 CELLS = 2_000_000
 FEWEST_COLUMNS = 8
-# A sum of more orders than this leaves to chance is taken for one of the most that it does not.
+# The chance of more orders than a table of amounts reckons with; such are taken for the most it does.
 BEYOND = 0.001
 DRAWS = 500
 SEED = 20111209
@@ -98,6 +98,7 @@ def spend_intervals(
     for rows, table in _tables(count_model, histories[spenders], horizon, BEYOND, DRAWS):
         sums = np.cumsum(_gammas(3, gamma_gamma.p, table.shape[1]), axis=0)
         sums = np.vstack([np.zeros(DRAWS), sums])
+        # draw by draw, from the most orders to none
         number = np.sum(table[:, :, None] > (np.arange(DRAWS) + 0.5) / DRAWS, axis=1)
         rows = spenders[rows]
         future = sums[number, np.arange(DRAWS)] / rates[orders[rows].astype(int)]

@@ -47,10 +47,8 @@ def next_order_day(
         count_model: BG/NBD, Pareto/NBD or NBD, fitted in days.
         histories: of the customers, in days.
         days: by which an order may have come.
-        coverage: the probability of an interval, with as much before it as after it.
-
-    Raises:
-        DataProblem: the coverage is no probability between 0 and 1.
+        coverage: the least probability of an interval. It begins at the quantile that leaves half of the rest
+            before it, and ends where it holds its coverage, as those of `order_intervals` do.
     """
     tail = (1 - coverage) / 2
     probability = np.column_stack([count_model.probability_of_order(histories, day) for day in days])

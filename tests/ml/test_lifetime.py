@@ -361,7 +361,7 @@ def gini(later_spend: Floats, score: Floats) -> float:
     return ours / best
 
 
-def test_expected_spend_by_all_orders_ranks_better_than_money_so_far_and_than_by_repeat_orders(
+def test_expected_spend_by_all_orders_ranks_better_than_money_so_far(
     cdnow: Cdnow,
 ) -> None:
     bought = cdnow.mean_value > 0
@@ -403,6 +403,26 @@ def test_eighty_percent_intervals_hold_78_to_82_percent(
 
         assert 0.78 <= np.mean((found.low <= happened) & (happened <= found.high)) <= 0.82
         assert (found.probability >= level - 1e-9).all()
+
+
+def test_in_a_shop_as_the_models_think_it_intervals_hold_what_they_say() -> None:
+    generator = np.random.default_rng(3)
+    n = 4000
+    ages, rates = generator.uniform(20, 60, n), generator.gamma(1.2, 1 / 8, n)
+    counts, scales = generator.poisson(rates * ages), 1 / generator.gamma(4, 1 / 20, n)
+    recency = np.where(counts > 0, ages * generator.random(n) ** (1 / np.maximum(counts, 1)), 0)
+    orders, shop = counts + 1.0, Histories(counts, recency, ages)
+    mean_value = generator.gamma(5 * orders) * scales / orders
+    later_orders = generator.poisson(rates * 20)
+    later_spend = np.where(later_orders > 0, generator.gamma(5 * np.maximum(later_orders, 1)) * scales, 0)
+    count_model, values = ParetoNBD.fit(shop), GammaGamma.fit(orders, mean_value)
+
+    for level in (0.6, 0.9):
+        by_orders = order_intervals(count_model, shop, 20, level)
+        by_spend = spend_intervals(count_model, values, shop, orders, mean_value, 20, level)
+        for found, happened in ((by_orders, later_orders), (by_spend, later_spend)):
+            within = (found.low <= happened) & (happened <= found.high)
+            assert within.mean() == pytest.approx(found.probability.mean(), abs=0.02)
 
 
 def test_an_interval_grows_with_its_level_and_hangs_on_no_other_customer(
