@@ -1,4 +1,4 @@
-"""Measuring probabilities honestly: seven measures, bootstrap intervals over customers, the promotion rule.
+"""Measuring probabilities honestly: bootstrap intervals over customers, paired gains, the promotion rule.
 
 A customer stands in several test cuts, so it is customers that are resampled, with all their rows at once;
 the same resample serves every candidate, so differences are paired.
@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ml.measures import Floats, Labels, measures
 
 FOLDS = 1000
 CONFIDENCE = 0.95
-ECE_BINS = 10
 
 # Keeps a block of resampled weights and each temporary within 16 MB, whatever the number of customers.
 BLOCK_CELLS = 2_000_000
@@ -25,58 +24,16 @@ BLOCK_CELLS = 2_000_000
 
 @dataclass(frozen=True)
 class TestCut:
-    """One test snapshot: its customers, who bought, and each candidate's probabilities, all in one order."""
+    """One test snapshot: its customers, the class of each, and each candidate's probabilities, in one order.
+
+    Two classes are told as booleans, like who bought, and one probability; more as in `ml.measures`.
+    """
 
     __test__ = False  # the name is the field's, not a pytest class
 
     customers: NDArray[np.object_]
-    bought: NDArray[np.bool_]
+    actual: Labels
     probabilities: Mapping[str, Floats]
-
-
-def measures(bought: NDArray[np.bool_], probability: Floats, weights: Floats) -> dict[str, Floats]:
-    """Seven measures of probabilities, once per row of weights (resamples, rows): arrays (resamples,).
-
-    auc: ties count half. average_precision: the sum of precision times the step in recall. brier, log_loss:
-    mean losses. ece: expected calibration error over 10 bins of equal width (Naeini, Cooper and Hauskrecht
-    2015). accuracy, macro_f1: of the choice at 1/2.
-    """
-    total = weights.sum(axis=1)
-    clipped = np.clip(probability, 1e-15, 1 - 1e-15)
-    chosen = probability >= 0.5
-    bins = np.minimum((probability * ECE_BINS).astype(int), ECE_BINS - 1)
-    excess = np.where(np.arange(ECE_BINS) == bins[:, None], (probability - bought)[:, None], 0.0)
-    auc, average_precision = _ranking(bought, probability, weights)
-    return {
-        "auc": auc,
-        "average_precision": average_precision,
-        "brier": weights @ (probability - bought) ** 2 / total,
-        "log_loss": weights @ -np.log(np.where(bought, clipped, 1 - clipped)) / total,
-        "ece": np.abs(weights @ excess).sum(axis=1) / total,
-        "accuracy": weights @ (chosen == bought).astype(float) / total,
-        "macro_f1": (_f1(bought, chosen, weights) + _f1(~bought, ~chosen, weights)) / 2,
-    }
-
-
-def _ranking(bought: NDArray[np.bool_], probability: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    order = np.argsort(-probability, kind="stable")
-    last_of_ties = np.flatnonzero(np.append(np.diff(probability[order]) != 0, True))
-    ranked = weights[:, order]
-    above = np.cumsum(ranked, axis=1)[:, last_of_ties]
-    hits = np.cumsum(ranked * bought[order], axis=1)[:, last_of_ties]
-    new_hits = np.diff(hits, axis=1, prepend=0.0)
-    new_misses = np.diff(above - hits, axis=1, prepend=0.0)
-    positives, negatives = hits[:, -1], above[:, -1] - hits[:, -1]
-    auc: Floats = np.einsum("ij,ij->i", new_misses, hits - new_hits / 2) / (positives * negatives)
-    precision = np.divide(hits, above, out=np.zeros_like(hits), where=above > 0)
-    return auc, np.einsum("ij,ij->i", new_hits, precision) / positives
-
-
-def _f1(actual: NDArray[np.bool_], chosen: NDArray[np.bool_], weights: Floats) -> Floats:
-    both = weights @ (actual & chosen).astype(float)
-    either = weights @ (actual.astype(float) + chosen)
-    score: Floats = np.divide(2 * both, either, out=np.zeros_like(both), where=either > 0)
-    return score
 
 
 def compare(
@@ -94,14 +51,14 @@ def compare(
         {candidate: {value, low, high, p_value}} against the baseline, and for challengers `p_holm`. p_value
         is two-sided, from the folds beyond zero; p_holm is Holm's (1979) over the challengers.
     """
-    values = [_by_candidate(cut, np.ones((1, len(cut.bought)))) for cut in cuts]
+    values = [_by_candidate(cut, np.ones((1, len(cut.actual)))) for cut in cuts]
     blocks: list[list[dict[str, dict[str, Floats]]]] = []
     sizes: list[Floats] = []
     for weights in _resamples([cut.customers for cut in cuts], seed, folds):
         blocks.append([_by_candidate(cut, drawn) for cut, drawn in zip(cuts, weights, strict=True)])
         sizes.append(np.stack([drawn.sum(axis=1) for drawn in weights]))
     drawn_sizes = np.hstack(sizes)
-    cut_sizes = np.array([[len(cut.bought)] for cut in cuts], dtype=float)
+    cut_sizes = np.array([[len(cut.actual)] for cut in cuts], dtype=float)
 
     names = list(cuts[0].probabilities)
     by_cut: list[dict[str, Any]] = [{name: {} for name in names} for _ in cuts]
@@ -121,8 +78,22 @@ def compare(
     return {"cuts": by_cut, "pooled": pooled, "auc_gain": _gains(pooled_auc, baseline, challengers)}
 
 
+def strongest(cuts: Sequence[TestCut], names: Sequence[str]) -> str:
+    """Which of some candidates has the greatest AUC, pooled as in `compare`; of equals the first."""
+    sizes = [len(cut.actual) for cut in cuts]
+
+    def pooled_auc(name: str) -> float:
+        values = [
+            measures(cut.actual, cut.probabilities[name], np.ones((1, len(cut.actual))))["auc"][0]
+            for cut in cuts
+        ]
+        return float(np.average(values, weights=sizes))
+
+    return max(names, key=pooled_auc)
+
+
 def _by_candidate(cut: TestCut, weights: Floats) -> dict[str, dict[str, Floats]]:
-    return {name: measures(cut.bought, scores, weights) for name, scores in cut.probabilities.items()}
+    return {name: measures(cut.actual, scores, weights) for name, scores in cut.probabilities.items()}
 
 
 def _resamples(groups: Sequence[NDArray[np.object_]], seed: int, folds: int) -> Iterator[list[Floats]]:

@@ -6,9 +6,10 @@ the mean RFM rank, which orders customers without any training. Labels come only
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -46,25 +47,26 @@ MAY_BE_NULL = "mean_gap_days"
 class Snapshot:
     """All customers as of a day, ordered by customer_id.
 
-    `features` has one row per customer and the columns `MEASURES`, `RANKS` and `RFM_RANK`; `bought` says who
-    bought in the 90 days after `as_of`, or is None where that was not asked.
+    `features` has one row per customer and the columns `MEASURES`, `RANKS` and `RFM_RANK`; `outcome` is what
+    became of each after `as_of` (who bought in 90 days, or the class that a task of `ml.tasks` gives), or
+    None where that was not asked.
     """
 
     as_of: date
     customers: NDArray[np.object_]
     features: pd.DataFrame
-    bought: NDArray[np.bool_] | None = None
+    outcome: NDArray[Any] | None = None
 
     def matrix(self, columns: Sequence[str]) -> NDArray[np.float64]:
         """The named features as an array (customers, columns)."""
         return self.features[list(columns)].to_numpy(dtype=np.float64)
 
     @property
-    def labels(self) -> NDArray[np.bool_]:
-        """`bought` of a labelled snapshot."""
-        if self.bought is None:
+    def labels(self) -> NDArray[Any]:
+        """`outcome` of a labelled snapshot."""
+        if self.outcome is None:
             raise ValueError(f"the snapshot of {self.as_of} was read without labels")
-        return self.bought
+        return self.outcome
 
     @property
     def smaller_class(self) -> int:
@@ -88,6 +90,22 @@ def labelled_cuts(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[da
         [as_of - HORIZON],
     ).fetchall()
     return [cut for (cut,) in rows]
+
+
+def rolling_cuts(cuts: Sequence[date], end: Callable[[date], date], as_of: date) -> list[tuple[date, date]]:
+    """Train and test cuts, oldest first: each test cut with the newest cut whose window was over by it.
+
+    `end` gives the last day of a cut's window; windows that go on after `as_of` are left alone.
+    """
+    over = [cut for cut in cuts if end(cut) <= as_of]
+    trainable = {cut: [earlier for earlier in over if end(earlier) <= cut] for cut in over}
+    return [(earlier[-1], cut) for cut, earlier in trainable.items() if earlier]
+
+
+def month_end(day: date, months: int) -> date:
+    """The last day of the month so many months after the month of a day."""
+    years, month = divmod(day.year * 12 + day.month + months, 12)
+    return date(years, month + 1, 1) - timedelta(days=1)
 
 
 def read_snapshot(connection: duckdb.DuckDBPyConnection, as_of: date) -> Snapshot:

@@ -1,50 +1,26 @@
 """Who buys within 90 days: the candidates, from a constant to boosted trees.
 
-Each candidate is a recipe that learns from one labelled snapshot alone, scalers and borders included, and
-gives a probability. The mean RFM rank is what a challenger has to beat: on the Online Retail year no
-published or tried model gains on it significantly.
+These are tried at every training. The mean RFM rank is what a challenger has to beat: on the Online Retail
+year no published or tried model gains on it significantly (`ml.methods` has all of them).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from ml.features import MEASURES, RANKS, RFM_RANK, Snapshot
+from ml.candidate import SEED, Candidate, probabilities
+from ml.features import MEASURES, RANKS, RFM_RANK
+
+__all__ = ["BASELINES", "CANDIDATES", "CHALLENGERS", "MEAN_RFM_RANK", "SEED", "TARGET", "probabilities"]
 
 TARGET = "buy_90d"
-SEED = 20111209
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A recipe: the features it reads and how to make an unfitted scikit-learn classifier for them."""
-
-    name: str
-    description: str
-    columns: tuple[str, ...]
-    build: Callable[[], Any]
-
-    def fit(self, snapshot: Snapshot) -> Any:
-        """A classifier fitted on one labelled snapshot."""
-        return self.build().fit(snapshot.matrix(self.columns), snapshot.labels)
-
-
-def probabilities(model: Any, snapshot: Snapshot, columns: tuple[str, ...]) -> NDArray[np.float64]:
-    """The probability of each customer of a snapshot to buy within 90 days, in the snapshot's order."""
-    if not len(snapshot.customers):
-        return np.empty(0)
-    return np.asarray(model.predict_proba(snapshot.matrix(columns))[:, 1], dtype=np.float64)
 
 
 def _logistic_regression() -> Any:
@@ -79,6 +55,7 @@ MEAN_RFM_RANK = Candidate(
     "mean of the ranks of recency, frequency and monetary; a logistic curve makes it a probability",
     (RFM_RANK,),
     LogisticRegression,
+    "baseline",
 )
 BASELINES = (
     Candidate(
@@ -86,12 +63,14 @@ BASELINES = (
         "everybody gets the share of buyers",
         ("recency_days",),
         lambda: DummyClassifier(strategy="prior"),
+        "baseline",
     ),
     Candidate(
         "recency_rule",
         "one border on recency",
         ("recency_days",),
         lambda: DecisionTreeClassifier(max_depth=1, random_state=SEED),
+        "baseline",
     ),
     MEAN_RFM_RANK,
 )

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from goodstanding.errors import DataProblem
 from ml import evaluate, store
-from ml.features import HORIZON, Snapshot, labelled_cuts, read_labelled
+from ml.features import HORIZON, Snapshot, labelled_cuts, read_labelled, rolling_cuts
 from ml.purchase import BASELINES, CANDIDATES, CHALLENGERS, MEAN_RFM_RANK, SEED, TARGET, probabilities
 
 TEST_CUTS = 3
@@ -108,8 +108,7 @@ def _train(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> 
 def _cuts(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[tuple[Snapshot, Snapshot]]:
     """Train and test snapshots, oldest first: at most three pairs, each with enough of both classes."""
     cuts = labelled_cuts(connection, as_of)
-    trainable = {cut: [earlier for earlier in cuts if earlier + HORIZON <= cut] for cut in cuts}
-    newest = [(earlier[-1], cut) for cut, earlier in trainable.items() if earlier][-TEST_CUTS:]
+    newest = rolling_cuts(cuts, lambda cut: cut + HORIZON, as_of)[-TEST_CUTS:]
     snapshots = {cut: read_labelled(connection, cut) for pair in newest for cut in pair}
     pairs = [(snapshots[fit_on], snapshots[test_on]) for fit_on, test_on in newest]
     usable = [pair for pair in pairs if min(snapshot.smaller_class for snapshot in pair) >= MINIMUM_OF_CLASS]

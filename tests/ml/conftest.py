@@ -52,50 +52,55 @@ def made_up_customers(generator: np.random.Generator, customers: int, as_of: dat
     return pd.DataFrame({"customer_id": names, "as_of": as_of, **columns})
 
 
+def fill(connection: duckdb.DuckDBPyConnection, drive: str, customers: int, seed: int) -> None:
+    """The tables of a warehouse: month ends of 2011 and a newest day, labelled where 90 days follow."""
+    generator = np.random.default_rng(seed)
+    features, labels = [], []
+    for as_of in [*MONTH_ENDS, NEWEST_DAY]:
+        rows = made_up_customers(generator, customers, as_of)
+        features.append(rows)
+        buys = generator.random(customers) < 1 / (1 + np.exp(-log_odds_to_buy(rows, drive)))
+        if as_of + timedelta(days=90) <= NEWEST_DAY:
+            labels.append(rows[["customer_id", "as_of"]].assign(buys_90d=buys))
+    all_features, all_labels = pd.concat(features), pd.concat(labels)
+    connection.execute("set threads = 2")
+    for schema in ("marts", "intermediate", "predictions"):
+        connection.execute(f"create schema {schema}")
+    connection.register("all_features", all_features)
+    connection.register("all_labels", all_labels)
+    connection.execute(
+        """
+        create table marts.customer_features as
+        select * replace (
+            as_of::date as as_of, if(isnan(mean_gap_days), null, mean_gap_days) as mean_gap_days
+        )
+        from all_features
+        """
+    )
+    connection.execute(
+        """
+        create table intermediate.int_purchase_labels as
+        select * replace (as_of::date as as_of)
+        from all_labels
+        """
+    )
+    connection.execute(
+        """
+        create table predictions.purchases
+            (customer_id varchar, as_of date, buy_90d_probability double, model_id varchar)
+        """
+    )
+
+
 @pytest.fixture
 def warehouse() -> Iterator[Callable[..., duckdb.DuckDBPyConnection]]:
-    """Make in-memory warehouses of the month ends of 2011 and a newest day, labelled where 90 days follow."""
+    """Make in-memory warehouses, each for one test to change."""
     connections = []
 
     def make(drive: str = "rfm", customers: int = 300, seed: int = 1) -> duckdb.DuckDBPyConnection:
-        generator = np.random.default_rng(seed)
-        features, labels = [], []
-        for as_of in [*MONTH_ENDS, NEWEST_DAY]:
-            rows = made_up_customers(generator, customers, as_of)
-            features.append(rows)
-            buys = generator.random(customers) < 1 / (1 + np.exp(-log_odds_to_buy(rows, drive)))
-            if as_of + timedelta(days=90) <= NEWEST_DAY:
-                labels.append(rows[["customer_id", "as_of"]].assign(buys_90d=buys))
-        all_features, all_labels = pd.concat(features), pd.concat(labels)
         connection = duckdb.connect()
         connections.append(connection)
-        connection.execute("set threads = 2")
-        for schema in ("marts", "intermediate", "predictions"):
-            connection.execute(f"create schema {schema}")
-        connection.register("all_features", all_features)
-        connection.register("all_labels", all_labels)
-        connection.execute(
-            """
-            create table marts.customer_features as
-            select * replace (
-                as_of::date as as_of, if(isnan(mean_gap_days), null, mean_gap_days) as mean_gap_days
-            )
-            from all_features
-            """
-        )
-        connection.execute(
-            """
-            create table intermediate.int_purchase_labels as
-            select * replace (as_of::date as as_of)
-            from all_labels
-            """
-        )
-        connection.execute(
-            """
-            create table predictions.purchases
-                (customer_id varchar, as_of date, buy_90d_probability double, model_id varchar)
-            """
-        )
+        fill(connection, drive, customers, seed)
         return connection
 
     yield make

@@ -74,9 +74,9 @@ def test_the_interval_of_a_share_is_the_normal_one() -> None:
 
 def test_a_customer_is_resampled_with_all_their_rows() -> None:
     one = cut(4, {"rank": 1.0})
-    again = TestCut(one.customers, one.bought, one.probabilities)
+    again = TestCut(one.customers, one.actual, one.probabilities)
     others = np.array([f"other-{n}" for n in range(400)], dtype=object)
-    stranger = TestCut(others, one.bought, one.probabilities)
+    stranger = TestCut(others, one.actual, one.probabilities)
     widths = [
         pooled["high"] - pooled["low"]
         for cuts in ([one, again], [one, stranger])
@@ -90,7 +90,7 @@ def test_a_customer_is_resampled_with_all_their_rows() -> None:
 def test_the_comparison_is_paired_so_a_twin_of_the_baseline_gains_exactly_nothing() -> None:
     alone = cut(5, {"rank": 1.0})
     scores = alone.probabilities["rank"]
-    twins = TestCut(alone.customers, alone.bought, {"rank": scores, "twin": scores})
+    twins = TestCut(alone.customers, alone.actual, {"rank": scores, "twin": scores})
     gain = compare([twins], "rank", ["twin"], seed=1)["auc_gain"]["twin"]
 
     assert (gain["value"], gain["low"], gain["high"], gain["p_value"]) == (0, 0, 0, 1)

@@ -18,9 +18,11 @@ from ml.features import (
     RFM_RANK,
     labelled_cuts,
     mean_rfm_rank,
+    month_end,
     percentile_ranks,
     read_labelled,
     read_snapshot,
+    rolling_cuts,
 )
 
 Warehouse = Callable[..., duckdb.DuckDBPyConnection]
@@ -108,3 +110,17 @@ def test_a_feature_that_is_no_number_is_named_with_its_count(warehouse: Warehous
 
     with pytest.raises(DataProblem, match=r"2011-05-31: monetary is missing or not finite for 10 of 20"):
         read_snapshot(connection, CUT)
+
+
+def test_a_test_cut_is_learnt_for_on_the_newest_cut_whose_window_was_over_by_it() -> None:
+    cuts = [month_end(date(2011, 1, 15), month) for month in range(6)]
+    pairs = rolling_cuts(cuts, lambda cut: month_end(cut, 2), date(2011, 6, 30))
+
+    assert pairs == [(date(2011, 1, 31), date(2011, 3, 31)), (date(2011, 2, 28), date(2011, 4, 30))]
+    assert rolling_cuts(cuts, lambda cut: month_end(cut, 2), date(2011, 6, 29)) == pairs[:1]
+
+
+def test_a_month_end_is_found_over_the_ends_of_years_in_both_directions() -> None:
+    assert month_end(date(2011, 12, 31), 0) == date(2011, 12, 31)
+    assert month_end(date(2011, 12, 9), 2) == date(2012, 2, 29)
+    assert month_end(date(2011, 2, 28), -2) == date(2010, 12, 31)
