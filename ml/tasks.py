@@ -1,0 +1,295 @@
+"""The questions that `evaluate` asks of a shop, and the train and test snapshots that answer each.
+
+A task says what becomes of a customer in a window after a cut. Features are those as of the cut, the window
+is over by the newest day, and the window of the train cut is over by the test cut. One task looks at no
+future at all: the class of today from the figures that made it, by random folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import partial
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
+
+from goodstanding.errors import DataProblem
+from ml.candidate import SEED
+from ml.features import Snapshot, month_end, percentile_ranks, read_snapshot, rolling_cuts
+from ml.methods import BEFORE, DAYS_AHEAD, ORDER_DAYS
+
+TEST_CUTS = 3
+# Of each class, in the train and in the test snapshot: an AUC of 50 against 50 is known to about +-.11.
+MINIMUM = 50
+FOLDS = 5
+
+CLASSES = ("Worst", "Average", "Good", "Best")
+FORMULA = ("recency_days", "frequency", "monetary")
+
+# Orders that count at the window's end: a cancellation after it changes nothing.
+ORDERS = """
+    select customer_id, {value} as value
+    from intermediate.int_invoice_states
+    where
+        is_kept and invoice_day > $since and invoice_day <= $until
+        and valid_from <= $until and (valid_until is null or valid_until > $until)
+    group by customer_id
+"""
+RETURNS = """
+    select distinct customer_id, 1 as value
+    from marts.order_lines
+    where
+        invoice_kind = 'cancellation' and is_product and outcome in ('cancellation', 'unmatched_cancellation')
+        and event_day > $since and event_day <= $until
+"""
+# Who has no class, having given everything back, is Worst by rule.
+CLASS = f"""
+    select customer_id, list_position({list(CLASSES)}, class) - 1 as value
+    from marts.customer_classes
+    where as_of = $until
+"""
+
+Values = NDArray[np.float64]
+Borders = Callable[[Values], Values]
+
+
+def _each_class(values: Values) -> Values:
+    return np.array([0.5, 1.5, 2.5])
+
+
+def _yes_or_no(values: Values) -> Values:
+    return np.array([0.5])
+
+
+def _none_and_thirds(values: Values) -> Values:
+    """Nobody's zero stands apart; the thirds are those of who spent anything."""
+    spent = values[values > 0]
+    return np.append(0.0, np.quantile(spent, [1 / 3, 2 / 3])) if len(spent) else np.zeros(1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question: what a customer does in the days, or up to the month end, after a cut.
+
+    `outcome` is SQL for (customer_id, value) of the window after $since up to $until; who has no row has 0.
+    `borders` of the train cut's values part the values into `classes`. Without `days` and `months` the
+    question is about the cut itself, and the snapshots are random folds of one day.
+    """
+
+    name: str
+    question: str
+    classes: tuple[str, ...]
+    outcome: str
+    borders: Borders = _yes_or_no
+    days: int = 0
+    months: int = 0
+    is_about_orders: bool = False
+
+    @property
+    def is_formula(self) -> bool:
+        """Whether the question is about the cut itself."""
+        return not (self.days or self.months)
+
+    def moved(self, cut: date, windows: int) -> date:
+        """The end of as many windows after a cut."""
+        if self.months:
+            return month_end(cut, windows * self.months)
+        return cut + windows * timedelta(days=self.days)
+
+
+_NO_YES = ("no", "yes")
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            "present_class",
+            "fidelity to the formula: the class of today from the three figures that made it",
+            CLASSES,
+            CLASS,
+            _each_class,
+        ),
+        *(
+            Task(
+                f"buys_{days}d",
+                f"who buys within {days} days",
+                _NO_YES,
+                ORDERS.format(value="1"),
+                days=days,
+                is_about_orders=True,
+            )
+            for days in (30, 60, 90)
+        ),
+        Task(
+            "class_next_quarter",
+            "the class three months on",
+            CLASSES,
+            CLASS,
+            _each_class,
+            months=3,
+        ),
+        Task(
+            "value_tier_6m",
+            "the tier of the money spent in the next six months: none, or a third of those who spent",
+            ("none", "low", "middle", "high"),
+            ORDERS.format(value="sum(net_amount)"),
+            _none_and_thirds,
+            months=6,
+        ),
+        Task(
+            "returns_60d",
+            "who cancels or returns a product within 60 days",
+            _NO_YES,
+            RETURNS,
+            days=60,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a method learns from, and what it is tested on; both labelled by the borders of the first."""
+
+    fit_on: Snapshot
+    test_on: Snapshot
+
+
+def read_pairs(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date) -> list[Pair]:
+    """The labelled pairs of a task, oldest first: the newest three test cuts, or the random folds of one day.
+
+    The warehouse may know later days than `as_of`; they are left alone.
+
+    Raises:
+        DataProblem: the history is too short, or a class too rare; it says how much would be enough.
+    """
+    if task.is_formula:
+        return _random_folds(connection, task, as_of)
+    cuts = _month_ends(connection, as_of)
+    dated = rolling_cuts(cuts, lambda cut: task.moved(cut, 1), as_of)[-TEST_CUTS:]
+    if not dated:
+        raise DataProblem(
+            f"{task.name} needs 1 test cut (a month end whose window is over, and another whose window ends "
+            f"by it, to train on); {_more(task, cuts, as_of, 1)} would be enough"
+        )
+    read = {cut: _read(connection, task, cut) for pair in dated for cut in pair}
+    pairs = [_labelled(task, read[fit_on], read[test_on]) for fit_on, test_on in dated]
+    usable = [
+        pair for pair in pairs if min(_rarest(task, pair.fit_on), _rarest(task, pair.test_on)) >= MINIMUM
+    ]
+    if not usable:
+        fullest = max(pairs, key=lambda pair: min(_rarest(task, pair.fit_on), _rarest(task, pair.test_on)))
+        raise DataProblem(_too_rare(task, min((fullest.fit_on, fullest.test_on), key=partial(_rarest, task))))
+    return usable
+
+
+def too_few_cuts(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date, pairs: int) -> str | None:
+    """What is missing to the three test cuts that the protocol asks for; None where nothing is."""
+    if task.is_formula or pairs >= TEST_CUTS:
+        return None
+    missing = _more(task, _month_ends(connection, as_of), as_of, TEST_CUTS)
+    return f"{pairs} of {TEST_CUTS} test cuts; {missing} would give all, where no class is too rare"
+
+
+def _month_ends(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[date]:
+    rows = connection.execute(
+        """
+        select distinct as_of from marts.customer_features
+        where as_of = last_day(as_of) and as_of <= $1
+        order by as_of
+        """,
+        [as_of],
+    ).fetchall()
+    return [cut for (cut,) in rows]
+
+
+def _more(task: Task, cuts: Sequence[date], as_of: date, test_cuts: int) -> str:
+    first = cuts[0] if cuts else month_end(as_of, 0)
+    test = month_end(task.moved(first, 1), test_cuts - 1)
+    enough = task.moved(test, 1)
+    return f"{(enough - as_of).days} more days (data up to {enough})"
+
+
+def _rarest(task: Task, snapshot: Snapshot) -> int:
+    return int(np.bincount(snapshot.labels, minlength=len(task.classes)).min())
+
+
+def _too_rare(task: Task, snapshot: Snapshot) -> str:
+    counts = np.bincount(snapshot.labels, minlength=len(task.classes))
+    return (
+        f"{task.name} needs at least {MINIMUM} customers of each class in every snapshot; "
+        f"as of {snapshot.as_of} there are {counts.min()} of '{task.classes[counts.argmin()]}', "
+        f"{MINIMUM - counts.min()} more would be enough"
+    )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A snapshot with the values of the windows after and before its cut."""
+
+    snapshot: Snapshot
+    after: Values
+    before: Values
+
+
+def _read(connection: duckdb.DuckDBPyConnection, task: Task, cut: date) -> _Read:
+    snapshot = read_snapshot(connection, cut)
+
+    def values(sql: str, since: date, until: date) -> Values:
+        return _values(connection, sql, snapshot, since, until)
+
+    if task.is_about_orders:
+        order_days = values(ORDERS.format(value="count(distinct invoice_day)"), date.min, cut)
+        columns = pd.DataFrame({ORDER_DAYS: order_days, DAYS_AHEAD: float(task.days)})
+        snapshot = replace(snapshot, features=pd.concat([snapshot.features, columns], axis="columns"))
+    after = values(task.outcome, cut, task.moved(cut, 1))
+    return _Read(snapshot, after, values(task.outcome, task.moved(cut, -1), cut))
+
+
+def _values(
+    connection: duckdb.DuckDBPyConnection, sql: str, snapshot: Snapshot, since: date, until: date
+) -> Values:
+    window = {"since": since, "until": until}
+    found = connection.execute(sql, {name: day for name, day in window.items() if f"${name}" in sql}).df()
+    by_customer = found.set_index("customer_id")["value"].astype(np.float64)
+    return by_customer.reindex(snapshot.customers, fill_value=0.0).to_numpy()
+
+
+def _labelled(task: Task, fit_on: _Read, test_on: _Read) -> Pair:
+    borders = task.borders(fit_on.after)
+
+    def labelled(read: _Read) -> Snapshot:
+        features = read.snapshot.features.assign(**{BEFORE: np.searchsorted(borders, read.before)})
+        return replace(read.snapshot, features=features, outcome=np.searchsorted(borders, read.after))
+
+    return Pair(labelled(fit_on), labelled(test_on))
+
+
+def _random_folds(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date) -> list[Pair]:
+    (day,) = connection.execute(
+        "select max(as_of) from marts.customer_features where as_of <= $1", [as_of]
+    ).fetchone() or (None,)
+    if day is None:
+        raise DataProblem(f"{task.name} needs 1 day with customers; there is none up to {as_of}")
+    whole = read_snapshot(connection, day)
+    values = _values(connection, task.outcome, whole, day, day)
+    whole = replace(whole, outcome=np.searchsorted(task.borders(values), values))
+    if _rarest(task, whole) < MINIMUM:
+        raise DataProblem(_too_rare(task, whole))
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
+    return [
+        Pair(_part(whole, fit_on), _part(whole, test_on))
+        for fit_on, test_on in folds.split(whole.labels, whole.labels)
+    ]
+
+
+def _part(whole: Snapshot, rows: NDArray[np.intp]) -> Snapshot:
+    """Some customers with what the formula knows of them, ranked among themselves."""
+    measures = whole.features[list(FORMULA)].iloc[rows]
+    features = pd.concat([measures, percentile_ranks(measures).add_prefix("rank_")], axis="columns")
+    return Snapshot(whole.as_of, whole.customers[rows], features, whole.labels[rows])
