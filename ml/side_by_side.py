@@ -1,0 +1,256 @@
+"""All methods side by side on the future: what `goodstanding evaluate` and the DAG `evaluate_models` measure.
+
+First everything is read, so that the warehouse is open no longer than that; then methods are fitted and
+measured in processes of their own, with one thread of linear algebra each. Nothing depends on their number.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+import numpy as np
+from joblib import Parallel, delayed  # type: ignore[import-untyped]
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from goodstanding.errors import DataProblem, WrongUse
+from ml import evaluate
+from ml.candidate import SEED, Balance, Candidate, probabilities
+from ml.measures import Floats, confusion_matrix
+from ml.methods import METHODS
+from ml.tasks import TASKS, Pair, Task, read_pairs, too_few_cuts
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A task as a shop can answer it: its pairs or why there are none, and what is missing to all of them."""
+
+    task: Task
+    pairs: Sequence[Pair] = ()
+    refused: str | None = None
+    note: str | None = None
+
+
+def read_questions(
+    connection: duckdb.DuckDBPyConnection, as_of: date, names: Sequence[str] = ()
+) -> list[Question]:
+    """The tasks with these names (all unless named), with their labelled snapshots as of a day.
+
+    Raises:
+        WrongUse: there is no such task.
+    """
+    unknown = sorted(set(names) - set(TASKS))
+    if unknown:
+        raise WrongUse(f"there is no task {', '.join(unknown)}; there are {', '.join(TASKS)}")
+    questions = []
+    for task in (TASKS[name] for name in names or TASKS):
+        try:
+            pairs = read_pairs(connection, task, as_of)
+            note = too_few_cuts(connection, task, as_of, len(pairs))
+            questions.append(Question(task, pairs, note=note))
+        except DataProblem as error:
+            questions.append(Question(task, refused=str(error)))
+    return questions
+
+
+def answer(
+    questions: Sequence[Question],
+    tell: Tell = lambda what, done, total: None,
+    balance: Balance | None = None,
+    processes: int = 1,
+    folds: int = evaluate.FOLDS,
+    methods: Mapping[str, Candidate] = METHODS,
+) -> dict[str, Any]:
+    """Measure every method on every task.
+
+    Args:
+        tell: called with what has been done, and how much of how much is done.
+        balance: how the challengers balance the classes when they are fitted; default: not at all.
+        processes: how many at once; the result is the same for any number.
+        folds: bootstrap resamples.
+
+    Returns:
+        {tasks, methods: {name: {kind, description, balance}}, bootstrap_folds, confidence, seed}. A measure
+        is [value, low, high], the bounds a bootstrap interval over customers. Of each task:
+
+        - `question`, `classes`, `refused` (why nothing was measured, or None), `note` (what is missing to all
+          test cuts, or None);
+        - `cuts`: a list of {train_cut, test_cut, label_until, train_customers, customers, shares (of each
+          class in the test cut), measures: {method: {measure: [...]}}, confusion: {method: a row for each
+          class that came, a column for each that was chosen}};
+        - `pooled`: {method: every measure of `ml.measures`, `majority` (the accuracy of always choosing the
+          commonest class of the train cut), `confusion`};
+        - `left_out`: {method: why it says nothing on this task};
+        - `baseline` (the strongest, by pooled AUC), `gains`: {method: [value, low, high] of the pooled AUC
+          over it}, `p_holm`: {challenger: p}, `champion`, `gain` (the champion's or, where the baseline
+          stands, that of the best challenger), `reason`.
+    """
+    if balance:
+        methods = {
+            name: method.balanced(balance) if method.kind == "challenger" else method
+            for name, method in methods.items()
+        }
+    asked = [question for question in questions if question.pairs]
+    jobs = [(question, method) for question in asked for method in methods.values()]
+    total = len(jobs) + len(asked)
+
+    predicted: dict[str, dict[str, list[Floats]]] = {question.task.name: {} for question in asked}
+    left_out: dict[str, dict[str, str]] = {question.task.name: {} for question in asked}
+    fitted = _run(_fit_and_predict, [(method, question.pairs) for question, method in jobs], processes)
+    for done, ((question, method), said) in enumerate(zip(jobs, fitted, strict=True), 1):
+        kept = left_out if isinstance(said, str) else predicted
+        kept[question.task.name][method.name] = said
+        tell(f"{question.task.name}: {method.name}", done, total)
+
+    tests = [_test_cuts(question, predicted[question.task.name]) for question in asked]
+    kinds = {name: method.kind for name, method in methods.items()}
+    results = {}
+    compared = _run(_compare, [(cuts, kinds, folds) for cuts in tests], processes)
+    for done, (question, cuts, found) in enumerate(zip(asked, tests, compared, strict=True), len(jobs) + 1):
+        results[question.task.name] = {
+            "cuts": _cuts(question, cuts, found),
+            **_pooled(cuts, found),
+            "left_out": left_out[question.task.name],
+        }
+        tell(f"{question.task.name}: intervals", done, total)
+    return {
+        "tasks": {
+            question.task.name: {
+                "question": question.task.question,
+                "classes": list(question.task.classes),
+                "refused": question.refused,
+                "note": question.note,
+                **results.get(question.task.name, NOTHING),
+            }
+            for question in questions
+        },
+        "methods": {
+            name: {"kind": method.kind, "description": method.description, "balance": method.balance}
+            for name, method in methods.items()
+        },
+        "bootstrap_folds": folds,
+        "confidence": evaluate.CONFIDENCE,
+        "seed": SEED,
+    }
+
+
+# What is said of a task that was refused, in place of results.
+NOTHING: dict[str, Any] = {
+    "cuts": [],
+    "pooled": {},
+    "baseline": None,
+    "gains": {},
+    "p_holm": {},
+    "left_out": {},
+    "champion": None,
+    "gain": None,
+    "reason": None,
+}
+
+
+def _run(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], processes: int) -> Iterator[Any]:
+    jobs = (delayed(_alone)(function, *given) for given in arguments)
+    found: Iterator[Any] = Parallel(n_jobs=processes, return_as="generator")(jobs)
+    return found
+
+
+def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    # Two processes with two threads each would wait for each other; and with the number of threads the last
+    # digits could change.
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        # the passes of the neural network and the customers that the kernel goes through are meant so
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "n_components was set")
+        return function(*arguments)
+
+
+def _fit_and_predict(method: Candidate, pairs: Sequence[Pair]) -> list[Floats] | str:
+    """What a method says on each test snapshot, or why it says nothing."""
+    suited = method.on(pairs[0].fit_on.features.columns)
+    if suited is None:
+        return f"it reads {', '.join(method.columns)}, of which this task does not have all"
+    try:
+        return [probabilities(suited.fit(pair.fit_on), pair.test_on, suited.columns) for pair in pairs]
+    except DataProblem as error:
+        return str(error)
+
+
+def _test_cuts(question: Question, predicted: Mapping[str, Sequence[Floats]]) -> list[evaluate.TestCut]:
+    return [
+        evaluate.TestCut(
+            pair.test_on.customers,
+            pair.test_on.labels,
+            {name: results[position] for name, results in predicted.items()},
+        )
+        for position, pair in enumerate(question.pairs)
+    ]
+
+
+def _compare(cuts: Sequence[evaluate.TestCut], kinds: Mapping[str, str], folds: int) -> dict[str, Any]:
+    names = list(cuts[0].probabilities)
+    baseline = evaluate.strongest(cuts, [name for name in names if kinds[name] == "baseline"])
+    challengers = [name for name in names if kinds[name] == "challenger"]
+    comparison = evaluate.compare(cuts, baseline, challengers, SEED, folds)
+    champion, reason = evaluate.promote(comparison["auc_gain"], baseline)
+    return comparison | {"baseline": baseline, "champion": champion, "reason": reason}
+
+
+def _cuts(
+    question: Question, cuts: Sequence[evaluate.TestCut], found: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    task = question.task
+    return [
+        {
+            "train_cut": str(pair.fit_on.as_of),
+            "test_cut": str(pair.test_on.as_of),
+            "label_until": str(task.moved(pair.test_on.as_of, 1)),
+            "train_customers": len(pair.fit_on.customers),
+            "customers": len(cut.customers),
+            "shares": [round(float(np.mean(cut.actual == which)), 6) for which in range(len(task.classes))],
+            "measures": {name: _listed(measured) for name, measured in by_method.items()},
+            "confusion": {
+                name: confusion_matrix(cut.actual, said).tolist() for name, said in cut.probabilities.items()
+            },
+        }
+        for pair, cut, by_method in zip(question.pairs, cuts, found["cuts"], strict=True)
+    ]
+
+
+def _pooled(cuts: Sequence[evaluate.TestCut], found: Mapping[str, Any]) -> dict[str, Any]:
+    gains = found["auc_gain"]
+    p_holm = {name: gain["p_holm"] for name, gain in gains.items() if "p_holm" in gain}
+    champion = found["champion"]
+    told = champion if champion in p_holm else max(p_holm, key=lambda name: gains[name]["value"])
+    return {
+        "pooled": {
+            name: {
+                **_listed(measured),
+                "majority": _list(found["pooled"]["majority"]["accuracy"]),
+                "confusion": np.sum(
+                    [confusion_matrix(cut.actual, cut.probabilities[name]) for cut in cuts], axis=0
+                ).tolist(),
+            }
+            for name, measured in found["pooled"].items()
+        },
+        "baseline": found["baseline"],
+        "gains": {name: _list(gain) for name, gain in gains.items()},
+        "p_holm": p_holm,
+        "champion": champion,
+        "gain": _list(gains[told]),
+        "reason": found["reason"],
+    }
+
+
+def _listed(measured: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
+    return {name: _list(interval) for name, interval in measured.items()}
+
+
+def _list(interval: Mapping[str, float]) -> list[float]:
+    return [interval["value"], interval["low"], interval["high"]]

@@ -1,0 +1,199 @@
+"""All methods side by side: the contract, who is champion, the same result on one and two processes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from goodstanding.errors import WrongUse
+from ml.features import Snapshot
+from ml.methods import METHODS, ORDER_DAYS
+from ml.side_by_side import Question, answer, read_questions
+from ml.tasks import TASKS, Pair
+from tests.ml.order_log import NEWEST_DAY, open_shop
+
+# the quick ones: every method is fitted in test_methods
+SOME = {
+    name: METHODS[name]
+    for name in (
+        *("majority", "persistence", "recency_rule", "rfm_rank", "bg_nbd"),
+        *("logistic_regression", "naive_bayes", "decision_tree", "knn", "lightgbm"),
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def questions() -> list[Question]:
+    with open_shop() as shop:
+        return read_questions(shop, NEWEST_DAY)
+
+
+@pytest.fixture(scope="module")
+def found(questions: list[Question]) -> dict[str, Any]:
+    return answer(questions, folds=60, methods=SOME)
+
+
+def of(questions: list[Question], name: str) -> Question:
+    return next(question for question in questions if question.task.name == name)
+
+
+def test_every_task_is_answered_or_refused_and_the_refused_do_not_keep_the_others(
+    found: dict[str, Any],
+) -> None:
+    assert list(found["tasks"]) == list(TASKS)
+    refused = {name for name, task in found["tasks"].items() if task["refused"]}
+    assert refused == {"value_tier_6m"}
+    said = found["tasks"]["value_tier_6m"]
+    assert "22 more days (data up to 2011-12-31) would be enough" in said["refused"]
+    assert (said["cuts"], said["pooled"], said["champion"], said["gain"]) == ([], {}, None, None)
+
+
+def test_every_measure_is_a_value_within_its_bounds_per_cut_and_pooled(found: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(found)) == found
+    for name, task in found["tasks"].items():
+        if task["refused"]:
+            continue
+        assert len(task["cuts"]) == (5 if TASKS[name].is_formula else 3)
+        for by_method in (task["pooled"], *(cut["measures"] for cut in task["cuts"])):
+            assert set(by_method) | set(task["left_out"]) == set(SOME)
+            for measured in by_method.values():
+                for measure, interval in measured.items():
+                    if measure != "confusion":
+                        value, low, high = interval
+                        assert low <= high and (low <= value <= high or measure == "ece"), measure
+
+
+def test_the_majority_stands_beside_every_accuracy_and_is_what_always_choosing_it_gets(
+    found: dict[str, Any],
+) -> None:
+    task = found["tasks"]["buys_30d"]
+    commonest = [max(cut["shares"]) for cut in task["cuts"]]
+    customers = [cut["customers"] for cut in task["cuts"]]
+
+    for measured in task["pooled"].values():
+        assert measured["majority"] == task["pooled"]["majority"]["accuracy"]
+        assert measured["majority"][0] == pytest.approx(np.average(commonest, weights=customers), abs=1e-5)
+
+
+def test_the_confusion_matrices_count_every_customer_and_agree_with_the_accuracy(
+    found: dict[str, Any],
+) -> None:
+    for task in found["tasks"].values():
+        for method, measured in task["pooled"].items():
+            pooled = np.array(measured["confusion"])
+            assert (
+                pooled.tolist() == np.sum([cut["confusion"][method] for cut in task["cuts"]], axis=0).tolist()
+            )
+            assert pooled.sum() == sum(cut["customers"] for cut in task["cuts"])
+            assert np.trace(pooled) / pooled.sum() == pytest.approx(measured["accuracy"][0], abs=1e-5)
+
+
+def test_a_method_is_left_out_of_a_task_that_lacks_what_it_reads_and_says_so(found: dict[str, Any]) -> None:
+    assert set(found["tasks"]["present_class"]["left_out"]) == {"persistence", "rfm_rank", "bg_nbd"}
+    assert set(found["tasks"]["returns_60d"]["left_out"]) == {"bg_nbd"}
+    assert found["tasks"]["buys_90d"]["left_out"] == {}
+    assert "reads before" in found["tasks"]["present_class"]["left_out"]["persistence"]
+
+
+def test_the_baseline_to_beat_is_the_strongest_and_it_stands_where_no_gain_is_clear(
+    found: dict[str, Any],
+) -> None:
+    for task in found["tasks"].values():
+        if task["refused"]:
+            continue
+        auc = {name: measured["auc"][0] for name, measured in task["pooled"].items()}
+        baselines = [name for name in auc if METHODS[name].kind == "baseline"]
+        assert task["baseline"] == max(baselines, key=auc.__getitem__)
+        clear = [name for name, p in task["p_holm"].items() if p <= 0.05 and task["gains"][name][1] > 0]
+        best = max(clear, key=lambda name: task["gains"][name][0], default=task["baseline"])
+        assert task["champion"] == best
+        told = best if clear else max(task["p_holm"], key=lambda name: task["gains"][name][0])
+        assert task["gain"] == task["gains"][told]
+
+
+def test_customers_who_order_by_chance_alone_have_a_baseline_for_champion(found: dict[str, Any]) -> None:
+    champion = found["tasks"]["buys_90d"]["champion"]
+    assert found["methods"][champion]["kind"] == "baseline"
+
+
+def test_a_challenger_that_sees_more_is_promoted(questions: list[Question]) -> None:
+    question = of(questions, "buys_90d")
+
+    def planted(snapshot: Snapshot) -> Snapshot:
+        # the future, seen through noise, in a column that no baseline reads
+        noise = np.random.default_rng(len(snapshot.labels)).normal(size=len(snapshot.labels))
+        return replace(snapshot, features=snapshot.features.assign(cancelled_share=snapshot.labels + noise))
+
+    pairs = [Pair(planted(pair.fit_on), planted(pair.test_on)) for pair in question.pairs]
+    task = answer([Question(question.task, pairs)], folds=200, methods=SOME)["tasks"]["buys_90d"]
+
+    assert task["champion"] == "lightgbm" and task["gain"][1] > 0
+
+
+def test_one_and_two_processes_give_the_same_result_and_tell_how_far_they_are(
+    questions: list[Question],
+) -> None:
+    some = [of(questions, name) for name in ("buys_30d", "class_next_quarter")]
+    told: list[tuple[str, int, int]] = []
+    methods = {name: METHODS[name] for name in (*SOME, "random_forest", "mlp")}
+    once, twice = (
+        answer(some, lambda *step: told.append(step), processes=n, folds=40, methods=methods) for n in (1, 2)
+    )
+
+    assert once == twice
+    steps = len(told) // 2
+    assert [done for _, done, _ in told] == [*range(1, steps + 1)] * 2
+    assert {total for *_, total in told} == {steps}
+    assert told[0][0] == "buys_30d: majority"
+
+
+@pytest.mark.parametrize("balance", ["weights", "down_sampling"])
+def test_balancing_changes_the_fit_alone_and_never_who_is_tested(
+    questions: list[Question], found: dict[str, Any], balance: Any
+) -> None:
+    plain = found["tasks"]["buys_30d"]
+    methods = {name: METHODS[name] for name in ("majority", "rfm_rank", "logistic_regression", "naive_bayes")}
+    result = answer([of(questions, "buys_30d")], balance=balance, folds=60, methods=methods)
+    task = result["tasks"]["buys_30d"]
+
+    for one, other in zip(task["cuts"], plain["cuts"], strict=True):
+        for fact in ("train_customers", "customers", "shares"):
+            assert one[fact] == other[fact], f"balanced before the split: {fact}"
+        assert one["confusion"]["majority"] == other["confusion"]["majority"]
+    assert task["pooled"]["rfm_rank"]["auc"] == plain["pooled"]["rfm_rank"]["auc"], (
+        "a baseline stays as it is"
+    )
+    assert task["pooled"]["logistic_regression"]["brier"] != plain["pooled"]["logistic_regression"]["brier"]
+    balanced = {name for name, method in result["methods"].items() if method["balance"] == balance}
+    assert balanced == {"logistic_regression"} | ({"naive_bayes"} if balance == "down_sampling" else set())
+
+
+def test_a_method_that_cannot_be_fitted_says_why_and_leaves_the_others_as_they_are(
+    questions: list[Question], found: dict[str, Any]
+) -> None:
+    question = of(questions, "buys_90d")
+
+    def once(snapshot: Snapshot) -> Snapshot:
+        # nobody has ordered on a second day, as far as the columns of the history go
+        single = {ORDER_DAYS: 1.0, "tenure_days": snapshot.features["recency_days"]}
+        return replace(snapshot, features=snapshot.features.assign(**single))
+
+    pairs = [Pair(once(pair.fit_on), once(pair.test_on)) for pair in question.pairs]
+    methods = {name: METHODS[name] for name in ("majority", "rfm_rank", "bg_nbd", "naive_bayes")}
+    task = answer([Question(question.task, pairs)], folds=60, methods=methods)["tasks"]["buys_90d"]
+
+    assert list(task["left_out"]) == ["bg_nbd"] and "two days or more" in task["left_out"]["bg_nbd"]
+    for name in ("majority", "rfm_rank", "naive_bayes"):
+        assert task["pooled"][name] == found["tasks"]["buys_90d"]["pooled"][name]
+
+
+def test_an_unknown_task_is_named_with_those_that_there_are() -> None:
+    with (
+        open_shop(customers=20) as shop,
+        pytest.raises(WrongUse, match=r"there is no task buys_7d; there are present_class, buys_30d"),
+    ):
+        read_questions(shop, NEWEST_DAY, ["buys_90d", "buys_7d"])
