@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -149,6 +149,32 @@ def train(
         from goodstanding.report import print_model
 
         print_model(card, _screen())
+
+
+@app.command()
+@_told
+def evaluate(
+    tasks: Annotated[list[str] | None, typer.Option("--task", help="Only this one; may be repeated.")] = None,
+    balance: Annotated[
+        Literal["weights", "down_sampling"] | None,
+        typer.Option("--balance", help="How challengers balance the classes as they are fitted."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure every method of the field side by side on what customers did next. Changes nothing."""
+    from goodstanding.evaluation import print_evaluation, run_evaluation
+
+    with _progress() as progress:
+        bar = progress.add_task("reading the marts", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            progress.update(bar, description=what, completed=done, total=total)
+
+        found = run_evaluation(settings(), tasks=tasks or (), balance=balance, tell=tell)
+    if as_json:
+        _print_json({"ok": True, **found})
+    else:
+        print_evaluation(found, _screen())
 
 
 @app.command()

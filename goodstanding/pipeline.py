@@ -6,22 +6,20 @@ and may be repeated, after a crash or beside the runs of other days, with the sa
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
-
-import duckdb
 
 from expectations.docs import build_docs
 from expectations.gate import run_gate
 from goodstanding.days import Days
-from goodstanding.errors import DataProblem, GateFailed
+from goodstanding.errors import GateFailed
+from goodstanding.evaluation import run_evaluation
 from goodstanding.settings import settings
 from goodstanding.transform import transform as build_marts
 from ingest.load import ingest as load_days
 from ml.score import score as score_customers
 from ml.train import train as train_model
 from warehouse.files import open_warehouse
-from warehouse.ledger import newest_day, record_verdict
+from warehouse.ledger import record_verdict, required_newest_day
 from warehouse.metrics import measured
 from warehouse.publish import publish as show_marts
 
@@ -58,7 +56,7 @@ def check_scores(days: Days, run_id: str) -> dict[str, Any]:
 def score(days: Days, run_id: str) -> dict[str, Any]:
     """Predictions as of the newest day, by the newest model that knew no later day."""
     with measured(settings(), "score", days, run_id) as numbers, open_warehouse(settings()) as connection:
-        numbers |= score_customers(connection, _newest(connection), settings().models)
+        numbers |= score_customers(connection, required_newest_day(connection), settings().models)
     return numbers
 
 
@@ -78,16 +76,17 @@ def publish(days: Days, run_id: str) -> dict[str, Any]:
 def train(days: Days, run_id: str) -> dict[str, Any]:
     """Train on what was known by the last of `days` (or the newest day before it); gives the model's card."""
     with measured(settings(), "train", days, run_id) as numbers, open_warehouse(settings()) as connection:
-        card = train_model(connection, min(days.last, _newest(connection)), settings().models)
+        card = train_model(connection, min(days.last, required_newest_day(connection)), settings().models)
         numbers["model_id"] = card["model_id"]
     return card
 
 
-def _newest(connection: duckdb.DuckDBPyConnection) -> date:
-    day = newest_day(connection)
-    if day is None:
-        raise DataProblem("the marts hold no day yet; run the steps ingest, check_raw and transform first")
-    return day
+def evaluate(days: Days, run_id: str) -> dict[str, Any]:
+    """Every method side by side on what was known by the last of `days`; no model and no mart changes."""
+    with measured(settings(), "evaluate", days, run_id) as numbers:
+        found = run_evaluation(settings(), days.last)
+        numbers |= {name: task["champion"] or task["refused"] for name, task in found["tasks"].items()}
+    return found
 
 
 def _check(step: str, gate: str, days: Days, run_id: str) -> dict[str, Any]:

@@ -215,7 +215,8 @@ def _unfinished(settings: Settings) -> dict[str, Any]:
     return {"waiting": waiting, "running": False}
 
 
-def _table(title: str, *columns: str) -> Table:
+def titled_table(title: str, *columns: str) -> Table:
+    """An empty table of the command line: the first column names, the others count."""
     # a title may be wider than its table
     heading = Text(title, style="bold", no_wrap=True, overflow="ignore")
     table = Table(title=heading, title_justify="left", header_style="dim", show_header=any(columns))
@@ -224,14 +225,15 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _mark(found: dict[str, Any]) -> str:
+def mark_of(found: dict[str, Any]) -> str:
+    """What stands before every title while the orders are made up."""
     return "SIMULATED · " if found.get("simulated") else ""
 
 
 def print_report(report: dict[str, Any], console: Console) -> None:
     """Print what `read_report` found, in the order in which the data go."""
-    mark = _mark(report)
-    table = _table(f"{mark}Every customer's standing as of {report['as_of']}", "", "")
+    mark = mark_of(report)
+    table = titled_table(f"{mark}Every customer's standing as of {report['as_of']}", "", "")
     outcomes = report["outcomes"]
     for name, value in (
         ("days", report["days"]),
@@ -249,11 +251,11 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         table.add_row(name, f"{value:,}")
     console.print(table)
     if report["rejected_reasons"]:
-        table = _table(f"{mark}Lines set aside (raw.rejected_order_lines)", "reason", "lines")
+        table = titled_table(f"{mark}Lines set aside (raw.rejected_order_lines)", "reason", "lines")
         for row in report["rejected_reasons"]:
             table.add_row(row["reason"], f"{row['lines']:,}")
         console.print(table)
-    table = _table(
+    table = titled_table(
         f"{mark}Cancellation lines, by the rule that found their purchase",
         "rule",
         "lines",
@@ -263,11 +265,11 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     for row in report["cancellation_rules"]:
         table.add_row(row["rule"], *(f"{row[key]:,}" for key in ("lines", "units", "matched_units")))
     console.print(table)
-    table = _table(f"{mark}Borders of the quarters", "measure", "25 %", "50 %", "75 %")
+    table = titled_table(f"{mark}Borders of the quarters", "measure", "25 %", "50 %", "75 %")
     for row in report["borders"]:
         table.add_row(row["measure"], *(f"{row[key]:,.2f}" for key in ("q25", "q50", "q75")))
     console.print(table)
-    table = _table(f"{mark}Customers per class", "class", "customers", "share")
+    table = titled_table(f"{mark}Customers per class", "class", "customers", "share")
     for name, count in report["classes"].items():
         table.add_row(name, f"{count:,}", f"{count / max(report['customers'], 1):.1%}")
     if report["worst_by_rule"]:
@@ -277,7 +279,9 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         print_model(report["card"], console, mark)
     if report.get("model_note"):
         console.print(f"No model: {report['model_note']}", highlight=False)
-    table = _table(f"{mark}Cost of each hop, in this call", "step", "runs", "seconds", "median", "peak MB")
+    table = titled_table(
+        f"{mark}Cost of each hop, in this call", "step", "runs", "seconds", "median", "peak MB"
+    )
     for row in report["steps"]:
         table.add_row(
             row["step"],
@@ -302,7 +306,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
 
 def print_model(card: dict[str, Any], console: Console, mark: str = "") -> None:
     """Print a model's card: every candidate beside the baselines, with intervals."""
-    table = _table(
+    table = titled_table(
         f"{mark}Who buys within {card['horizon_days']} days: {card['model_id']}",
         "candidate",
         "AUC",
@@ -334,7 +338,7 @@ def _interval(measure: dict[str, float], sign: bool = False) -> str:
 
 def print_profile(found: dict[str, Any], console: Console) -> None:
     """Print one customer's profile."""
-    table = _table(f"{_mark(found)}Standing as of {found['as_of']}", "", "")
+    table = titled_table(f"{mark_of(found)}Standing as of {found['as_of']}", "", "")
     for name, value in found.items():
         if value is not None and name not in ("as_of", "simulated"):
             table.add_row(name.replace("_", " "), f"{value:.3f}" if isinstance(value, float) else str(value))
@@ -343,8 +347,8 @@ def print_profile(found: dict[str, Any], console: Console) -> None:
 
 def print_as_known(found: dict[str, Any], console: Console) -> None:
     """Print what `build_as_known` built and where it is."""
-    title = f"{_mark(found)}Standing as of {found['as_of']}, as known at the end of {found['known_on']}"
-    table = _table(title, "class", "customers")
+    title = f"{mark_of(found)}Standing as of {found['as_of']}, as known at the end of {found['known_on']}"
+    table = titled_table(title, "class", "customers")
     for name, count in found["classes"].items():
         table.add_row(name, f"{count:,}")
     console.print(table)
@@ -359,7 +363,7 @@ def print_status(found: dict[str, Any], console: Console) -> None:
     if found["last_good_day"] is None:
         console.print("nothing is published yet; run `goodstanding run`", highlight=False)
     else:
-        table = _table(f"{_mark(found)}Last good day {found['last_good_day']}", "", "")
+        table = titled_table(f"{mark_of(found)}Last good day {found['last_good_day']}", "", "")
         table.add_row("age", f"{found['age_days']:,} days")
         table.add_row("published", f"{found['published_at']:%Y-%m-%d %H:%M} UTC")
         table.add_row("by run", found["run_id"])

@@ -7,7 +7,7 @@ measured in processes of their own, with one thread of linear algebra each. Noth
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,7 +18,7 @@ from joblib import Parallel, delayed  # type: ignore[import-untyped]
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from goodstanding.errors import DataProblem, WrongUse
+from goodstanding.errors import DataProblem
 from ml import evaluate
 from ml.candidate import SEED, Balance, Candidate, probabilities
 from ml.measures import Floats, confusion_matrix
@@ -39,18 +39,11 @@ class Question:
 
 
 def read_questions(
-    connection: duckdb.DuckDBPyConnection, as_of: date, names: Sequence[str] = ()
+    connection: duckdb.DuckDBPyConnection, as_of: date, tasks: Iterable[Task] = tuple(TASKS.values())
 ) -> list[Question]:
-    """The tasks with these names (all unless named), with their labelled snapshots as of a day.
-
-    Raises:
-        WrongUse: there is no such task.
-    """
-    unknown = sorted(set(names) - set(TASKS))
-    if unknown:
-        raise WrongUse(f"there is no task {', '.join(unknown)}; there are {', '.join(TASKS)}")
+    """Tasks with their labelled snapshots as of a day, or why they are refused."""
     questions = []
-    for task in (TASKS[name] for name in names or TASKS):
+    for task in tasks:
         try:
             pairs = read_pairs(connection, task, as_of)
             note = too_few_cuts(connection, task, as_of, len(pairs))
@@ -89,8 +82,8 @@ def answer(
           commonest class of the train cut), `confusion`};
         - `left_out`: {method: why it says nothing on this task};
         - `baseline` (the strongest, by pooled AUC), `gains`: {method: [value, low, high] of the pooled AUC
-          over it}, `p_holm`: {challenger: p}, `champion`, `gain` (the champion's or, where the baseline
-          stands, that of the best challenger), `reason`.
+          over it}, `p_holm`: {challenger: p}, `champion`, `gain` (the champion's; 0 where the baseline
+          stands), `reason`.
     """
     if balance:
         methods = {
@@ -227,7 +220,6 @@ def _pooled(cuts: Sequence[evaluate.TestCut], found: Mapping[str, Any]) -> dict[
     gains = found["auc_gain"]
     p_holm = {name: gain["p_holm"] for name, gain in gains.items() if "p_holm" in gain}
     champion = found["champion"]
-    told = champion if champion in p_holm else max(p_holm, key=lambda name: gains[name]["value"])
     return {
         "pooled": {
             name: {
@@ -243,7 +235,7 @@ def _pooled(cuts: Sequence[evaluate.TestCut], found: Mapping[str, Any]) -> dict[
         "gains": {name: _list(gain) for name, gain in gains.items()},
         "p_holm": p_holm,
         "champion": champion,
-        "gain": _list(gains[told]),
+        "gain": _list(gains[champion]) if champion in gains else [0.0, 0.0, 0.0],
         "reason": found["reason"],
     }
 

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from goodstanding.errors import DataProblem
+from goodstanding.errors import DataProblem, WrongUse
 from ml.candidate import SEED
 from ml.features import Snapshot, month_end, percentile_ranks, read_snapshot, rolling_cuts
 from ml.methods import BEFORE, DAYS_AHEAD, ORDER_DAYS
@@ -150,6 +150,18 @@ TASKS = {
         ),
     )
 }
+
+
+def tasks_named(names: Sequence[str]) -> list[Task]:
+    """The tasks with these names; all where none is named.
+
+    Raises:
+        WrongUse: there is no such task.
+    """
+    unknown = sorted(set(names) - set(TASKS))
+    if unknown:
+        raise WrongUse(f"there is no task {', '.join(unknown)}; there are {', '.join(TASKS)}")
+    return [TASKS[name] for name in names or TASKS]
 
 
 @dataclass(frozen=True)

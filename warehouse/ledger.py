@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 import duckdb
 
 from goodstanding.days import Days
+from goodstanding.errors import DataProblem
 
 RAW_GATE = "raw_orders"
 GATES = (RAW_GATE, "invoices", "scores", "predictions")
@@ -111,6 +112,18 @@ def newest_day(connection: duckdb.DuckDBPyConnection) -> date | None:
         "select max(event_day) from intake.raw.days where admitted and transformed_version = version"
     ).fetchone()
     return row[0] if row else None
+
+
+def required_newest_day(connection: duckdb.DuckDBPyConnection) -> date:
+    """The newest day that the marts hold.
+
+    Raises:
+        DataProblem: they hold none yet.
+    """
+    day = newest_day(connection)
+    if day is None:
+        raise DataProblem("the marts hold no day yet; run the steps ingest, check_raw and transform first")
+    return day
 
 
 def days_known(connection: duckdb.DuckDBPyConnection, before: datetime) -> dict[date, bool]:

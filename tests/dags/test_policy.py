@@ -12,7 +12,7 @@ import pytest
 
 DAGS = Path(__file__).parents[2] / "dags"
 FILES = sorted(path for path in DAGS.glob("*.py"))
-DAG_IDS = ("orders_daily", "orders_history", "train_models")
+DAG_IDS = ("evaluate_models", "orders_daily", "orders_history", "train_models")
 TIERS = {"tier_1", "tier_2", "tier_3"}
 
 
@@ -109,5 +109,6 @@ def test_the_graph_is_the_one_that_was_agreed(bag):
         }
         assert edges == set(pairwise(chain))
     assert [task.task_id for task in bag.dags["train_models"].tasks] == ["train"]
+    assert [task.task_id for task in bag.dags["evaluate_models"].tasks] == ["evaluate"]
     daily = bag.dags["orders_daily"].timetable
     assert type(daily).__name__ == "CronDataIntervalTimetable"

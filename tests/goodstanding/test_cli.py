@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -132,7 +134,7 @@ def test_the_status_of_an_empty_home_says_what_to_run(call: Call) -> None:
 def test_help_shows_every_command_and_needs_no_settings(call: Call) -> None:
     result = call("--help", threads="none")
     assert result.exit_code == 0
-    for command in ("run", "train", "profile", "status", "as-known", "docs", "up", "down"):
+    for command in ("run", "train", "evaluate", "profile", "status", "as-known", "docs", "up", "down"):
         assert f" {command} " in result.stdout
 
 
@@ -154,6 +156,7 @@ def test_a_profile_without_a_publication_says_what_to_run(call: Call) -> None:
         (("run", "--to", LAST), "--to and --daily need --from"),
         (("run", "--daily"), "--to and --daily need --from"),
         (("train", "--day", "31.12.2011"), "'31.12.2011' is no day"),
+        (("evaluate", "--task", "buys_7d"), "there is no task buys_7d; there are present_class, buys_30d"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -161,7 +164,9 @@ def test_wrong_use_is_told_in_one_line(call: Call, arguments: tuple[str, ...], s
     assert says in refused(call(*arguments, "--json"), 2)
 
 
-@pytest.mark.parametrize("command", [("status",), ("run",), ("profile", "17850"), ("train",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [("status",), ("run",), ("profile", "17850"), ("train",), ("evaluate",)], ids=" ".join
+)
 def test_a_wrong_setting_stops_every_command_at_its_start(call: Call, command: tuple[str, ...]) -> None:
     said = refused(call(*command, "--json", memory_limit="lots"), 2)
     assert (
@@ -238,3 +243,38 @@ def test_a_closed_day_without_a_file_is_a_day_like_any_other(day_by_day: Ran) ->
     tables = published(day_by_day.home)
     as_of = {str(row[1]) for row in tables["marts.customer_classes"]}
     assert CLOSED in as_of and LAST in as_of
+
+
+def test_an_evaluation_of_a_young_shop_says_of_each_task_what_would_be_enough(
+    call: Call, at_once: Ran
+) -> None:
+    result = call("evaluate", "--task", "buys_90d", "--task", "value_tier_6m", "--json", home=at_once.home)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["ok"], found["as_of"], found["simulated"]) == (True, LAST, False)
+    assert list(found["tasks"]) == ["buys_90d", "value_tier_6m"]
+    for name, enough in (("buys_90d", "2011-06-29"), ("value_tier_6m", "2011-12-31")):
+        task = found["tasks"][name]
+        assert f"data up to {enough}" in task["refused"]
+        assert (task["pooled"], task["champion"]) == ({}, None)
+    shown = call("evaluate", "--task", "buys_90d", home=at_once.home).stdout
+    assert "buys_90d: who buys within 90 days" in shown and "(data up to 2011-06-29) would be enough" in shown
+
+
+def test_an_evaluation_changes_no_table(at_once: Ran, call: Call, tmp_path: Path) -> None:
+    home, _ = at_once.copy(tmp_path)
+    before = working_tables(home)
+    assert call("evaluate", home=home).exit_code == 0
+    assert working_tables(home) == before
+
+
+def working_tables(home: Path) -> dict[str, str]:
+    """Every table of both working files as the hash of its rows."""
+    hashes = {}
+    for file in ("intake", "standing"):
+        with duckdb.connect(str(home / "warehouse" / f"{file}.duckdb"), read_only=True) as connection:
+            names = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+            for schema, name in names:
+                rows = connection.execute(f"select * from {schema}.{name} order by all").fetchall()
+                hashes[f"{file}.{schema}.{name}"] = hashlib.sha256(repr(rows).encode()).hexdigest()
+    return hashes

@@ -102,7 +102,7 @@ def test_a_failing_gate_is_on_record_with_its_words_before_the_error_goes_on(lan
     assert rows("select admitted from intake.raw.days") == [(False,)]
 
 
-@pytest.mark.parametrize("step", ["score", "train"])
+@pytest.mark.parametrize("step", ["score", "train", "evaluate"])
 def test_a_step_before_its_time_names_the_steps_to_run_first(landing: Path, step: str) -> None:
     with pytest.raises(DataProblem, match="run the steps ingest, check_raw and transform first"):
         getattr(pipeline, step)(Days(DAY, DAY), "the run")

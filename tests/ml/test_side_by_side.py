@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goodstanding.errors import WrongUse
 from ml.features import Snapshot
 from ml.methods import METHODS, ORDER_DAYS
 from ml.side_by_side import Question, answer, read_questions
@@ -111,8 +110,7 @@ def test_the_baseline_to_beat_is_the_strongest_and_it_stands_where_no_gain_is_cl
         clear = [name for name, p in task["p_holm"].items() if p <= 0.05 and task["gains"][name][1] > 0]
         best = max(clear, key=lambda name: task["gains"][name][0], default=task["baseline"])
         assert task["champion"] == best
-        told = best if clear else max(task["p_holm"], key=lambda name: task["gains"][name][0])
-        assert task["gain"] == task["gains"][told]
+        assert task["gain"] == (task["gains"][best] if clear else [0.0, 0.0, 0.0])
 
 
 def test_customers_who_order_by_chance_alone_have_a_baseline_for_champion(found: dict[str, Any]) -> None:
@@ -189,11 +187,3 @@ def test_a_method_that_cannot_be_fitted_says_why_and_leaves_the_others_as_they_a
     assert list(task["left_out"]) == ["bg_nbd"] and "two days or more" in task["left_out"]["bg_nbd"]
     for name in ("majority", "rfm_rank", "naive_bayes"):
         assert task["pooled"][name] == found["tasks"]["buys_90d"]["pooled"][name]
-
-
-def test_an_unknown_task_is_named_with_those_that_there_are() -> None:
-    with (
-        open_shop(customers=20) as shop,
-        pytest.raises(WrongUse, match=r"there is no task buys_7d; there are present_class, buys_30d"),
-    ):
-        read_questions(shop, NEWEST_DAY, ["buys_90d", "buys_7d"])

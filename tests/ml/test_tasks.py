@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodstanding.errors import DataProblem
+from goodstanding.errors import DataProblem, WrongUse
 from ml.candidate import probabilities
 from ml.features import Snapshot
 from ml.methods import BEFORE, DAYS_AHEAD, METHODS, ORDER_DAYS
-from ml.tasks import CLASSES, FORMULA, TASKS, Pair, read_pairs, too_few_cuts
+from ml.tasks import CLASSES, FORMULA, TASKS, Pair, read_pairs, tasks_named, too_few_cuts
 from tests.ml.conftest import MONTH_ENDS
 from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, add_orders, count, open_shop
 
@@ -234,3 +234,10 @@ def test_before_the_first_customer_there_is_nothing_to_ask(shop: duckdb.DuckDBPy
         read_pairs(shop, TASKS["present_class"], day)
     with pytest.raises(DataProblem, match="needs 1 test cut"):
         read_pairs(shop, TASKS["buys_90d"], day)
+
+
+def test_tasks_are_found_by_name_and_an_unknown_one_is_told_with_those_that_there_are() -> None:
+    assert tasks_named(["returns_60d", "buys_30d"]) == [TASKS["returns_60d"], TASKS["buys_30d"]]
+    assert tasks_named([]) == list(TASKS.values())
+    with pytest.raises(WrongUse, match="there is no task buys_7d; there are present_class, buys_30d"):
+        tasks_named(["buys_90d", "buys_7d"])

@@ -1,0 +1,32 @@
+"""Every month: all methods of the field side by side on what customers did next.
+
+**When**: after each month's last day; a manual run may name another day by the param `day`.
+**In**: features and labels whose windows are over by that day. **Out**: the returned value of the task (its
+XCom), as `goodstanding evaluate --json` prints it; no model changes.
+**On failure**: nothing waits for it. Where the history is too short for a question, the result says so.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
+from wiring import DEFAULT_ARGS, run_step
+
+with DAG(
+    dag_id="evaluate_models",
+    description="All methods side by side on what customers did next.",
+    schedule=CronDataIntervalTimetable("0 0 1 * *", timezone="UTC"),
+    start_date=datetime(2010, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    tags=["models", "tier_3"],
+    params={
+        "day": Param(
+            None, type=["null", "string"], format="date", description="Evaluate as of this event day."
+        )
+    },
+    doc_md=__doc__,
+):
+    task(task_id="evaluate")(run_step)("evaluate")

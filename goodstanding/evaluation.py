@@ -1,0 +1,92 @@
+"""Every method of the field side by side, as `goodstanding evaluate` and the DAG `evaluate_models` do it.
+
+The working warehouse is open while the snapshots are read, some seconds; nothing in it is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from rich.console import Console
+
+from goodstanding.report import mark_of, titled_table
+from goodstanding.settings import Settings
+from ml.candidate import Balance
+from ml.side_by_side import Tell, answer, read_questions
+from ml.tasks import tasks_named
+from warehouse.files import open_warehouse
+from warehouse.ledger import required_newest_day
+
+# Beside the AUC and its gain; `--json` has all measures, each with its interval.
+SHOWN = ("average_precision", "brier", "ece", "accuracy", "macro_f1")
+
+
+def run_evaluation(
+    settings: Settings,
+    until: date = date.max,
+    tasks: Sequence[str] = (),
+    balance: Balance | None = None,
+    tell: Tell = lambda what, done, total: None,
+) -> dict[str, Any]:
+    """Measure all methods as of a day (the newest there is, if that is earlier), on all tasks unless named.
+
+    Returns:
+        {as_of, simulated} and what `ml.side_by_side.answer` found.
+
+    Raises:
+        WrongUse: there is no such task.
+        DataProblem: the marts hold no day yet. (A task whose history is too short is no error: it says so.)
+    """
+    asked = tasks_named(tasks)
+    with open_warehouse(settings) as connection:
+        as_of = min(until, required_newest_day(connection))
+        questions = read_questions(connection, as_of, asked)
+        simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
+    found = answer(questions, tell, balance, processes=settings.threads)
+    return {"as_of": str(as_of), "simulated": bool(simulated and simulated[0]), **found}
+
+
+def print_evaluation(found: dict[str, Any], console: Console) -> None:
+    """Print one table per task, with the methods from the simplest on."""
+    for name, task in found["tasks"].items():
+        title = f"{mark_of(found)}{name}: {task['question']}"
+        if task["refused"]:
+            console.print(f"[bold]{title}[/bold]\nnot measured: {task['refused']}", highlight=False)
+            continue
+        over = f"AUC gain over {task['baseline']}"
+        table = titled_table(
+            title, "method", "AUC", "AP", "Brier", "ECE", "accuracy", "macro F1", over, "champion"
+        )
+        for method, measured in task["pooled"].items():
+            gain = task["gains"].get(method)
+            table.add_row(
+                method,
+                _interval(measured["auc"]),
+                *(f"{measured[measure][0]:.3f}" for measure in SHOWN),
+                _interval(gain, "+.3f") if gain else "",
+                "yes" if method == task["champion"] else "",
+            )
+        table.caption = " ".join(_notes(task))
+        table.caption_justify = "left"
+        console.print(table)
+
+
+def _notes(task: dict[str, Any]) -> list[str]:
+    cuts = task["cuts"]
+    if cuts[0]["train_cut"] == cuts[0]["test_cut"]:
+        days = f"{len(cuts)} random folds of the customers of {cuts[0]['test_cut']}: no future in it."
+    else:
+        shown = ", ".join(f"{cut['test_cut']} ({cut['customers']:,} customers)" for cut in cuts)
+        days = f"Pooled over the test cuts {shown}."
+    majority = next(iter(task["pooled"].values()))["majority"][0]
+    notes = [f"95 % intervals. {days} Always choosing the commonest class is right in {majority:.3f}."]
+    if task["note"]:
+        notes.append(f"{task['note']}.")
+    return notes
+
+
+def _interval(measured: Sequence[float], form: str = ".3f") -> str:
+    value, low, high = measured
+    return f"{value:{form}} [{low:{form}}, {high:{form}}]"
