@@ -12,7 +12,6 @@ from expectations.docs import build_docs
 from expectations.gate import run_gate
 from goodstanding.days import Days
 from goodstanding.errors import GateFailed
-from goodstanding.evaluation import run_evaluation
 from goodstanding.settings import settings
 from goodstanding.transform import transform as build_marts
 from ingest.load import ingest as load_days
@@ -83,6 +82,9 @@ def train(days: Days, run_id: str) -> dict[str, Any]:
 
 def evaluate(days: Days, run_id: str) -> dict[str, Any]:
     """Every method side by side on what was known by the last of `days`; no model and no mart changes."""
+    # the methods bring half of scikit-learn with them, which no daily run needs
+    from goodstanding.evaluation import run_evaluation
+
     with measured(settings(), "evaluate", days, run_id) as numbers:
         found = run_evaluation(settings(), days.last)
         numbers |= {name: task["champion"] or task["refused"] for name, task in found["tasks"].items()}

@@ -150,7 +150,8 @@ NOTHING: dict[str, Any] = {
 
 def _run(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], processes: int) -> Iterator[Any]:
     jobs = (delayed(_alone)(function, *given) for given in arguments)
-    found: Iterator[Any] = Parallel(n_jobs=processes, return_as="generator")(jobs)
+    # max_nbytes: larger arrays would be left in files for the other processes, customers' ids among them
+    found: Iterator[Any] = Parallel(n_jobs=processes, return_as="generator", max_nbytes=None)(jobs)
     return found
 
 

@@ -27,6 +27,8 @@ TEST_CUTS = 3
 # Of each class, in the train and in the test snapshot: an AUC of 50 against 50 is known to about +-.11.
 MINIMUM = 50
 FOLDS = 5
+# Of each class on the day that is parted into folds: of 20 in a fold, every resample has some.
+MINIMUM_IN_FOLDS = 100
 
 CLASSES = ("Worst", "Average", "Good", "Best")
 FORMULA = ("recency_days", "frequency", "monetary")
@@ -191,12 +193,10 @@ def read_pairs(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date) -
         )
     read = {cut: _read(connection, task, cut) for pair in dated for cut in pair}
     pairs = [_labelled(task, read[fit_on], read[test_on]) for fit_on, test_on in dated]
-    usable = [
-        pair for pair in pairs if min(_rarest(task, pair.fit_on), _rarest(task, pair.test_on)) >= MINIMUM
-    ]
+    usable = [pair for pair in pairs if _rarest(task, _scarcer(task, pair)) >= MINIMUM]
     if not usable:
-        fullest = max(pairs, key=lambda pair: min(_rarest(task, pair.fit_on), _rarest(task, pair.test_on)))
-        raise DataProblem(_too_rare(task, min((fullest.fit_on, fullest.test_on), key=partial(_rarest, task))))
+        fullest = max((_scarcer(task, pair) for pair in pairs), key=partial(_rarest, task))
+        raise DataProblem(_too_rare(task, fullest, MINIMUM))
     return usable
 
 
@@ -227,16 +227,20 @@ def _more(task: Task, cuts: Sequence[date], as_of: date, test_cuts: int) -> str:
     return f"{(enough - as_of).days} more days (data up to {enough})"
 
 
+def _scarcer(task: Task, pair: Pair) -> Snapshot:
+    return min(pair.fit_on, pair.test_on, key=partial(_rarest, task))
+
+
 def _rarest(task: Task, snapshot: Snapshot) -> int:
     return int(np.bincount(snapshot.labels, minlength=len(task.classes)).min())
 
 
-def _too_rare(task: Task, snapshot: Snapshot) -> str:
+def _too_rare(task: Task, snapshot: Snapshot, needed: int) -> str:
     counts = np.bincount(snapshot.labels, minlength=len(task.classes))
     return (
-        f"{task.name} needs at least {MINIMUM} customers of each class in every snapshot; "
-        f"as of {snapshot.as_of} there are {counts.min()} of '{task.classes[counts.argmin()]}', "
-        f"{MINIMUM - counts.min()} more would be enough"
+        f"{task.name} needs at least {needed} customers of each class in every snapshot; as of "
+        f"{snapshot.as_of} there are {counts.min()} of '{task.classes[counts.argmin()]}', "
+        f"{needed - counts.min()} more would be enough"
     )
 
 
@@ -291,8 +295,8 @@ def _random_folds(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date
     whole = read_snapshot(connection, day)
     values = _values(connection, task.outcome, whole, day, day)
     whole = replace(whole, outcome=np.searchsorted(task.borders(values), values))
-    if _rarest(task, whole) < MINIMUM:
-        raise DataProblem(_too_rare(task, whole))
+    if _rarest(task, whole) < MINIMUM_IN_FOLDS:
+        raise DataProblem(_too_rare(task, whole, MINIMUM_IN_FOLDS))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
     return [
         Pair(_part(whole, fit_on), _part(whole, test_on))

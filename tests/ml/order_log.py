@@ -54,7 +54,7 @@ CLASSES = """
 """
 
 
-def open_shop(customers: int = 400, seed: int = 1, newest: date = NEWEST_DAY) -> duckdb.DuckDBPyConnection:
+def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) -> duckdb.DuckDBPyConnection:
     """A warehouse in memory with the orders up to a day."""
     generator = np.random.default_rng(seed)
     ids = [f"customer-{number:05d}" for number in range(customers)]
