@@ -20,6 +20,10 @@ from goodstanding.errors import DataProblem
 
 HORIZON = timedelta(days=90)
 
+TEST_CUTS = 3
+# Of each class, in the train and in the test snapshot: an AUC of 50 against 50 is known to about +-.11.
+MINIMUM_OF_CLASS = 50
+
 MEASURES = (
     "recency_days",
     "tenure_days",

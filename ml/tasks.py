@@ -20,12 +20,17 @@ from sklearn.model_selection import StratifiedKFold
 
 from goodstanding.errors import DataProblem, WrongUse
 from ml.candidate import SEED
-from ml.features import Snapshot, month_end, percentile_ranks, read_snapshot, rolling_cuts
+from ml.features import (
+    MINIMUM_OF_CLASS,
+    TEST_CUTS,
+    Snapshot,
+    month_end,
+    percentile_ranks,
+    read_snapshot,
+    rolling_cuts,
+)
 from ml.methods import BEFORE, DAYS_AHEAD, ORDER_DAYS
 
-TEST_CUTS = 3
-# Of each class, in the train and in the test snapshot: an AUC of 50 against 50 is known to about +-.11.
-MINIMUM = 50
 FOLDS = 5
 # Of each class on the day that is parted into folds: of 20 in a fold, every resample has some.
 MINIMUM_IN_FOLDS = 100
@@ -193,10 +198,10 @@ def read_pairs(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date) -
         )
     read = {cut: _read(connection, task, cut) for pair in dated for cut in pair}
     pairs = [_labelled(task, read[fit_on], read[test_on]) for fit_on, test_on in dated]
-    usable = [pair for pair in pairs if _rarest(task, _scarcer(task, pair)) >= MINIMUM]
+    usable = [pair for pair in pairs if _rarest(task, _scarcer(task, pair)) >= MINIMUM_OF_CLASS]
     if not usable:
         fullest = max((_scarcer(task, pair) for pair in pairs), key=partial(_rarest, task))
-        raise DataProblem(_too_rare(task, fullest, MINIMUM))
+        raise DataProblem(_too_rare(task, fullest, MINIMUM_OF_CLASS))
     return usable
 
 
@@ -204,8 +209,10 @@ def too_few_cuts(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date,
     """What is missing to the three test cuts that the protocol asks for; None where nothing is."""
     if task.is_formula or pairs >= TEST_CUTS:
         return None
-    missing = _more(task, _month_ends(connection, as_of), as_of, TEST_CUTS)
-    return f"{pairs} of {TEST_CUTS} test cuts; {missing} would give all, where no class is too rare"
+    cuts = _month_ends(connection, as_of)
+    if _enough(task, cuts, as_of, TEST_CUTS) <= as_of:
+        return f"{pairs} of {TEST_CUTS} test cuts; the others have fewer than {MINIMUM_OF_CLASS} of a class"
+    return f"{pairs} of {TEST_CUTS} test cuts; {_more(task, cuts, as_of, TEST_CUTS)} would give all"
 
 
 def _month_ends(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[date]:
@@ -220,10 +227,15 @@ def _month_ends(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[date
     return [cut for (cut,) in rows]
 
 
-def _more(task: Task, cuts: Sequence[date], as_of: date, test_cuts: int) -> str:
+def _enough(task: Task, cuts: Sequence[date], as_of: date, test_cuts: int) -> date:
+    """The day by which the windows of so many test cuts are over."""
     first = cuts[0] if cuts else month_end(as_of, 0)
     test = month_end(task.moved(first, 1), test_cuts - 1)
-    enough = task.moved(test, 1)
+    return task.moved(test, 1)
+
+
+def _more(task: Task, cuts: Sequence[date], as_of: date, test_cuts: int) -> str:
+    enough = _enough(task, cuts, as_of, test_cuts)
     return f"{(enough - as_of).days} more days (data up to {enough})"
 
 

@@ -12,12 +12,16 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from goodstanding.errors import DataProblem
 from ml import evaluate, store
-from ml.features import HORIZON, Snapshot, labelled_cuts, read_labelled, rolling_cuts
+from ml.features import (
+    HORIZON,
+    MINIMUM_OF_CLASS,
+    TEST_CUTS,
+    Snapshot,
+    labelled_cuts,
+    read_labelled,
+    rolling_cuts,
+)
 from ml.purchase import BASELINES, CANDIDATES, CHALLENGERS, MEAN_RFM_RANK, SEED, TARGET, probabilities
-
-TEST_CUTS = 3
-# Of each class, in the train and in the test snapshot: an AUC of 50 against 50 is known to about +-.11.
-MINIMUM_OF_CLASS = 50
 
 
 def train(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def test_who_has_no_class_any_more_is_worst(shop: duckdb.DuckDBPyConnection) -> 
 
 
 def test_the_tiers_of_both_cuts_are_those_of_the_train_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ml.tasks.MINIMUM", 0)
+    monkeypatch.setattr("ml.tasks.MINIMUM_OF_CLASS", 0)
     newest = date(2012, 6, 30)
     with open_shop(newest=newest) as shop:
         rich = (
@@ -205,7 +205,7 @@ def test_a_short_history_is_refused_with_the_days_that_are_missing_and_they_are_
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     task = TASKS[name]
-    monkeypatch.setattr("ml.tasks.MINIMUM", 5)
+    monkeypatch.setattr("ml.tasks.MINIMUM_OF_CLASS", 5)
     with open_shop(newest=date(2012, 3, 31)) as shop:
         # 2010-12-31 is the first month end
         over = task.moved(date(2010, 12, 31), 1)
@@ -219,6 +219,19 @@ def test_a_short_history_is_refused_with_the_days_that_are_missing_and_they_are_
         assert [pair.test_on.as_of for pair in pairs] == [test_cut]
         assert str(too_few_cuts(shop, task, enough, len(pairs))).startswith("1 of 3 test cuts; ")
         assert too_few_cuts(shop, task, date(2012, 3, 31), 3) is None
+
+
+def test_a_cut_with_too_few_of_a_class_is_left_out_and_the_note_says_so(
+    shop: duckdb.DuckDBPyConnection,
+) -> None:
+    task = TASKS["returns_60d"]
+    last = read_pairs(shop, task, NEWEST_DAY)[-1].test_on.as_of
+    shop.execute("delete from marts.order_lines where event_day > $1", [last])
+    pairs = read_pairs(shop, task, NEWEST_DAY)
+
+    assert 0 < len(pairs) < 3 and pairs[-1].test_on.as_of < last
+    note = too_few_cuts(shop, task, NEWEST_DAY, len(pairs))
+    assert note == f"{len(pairs)} of 3 test cuts; the others have fewer than 50 of a class"
 
 
 def test_a_class_that_is_too_rare_is_refused_with_its_number() -> None:
