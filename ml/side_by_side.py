@@ -23,7 +23,8 @@ from ml import evaluate
 from ml.candidate import SEED, Balance, Candidate, probabilities
 from ml.measures import Floats, confusion_matrix
 from ml.methods import METHODS
-from ml.tasks import TASKS, Pair, Task, read_pairs, too_few_cuts
+from ml.pairs import Pair, read_pairs, too_few_cuts
+from ml.tasks import TASKS, Task
 
 Tell = Callable[[str, int, int], None]
 
