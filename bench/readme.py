@@ -96,9 +96,10 @@ learnt in {bg["fit"]["seconds"]:.1f} s by BG/NBD and
     for name, scale in found.items():
         if name.startswith("scale_"):
             run, peer = scale["run"], scale["duckdb_peer"]
+            load = f" at a load of {scale['load']:.1f}" if "load" in scale else ""
             text += f"""
 With {scale["times"]} times the customers ({scale["lines"]:,} lines as Parquet, month ends alone, \
-{scale["memory_limit"]} for DuckDB) the range took
+{scale["memory_limit"]} for DuckDB) the range took{load}
 {scale["seconds"]:.0f} s from files to classes, {scale["ratio_to_duckdb_peer"]:.1f} times the script's \
 {peer["seconds_without_imports"]:.0f} s, with a peak of {run["peak_mb"]:,} MB and at most
 {run["spill_mb"]:,} MB of temporary disk ({peer["peak_mb"]:,} and {peer["spill_mb"]:,} MB for the script). \

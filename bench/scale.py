@@ -71,6 +71,7 @@ def measure_scale(landing: Path, folder: Path, times: int, memory: str) -> dict[
         raise DataProblem(f"{landing} holds no day files in the public format")
     with most_disk(home.home) as disk, most_disk(home.warehouse / "spill") as spilled:
         run = run_days(home, Days(days.first, days.last))
+    load = round(os.getloadavg()[2], 1)
     require_same(published_numbers(home), numbers, f"{times} times the year")
     steps, nodes = _steps_and_nodes(home)
     seconds = round(sum(steps[step] for step in TO_CLASSES), 1)
@@ -79,6 +80,8 @@ def measure_scale(landing: Path, folder: Path, times: int, memory: str) -> dict[
         "times": times,
         "lines": numbers["lines"],
         "memory_limit": memory,
+        # the mean of the last quarter of an hour, for a run alone between 1 and 2
+        "load": load,
         "seconds": seconds,
         "ratio_to_duckdb_peer": round(seconds / numbers["seconds"], 2),
         "run": {**run.figures(), "disk_mb": disk(), "spill_mb": spilled()},

@@ -177,20 +177,22 @@ def climb(
         value, gradient = mean_log_likelihood(log_parameters)
         return -value, -gradient
 
+    low, high = -BOUND, np.minimum(BOUND, np.log(highest))
     climbed = [
         optimize.minimize(
             loss,
             np.log(start),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(-BOUND, min(BOUND, limit)) for limit in np.log(highest)],
+            bounds=[(low, limit) for limit in high],
             options={"maxiter": 500, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-9},
         )
         for start in starts
     ]
     best = min(climbed, key=lambda result: result.fun)
-    # at a summit the search may end on rounding, which it calls a failure
-    steepest = float(np.abs(best.jac).max())
+    # at a summit the search may end on rounding, which it calls a failure; one at a bound may slope beyond it
+    beyond = ((best.x <= low) & (best.jac > 0)) | ((best.x >= high) & (best.jac < 0))
+    steepest = float(np.abs(np.where(beyond, 0, best.jac)).max())
     if not best.success and not steepest < FLAT:
         raise DataProblem(
             f"no greatest likelihood found: the slope is {steepest:.1e} after {best.nit} steps, less than "
