@@ -40,9 +40,9 @@ BAD = BACKFILLED[-3]
 KILLS = {
     "task": 1,
     "worker": COUNT // 4,
-    "api-server": COUNT // 2 - 1,
-    "scheduler": COUNT // 2 + 1,
-    "everything": COUNT - 2,
+    "api-server": COUNT // 2 - 2,
+    "scheduler": COUNT // 2 - 1,
+    "everything": COUNT // 2,
 }
 SECONDS = 100 + 10 * COUNT
 
