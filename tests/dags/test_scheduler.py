@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -90,33 +91,34 @@ class Airflow:
         """Kill it while a task has a working file open; False where none has."""
         assert self.process
         leaders = json.loads((airflow_home(self.settings) / "up.json").read_text())["sessions"]["leaders"]
-        scheduler = psutil.Process(leaders["scheduler"][0])
-        for worker in scheduler.children():
-            for task in worker.children():
-                try:
-                    writes = any(file.path.endswith("/standing.duckdb") for file in task.open_files())
-                except psutil.NoSuchProcess:
-                    continue
-                if writes and name == "everything":
-                    kill_all(
-                        [
-                            self.process.pid,
-                            *(pid for leader, _ in leaders.values() for pid in sessions.members(leader)),
-                        ]
-                    )
-                    self.process.wait()
-                    self.start()
-                elif writes:
-                    pid = {"task": task.pid, "worker": worker.pid}.get(name) or leaders[name][0]
-                    kill_all([pid])
-                if writes:
-                    return True
-        return False
+        found = writing(leaders["scheduler"][0])
+        if found is None:
+            return False
+        worker, task = found
+        if name == "everything":
+            others = [pid for leader, _ in leaders.values() for pid in sessions.members(leader)]
+            kill_all([self.process.pid, *others])
+            self.process.wait()
+            self.start()
+        else:
+            kill_all([{"task": task, "worker": worker}.get(name) or leaders[name][0]])
+        return True
 
     def end(self) -> None:
         supervisor.down(self.settings)
         if self.process:
             self.process.wait(timeout=30)
+
+
+def writing(scheduler: int) -> tuple[int, int] | None:
+    """The worker and the task under a scheduler that has a working file open."""
+    # any of them may end meanwhile, the scheduler too, which was killed before
+    with suppress(psutil.NoSuchProcess):
+        for worker in psutil.Process(scheduler).children():
+            for task in worker.children():
+                if any(file.path.endswith("/standing.duckdb") for file in task.open_files()):
+                    return worker.pid, task.pid
+    return None
 
 
 def kill_all(pids: list[int]) -> None:
