@@ -11,12 +11,14 @@ import pwd
 import shutil
 import stat
 import subprocess
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from goodstanding import sessions
 from goodstanding.component import Component
 from goodstanding.errors import GoodstandingError, WrongUse
 
@@ -24,6 +26,7 @@ from goodstanding.errors import GoodstandingError, WrongUse
 USER_UNDER_ROOT = "embedded_postgres"
 # The path of a unix socket may have 108 bytes in Linux and 104 in macOS, its end included.
 SOCKET_BYTES = 103
+BURIAL_SECONDS = 10
 
 
 class Postgres:
@@ -70,6 +73,13 @@ class Postgres:
             self._create_data()
         if self._sockets != self._data:
             _private_folder(self._sockets, self._user)
+        self._wait_for_a_killed_one()
+
+    def _wait_for_a_killed_one(self) -> None:
+        """A server that was killed counts for a running one until the system has buried it."""
+        with suppress(FileNotFoundError, ValueError):
+            before = int((self._data / "postmaster.pid").read_text().partition("\n")[0])
+            sessions.wait_until_buried(before, BURIAL_SECONDS)
 
     def answers(self) -> bool:
         """Whether the server takes connections."""

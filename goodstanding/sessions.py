@@ -47,6 +47,13 @@ def send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
+def wait_until_buried(pid: int, seconds: float) -> None:
+    """Wait while a process is dead and still listed, because nobody has asked yet how it ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and psutil.pid_exists(pid) and not _lives(pid):
+        time.sleep(0.05)
+
+
 def record(leaders: Mapping[str, int]) -> dict[str, Any]:
     """What to write down about sessions, by name, so that `recorded` finds them again and nothing else."""
     kept = {name: [pid, psutil.Process(pid).create_time()] for name, pid in leaders.items() if _lives(pid)}

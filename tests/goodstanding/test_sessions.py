@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from goodstanding import sessions
@@ -68,3 +70,15 @@ def test_a_signal_to_a_process_that_has_ended_is_no_error() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     sessions.send(ended.pid, signal.SIGTERM)
+
+
+def test_a_dead_process_is_waited_for_until_it_is_no_longer_listed_and_a_living_one_not_at_all() -> None:
+    with subprocess.Popen(["true"]) as dead:
+        while psutil.Process(dead.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        threading.Timer(0.3, dead.wait).start()
+        sessions.wait_until_buried(dead.pid, 10)
+        assert not psutil.pid_exists(dead.pid)
+    started = time.monotonic()
+    sessions.wait_until_buried(os.getpid(), 10)
+    assert time.monotonic() - started < 5
