@@ -202,6 +202,9 @@ def load_and_backfill(api: AirflowApi, airflow: Airflow) -> dict[str, Any]:
     for name, done in KILLS.items():
         wait_until(lambda done=done: ended(api) >= done)
         wait_until(partial(airflow.kill, name))
+        if name in ("api-server", "scheduler"):
+            # or the next kill would end the supervisor before it has seen this one
+            wait_until(lambda name=name: f"{name} ended with signal SIGKILL" in airflow.said())
     wait_until(lambda: ended(api) == COUNT)
     api.wait_for_run("orders_daily", manual, SECONDS)
     return load
