@@ -88,20 +88,35 @@ class Airflow:
             time.sleep(0.2)
 
     def kill(self, name: str) -> bool:
-        """Kill it while a task has a working file open; False where none has."""
+        """Kill it while a task has a working file open; False where none has.
+
+        The task is held still meanwhile: else it might be through before it is hit, and nothing would show
+        that what it ran is tried again.
+        """
         assert self.process
         leaders = json.loads((airflow_home(self.settings) / "up.json").read_text())["sessions"]["leaders"]
         found = writing(leaders["scheduler"][0])
         if found is None:
             return False
         worker, task = found
+        sessions.send(task, signal.SIGSTOP)
+        try:
+            if not is_writing(task):
+                return False
+            if name == "everything":
+                others = [pid for leader, _ in leaders.values() for pid in sessions.members(leader)]
+                kill_all([self.process.pid, *others])
+                self.process.wait()
+            elif name in leaders:
+                kill_all([leaders[name][0]])
+                # or the next kill would end the supervisor before it has seen this one
+                self.wait_until(lambda: f"{name} ended with signal SIGKILL" in self.said())
+            else:
+                kill_all([{"task": task, "worker": worker}[name]])
+        finally:
+            sessions.send(task, signal.SIGCONT)
         if name == "everything":
-            others = [pid for leader, _ in leaders.values() for pid in sessions.members(leader)]
-            kill_all([self.process.pid, *others])
-            self.process.wait()
             self.start()
-        else:
-            kill_all([{"task": task, "worker": worker}.get(name) or leaders[name][0]])
         return True
 
     def end(self) -> None:
@@ -116,9 +131,16 @@ def writing(scheduler: int) -> tuple[int, int] | None:
     with suppress(psutil.NoSuchProcess):
         for worker in psutil.Process(scheduler).children():
             for task in worker.children():
-                if any(file.path.endswith("/standing.duckdb") for file in task.open_files()):
+                if is_writing(task.pid):
                     return worker.pid, task.pid
     return None
+
+
+def is_writing(pid: int) -> bool:
+    """Whether a process has a working file open; one that has ended has none."""
+    with suppress(psutil.NoSuchProcess):
+        return any(file.path.endswith("/standing.duckdb") for file in psutil.Process(pid).open_files())
+    return False
 
 
 def kill_all(pids: list[int]) -> None:
@@ -202,9 +224,6 @@ def load_and_backfill(api: AirflowApi, airflow: Airflow) -> dict[str, Any]:
     for name, done in KILLS.items():
         wait_until(lambda done=done: ended(api) >= done)
         wait_until(partial(airflow.kill, name))
-        if name in ("api-server", "scheduler"):
-            # or the next kill would end the supervisor before it has seen this one
-            wait_until(lambda name=name: f"{name} ended with signal SIGKILL" in airflow.said())
     wait_until(lambda: ended(api) == COUNT)
     api.wait_for_run("orders_daily", manual, SECONDS)
     return load
