@@ -2,7 +2,8 @@
 
 **When**: after each month's last day; a manual run may name another day by the param `day`.
 **In**: features and labels whose windows are over by that day. **Out**: the returned value of the task (its
-XCom), as `goodstanding evaluate --json` prints it; no model changes.
+XCom), as `goodstanding evaluate --json` prints it, and a card of each question in `models/evaluations/`:
+its champion is what `train_models` fits from then on. `goodstanding rollback` goes back to the one before.
 **On failure**: nothing waits for it. Where the history is too short for a question, the result says so.
 """
 
@@ -15,7 +16,7 @@ from wiring import DEFAULT_ARGS, run_step
 
 with DAG(
     dag_id="evaluate_models",
-    description="All methods side by side on what customers did next.",
+    description="All methods side by side on what customers did next; appoints champions.",
     schedule=CronDataIntervalTimetable("0 0 1 * *", timezone="UTC"),
     start_date=datetime(2010, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -1,8 +1,9 @@
-"""Every week: train on what was known by its end, measure against the baselines, keep what ships.
+"""Every week: fit each question's champion on what was known by the week's end.
 
 **When**: after each Sunday; a manual run may name another day by the param `day`.
-**In**: features and labels whose windows are over by that day. **Out**: a model and its card under `models/`.
-**On failure**: scoring goes on with the newest model; the failed task names the number that is missing.
+**In**: features and labels whose windows are over by that day, and the champions that `evaluate_models` has
+appointed; where it has not yet, a short list is measured first. **Out**: models and their cards in `models/`.
+**On failure**: scoring goes on with the newest models; the failed task names the number that is missing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from wiring import DEFAULT_ARGS, run_step
 
 with DAG(
     dag_id="train_models",
-    description="Train, measure against the baselines, keep what ships.",
+    description="Fit each question's champion on what was known by the week's end.",
     schedule=CronDataIntervalTimetable("0 0 * * MON", timezone="UTC"),
     start_date=datetime(2010, 1, 1, tzinfo=UTC),
     catchup=False,

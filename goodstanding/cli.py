@@ -142,13 +142,13 @@ def train(
     from goodstanding.runs import run_training
 
     with _progress() as progress:
-        card = run_training(settings(), day, progress)
+        found = run_training(settings(), day, progress)
     if as_json:
-        _print_json({"ok": True, **card})
+        _print_json({"ok": True, **found})
     else:
-        from goodstanding.report import print_model
+        from goodstanding.report import print_models
 
-        print_model(card, _screen())
+        print_models(found["models"], _screen())
 
 
 @app.command()
@@ -161,7 +161,7 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure every method of the field side by side on what customers did next. Changes nothing."""
+    """Measure every method of the field side by side on what customers did next, and appoint champions."""
     from goodstanding.evaluation import print_evaluation, run_evaluation
 
     with _progress() as progress:
@@ -175,6 +175,23 @@ def evaluate(
         _print_json({"ok": True, **found})
     else:
         print_evaluation(found, _screen())
+
+
+@app.command()
+@_told
+def rollback(
+    question: Annotated[str, typer.Argument(help="Of which question, like buys_90d.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make the champion before the present one stand again: its last model scores from the next run on."""
+    from goodstanding.report import print_rollback
+    from ml.champions import roll_back
+
+    found = roll_back(settings().models, question)
+    if as_json:
+        _print_json({"ok": True, **found})
+    else:
+        print_rollback(found, _screen())
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Every method of the field side by side, as `goodstanding evaluate` and the DAG `evaluate_models` do it.
 
-The working warehouse is open while the snapshots are read, some seconds; nothing in it is changed.
+The working warehouse is open while the snapshots are read, some seconds; nothing in it is changed. What is
+kept are the cards in the model store, by which trainings know the champions.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import Any
 
 from rich.console import Console
 
-from goodstanding.report import mark_of, titled_table
+from goodstanding.report import interval, mark_of, titled_table
 from goodstanding.settings import Settings
 from ml.candidate import Balance
+from ml.champions import appoint
 from ml.side_by_side import Tell, answer, read_questions
 from ml.tasks import tasks_named
 from warehouse.files import open_warehouse
@@ -32,6 +34,8 @@ def run_evaluation(
 ) -> dict[str, Any]:
     """Measure all methods as of a day (the newest there is, if that is earlier), on all tasks unless named.
 
+    The champions found stand from that day on, for trainings (`ml.champions.appoint`).
+
     Returns:
         {as_of, simulated} and what `ml.side_by_side.answer` found.
 
@@ -45,6 +49,7 @@ def run_evaluation(
         questions = read_questions(connection, as_of, asked)
         simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
     found = answer(questions, tell, balance, processes=settings.threads)
+    appoint(found, as_of, settings.models, by="evaluate")
     return {"as_of": str(as_of), "simulated": bool(simulated and simulated[0]), **found}
 
 
@@ -63,9 +68,9 @@ def print_evaluation(found: dict[str, Any], console: Console) -> None:
             gain = task["gains"].get(method)
             table.add_row(
                 method,
-                _interval(measured["auc"]),
+                interval(measured["auc"]),
                 *(f"{measured[measure][0]:.3f}" for measure in SHOWN),
-                _interval(gain, "+.3f") if gain else "",
+                interval(gain, "+.3f") if gain else "",
                 "yes" if method == task["champion"] else "",
             )
         table.caption = " ".join(_notes(task))
@@ -85,8 +90,3 @@ def _notes(task: dict[str, Any]) -> list[str]:
     if task["note"]:
         notes.append(f"{task['note']}.")
     return notes
-
-
-def _interval(measured: Sequence[float], form: str = ".3f") -> str:
-    value, low, high = measured
-    return f"{value:{form}} [{low:{form}}, {high:{form}}]"

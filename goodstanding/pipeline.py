@@ -16,7 +16,6 @@ from goodstanding.settings import settings
 from goodstanding.transform import transform as build_marts
 from ingest.load import ingest as load_days
 from ml.score import score as score_customers
-from ml.train import train as train_model
 from warehouse.files import open_warehouse
 from warehouse.ledger import record_verdict, required_newest_day
 from warehouse.metrics import measured
@@ -53,7 +52,7 @@ def check_scores(days: Days, run_id: str) -> dict[str, Any]:
 
 
 def score(days: Days, run_id: str) -> dict[str, Any]:
-    """Predictions as of the newest day, by the newest model that knew no later day."""
+    """Predictions as of the newest day, by the newest models that knew no later day."""
     with measured(settings(), "score", days, run_id) as numbers, open_warehouse(settings()) as connection:
         numbers |= score_customers(connection, required_newest_day(connection), settings().models)
     return numbers
@@ -73,16 +72,20 @@ def publish(days: Days, run_id: str) -> dict[str, Any]:
 
 
 def train(days: Days, run_id: str) -> dict[str, Any]:
-    """Train on what was known by the last of `days` (or the newest day before it); gives the model's card."""
-    with measured(settings(), "train", days, run_id) as numbers, open_warehouse(settings()) as connection:
-        card = train_model(connection, min(days.last, required_newest_day(connection)), settings().models)
-        numbers["model_id"] = card["model_id"]
-    return card
+    """Train on what was known by the last of `days` (or the newest day before it); see `ml.train.train`."""
+    # the methods bring half of scikit-learn with them, which no daily run needs
+    from ml.train import train as train_models
+
+    current = settings()
+    with measured(current, "train", days, run_id) as numbers, open_warehouse(current) as connection:
+        as_of = min(days.last, required_newest_day(connection))
+        found = train_models(connection, as_of, current.models, processes=current.threads)
+        numbers["models"] = {name: card["model_id"] for name, card in found["models"].items()}
+    return found
 
 
 def evaluate(days: Days, run_id: str) -> dict[str, Any]:
-    """Every method side by side on what was known by the last of `days`; no model and no mart changes."""
-    # the methods bring half of scikit-learn with them, which no daily run needs
+    """Every method side by side on what was known by the last of `days`; appoints champions for trainings."""
     from goodstanding.evaluation import run_evaluation
 
     with measured(settings(), "evaluate", days, run_id) as numbers:

@@ -13,11 +13,9 @@ from importlib import import_module
 MODULES = (
     "pandas",
     "duckdb",
-    "sklearn.linear_model",
-    "sklearn.pipeline",
-    "sklearn.preprocessing",
-    "lightgbm",
     "skops.io",
+    # what a champion of any kind is made of
+    "ml.methods",
     "great_expectations",
     "dbt.cli.main",
     "dbt.adapters.duckdb",

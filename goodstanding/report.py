@@ -6,6 +6,7 @@ Reading and printing are apart, so that `--json` prints the very numbers that th
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -43,9 +44,6 @@ def _all(
 
 def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
     """Everything about the warehouse as it is now published, and what the given runs cost."""
-    # scikit-learn comes with it and takes seconds, which a profile and the status would wait for in vain
-    from ml.store import newest_card
-
     with open_intake(settings) as connection:
         intake = _one(
             connection,
@@ -122,14 +120,7 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
             """,
             [publication["as_of"], publication["as_of"]],
         )
-        model = _one(
-            connection,
-            """
-            select model_id, count(*) as customers, round(avg(buy_90d_probability), 4) as mean_probability
-            from marts.customer_profiles where model_id is not null group by model_id
-            """,
-        )
-    card = newest_card(settings.models, "buy_90d", publication["as_of"])
+    models = read_models(settings, publication["as_of"])
     return {
         "as_of": publication["as_of"],
         "simulated": publication["simulated"],
@@ -145,8 +136,7 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
         **restated,
         "classes": {name: classes.get(name, 0) for name in CLASSES},
         "borders": borders,
-        "model": model or None,
-        "card": card,
+        "models": models,
         "steps": steps,
         "paths": {"published": str(settings.published / CURRENT)},
     }
@@ -275,8 +265,8 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     if report["worst_by_rule"]:
         table.caption = f"{report['worst_by_rule']} of Worst by rule: no invoice of theirs still counts"
     console.print(table)
-    if report["card"]:
-        print_model(report["card"], console, mark)
+    if any(model["model_id"] for model in report["models"]):
+        print_models(report["models"], console, mark)
     if report.get("model_note"):
         console.print(f"No model: {report['model_note']}", highlight=False)
     table = titled_table(
@@ -304,36 +294,76 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         console.print(f"  {command:<38} {what}", highlight=False)
 
 
-def print_model(card: dict[str, Any], console: Console, mark: str = "") -> None:
-    """Print a model's card: every candidate beside the baselines, with intervals."""
-    table = titled_table(
-        f"{mark}Who buys within {card['horizon_days']} days: {card['model_id']}",
-        "candidate",
-        "AUC",
-        "Brier",
-        "accuracy",
-        f"AUC gain over {card['baseline']}",
-        "ships",
-    )
-    for candidate in card["candidates"]:
-        measures, gain = candidate["measures"], candidate["auc_gain"]
-        table.add_row(
-            candidate["name"],
-            _interval(measures["auc"]),
-            _interval(measures["brier"]),
-            _interval(measures["accuracy"]),
-            _interval(gain, sign=True) if gain else "",
-            "yes" if candidate["shipped"] else "",
+def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
+    """What answers each question on a day, and how well its method did on the test cuts.
+
+    Returns:
+        a list of {question, text, model_id, recipe, data_day, fitted_on, measures (pooled), and baseline,
+        gain, cuts, reason as `ml.side_by_side.answer` found them}; None where no model was trained by then.
+    """
+    # scikit-learn comes with it and takes seconds, which a profile and the status would wait for in vain
+    from ml.champions import EVALUATIONS
+    from ml.store import card_named, newest_card
+    from ml.tasks import SCORED
+
+    found = []
+    for task in SCORED:
+        card = newest_card(settings.models, task.name, as_of) or {}
+        # a later evaluation may have appointed another by now
+        measured = card_named(settings.models / EVALUATIONS, card["evaluation"]) if card else {}
+        found.append(
+            {
+                "question": task.name,
+                "text": task.question,
+                **{key: card.get(key) for key in ("model_id", "recipe", "data_day", "fitted_on")},
+                "measures": measured["pooled"][card["recipe"]] if card else None,
+                **{key: measured.get(key) for key in ("baseline", "gain", "cuts", "reason")},
+            }
         )
-    cuts = ", ".join(f"{cut['test_cut']} ({cut['customers']:,} customers)" for cut in card["test_cuts"])
-    table.caption = f"95 % intervals; pooled over the test cuts {cuts}. {card['reason']}"
+    return found
+
+
+def print_models(models: list[dict[str, Any]], console: Console, mark: str = "") -> None:
+    """Print which model answers each question, and what its method was worth on the test cuts."""
+    table = titled_table(
+        f"{mark}What is predicted, and how well", "question", "model", "AUC", "gain", "over", "Brier", "ECE"
+    )
+    for model in models:
+        if not model["model_id"]:
+            table.add_row(model["text"], "none yet", *[""] * 5)
+            continue
+        measures = model["measures"]
+        is_baseline = model["recipe"] == model["baseline"]
+        table.add_row(
+            model["text"],
+            model["recipe"],
+            interval(measures["auc"]),
+            "" if is_baseline else interval(model["gain"], "+.3f"),
+            "" if is_baseline else model["baseline"],
+            *(f"{measures[name][0]:.3f}" for name in ("brier", "ece")),
+        )
+    table.caption = "On the future of rolling cuts, with 95 % intervals. All methods: goodstanding evaluate"
     table.caption_justify = "left"
     console.print(table)
 
 
-def _interval(measure: dict[str, float], sign: bool = False) -> str:
-    form = "+.3f" if sign else ".3f"
-    return f"{measure['value']:{form}} [{measure['low']:{form}}, {measure['high']:{form}}]"
+def print_rollback(found: dict[str, Any], console: Console) -> None:
+    """Print what `ml.champions.roll_back` did."""
+    console.print(
+        f"{found['target']}: {found['champion']} stands again, as of {found['since']}, instead of "
+        f"{found['instead_of']}; {len(found['withdrawn'])} cards were moved to folders named withdrawn",
+        highlight=False,
+    )
+    if found["model_id"]:
+        console.print(f"from the next run on {found['model_id']} scores", highlight=False)
+    else:
+        console.print("no model of it is left: .venv/bin/goodstanding train", highlight=False)
+
+
+def interval(measured: Sequence[float], form: str = ".3f") -> str:
+    """A value with its interval, for people: 0.754 [0.740, 0.767]."""
+    value, low, high = measured
+    return f"{value:{form}} [{low:{form}}, {high:{form}}]"
 
 
 def print_profile(found: dict[str, Any], console: Console) -> None:

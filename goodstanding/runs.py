@@ -13,12 +13,11 @@ from goodstanding.airflow_env import airflow_home
 from goodstanding.days import Days, parse_day
 from goodstanding.errors import DataProblem, WrongUse
 from goodstanding.local import LocalRuns
-from goodstanding.report import read_report
+from goodstanding.report import read_models, read_report
 from goodstanding.settings import Settings
 from ingest.download import NoNetwork, download_online_retail
 from ingest.shop import load_shop
 from ingest.simulate import simulate_shop
-from ml.store import newest_card
 
 # Of the whole landing, the last days go through one DAG run each, as they do every morning.
 LAST_DAYS = 7
@@ -74,16 +73,17 @@ def run_landing(current: Settings, progress: Progress) -> dict[str, Any]:
 
 
 def run_training(current: Settings, day: str | None, progress: Progress) -> dict[str, Any]:
-    """Train as of a day (default: the newest there is) through `train_models`; returns the model's card."""
+    """Train as of a day (default: the newest there is) through `train_models`.
+
+    Returns:
+        {models: as `goodstanding.report.read_models` gives them}.
+    """
     as_of = parse_day(day) if day else parse_day("9999-12-30")
     with _Steps(progress) as steps:
         runs = _runs(current, steps)
         for wanted in steps.each([as_of]):
             runs.train(wanted)
-    card = newest_card(current.models, "buy_90d", as_of)
-    if card is None:
-        raise DataProblem(f"no model was stored under {current.models}")
-    return card
+    return {"models": read_models(current, as_of)}
 
 
 def build_sites(current: Settings) -> dict[str, str]:

@@ -22,7 +22,11 @@ Balance = Literal["weights", "down_sampling"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe: the features it reads and how to make an unfitted scikit-learn classifier for them."""
+    """A recipe: the features it reads and how to make an unfitted scikit-learn classifier for them.
+
+    One that `keeps_rows` holds figures of single customers when it is fitted. It is measured like the others
+    and never stored.
+    """
 
     name: str
     description: str
@@ -30,6 +34,7 @@ class Candidate:
     build: Callable[[], Any]
     kind: Literal["baseline", "challenger"] = "challenger"
     balance: Balance | None = None
+    keeps_rows: bool = False
 
     def fit(self, snapshot: Snapshot) -> Any:
         """A classifier fitted on one labelled snapshot, balanced within it where the method says so."""

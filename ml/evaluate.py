@@ -6,7 +6,7 @@ the same resample serves every candidate, so differences are paired.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,22 +135,26 @@ def _gains(
     return gains
 
 
-def promote(auc_gain: Mapping[str, Mapping[str, float]], baseline: str) -> tuple[str, str]:
+def promote(
+    auc_gain: Mapping[str, Mapping[str, float]], baseline: str, barred: Collection[str] = ()
+) -> tuple[str, str]:
     """Which candidate ships and why: the promotion rule.
 
     A challenger is promoted only when the 95 % interval of its pooled AUC gain over the baseline lies above
     zero and still does after Holm's correction for the number of challengers; of several the one that gains
-    most. Otherwise the baseline ships.
+    most. Otherwise the baseline ships. Who is barred is tried, and counted by Holm, and does not ship.
     """
     challengers = {name: gain for name, gain in auc_gain.items() if "p_holm" in gain}
-    promoted = [
+    gaining = [
         name for name, gain in challengers.items() if gain["low"] > 0 and gain["p_holm"] <= 1 - CONFIDENCE
     ]
+    promoted = [name for name in gaining if name not in barred]
     if promoted:
         best = max(promoted, key=lambda name: challengers[name]["value"])
         return best, f"{best} is promoted: {_gain_text(challengers[best])}"
     tried = "; ".join(f"{name} {_gain_text(gain)}" for name, gain in challengers.items())
-    return baseline, f"{baseline} ships: no challenger gains significantly on it ({tried})"
+    which = "no challenger that may ship" if gaining else "no challenger"
+    return baseline, f"{baseline} ships: {which} gains significantly on it ({tried})"
 
 
 def _gain_text(gain: Mapping[str, float]) -> str:

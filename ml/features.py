@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from goodstanding.errors import DataProblem
 
-HORIZON = timedelta(days=90)
-
 TEST_CUTS = 3
 # Of each class, in the train and in the test snapshot: an AUC of 50 against 50 is known to about +-.11.
 MINIMUM_OF_CLASS = 50
@@ -51,9 +49,9 @@ MAY_BE_NULL = "mean_gap_days"
 class Snapshot:
     """All customers as of a day, ordered by customer_id.
 
-    `features` has one row per customer and the columns `MEASURES`, `RANKS` and `RFM_RANK`; `outcome` is what
-    became of each after `as_of` (who bought in 90 days, or the class that a task of `ml.tasks` gives), or
-    None where that was not asked.
+    `features` has one row per customer and the columns `MEASURES`, `RANKS` and `RFM_RANK`; `outcome` is the
+    class of what each did after `as_of`, that a question of `ml.tasks` gives, or None where that was not
+    asked.
     """
 
     as_of: date
@@ -71,29 +69,6 @@ class Snapshot:
         if self.outcome is None:
             raise ValueError(f"the snapshot of {self.as_of} was read without labels")
         return self.outcome
-
-    @property
-    def smaller_class(self) -> int:
-        """Customers in the rarer of the two classes, buyers and others."""
-        buyers = int(self.labels.sum())
-        return min(buyers, len(self.labels) - buyers)
-
-
-def labelled_cuts(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[date]:
-    """Month ends whose 90 days after them were over by `as_of`, oldest first.
-
-    The warehouse may know later days than `as_of`; their labels are left alone.
-    """
-    rows = connection.execute(
-        """
-        select distinct as_of
-        from intermediate.int_purchase_labels
-        where as_of = last_day(as_of) and as_of <= $1
-        order by as_of
-        """,
-        [as_of - HORIZON],
-    ).fetchall()
-    return [cut for (cut,) in rows]
 
 
 def rolling_cuts(cuts: Sequence[date], end: Callable[[date], date], as_of: date) -> list[tuple[date, date]]:
@@ -127,36 +102,6 @@ def read_snapshot(connection: duckdb.DuckDBPyConnection, as_of: date) -> Snapsho
         """,
         [as_of],
     ).df()
-    return _snapshot(rows, as_of)
-
-
-def read_labelled(connection: duckdb.DuckDBPyConnection, cut: date) -> Snapshot:
-    """The snapshot of one of `labelled_cuts`, with who bought after it.
-
-    Raises:
-        DataProblem: a feature is missing or not finite, or a customer has no label.
-    """
-    rows = connection.execute(
-        f"""
-        select customer_id, {", ".join(MEASURES)}, buys_90d
-        from marts.customer_features
-        left join intermediate.int_purchase_labels using (customer_id, as_of)
-        where as_of = $1
-        order by customer_id
-        """,
-        [cut],
-    ).df()
-    bought = rows.pop("buys_90d")
-    unlabelled = int(bought.isna().sum())
-    if unlabelled:
-        raise DataProblem(
-            f"{unlabelled} of {len(rows)} customers of marts.customer_features as of {cut} have no row in "
-            "intermediate.int_purchase_labels; build both again"
-        )
-    return _snapshot(rows, cut, bought.to_numpy(dtype=bool))
-
-
-def _snapshot(rows: pd.DataFrame, as_of: date, bought: NDArray[np.bool_] | None = None) -> Snapshot:
     customers = rows.pop("customer_id").to_numpy(dtype=object)
     measures = rows.astype(np.float64)
     unusable = (~np.isfinite(measures)).sum()
@@ -169,7 +114,7 @@ def _snapshot(rows: pd.DataFrame, as_of: date, bought: NDArray[np.bool_] | None 
         )
     ranks = percentile_ranks(measures).set_axis(list(RANKS), axis="columns")
     features = pd.concat([measures, ranks, mean_rfm_rank(ranks).rename(RFM_RANK)], axis="columns")
-    return Snapshot(as_of, customers, features, bought)
+    return Snapshot(as_of, customers, features)
 
 
 def percentile_ranks(values: pd.DataFrame) -> pd.DataFrame:

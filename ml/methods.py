@@ -1,6 +1,6 @@
 """The methods of the field in one registry, from a constant to a stack: what `evaluate` sets side by side.
 
-Those that training tries every week come from `ml.purchase`. Settings are the same for all tasks; those that
+The quick ones come from `ml.short_list`. Settings are the same for all tasks; those that
 matter were chosen from the cut 2010-12-31 to 2011-03-31 of Online Retail, which is no test cut of it (log
 loss there of who buys within 90 days: network .614, stopped early .653; extra trees .613, with 10 in a leaf
 and fewer features .630; hybrid .616, with a forest in place of the regression .627).
@@ -8,7 +8,6 @@ and fewer features .630; hybrid .616, with a forest in place of the regression .
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,8 @@ from ml.candidate import SEED, Candidate
 from ml.features import MEASURES, RANKS, RFM_RANK
 from ml.lifetime import BGNBD, Histories, ParetoNBD
 from ml.measures import Floats
-from ml.purchase import CANDIDATES, MEAN_RFM_RANK
+from ml.short_list import SHORT_LIST
+from ml.tasks import BEFORE, DAYS_AHEAD, ORDER_DAYS
 
 
 class NextOrder(ClassifierMixin, BaseEstimator):
@@ -105,12 +105,6 @@ def _folds(number: int) -> StratifiedKFold:
     return StratifiedKFold(number, shuffle=True, random_state=SEED)
 
 
-# What a task may know beside the features: the outcome of the window before the cut, the days on which the
-# customer had ordered, and how many days ahead it asks.
-BEFORE = "before"
-ORDER_DAYS = "order_days"
-DAYS_AHEAD = "days_ahead"
-
 HISTORY = (ORDER_DAYS, "recency_days", "tenure_days", DAYS_AHEAD)
 ON_RANKS = (*RANKS, RFM_RANK)
 ON_MEASURES = (*MEASURES, RFM_RANK)
@@ -118,7 +112,7 @@ ON_MEASURES = (*MEASURES, RFM_RANK)
 METHODS = {
     method.name: method
     for method in (
-        CANDIDATES["majority"],
+        SHORT_LIST["majority"],
         Candidate(
             "persistence",
             "as in the window before the cut, as sure as that was on the train cut",
@@ -127,8 +121,8 @@ METHODS = {
             lambda: DecisionTreeClassifier(random_state=SEED),
             "baseline",
         ),
-        CANDIDATES["recency_rule"],
-        replace(MEAN_RFM_RANK, name="rfm_rank"),
+        SHORT_LIST["recency_rule"],
+        SHORT_LIST["rfm_rank"],
         Candidate(
             "bg_nbd",
             "BG/NBD: orders come by chance at a rate of one's own, until one leaves after an order",
@@ -143,7 +137,7 @@ METHODS = {
             lambda: NextOrder(ParetoNBD),
             "baseline",
         ),
-        CANDIDATES["logistic_regression"],
+        SHORT_LIST["logistic_regression"],
         Candidate(
             "lda",
             "linear discriminant analysis with shrinkage, on the ranks of all features",
@@ -179,14 +173,16 @@ METHODS = {
             "the 50 customers nearest by the ranks of all features",
             ON_RANKS,
             lambda: make_pipeline(StandardScaler(), KNeighborsClassifier(50)),
+            keeps_rows=True,
         ),
         Candidate(
             "svm",
             "support vector machine on ranks, Gaussian kernel through 200 customers, calibrated out of fold",
             ON_RANKS,
             _svm,
+            keeps_rows=True,
         ),
-        CANDIDATES["lightgbm"],
+        SHORT_LIST["lightgbm"],
         Candidate(
             "mlp",
             "neural network on the ranks of all features, one layer of 16",
@@ -204,6 +200,7 @@ METHODS = {
             "neural network and SVM out of fold, then logistic regression on what they say",
             ON_RANKS,
             _stack,
+            keeps_rows=True,
         ),
     )
 }

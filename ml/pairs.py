@@ -28,8 +28,17 @@ from ml.features import (
     read_snapshot,
     rolling_cuts,
 )
-from ml.methods import BEFORE, DAYS_AHEAD, ORDER_DAYS
-from ml.tasks import FORMULA, ORDERS, Task, Values
+from ml.tasks import (
+    BEFORE,
+    DAYS_AHEAD,
+    FORMULA,
+    ORDER_DAYS,
+    Task,
+    Values,
+    classes_by,
+    known_to,
+    window_values,
+)
 
 FOLDS = 5
 # Of each class on the day that is parted into folds: of 20 in a fold, every resample has some.
@@ -132,33 +141,18 @@ class _Read:
 
 def _read(connection: duckdb.DuckDBPyConnection, task: Task, cut: date) -> _Read:
     snapshot = read_snapshot(connection, cut)
-
-    def values(sql: str, since: date, until: date) -> Values:
-        return _values(connection, sql, snapshot, since, until)
-
     if task.is_about_orders:
-        order_days = values(ORDERS.format(value="count(distinct invoice_day)"), date.min, cut)
-        columns = pd.DataFrame({ORDER_DAYS: order_days, DAYS_AHEAD: float(task.days)})
-        snapshot = replace(snapshot, features=pd.concat([snapshot.features, columns], axis="columns"))
-    after = values(task.outcome, cut, task.moved(cut, 1))
-    return _Read(snapshot, after, values(task.outcome, task.moved(cut, -1), cut))
-
-
-def _values(
-    connection: duckdb.DuckDBPyConnection, sql: str, snapshot: Snapshot, since: date, until: date
-) -> Values:
-    window = {"since": since, "until": until}
-    found = connection.execute(sql, {name: day for name, day in window.items() if f"${name}" in sql}).df()
-    by_customer = found.set_index("customer_id")["value"].astype(np.float64)
-    return by_customer.reindex(snapshot.customers, fill_value=0.0).to_numpy()
+        snapshot = known_to(connection, task, snapshot, (ORDER_DAYS, DAYS_AHEAD))
+    after = window_values(connection, task.outcome, snapshot, cut, task.moved(cut, 1))
+    return _Read(snapshot, after, window_values(connection, task.outcome, snapshot, task.moved(cut, -1), cut))
 
 
 def _labelled(task: Task, fit_on: _Read, test_on: _Read) -> Pair:
     borders = task.borders(fit_on.after)
 
     def labelled(read: _Read) -> Snapshot:
-        features = read.snapshot.features.assign(**{BEFORE: np.searchsorted(borders, read.before)})
-        return replace(read.snapshot, features=features, outcome=np.searchsorted(borders, read.after))
+        features = read.snapshot.features.assign(**{BEFORE: classes_by(borders, read.before)})
+        return replace(read.snapshot, features=features, outcome=classes_by(borders, read.after))
 
     return Pair(labelled(fit_on), labelled(test_on))
 
@@ -170,8 +164,8 @@ def _random_folds(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date
     if day is None:
         raise DataProblem(f"{task.name} needs 1 day with customers; there is none up to {as_of}")
     whole = read_snapshot(connection, day)
-    values = _values(connection, task.outcome, whole, day, day)
-    whole = replace(whole, outcome=np.searchsorted(task.borders(values), values))
+    values = window_values(connection, task.outcome, whole, day, day)
+    whole = replace(whole, outcome=classes_by(task.borders(values), values))
     if _rarest(task, whole) < MINIMUM_IN_FOLDS:
         raise DataProblem(_too_rare(task, whole, MINIMUM_IN_FOLDS))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)

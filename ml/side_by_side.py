@@ -71,8 +71,8 @@ def answer(
         folds: bootstrap resamples.
 
     Returns:
-        {tasks, methods: {name: {kind, description, balance}}, bootstrap_folds, confidence, seed}. A measure
-        is [value, low, high], the bounds a bootstrap interval over customers. Of each task:
+        {tasks, methods: {name: {kind, description, balance, may_ship}}, bootstrap_folds, confidence, seed}. A
+        measure is [value, low, high], the bounds a bootstrap interval over customers. Of each task:
 
         - `question`, `classes`, `refused` (why nothing was measured, or None), `note` (what is missing to all
           test cuts, or None);
@@ -106,7 +106,8 @@ def answer(
     tests = [_test_cuts(question, predicted[question.task.name]) for question in asked]
     kinds = {name: method.kind for name, method in methods.items()}
     results = {}
-    compared = _run(_compare, [(cuts, kinds, folds) for cuts in tests], processes)
+    barred = [name for name, method in methods.items() if method.keeps_rows]
+    compared = _run(_compare, [(cuts, kinds, barred, folds) for cuts in tests], processes)
     for done, (question, cuts, found) in enumerate(zip(asked, tests, compared, strict=True), len(jobs) + 1):
         results[question.task.name] = {
             "cuts": _cuts(question, cuts, found),
@@ -126,7 +127,12 @@ def answer(
             for question in questions
         },
         "methods": {
-            name: {"kind": method.kind, "description": method.description, "balance": method.balance}
+            name: {
+                "kind": method.kind,
+                "description": method.description,
+                "balance": method.balance,
+                "may_ship": not method.keeps_rows,
+            }
             for name, method in methods.items()
         },
         "bootstrap_folds": folds,
@@ -188,12 +194,14 @@ def _test_cuts(question: Question, predicted: Mapping[str, Sequence[Floats]]) ->
     ]
 
 
-def _compare(cuts: Sequence[evaluate.TestCut], kinds: Mapping[str, str], folds: int) -> dict[str, Any]:
+def _compare(
+    cuts: Sequence[evaluate.TestCut], kinds: Mapping[str, str], barred: Sequence[str], folds: int
+) -> dict[str, Any]:
     names = list(cuts[0].probabilities)
     baseline = evaluate.strongest(cuts, [name for name in names if kinds[name] == "baseline"])
     challengers = [name for name in names if kinds[name] == "challenger"]
     comparison = evaluate.compare(cuts, baseline, challengers, SEED, folds)
-    champion, reason = evaluate.promote(comparison["auc_gain"], baseline)
+    champion, reason = evaluate.promote(comparison["auc_gain"], baseline, barred)
     return comparison | {"baseline": baseline, "champion": champion, "reason": reason}
 
 

@@ -1,4 +1,4 @@
-"""The model store: a folder with a skops file and a JSON card per model.
+"""The model store: a folder with a skops file and a JSON card per model, or with cards alone.
 
 A model counts once its card is there; the card is written last. Both are written aside and renamed, so no
 reader meets half a file. Neither holds a customer id.
@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from functools import lru_cache
 from importlib.metadata import version
@@ -24,8 +25,20 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from goodstanding.errors import DataProblem
 from goodstanding.settings import PROJECT
 
-# What a model file may hold beside the scikit-learn, NumPy and SciPy types that skops itself holds safe.
-TRUSTED_TYPES = ("collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier")
+# What a model file may hold beside the scikit-learn, NumPy and SciPy types that skops itself holds safe: a
+# test holds every method against this list.
+TRUSTED_TYPES = (
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "ml.lifetime.counts.BGNBD",
+    "ml.lifetime.counts.NBD",
+    "ml.lifetime.counts.ParetoNBD",
+    "ml.methods.NextOrder",
+    "ml.methods.Segments",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+)
 SUPERSEDED = "superseded"
 
 
@@ -39,22 +52,32 @@ def model_id(card: Mapping[str, Any], predictions: bytes) -> str:
 
 
 def save(model: Any, card: Mapping[str, Any], models: Path) -> None:
-    """Store a fitted model and its card under the card's model_id.
-
-    An earlier model of the same target and data day, trained by other code or on restated data, moves to the
-    folder `superseded`: two models of one day would leave it to their names which of them scores.
-    """
+    """Store a fitted model and its card under the card's model_id, as `save_card` does."""
     models.mkdir(parents=True, exist_ok=True)
-    name = card["model_id"]
-    _write(models / f"{name}.skops", skops.io.dumps(model))
-    _write(models / f"{name}.json", (json.dumps(card, indent=2) + "\n").encode())
-    for other in models.glob(f"{card['target']}-{card['data_day']}-*.json"):
-        if other.stem != name:
-            attic = models / SUPERSEDED
-            attic.mkdir(exist_ok=True)
-            # the card first: without it the model does not count
-            for file in (other, other.with_suffix(".skops")):
-                os.replace(file, attic / file.name)
+    _write(models / f"{card['model_id']}.skops", skops.io.dumps(model))
+    save_card(card, models)
+
+
+def save_card(card: Mapping[str, Any], folder: Path) -> None:
+    """Store a card under its model_id.
+
+    An earlier one of the same target and data day, made by other code or on restated data, moves to the
+    folder `superseded`: two of one day would leave it to their names which of them counts.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / f"{card['model_id']}.json", (json.dumps(card, indent=2) + "\n").encode())
+    for other in folder.glob(f"{card['target']}-{card['data_day']}-*.json"):
+        if other.stem != card["model_id"]:
+            put_away(folder, other.stem, SUPERSEDED)
+
+
+def put_away(folder: Path, name: str, attic: str) -> None:
+    """Move a card, and the model if there is one, into a folder below, where it does not count."""
+    (folder / attic).mkdir(exist_ok=True)
+    # the card first: without it the model does not count
+    for end in ("json", "skops"):
+        with suppress(FileNotFoundError):
+            os.replace(folder / f"{name}.{end}", folder / attic / f"{name}.{end}")
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -63,20 +86,46 @@ def _write(path: Path, content: bytes) -> None:
     os.replace(aside, path)
 
 
-def newest_card(models: Path, target: str, as_of: date) -> dict[str, Any] | None:
+def newest_card(folder: Path, target: str, as_of: date) -> dict[str, Any] | None:
     """The card of a target's newest model whose data day is not after `as_of`; None where there is none.
 
     Raises:
         DataProblem: that card cannot be read.
     """
-    prefix = f"{target}-"
-    names = (path.stem for path in models.glob(f"{prefix}[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]-*.json"))
-    # ISO dates of one length: the order of the names is the order of data day, then model_id
     until = as_of.isoformat()
-    newest = max((name for name in names if name.removeprefix(prefix)[:10] <= until), default=None)
-    if newest is None:
-        return None
-    path = models / f"{newest}.json"
+    names = (name for name in _names(folder, target) if name.removeprefix(f"{target}-")[:10] <= until)
+    newest = next(names, None)
+    return None if newest is None else _read(folder / f"{newest}.json")
+
+
+def cards(folder: Path, target: str) -> list[dict[str, Any]]:
+    """All cards of a target that count, the newest first.
+
+    Raises:
+        DataProblem: one of them cannot be read.
+    """
+    return [_read(folder / f"{name}.json") for name in _names(folder, target)]
+
+
+def card_named(folder: Path, name: str) -> dict[str, Any]:
+    """A card by its model_id, one that has been put away included.
+
+    Raises:
+        DataProblem: there is none, or it cannot be read.
+    """
+    found = next(iter([*folder.glob(f"{name}.json"), *folder.glob(f"*/{name}.json")]), None)
+    if found is None:
+        raise DataProblem(f"card {name} is missing in {folder}; train again")
+    return _read(found)
+
+
+def _names(folder: Path, target: str) -> list[str]:
+    # ISO dates of one length: the order of the names is the order of data day, then model_id
+    day = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+    return sorted((path.stem for path in folder.glob(f"{target}-{day}-*.json")), reverse=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         card: dict[str, Any] = json.loads(path.read_bytes())
     except ValueError as error:
@@ -129,6 +178,11 @@ def code_version() -> str:
             # no git here, or a checkout that belongs to somebody else: the version still says which code
             pass
     return version("goodstanding")
+
+
+def made_by() -> dict[str, Any]:
+    """What a card says of its making: {code_version, library_versions}."""
+    return {"code_version": code_version(), "library_versions": library_versions()}
 
 
 def library_versions() -> dict[str, str]:

@@ -1,22 +1,31 @@
 """The questions that `evaluate` asks of a shop: what becomes of a customer in a window after a cut.
 
-One of them looks at no future at all: the class of today from the figures that made it.
+One of them looks at no future at all: the class of today from the figures that made it. `SCORED` are those
+that every daily run answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from goodstanding.errors import WrongUse
-from ml.features import month_end
+from ml.features import Snapshot, month_end
 
 CLASSES = ("Worst", "Average", "Good", "Best")
 FORMULA = ("recency_days", "frequency", "monetary")
+
+# What a question may know beside the features: the outcome of the window before the cut, the days on which
+# the customer had ordered, and how many days ahead it asks.
+BEFORE = "before"
+ORDER_DAYS = "order_days"
+DAYS_AHEAD = "days_ahead"
 
 # Orders that count at the window's end: a cancellation after it changes nothing.
 ORDERS = """
@@ -139,6 +148,10 @@ TASKS = {
 }
 
 
+# Of the others one asks about today, and the tiers have borders of their own at every cut.
+SCORED = tuple(t for t in TASKS.values() if not t.is_formula and t.borders is not _none_and_thirds)
+
+
 def tasks_named(names: Sequence[str]) -> list[Task]:
     """The tasks with these names; all where none is named.
 
@@ -149,3 +162,38 @@ def tasks_named(names: Sequence[str]) -> list[Task]:
     if unknown:
         raise WrongUse(f"there is no task {', '.join(unknown)}; there are {', '.join(TASKS)}")
     return [TASKS[name] for name in names or TASKS]
+
+
+def window_values(
+    connection: duckdb.DuckDBPyConnection, sql: str, snapshot: Snapshot, since: date, until: date
+) -> Values:
+    """The values of an `outcome` for the customers of a snapshot, in its order; 0 where there is none."""
+    window = {"since": since, "until": until}
+    found = connection.execute(sql, {name: day for name, day in window.items() if f"${name}" in sql}).df()
+    by_customer = found.set_index("customer_id")["value"].astype(np.float64)
+    return by_customer.reindex(snapshot.customers, fill_value=0.0).to_numpy()
+
+
+def classes_by(borders: Values, values: Values) -> NDArray[np.int64]:
+    """The position of the class that each value belongs to."""
+    return np.searchsorted(borders, values)
+
+
+def known_to(
+    connection: duckdb.DuckDBPyConnection, task: Task, snapshot: Snapshot, columns: Collection[str]
+) -> Snapshot:
+    """A snapshot with those of some columns that the question alone knows; the others are left alone.
+
+    `BEFORE` is there for questions whose borders are the same at every cut, which all of `SCORED` are.
+    """
+    cut = snapshot.as_of
+    added: dict[str, NDArray[Any]] = {}
+    if ORDER_DAYS in columns:
+        sql = ORDERS.format(value="count(distinct invoice_day)")
+        added[ORDER_DAYS] = window_values(connection, sql, snapshot, date.min, cut)
+    if DAYS_AHEAD in columns:
+        added[DAYS_AHEAD] = np.full(len(snapshot.customers), float(task.days))
+    if BEFORE in columns:
+        before = window_values(connection, task.outcome, snapshot, task.moved(cut, -1), cut)
+        added[BEFORE] = classes_by(task.borders(before), before)
+    return replace(snapshot, features=snapshot.features.assign(**added)) if added else snapshot

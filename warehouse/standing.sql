@@ -2,12 +2,40 @@
 create schema if not exists predictions;
 create schema if not exists state;
 
--- Who buys within 90 days, as of the newest day; replaced whole by the scoring step.
-create table if not exists predictions.purchases (
+-- what the only question had before there were several; readers would take its rows for today's
+drop table if exists predictions.purchases;
+
+-- What customers will do, as of the newest day. All three are replaced whole by the scoring step.
+create table if not exists predictions.customers (
     customer_id varchar,
     as_of date,
+    buy_30d_probability double,
+    buy_60d_probability double,
     buy_90d_probability double,
+    return_60d_probability double,
+    class_next_quarter varchar,
+    class_next_quarter_probability double,
+);
+
+-- Which model said so, or why nothing is said; one row per question.
+create table if not exists predictions.models (
+    as_of date,
+    question varchar,
     model_id varchar,
+    data_day date,
+    recipe varchar,
+    note varchar,
+);
+
+-- How far the day is from what each model learnt from; one row per question, kind and name.
+create table if not exists predictions.drift (
+    as_of date,
+    question varchar,
+    kind varchar,
+    name varchar,
+    value double,
+    allowed double,
+    is_within boolean,
 );
 
 -- The SQL by which everything in this file was computed; empty until a whole build has succeeded.

@@ -100,14 +100,28 @@ select scores.*, r_score + f_score + m_score as credit_score,
 from marts.rfm_scores as scores join marts.class_borders using (as_of);
 create table marts.customer_features as
 select customer_id, as_of from marts.rfm_scores where as_of = '2011-03-09';
-insert into predictions.purchases
-select customer_id, as_of, 0.25 + 0.005 * row_number() over (order by customer_id) as buy_90d_probability,
-    'buy_90d-2011-03-09-mean_rfm_rank-0a1b2c3d' as model_id
-from marts.customer_features;
+insert into predictions.customers by name
+select customer_id, as_of, buy_90d_probability, buy_90d_probability / 3 as buy_30d_probability,
+    buy_90d_probability / 2 as buy_60d_probability, buy_90d_probability / 4 as return_60d_probability,
+    'Good' as class_next_quarter, 0.5 as class_next_quarter_probability
+from (
+    select *, 0.25 + 0.005 * row_number() over (order by customer_id) as buy_90d_probability
+    from marts.customer_features
+);
+insert into predictions.models by name
+select date '2011-03-09' as as_of, question, format('{}-2011-03-09-rfm_rank-0a1b2c3d', question) as model_id,
+    date '2011-03-09' as data_day, 'rfm_rank' as recipe
+from (select unnest(['buys_30d', 'buys_60d', 'buys_90d', 'class_next_quarter', 'returns_60d']) as question);
+insert into predictions.drift
+select as_of, question, kind, name, 0.1, 0.25, true
+from predictions.models, (values ('input', 'rfm_rank'), ('score', 'probability')) as _(kind, name);
 create view marts.customer_profiles as
-select classes.*, buy_90d_probability, model_id,
-    if(model_id is null, 'no model had been trained by this day', null) as prediction_note
-from marts.customer_classes as classes left join predictions.purchases using (customer_id, as_of)
+select classes.*, predictions.* exclude (customer_id, as_of),
+    if(buy_90d_probability is null, null, models.model_id) as model_id,
+    if(models.model_id is null, 'no model had been trained by this day', null) as prediction_note
+from marts.customer_classes as classes
+left join predictions.customers as predictions using (customer_id, as_of)
+left join (from predictions.models where question = 'buys_90d') as models using (as_of)
 where as_of = '2011-03-09';
 """
 

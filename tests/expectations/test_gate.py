@@ -34,7 +34,8 @@ def test_good_days_pass_and_say_how_much_was_judged(judge, settings, gate):
 
 @pytest.mark.parametrize("gate", GATES)
 def test_a_day_without_trade_has_no_rows_and_passes(warehouse, judge, gate):
-    for table in ("marts.customer_classes", "marts.class_borders", "predictions.purchases"):
+    predictions = ("predictions.customers", "predictions.models", "predictions.drift")
+    for table in ("marts.customer_classes", "marts.class_borders", *predictions):
         warehouse.execute(f"delete from {table}")
     assert judge(gate, Days.parse("2011-02-01"))["rows"] == 0
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from goodstanding.cli import app
 from goodstanding.settings import PROJECT, settings
+from ml.champions import appoint
 from tests.calls import call_run
 from tests.goodstanding.conftest import CLOSED, FIRST, LAST, Ran, published
 from tests.shop import line, write_day
@@ -131,10 +133,22 @@ def test_the_status_of_an_empty_home_says_what_to_run(call: Call) -> None:
     assert "nothing is published yet; run `goodstanding run`" in call("status").stdout
 
 
+def test_rolling_back_says_who_stands_again_and_what_scores(call: Call, tmp_path: Path) -> None:
+    home = tmp_path / "rolled"
+    for month, method in ((3, "lda"), (5, "mlp")):
+        task = {"refused": None, "champion": method}
+        appoint({"tasks": {"buys_90d": task}}, date(2011, month, 31), home / "models", by="evaluate")
+    shown = " ".join(call("rollback", "buys_90d", home=home).stdout.split())
+    assert "buys_90d: lda stands again, as of 2011-03-31, instead of mlp; 1 cards were moved" in shown
+    assert "no model of it is left: .venv/bin/goodstanding train" in shown
+    assert "no champion but lda" in refused(call("rollback", "buys_90d", "--json", home=home), 2)
+
+
 def test_help_shows_every_command_and_needs_no_settings(call: Call) -> None:
     result = call("--help", threads="none")
     assert result.exit_code == 0
-    for command in ("run", "train", "evaluate", "profile", "status", "as-known", "docs", "up", "down"):
+    commands = ("run", "train", "evaluate", "rollback", "profile", "status", "as-known", "docs", "up", "down")
+    for command in commands:
         assert f" {command} " in result.stdout
 
 
@@ -157,6 +171,8 @@ def test_a_profile_without_a_publication_says_what_to_run(call: Call) -> None:
         (("run", "--daily"), "--to and --daily need --from"),
         (("train", "--day", "31.12.2011"), "'31.12.2011' is no day"),
         (("evaluate", "--task", "buys_7d"), "there is no task buys_7d; there are present_class, buys_30d"),
+        (("rollback", "buys_7d"), "there is no task buys_7d; there are present_class, buys_30d"),
+        (("rollback", "buys_90d"), "buys_90d has no champion yet; train or evaluate first"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

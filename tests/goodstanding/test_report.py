@@ -16,7 +16,7 @@ from rich.console import Console
 from goodstanding.report import print_profile, print_report, print_status, read_profile, read_status
 from goodstanding.settings import Settings
 from tests.conftest import Year
-from warehouse.files import open_intake, open_warehouse
+from warehouse.files import open_intake, open_published, open_warehouse
 
 STEPS = (
     "ingest",
@@ -82,26 +82,35 @@ def test_every_customer_has_a_class_and_every_measure_its_borders(real_year: Yea
         assert row["q25"] <= row["q50"] <= row["q75"]
 
 
-def test_the_model_stands_beside_its_baselines_with_intervals(real_year: Year) -> None:
-    card = real_year.report["card"]
-    candidates = {candidate["name"]: candidate for candidate in card["candidates"]}
-    assert set(candidates) == {
-        "majority",
-        "recency_rule",
-        "mean_rfm_rank",
-        "logistic_regression",
-        "lightgbm",
-    }
-    for candidate in candidates.values():
-        for measure in ("auc", "brier", "accuracy"):
-            found = candidate["measures"][measure]
-            assert 0 <= found["low"] <= found["value"] <= found["high"] <= 1
-    assert [candidate["shipped"] for candidate in candidates.values()].count(True) == 1
-    assert 0.70 < candidates["mean_rfm_rank"]["measures"]["auc"]["value"] < 0.80
-    model = real_year.report["model"]
-    assert model["model_id"] == card["model_id"]
-    assert model["customers"] == 4_372 - real_year.report["worst_by_rule"]
-    assert card["data_day"] <= "2011-12-02", "it may not have seen a day that it scores"
+def test_every_question_has_a_model_with_its_measures_beside_the_baseline(real_year: Year) -> None:
+    models = {model["question"]: model for model in real_year.report["models"]}
+    assert list(models) == ["buys_30d", "buys_60d", "buys_90d", "class_next_quarter", "returns_60d"]
+    for model in models.values():
+        for measure in ("auc", "brier", "ece"):
+            value, low, high = model["measures"][measure]
+            assert 0 <= low <= high <= 1 and 0 <= value <= 1
+        assert model["data_day"] <= "2011-12-02", "it may not have seen a day that it scores"
+        assert len(model["cuts"]) == 3
+        is_baseline = model["recipe"] == model["baseline"]
+        assert is_baseline == (model["gain"] == [0.0, 0.0, 0.0])
+        assert is_baseline or model["gain"][1] > 0, "only a clear gain ships"
+    assert 0.74 < models["buys_90d"]["measures"]["auc"][0] < 0.77
+
+
+def test_every_customer_with_an_invoice_that_counts_is_told_of_every_question(
+    real_year: Year, home: Settings
+) -> None:
+    with open_published(home) as connection:
+        told = connection.execute(
+            """
+            select count(*), count(buy_30d_probability), count(buy_60d_probability),
+                count(buy_90d_probability), count(return_60d_probability), count(class_next_quarter)
+            from marts.customer_profiles
+            """
+        ).fetchone()
+        refused = connection.execute("select note from predictions.models where model_id is null").fetchall()
+    customers = 4_372 - real_year.report["worst_by_rule"]
+    assert refused == [] and told == (4_372, *[customers] * 5)
 
 
 def test_every_hop_has_its_runs_seconds_and_memory(real_year: Year) -> None:
@@ -137,7 +146,7 @@ def test_its_tables_show_the_same_numbers_and_what_to_do_next(real_year: Year) -
         assert re.search(rf"(?<![\d,]){figure}(?![\d,])", text), figure
     for name, count in real_year.report["classes"].items():
         assert re.search(rf"{name} +│ +{count:,} │", text), name
-    for words in ("recency", "credit score", "logistic_regression", "mean_rfm_rank", "lightgbm", "peak MB"):
+    for words in ("recency", "credit score", "who buys within 90 days", "rfm_rank", "peak MB"):
         assert words in text
     for step in STEPS:
         assert re.search(rf"│ {step} +│ +8 │", text), step
@@ -155,7 +164,7 @@ def test_the_command_finds_the_profile_of_a_real_customer(real_year: Year) -> No
     found = json.loads(done.stdout)
     assert (found["as_of"], found["country"]) == ("2011-12-09", "United Kingdom")
     assert found["credit_score"] == found["r_score"] + found["f_score"] + found["m_score"]
-    assert found["model_id"] == real_year.report["card"]["model_id"]
+    assert found["model_id"] == real_year.report["models"][2]["model_id"]
     assert 0 < found["buy_90d_probability"] < 1
 
 

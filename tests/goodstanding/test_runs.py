@@ -107,8 +107,8 @@ def test_the_landing_is_run_as_one_range_and_its_last_days_one_by_one(simulated:
 
 
 def test_a_shop_too_young_for_a_model_runs_without_one_and_says_why(simulated: Simulated) -> None:
-    assert simulated.report["card"] is None and simulated.report["model"] is None
-    assert "training buy_90d as of 2010-12-21 needs" in simulated.report["model_note"]
+    assert {model["model_id"] for model in simulated.report["models"]} == {None}
+    assert "training as of 2010-12-21: buys_30d needs" in simulated.report["model_note"]
 
 
 def test_everything_that_comes_of_a_simulated_shop_is_marked_so(simulated: Simulated) -> None:
@@ -137,7 +137,7 @@ def test_every_table_of_a_simulated_report_has_the_mark_in_its_title(simulated: 
     assert len(titles) >= 5
     for title in titles:
         assert title.startswith("SIMULATED · "), title
-    assert "No model: training buy_90d" in text
+    assert "No model: training as of" in text
 
 
 def test_the_home_of_a_simulated_shop_refuses_real_files_and_says_what_to_do(

@@ -28,7 +28,7 @@ from goodstanding.errors import DataProblem, GateFailed
 from goodstanding.settings import Settings, settings
 from ml import store
 from ml.features import RFM_RANK
-from ml.purchase import CANDIDATES
+from ml.short_list import SHORT_LIST
 from tests.laws.conftest import STEPS, Warehouse, days_from, drawn_day
 from tests.laws.kill import Writes, in_child, kill_this_process
 from tests.shop import mapping, write_day
@@ -399,14 +399,17 @@ def new_home(folder: Path, name: str, shop: Shop, landing: Path | None = None) -
 
 def _save_model(models: Path) -> None:
     """A model that knows the first two days, so that later days have predictions and earlier ones none."""
-    name = "mean_rfm_rank"
+    name = "rfm_rank"
     data_day = DAYS[1].isoformat()
     card = {
-        "model_id": f"buy_90d-{data_day}-{name}-00000000",
-        "target": "buy_90d",
+        "model_id": f"buys_90d-{data_day}-{name}-00000000",
+        "target": "buys_90d",
         "data_day": data_day,
         "recipe": name,
         "feature_names": [RFM_RANK],
+        # a handful of customers drifts every day
+        "references": {"inputs": {}, "score": {"borders": [0.5], "shares": [0.5, 0.4, 0.1], "allowed": 99}},
+        "matured": None,
     }
     store.save(_fitted(name), card, models)
 
@@ -414,7 +417,7 @@ def _save_model(models: Path) -> None:
 @lru_cache
 def _fitted(name: str) -> object:
     ranks = np.random.default_rng(1).uniform(size=(50, 1))
-    return CANDIDATES[name].build().fit(ranks, ranks[:, 0] > 0.4)
+    return SHORT_LIST[name].build().fit(ranks, ranks[:, 0] > 0.4)
 
 
 # --- drawing ---

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+
+from ml.features import Snapshot, read_snapshot
 
 MONTH_ENDS = [date(2010, 12, 31)] + [date(2011, month + 1, 1) - timedelta(days=1) for month in range(1, 12)]
 NEWEST_DAY = date(2011, 12, 9)
@@ -53,19 +56,17 @@ def made_up_customers(generator: np.random.Generator, customers: int, as_of: dat
 
 
 def fill(connection: duckdb.DuckDBPyConnection, drive: str, customers: int, seed: int) -> None:
-    """The tables of a warehouse: month ends of 2011 and a newest day, labelled where 90 days follow."""
+    """The tables of a warehouse: month ends of 2011 and a newest day, with who buys in the 90 days after."""
     generator = np.random.default_rng(seed)
     features, labels = [], []
     for as_of in [*MONTH_ENDS, NEWEST_DAY]:
         rows = made_up_customers(generator, customers, as_of)
         features.append(rows)
         buys = generator.random(customers) < 1 / (1 + np.exp(-log_odds_to_buy(rows, drive)))
-        if as_of + timedelta(days=90) <= NEWEST_DAY:
-            labels.append(rows[["customer_id", "as_of"]].assign(buys_90d=buys))
+        labels.append(rows[["customer_id", "as_of"]].assign(buys_90d=buys))
     all_features, all_labels = pd.concat(features), pd.concat(labels)
     connection.execute("set threads = 2")
-    for schema in ("marts", "intermediate", "predictions"):
-        connection.execute(f"create schema {schema}")
+    connection.execute("create schema marts")
     connection.register("all_features", all_features)
     connection.register("all_labels", all_labels)
     connection.execute(
@@ -79,17 +80,18 @@ def fill(connection: duckdb.DuckDBPyConnection, drive: str, customers: int, seed
     )
     connection.execute(
         """
-        create table intermediate.int_purchase_labels as
+        create table labels as
         select * replace (as_of::date as as_of)
         from all_labels
         """
     )
-    connection.execute(
-        """
-        create table predictions.purchases
-            (customer_id varchar, as_of date, buy_90d_probability double, model_id varchar)
-        """
-    )
+
+
+def read_labelled(connection: duckdb.DuckDBPyConnection, cut: date) -> Snapshot:
+    """The snapshot of a cut with who bought after it."""
+    sql = "select buys_90d from labels where as_of = $1 order by customer_id"
+    outcome = connection.execute(sql, [cut]).df()["buys_90d"].to_numpy(dtype=bool)
+    return replace(read_snapshot(connection, cut), outcome=outcome)
 
 
 @pytest.fixture

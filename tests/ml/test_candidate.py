@@ -13,8 +13,9 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ml.candidate import Candidate, down_sampled, probabilities
-from ml.features import Snapshot, read_labelled
+from ml.features import Snapshot
 from ml.methods import METHODS
+from tests.ml.conftest import read_labelled
 
 Warehouse = Callable[..., duckdb.DuckDBPyConnection]
 

@@ -124,6 +124,8 @@ def test_a_planted_strong_challenger_is_promoted_and_noise_is_not() -> None:
 
     assert shipped == "strong" and "strong is promoted" in reason
     assert without == "rank" and "no challenger gains significantly" in why_not
+    barred, why = promote(result["auc_gain"], "rank", barred=["strong"])
+    assert barred == "rank" and "no challenger that may ship gains significantly" in why
 
 
 def gain(value: float, low: float, p_holm: float) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 
 import duckdb
 import numpy as np
@@ -12,15 +12,12 @@ import pytest
 
 from goodstanding.errors import DataProblem
 from ml.features import (
-    HORIZON,
     MEASURES,
     RANKS,
     RFM_RANK,
-    labelled_cuts,
     mean_rfm_rank,
     month_end,
     percentile_ranks,
-    read_labelled,
     read_snapshot,
     rolling_cuts,
 )
@@ -28,23 +25,6 @@ from ml.features import (
 Warehouse = Callable[..., duckdb.DuckDBPyConnection]
 
 CUT = date(2011, 5, 31)
-
-
-def test_a_cut_is_labelled_from_the_day_its_ninety_days_are_over(warehouse: Warehouse) -> None:
-    connection = warehouse(customers=5)
-
-    assert labelled_cuts(connection, CUT + HORIZON)[-1] == CUT
-    assert labelled_cuts(connection, CUT + HORIZON - timedelta(days=1))[-1] == date(2011, 4, 30)
-    # 2011-08-31 + 90 days is 2011-11-29
-    assert len(labelled_cuts(connection, date(2011, 11, 28))) == 8
-    assert len(labelled_cuts(connection, date(2011, 11, 29))) == 9
-
-
-def test_only_month_ends_are_cuts(warehouse: Warehouse) -> None:
-    connection = warehouse(customers=5)
-    connection.execute("insert into intermediate.int_purchase_labels values ('x', date '2011-05-15', true)")
-
-    assert date(2011, 5, 15) not in labelled_cuts(connection, date(2011, 12, 9))
 
 
 def test_equal_values_rank_equally_and_a_missing_one_highest() -> None:
@@ -77,14 +57,13 @@ def test_a_snapshot_depends_on_nothing_but_the_rows_of_its_day(warehouse: Wareho
 
 def test_the_order_of_rows_in_the_warehouse_does_not_matter(warehouse: Warehouse) -> None:
     connection = warehouse(customers=50)
-    before = read_labelled(connection, CUT)
+    before = read_snapshot(connection, CUT)
     connection.execute("create table shuffled as from marts.customer_features order by hash(customer_id)")
     connection.execute("delete from marts.customer_features")
     connection.execute("insert into marts.customer_features from shuffled")
-    after = read_labelled(connection, CUT)
+    after = read_snapshot(connection, CUT)
 
     assert before.customers.tolist() == after.customers.tolist()
-    assert before.labels.tolist() == after.labels.tolist()
     pd.testing.assert_frame_equal(before.features, after.features)
 
 
@@ -93,14 +72,6 @@ def test_a_day_without_rows_gives_an_empty_snapshot(warehouse: Warehouse) -> Non
 
     assert len(snapshot.customers) == 0
     assert snapshot.matrix([RFM_RANK]).shape == (0, 1)
-
-
-def test_customers_without_a_label_are_counted_and_refused(warehouse: Warehouse) -> None:
-    connection = warehouse(customers=20)
-    connection.execute("delete from intermediate.int_purchase_labels where customer_id like '%0000_'")
-
-    with pytest.raises(DataProblem, match=r"10 of 20 customers .* as of 2011-05-31 have no row"):
-        read_labelled(connection, CUT)
 
 
 @pytest.mark.parametrize("bad", ["null", "'inf'::double", "'nan'::double"])

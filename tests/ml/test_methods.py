@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -13,12 +15,14 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from ml import store
 from ml.candidate import probabilities
-from ml.features import Snapshot, read_labelled
+from ml.features import Snapshot
 from ml.lifetime import BGNBD, Histories, ParetoNBD
 from ml.measures import measures
-from ml.methods import BEFORE, DAYS_AHEAD, METHODS, ORDER_DAYS, NextOrder, Segments
-from tests.ml.conftest import fill
+from ml.methods import METHODS, NextOrder, Segments
+from ml.tasks import BEFORE, DAYS_AHEAD, ORDER_DAYS
+from tests.ml.conftest import fill, read_labelled
 
 FIT_ON, TEST_ON = date(2011, 3, 31), date(2011, 6, 30)
 TRAINED = [name for name, method in METHODS.items() if method.kind == "challenger"]
@@ -147,3 +151,40 @@ def test_a_segment_is_told_alike_to_the_rows_fitted_on_and_to_new_ones() -> None
 
     assert fitted.tolist() == segments.transform(rows).tolist()
     assert sorted(np.unique(fitted)) == [0, 1] and (fitted.sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.keeps_rows])
+def test_what_may_ship_can_be_stored_and_says_the_same_when_it_is_loaded(
+    few: Snapshots, name: str, tmp_path: Path
+) -> None:
+    method, (fit_on, test_on) = METHODS[name], few
+    model = method.fit(fit_on)
+    card = {"model_id": f"buys_90d-2011-03-31-{name}-0", "target": "buys_90d", "data_day": "2011-03-31"}
+    store.save(model, card, tmp_path)
+    loaded = store.load(tmp_path, card["model_id"])
+
+    said = probabilities(model, test_on, method.columns)
+    assert probabilities(loaded, test_on, method.columns).tobytes() == said.tobytes()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_fitted_method_holds_no_rows_of_customers_unless_it_says_so(few: Snapshots, name: str) -> None:
+    method = METHODS[name]
+    rows = [
+        found
+        for found in arrays_in(method.fit(few[0]), set())
+        if found.ndim == 2 and len(found) >= 50 and found.shape[1] == len(method.columns)
+    ]
+    assert bool(rows) == method.keeps_rows
+
+
+def arrays_in(value: Any, seen: set[int]) -> Iterator[np.ndarray[Any, Any]]:
+    """Every array that an object holds, however deep."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        yield value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for part in [*parts, *getattr(value, "__dict__", {}).values()]:
+        yield from arrays_in(part, seen)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import chain
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -14,16 +12,13 @@ import pandas as pd
 import pytest
 
 from goodstanding.errors import DataProblem
-from goodstanding.settings import Settings
 from ml.candidate import probabilities
-from ml.features import Snapshot, read_labelled
-from ml.methods import BEFORE, DAYS_AHEAD, METHODS, ORDER_DAYS
+from ml.features import Snapshot
+from ml.methods import METHODS
 from ml.pairs import Pair, read_pairs, too_few_cuts
-from ml.tasks import CLASSES, FORMULA, TASKS
-from tests.conftest import Year
+from ml.tasks import BEFORE, CLASSES, DAYS_AHEAD, FORMULA, ORDER_DAYS, TASKS
 from tests.ml.conftest import MONTH_ENDS
 from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, add_orders, count, open_shop
-from warehouse.files import open_warehouse
 
 ON_THE_FUTURE = [name for name, task in TASKS.items() if not task.is_formula]
 LONG_ENOUGH = [name for name in ON_THE_FUTURE if name != "value_tier_6m"]
@@ -253,15 +248,3 @@ def test_before_the_first_customer_there_is_nothing_to_ask(shop: duckdb.DuckDBPy
         read_pairs(shop, TASKS["present_class"], day)
     with pytest.raises(DataProblem, match="needs 1 test cut"):
         read_pairs(shop, TASKS["buys_90d"], day)
-
-
-def test_who_buys_within_ninety_days_is_labelled_as_for_the_daily_model(
-    real_year: Year, tmp_path: Path
-) -> None:
-    # a copy, because other processes look at this home too
-    shutil.copytree(real_year.home / "warehouse", tmp_path / "warehouse")
-    with open_warehouse(Settings(home=tmp_path, _env_file=None)) as connection:
-        for snapshot in snapshots(read_pairs(connection, TASKS["buys_90d"], NEWEST_DAY)):
-            daily = read_labelled(connection, snapshot.as_of)
-            assert snapshot.customers.tolist() == daily.customers.tolist()
-            assert snapshot.labels.tolist() == daily.labels.astype(int).tolist()

@@ -1,10 +1,10 @@
-"""Scoring: never a later model, the table replaced whole or not at all, the same bytes every time."""
+"""Scoring: never a later model, no model of other customers, the tables replaced whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,133 +15,205 @@ import skops.io
 from sklearn.preprocessing import FunctionTransformer
 
 from goodstanding.errors import DataProblem
+from ml import champions, store
+from ml.candidate import probabilities
+from ml.features import read_snapshot
+from ml.methods import METHODS
 from ml.score import score
+from ml.side_by_side import answer, read_questions
+from ml.tasks import SCORED, TASKS, known_to
 from ml.train import train
+from tests.ml.order_log import NEWEST_DAY, open_shop
+from warehouse.files import STANDING_SCHEMA
 
-Warehouse = Callable[..., duckdb.DuckDBPyConnection]
+EARLY, LATE = date(2011, 8, 31), date(2011, 10, 31)
+STALE = "insert into predictions.customers (customer_id, as_of) values ('somebody', '2010-12-01')"
+BUYS = [TASKS["buys_30d"], TASKS["buys_90d"]]
 
-EARLY, LATE, NEWEST = date(2011, 8, 31), date(2011, 10, 31), date(2011, 12, 9)
-STALE = ("somebody", date(2010, 12, 1), 0.5, "an old model")
+Shop = duckdb.DuckDBPyConnection
 
 
-def predictions(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = connection.execute("from predictions.purchases").fetchall()
-    return rows
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with models of two days."""
+    folder = tmp_path_factory.mktemp("models")
+    with open_shop() as shop:
+        train(shop, EARLY, folder, BUYS)
+        train(shop, LATE, folder)
+    return folder
 
 
 @pytest.fixture
-def scored(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
-    """A warehouse whose table holds a row of an earlier day."""
-    connection = warehouse()
-    connection.execute("insert into predictions.purchases values ($1, $2, $3, $4)", list(STALE))
-    return connection
+def shop() -> Iterator[Shop]:
+    """A shop with predictions of an earlier day."""
+    with open_shop() as connection:
+        connection.execute(STANDING_SCHEMA.read_text())
+        connection.execute(STALE)
+        yield connection
 
 
-def test_every_customer_of_the_day_gets_a_probability_and_stale_rows_go(
-    scored: duckdb.DuckDBPyConnection, tmp_path: Path
+@pytest.fixture
+def own(models: Path, tmp_path: Path) -> Path:
+    """A store to spoil."""
+    folder = tmp_path / "models"
+    subprocess.run(["cp", "-r", str(models), str(folder)], check=True)
+    return folder
+
+
+def told(shop: Shop, what: str = "*", table: str = "customers") -> list[tuple[Any, ...]]:
+    order = "order by customer_id" if table == "customers" and "count" not in what else "order by all"
+    rows: list[tuple[Any, ...]] = shop.execute(f"select {what} from predictions.{table} {order}").fetchall()
+    return rows
+
+
+def card_of(models: Path, question: str) -> tuple[Path, dict[str, Any]]:
+    card = store.newest_card(models, question, NEWEST_DAY)
+    assert card
+    return models / f"{card['model_id']}.json", card
+
+
+def test_every_customer_of_the_day_is_told_of_every_question_and_stale_rows_go(
+    shop: Shop, models: Path
 ) -> None:
-    card = train(scored, LATE, tmp_path)
-    summary = score(scored, NEWEST, tmp_path)
-    rows = predictions(scored)
+    summary = score(shop, NEWEST_DAY, models)
+    rows = told(shop)
+    customers = read_snapshot(shop, NEWEST_DAY).customers
 
-    assert summary == {
-        "as_of": "2011-12-09",
-        "customers": 300,
-        "model_id": card["model_id"],
-        "data_day": "2011-10-31",
-        "note": None,
-    }
-    assert [row[0] for row in rows] == [f"customer-{number:05d}" for number in range(300)]
-    assert {(row[1], row[3]) for row in rows} == {(NEWEST, card["model_id"])}
-    assert all(0 < row[2] < 1 for row in rows)
+    assert (summary["as_of"], summary["customers"]) == ("2011-12-09", len(customers))
+    assert summary["notes"] == {} and list(summary["models"]) == [task.name for task in SCORED]
+    assert [row[0] for row in rows] == customers.tolist()
+    for _, as_of, *buys, returns, name, likely in rows:
+        assert as_of == NEWEST_DAY
+        assert 0 < buys[0] <= buys[1] <= buys[2] < 1 and 0 < returns < 1
+        assert name in ("Worst", "Average", "Good", "Best") and 0.25 <= likely <= 1
+    assert told(shop, "question, model_id", "models") == list(summary["models"].items())
 
 
-def test_a_later_model_never_scores_an_earlier_day(scored: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    early, late = train(scored, EARLY, tmp_path), train(scored, LATE, tmp_path)
+def test_what_is_told_is_what_the_model_says_of_what_is_known_on_the_day(shop: Shop, models: Path) -> None:
+    score(shop, NEWEST_DAY, models)
+    for question, column in (("returns_60d", "return_60d_probability"), ("buys_30d", "buy_30d_probability")):
+        _, card = card_of(models, question)
+        columns = tuple(card["feature_names"])
+        asked = known_to(shop, TASKS[question], read_snapshot(shop, NEWEST_DAY), columns)
+        said = probabilities(store.load(models, card["model_id"]), asked, columns)
+        assert [value for (value,) in told(shop, column)] == pytest.approx(said.tolist())
 
+
+@pytest.mark.parametrize("method", ["persistence", "bg_nbd"])
+def test_a_champion_may_read_what_its_question_alone_knows(shop: Shop, tmp_path: Path, method: str) -> None:
+    some = {name: METHODS[name] for name in ("majority", method)}
+    found = answer(read_questions(shop, LATE, BUYS[1:]), folds=20, methods=some)
+    champions.appoint(found, LATE, tmp_path, by="evaluate")
+    assert train(shop, LATE, tmp_path, BUYS[1:])["models"]["buys_90d"]["recipe"] == method
+    # here all customers came at once and grow old together
+    path, card = card_of(tmp_path, "buys_90d")
+    for kept in (*card["references"]["inputs"].values(), card["references"]["score"]):
+        kept["allowed"] = 99
+    path.write_text(json.dumps(card))
+    score(shop, NEWEST_DAY, tmp_path)
+
+    said = [value for (value,) in told(shop, "buy_90d_probability")]
+    assert len(set(said)) > 1 and all(0 <= value <= 1 for value in said)
+
+
+def test_a_later_model_never_scores_an_earlier_day(shop: Shop, models: Path) -> None:
     def used(day: date) -> Any:
-        return score(scored, day, tmp_path)["model_id"]
+        return score(shop, day, models)["models"].get("buys_90d", "none")
 
-    assert used(date(2011, 7, 31)) is None
-    assert used(EARLY) == early["model_id"]
-    assert used(date(2011, 9, 30)) == early["model_id"]
-    assert used(LATE) == late["model_id"]
+    assert used(date(2011, 7, 31)) == "none"
+    assert used(EARLY).startswith("buys_90d-2011-08-31-")
+    assert used(date(2011, 9, 30)) == used(EARLY)
+    assert used(LATE).startswith("buys_90d-2011-10-31-")
 
 
-def test_where_no_model_fits_the_table_is_empty_and_the_summary_says_why(
-    scored: duckdb.DuckDBPyConnection, tmp_path: Path
+def test_where_there_is_no_model_nothing_is_told_and_every_question_says_why(
+    shop: Shop, tmp_path: Path
 ) -> None:
-    summary = score(scored, NEWEST, tmp_path / "none")
+    summary = score(shop, NEWEST_DAY, tmp_path / "none")
 
-    assert predictions(scored) == []
-    assert summary["customers"] == 0 and summary["model_id"] is None
-    assert summary["note"] == "no prediction: no buy_90d model was trained on data up to 2011-12-09"
+    assert set(told(shop, "columns(* exclude (customer_id, as_of))")) == {(None,) * 6}
+    assert summary["models"] == {} and set(summary["notes"]) == {task.name for task in SCORED}
+    assert summary["notes"]["buys_90d"] == "no buys_90d model was trained on data up to 2011-12-09"
+    assert told(shop, "question, note", "models") == list(summary["notes"].items())
+    assert told(shop, "*", "drift") == []
 
 
-def test_a_day_without_customers_is_empty_and_says_so(
-    scored: duckdb.DuckDBPyConnection, tmp_path: Path
+def test_a_day_without_customers_is_empty_and_says_so(shop: Shop, models: Path) -> None:
+    summary = score(shop, date(2011, 11, 15), models)
+
+    assert told(shop) == []
+    assert summary["notes"]["buys_90d"] == "marts.customer_features has no customer as of 2011-11-15"
+
+
+def test_a_model_of_other_customers_is_refused_with_the_figure_and_the_others_serve(
+    shop: Shop, own: Path
 ) -> None:
-    train(scored, LATE, tmp_path)
-    summary = score(scored, date(2011, 11, 15), tmp_path)
+    path, card = card_of(own, "buys_90d")
+    card["references"]["inputs"] = {
+        "tenure_days": {"borders": [10.0], "shares": [0.8, 0.1, 0.1], "allowed": 0.3}
+    }
+    path.write_text(json.dumps(card))
+    note = score(shop, NEWEST_DAY, own)["notes"]["buys_90d"]
 
-    assert predictions(scored) == []
-    assert summary["note"] == "no prediction: marts.customer_features has no customer as of 2011-11-15"
+    (value,) = told(shop, "value", "drift where question = 'buys_90d' and kind = 'input'")[0]
+    cut = card["fitted_on"]["cut"]
+    assert note == (
+        f"refused: the stability index of tenure_days since {cut} is {value:.3f}, at most 0.3 is let pass; "
+        "train again"
+    )
+    assert told(shop, "count(buy_30d_probability) > 0, count(buy_90d_probability)") == [(True, 0)]
 
 
-@pytest.mark.parametrize("drive", ["rfm", "cancellations"])
-def test_training_and_scoring_again_gives_the_same_bytes(
-    warehouse: Warehouse, tmp_path: Path, drive: str
-) -> None:
+def test_a_model_whose_probabilities_did_not_come_true_is_refused(shop: Shop, own: Path) -> None:
+    path, card = card_of(own, "buys_90d")
+    card["matured"] = {"cut": "2011-07-31", "mean_probability": 0.6, "share": 0.4}
+    path.write_text(json.dumps(card))
+
+    assert score(shop, NEWEST_DAY, own)["notes"]["buys_90d"] == (
+        "refused: its probabilities as of 2011-07-31 were 0.200 off what came, at most 0.15 is let pass; "
+        "train again"
+    )
+
+
+def test_scoring_again_gives_the_same_bytes(models: Path) -> None:
     results = []
-    for name in ("first", "again"):
-        connection = warehouse(drive)
-        train(connection, LATE, tmp_path / name)
-        score(connection, NEWEST, tmp_path / name)
-        results.append(predictions(connection))
+    for _ in range(2):
+        with open_shop() as connection:
+            connection.execute(STANDING_SCHEMA.read_text())
+            score(connection, NEWEST_DAY, models)
+            results.append([told(connection, table=name) for name in ("customers", "models", "drift")])
 
-    assert results[0] == results[1] and len(results[0]) == 300
-
-
-def test_an_untrusted_model_file_is_refused_and_the_table_stays(
-    scored: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    card = train(scored, LATE, tmp_path)
-    skops.io.dump(FunctionTransformer(func=subprocess.check_call), tmp_path / f"{card['model_id']}.skops")
-
-    with pytest.raises(DataProblem, match="refused"):
-        score(scored, NEWEST, tmp_path)
-    assert predictions(scored) == [STALE]
+    assert results[0] == results[1] and len(results[0][0]) > 400
 
 
-def test_a_model_of_features_that_are_gone_is_refused_by_name(
-    scored: duckdb.DuckDBPyConnection, tmp_path: Path
-) -> None:
-    card = train(scored, LATE, tmp_path)
-    path = tmp_path / f"{card['model_id']}.json"
+def spoil_type(path: Path, card: dict[str, Any]) -> None:
+    skops.io.dump(FunctionTransformer(func=subprocess.check_call), path.with_suffix(".skops"))
+
+
+def spoil_features(path: Path, card: dict[str, Any]) -> None:
     path.write_text(json.dumps(card | {"feature_names": ["rfm_rank", "shoe_size"]}))
 
-    with pytest.raises(DataProblem, match=r"no longer computed: shoe_size; train again"):
-        score(scored, NEWEST, tmp_path)
-    assert predictions(scored) == [STALE]
 
-
-def test_a_write_that_fails_half_way_leaves_the_table_as_it_was(
-    scored: duckdb.DuckDBPyConnection, tmp_path: Path
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_type, "refused, it holds types"),
+        (spoil_features, r"no longer computed: shoe_size; train again"),
+    ],
+)
+def test_a_model_that_cannot_be_used_stops_it_and_the_tables_stay(
+    shop: Shop, own: Path, spoil: Callable[[Path, dict[str, Any]], None], message: str
 ) -> None:
-    train(scored, LATE, tmp_path)
-    scored.execute("drop table predictions.purchases")
-    scored.execute(
-        """
-        create table predictions.purchases (
-            customer_id varchar check (customer_id <> 'customer-00299'),
-            as_of date,
-            buy_90d_probability double,
-            model_id varchar
-        )
-        """
-    )
-    scored.execute("insert into predictions.purchases values ($1, $2, $3, $4)", list(STALE))
+    spoil(*card_of(own, "returns_60d"))
+    with pytest.raises(DataProblem, match=message):
+        score(shop, NEWEST_DAY, own)
+    assert told(shop, "customer_id") == [("somebody",)]
 
-    with pytest.raises(duckdb.ConstraintException):
-        score(scored, NEWEST, tmp_path)
-    assert predictions(scored) == [STALE]
+
+def test_a_write_that_fails_half_way_leaves_the_tables_as_they_were(shop: Shop, models: Path) -> None:
+    shop.execute("drop table predictions.drift")
+    shop.execute("create table predictions.drift (as_of date, value double check (value < 0))")
+
+    with pytest.raises(duckdb.Error):
+        score(shop, NEWEST_DAY, models)
+    assert told(shop, "customer_id") == [("somebody",)]

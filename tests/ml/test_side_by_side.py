@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ml.features import Snapshot
-from ml.methods import METHODS, ORDER_DAYS
+from ml.methods import METHODS
 from ml.pairs import Pair
 from ml.side_by_side import Question, answer, read_questions
-from ml.tasks import TASKS
+from ml.tasks import ORDER_DAYS, TASKS
 from tests.ml.order_log import NEWEST_DAY, open_shop
 
 # the quick ones: every method is fitted in test_methods

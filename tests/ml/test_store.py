@@ -15,23 +15,23 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
 from goodstanding.errors import DataProblem
-from ml import store
-from ml.purchase import CANDIDATES
+from ml import champions, store
+from ml.short_list import SHORT_LIST
 
 FEATURES = np.random.default_rng(1).normal(size=(200, 3))
 LABELS = FEATURES[:, 0] > 0
 
 
-def card(data_day: str, content: str = "00000000", target: str = "buy_90d") -> dict[str, Any]:
-    name = f"{target}-{data_day}-mean_rfm_rank-{content}"
+def card(data_day: str, content: str = "00000000", target: str = "buys_90d") -> dict[str, Any]:
+    name = f"{target}-{data_day}-rfm_rank-{content}"
     return {"model_id": name, "target": target, "data_day": data_day}
 
 
-def fitted(name: str = "mean_rfm_rank") -> Any:
-    return CANDIDATES[name].build().fit(FEATURES, LABELS)
+def fitted(name: str = "rfm_rank") -> Any:
+    return SHORT_LIST[name].build().fit(FEATURES, LABELS)
 
 
-@pytest.mark.parametrize("name", ["mean_rfm_rank", "logistic_regression", "lightgbm"])
+@pytest.mark.parametrize("name", ["rfm_rank", "logistic_regression", "lightgbm"])
 def test_whatever_can_ship_comes_back_with_the_same_probabilities(tmp_path: Path, name: str) -> None:
     model = fitted(name)
     store.save(model, card("2011-01-31"), tmp_path)
@@ -64,29 +64,29 @@ def test_a_model_counts_only_once_its_card_is_written(
     with pytest.raises(Crash):
         store.save(fitted(), card("2011-01-31"), tmp_path)
 
-    assert store.newest_card(tmp_path, "buy_90d", date(2011, 12, 31)) is None
+    assert store.newest_card(tmp_path, "buys_90d", date(2011, 12, 31)) is None
 
 
 def test_the_newest_card_not_after_the_day_is_found(tmp_path: Path) -> None:
     for day in ("2011-01-31", "2011-03-31", "2011-02-28"):
         store.save(fitted(), card(day), tmp_path)
-    store.save(fitted(), card("2011-03-01", target="buy_90d-other"), tmp_path)
+    store.save(fitted(), card("2011-03-01", target="buys_90d-other"), tmp_path)
 
     def newest(day: date) -> Any:
-        found = store.newest_card(tmp_path, "buy_90d", day)
+        found = store.newest_card(tmp_path, "buys_90d", day)
         return found and found["data_day"]
 
     assert newest(date(2011, 1, 30)) is None
     assert newest(date(2011, 1, 31)) == "2011-01-31"
     assert newest(date(2011, 3, 30)) == "2011-02-28"
     assert newest(date(2012, 1, 1)) == "2011-03-31"
-    assert store.newest_card(tmp_path / "nowhere", "buy_90d", date(2012, 1, 1)) is None
+    assert store.newest_card(tmp_path / "nowhere", "buys_90d", date(2012, 1, 1)) is None
 
 
 def test_a_retrained_day_supersedes_its_earlier_model_whatever_their_names(tmp_path: Path) -> None:
     store.save(fitted(), card("2011-01-31", "ffffffff"), tmp_path)
     store.save(fitted(), card("2011-01-31", "00000000"), tmp_path)
-    found = store.newest_card(tmp_path, "buy_90d", date(2011, 2, 1))
+    found = store.newest_card(tmp_path, "buys_90d", date(2011, 2, 1))
 
     assert found == card("2011-01-31", "00000000")
     kept = sorted(path.name for path in (tmp_path / store.SUPERSEDED).iterdir())
@@ -121,7 +121,7 @@ def test_a_missing_model_file_and_a_damaged_card_are_named(tmp_path: Path) -> No
 
     (tmp_path / f"{name}.json").write_text('{"model_id": ')
     with pytest.raises(DataProblem, match=r"json cannot be read"):
-        store.newest_card(tmp_path, "buy_90d", date(2011, 2, 1))
+        store.newest_card(tmp_path, "buys_90d", date(2011, 2, 1))
 
 
 def test_a_model_is_loaded_once_until_its_file_changes(tmp_path: Path) -> None:
@@ -136,10 +136,28 @@ def test_a_model_is_loaded_once_until_its_file_changes(tmp_path: Path) -> None:
 
 
 def test_a_model_id_follows_the_card_and_the_predictions() -> None:
-    facts = {"target": "buy_90d", "data_day": "2011-01-31", "recipe": "lightgbm", "seed": 1}
+    facts = {"target": "buys_90d", "data_day": "2011-01-31", "recipe": "lightgbm", "seed": 1}
     name = store.model_id(facts, b"predictions")
 
-    assert name.startswith("buy_90d-2011-01-31-lightgbm-")
+    assert name.startswith("buys_90d-2011-01-31-lightgbm-")
     assert name == store.model_id(dict(reversed(facts.items())), b"predictions")
     assert store.model_id(facts, b"others") != name
     assert store.model_id(facts | {"seed": 2}, b"predictions") != name
+
+
+def test_cards_alone_are_kept_like_models_newest_first_and_found_where_they_were_put_away(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / champions.EVALUATIONS
+    for day, content in (("2011-01-31", "1"), ("2011-03-31", "1"), ("2011-03-31", "2"), ("2011-02-28", "1")):
+        store.save_card(card(day, content), folder)
+
+    assert [found["model_id"] for found in store.cards(folder, "buys_90d")] == [
+        card("2011-03-31", "2")["model_id"],
+        card("2011-02-28", "1")["model_id"],
+        card("2011-01-31", "1")["model_id"],
+    ]
+    superseded = card("2011-03-31", "1")
+    assert store.card_named(folder, superseded["model_id"]) == superseded
+    with pytest.raises(DataProblem, match=r"card buys_30d-x is missing in .*; train again"):
+        store.card_named(folder, "buys_30d-x")

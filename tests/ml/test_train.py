@@ -1,202 +1,222 @@
-"""Training: its windows, no leak from later days, replay, the promotion rule end to end, too little data."""
+"""Training: its windows, no leak from later days, replay, who is fitted, its cards, too little data."""
 
 from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from goodstanding.errors import DataProblem
-from ml import store
-from ml.features import read_labelled
-from ml.purchase import CANDIDATES, CHALLENGERS, probabilities
+from ml import champions, store
+from ml.candidate import probabilities
+from ml.methods import METHODS
+from ml.pairs import read_pairs
+from ml.short_list import SHORT_LIST
+from ml.side_by_side import answer, read_questions
+from ml.tasks import SCORED, TASKS
 from ml.train import train
-
-Warehouse = Callable[..., duckdb.DuckDBPyConnection]
+from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, add_orders, count, open_shop
 
 DAY = date(2011, 10, 31)
+ONE = [TASKS["buys_90d"]]
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_shop() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def trained(shop: duckdb.DuckDBPyConnection, models: Path) -> dict[str, Any]:
+    return train(shop, DAY, models)
 
 
 def stored(models: Path) -> list[Path]:
     return [path for path in models.rglob("*") if path.is_file()] if models.exists() else []
 
 
-def test_every_window_ends_by_the_next_and_the_last_by_the_data_day(
-    warehouse: Warehouse, tmp_path: Path
+def test_every_question_gets_a_model_fitted_on_its_newest_cut_whose_window_is_over(
+    trained: dict[str, Any],
 ) -> None:
-    card = train(warehouse(), DAY, tmp_path)
-    cuts = [(row["train_cut"], row["test_cut"], row["label_until"]) for row in card["test_cuts"]]
-
-    # 2011-10-31 is 92 days after 2011-07-31
-    assert cuts == [
-        ("2011-02-28", "2011-05-31", "2011-08-29"),
-        ("2011-03-31", "2011-06-30", "2011-09-28"),
-        ("2011-04-30", "2011-07-31", "2011-10-29"),
-    ]
-    for train_cut, test_cut, label_until in cuts:
-        assert date.fromisoformat(train_cut) + timedelta(days=90) <= date.fromisoformat(test_cut)
-        assert date.fromisoformat(label_until) <= DAY
-    assert card["fitted_on"]["cut"] == "2011-07-31"
-    assert card["fitted_on"]["label_until"] == "2011-10-29"
+    assert list(trained["models"]) == [task.name for task in SCORED]
+    cuts = {
+        name: (card["fitted_on"]["cut"], card["fitted_on"]["label_until"])
+        for name, card in trained["models"].items()
+    }
+    assert cuts == {
+        "buys_30d": ("2011-09-30", "2011-10-30"),
+        "buys_60d": ("2011-08-31", "2011-10-30"),
+        "buys_90d": ("2011-07-31", "2011-10-29"),
+        "class_next_quarter": ("2011-07-31", "2011-10-31"),
+        "returns_60d": ("2011-08-31", "2011-10-30"),
+    }
 
 
-def test_what_comes_after_the_data_day_changes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
-    whole, cut_off = warehouse(), warehouse()
-    cut_off.execute("delete from marts.customer_features where as_of > $1", [DAY])
-    last_labelled = DAY - timedelta(days=90)
-    cut_off.execute("delete from intermediate.int_purchase_labels where as_of > $1", [last_labelled])
-    # in the whole warehouse what is known of later days changes everything
-    whole.execute(
-        "update intermediate.int_purchase_labels set buys_90d = true where as_of > $1", [last_labelled]
-    )
-    whole.execute("update marts.customer_features set monetary = 1e6 where as_of > $1", [last_labelled])
-
-    assert train(whole, DAY, tmp_path / "whole") == train(cut_off, DAY, tmp_path / "cut_off")
-
-
-def test_no_candidate_sees_the_labels_that_it_is_tested_on(warehouse: Warehouse, tmp_path: Path) -> None:
-    honest, turned = warehouse(), warehouse()
-    turned.execute(
-        "update intermediate.int_purchase_labels set buys_90d = not buys_90d where as_of = '2011-07-31'"
-    )
-    before, after = (train(connection, DAY, tmp_path)["test_cuts"][-1] for connection in (honest, turned))
-
-    # the same scores against the opposite truth: every AUC is mirrored
-    for name in CANDIDATES:
-        auc, mirrored = (row["measures"][name]["auc"]["value"] for row in (before, after))
-        assert auc == pytest.approx(1 - mirrored, abs=2e-6), name
-
-
-def test_the_stored_model_is_the_recipe_fitted_on_the_newest_labelled_cut(
-    warehouse: Warehouse, tmp_path: Path
+def test_the_short_list_was_measured_for_it_on_windows_that_end_by_the_next(
+    trained: dict[str, Any],
 ) -> None:
-    connection = warehouse()
-    card = train(connection, DAY, tmp_path)
-    newest, columns = read_labelled(connection, date(2011, 7, 31)), tuple(card["feature_names"])
-    expected = CANDIDATES[card["recipe"]].fit(newest)
-    stored_model = store.load(tmp_path, card["model_id"])
-
-    assert probabilities(stored_model, newest, columns) == pytest.approx(
-        probabilities(expected, newest, columns)
-    )
+    evaluation = trained["evaluations"]["buys_90d"]
+    assert (evaluation["by"], set(evaluation["pooled"])) == ("train", set(SHORT_LIST))
+    for cut in evaluation["cuts"]:
+        until = date.fromisoformat(cut["train_cut"]) + timedelta(days=90)
+        assert until <= date.fromisoformat(cut["test_cut"])
+        assert date.fromisoformat(cut["label_until"]) <= DAY
 
 
-def test_a_later_snapshot_does_not_touch_what_is_measured_on_earlier_ones(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
-    plain, changed = warehouse(), warehouse()
-    changed.execute(
-        "update marts.customer_features set frequency = 1, monetary = tenure_days where as_of = '2011-07-31'"
-    )
-    before, after = (train(connection, DAY, tmp_path)["test_cuts"] for connection in (plain, changed))
+def test_what_comes_after_the_data_day_changes_nothing(tmp_path: Path) -> None:
+    with open_shop() as whole, open_shop(newest=DAY) as cut_off:
+        # everybody goes on to buy, for much
+        day = DAY + timedelta(days=1)
+        customers = whole.execute("select distinct customer_id from marts.customer_features").fetchall()
+        add_orders(whole, [(name, day, 1e6, None) for (name,) in customers])
+        count(whole)
+        log = "intermediate.int_invoice_states where invoice_day <= $1"
+        columns = "customer_id, invoice_day, net_amount, is_kept, valid_from, valid_until"
+        for table in ("intermediate.int_invoice_states", "marts.order_lines"):
+            cut_off.execute(f"delete from {table}")
+        rows = whole.execute(f"select {columns} from {log} and valid_from <= $1", [DAY]).df()
+        cut_off.execute("insert into intermediate.int_invoice_states select * from rows")
+        lines = whole.execute("from marts.order_lines where event_day <= $1", [DAY]).df()
+        cut_off.execute("insert into marts.order_lines select * from lines")
+        count(cut_off, DAY)
+        assert len(rows) and len(lines)
+        tasks = [TASKS["class_next_quarter"], TASKS["returns_60d"]]
+        first = train(whole, DAY, tmp_path / "whole", tasks)
+        again = train(cut_off, DAY, tmp_path / "cut_off", tasks)
 
-    assert before[:2] == after[:2]
-    assert before[2] != after[2]
-
-
-def test_training_again_gives_the_same_model(warehouse: Warehouse, tmp_path: Path) -> None:
-    first, again = (train(warehouse("cancellations"), DAY, tmp_path / name) for name in ("first", "again"))
     assert first == again
-    models = [store.load(tmp_path / name, first["model_id"]) for name in ("first", "again")]
-    some = [[0.1 * n] * len(first["feature_names"]) for n in range(10)]
-    assert models[0].predict_proba(some).tobytes() == models[1].predict_proba(some).tobytes()
-
-    other = train(warehouse("cancellations", seed=2), DAY, tmp_path / "other")
-    assert other["model_id"] != first["model_id"]
 
 
-def test_a_challenger_that_sees_more_is_promoted(warehouse: Warehouse, tmp_path: Path) -> None:
-    card = train(warehouse("cancellations"), DAY, tmp_path)
-    shipped = next(row for row in card["candidates"] if row["shipped"])
-
-    assert shipped["name"] == card["recipe"] and shipped["kind"] == "challenger"
-    assert shipped["auc_gain"]["low"] > 0 and shipped["auc_gain"]["p_holm"] <= 0.05
-    assert card["feature_names"] == list(CANDIDATES[card["recipe"]].columns)
-    assert f"{card['recipe']} is promoted" in card["reason"]
-
-
-@pytest.mark.parametrize("drive", ["chance", "rfm"])
-def test_the_baseline_ships_where_nothing_gains_on_it(
-    warehouse: Warehouse, tmp_path: Path, drive: str
+def test_training_again_gives_the_same_models_and_other_customers_give_others(
+    shop: duckdb.DuckDBPyConnection, trained: dict[str, Any], tmp_path: Path
 ) -> None:
-    card = train(warehouse(drive), DAY, tmp_path)
+    again = train(shop, DAY, tmp_path / "again", ONE, processes=2)
+    assert again["models"]["buys_90d"] == trained["models"]["buys_90d"]
+    assert again["evaluations"]["buys_90d"] == trained["evaluations"]["buys_90d"]
+    with open_shop(seed=2) as other:
+        others = train(other, DAY, tmp_path / "other", ONE)
+    assert others["models"]["buys_90d"]["model_id"] != trained["models"]["buys_90d"]["model_id"]
 
-    assert card["recipe"] == "mean_rfm_rank"
-    assert [row["name"] for row in card["candidates"] if row["shipped"]] == ["mean_rfm_rank"]
-    assert {row["name"] for row in card["candidates"] if row["auc_gain"] and "p_holm" in row["auc_gain"]} == {
-        challenger.name for challenger in CHALLENGERS
+
+def test_the_stored_model_is_the_champion_fitted_on_that_cut(
+    shop: duckdb.DuckDBPyConnection, trained: dict[str, Any], models: Path
+) -> None:
+    for name, card in trained["models"].items():
+        newest, columns = read_pairs(shop, TASKS[name], DAY)[-1].test_on, tuple(card["feature_names"])
+        assert card["recipe"] == trained["evaluations"][name]["champion"]
+        expected = METHODS[card["recipe"]].fit(newest)
+        model = store.load(models, card["model_id"])
+
+        assert probabilities(model, newest, columns) == pytest.approx(
+            probabilities(expected, newest, columns), abs=1e-9
+        )
+
+
+@pytest.mark.parametrize("balance", [None, "weights"])
+def test_the_champion_that_an_evaluation_of_all_methods_appointed_is_fitted_and_nothing_is_measured_anew(
+    shop: duckdb.DuckDBPyConnection, tmp_path: Path, balance: Any
+) -> None:
+    some = {name: METHODS[name] for name in ("majority", "rfm_rank", "decision_tree")}
+    found = answer(read_questions(shop, DAY, ONE), balance=balance, folds=50, methods=some)
+    found["tasks"]["buys_90d"]["champion"] = "decision_tree"
+    appointed = champions.appoint(found, DAY, tmp_path, by="evaluate")["buys_90d"]
+    result = train(shop, DAY, tmp_path, ONE)
+
+    card = result["models"]["buys_90d"]
+    assert (card["recipe"], card["balance"]) == ("decision_tree", balance)
+    assert card["evaluation"] == appointed["model_id"]
+    assert result["evaluations"]["buys_90d"] == json.loads(json.dumps(appointed))
+    assert len(store.cards(tmp_path / champions.EVALUATIONS, "buys_90d")) == 1
+    # an evaluation of a later day appoints nobody for an earlier one
+    early = train(shop, DAY - timedelta(days=31), tmp_path, ONE)["models"]["buys_90d"]
+    assert early["recipe"] in SHORT_LIST and early["evaluation"] != appointed["model_id"]
+
+
+def test_a_champion_that_is_no_method_any_more_is_named(
+    shop: duckdb.DuckDBPyConnection, trained: dict[str, Any], tmp_path: Path
+) -> None:
+    card = trained["evaluations"]["buys_90d"] | {"recipe": "oracle", "by": "evaluate"}
+    store.save_card(card, tmp_path / champions.EVALUATIONS)
+    with pytest.raises(DataProblem, match="appoints oracle, which is no method here any more; evaluate"):
+        train(shop, DAY, tmp_path, ONE)
+
+
+def test_a_later_training_says_how_the_model_that_stood_at_its_cut_did(
+    shop: duckdb.DuckDBPyConnection, trained: dict[str, Any], tmp_path: Path
+) -> None:
+    assert trained["models"]["buys_90d"]["matured"] is None, "no model stood then"
+    early = train(shop, date(2011, 7, 31), tmp_path, ONE)["models"]["buys_90d"]
+    matured = train(shop, DAY, tmp_path, ONE)["models"]["buys_90d"]["matured"]
+
+    newest = read_pairs(shop, TASKS["buys_90d"], DAY)[-1].test_on
+    said = probabilities(store.load(tmp_path, early["model_id"]), newest, tuple(early["feature_names"]))
+    assert matured == {
+        "cut": "2011-07-31",
+        "model_id": early["model_id"],
+        "customers": len(newest.customers),
+        "mean_probability": pytest.approx(said.mean(), abs=1e-6),
+        "share": pytest.approx(newest.labels.mean(), abs=1e-6),
     }
 
 
 def test_the_stored_card_is_the_returned_one_and_says_what_it_rests_on(
-    warehouse: Warehouse, tmp_path: Path
+    trained: dict[str, Any], models: Path
 ) -> None:
-    card = train(warehouse(), DAY, tmp_path)
+    for name, card in trained["models"].items():
+        assert json.loads((models / f"{card['model_id']}.json").read_text()) == card
+        assert card["model_id"].startswith(f"{name}-{DAY}-{card['recipe']}-")
+        assert card["code_version"] == store.code_version()
+        assert set(card["library_versions"]) >= {"python", "numpy", "scikit-learn", "lightgbm", "skops"}
+        assert sum(card["fitted_on"]["shares"]) == pytest.approx(1, abs=1e-5)
+        kept = models / champions.EVALUATIONS / f"{card['evaluation']}.json"
+        assert json.loads(kept.read_text()) == trained["evaluations"][name]
 
-    assert json.loads((tmp_path / f"{card['model_id']}.json").read_text()) == card
-    assert card["model_id"].startswith(f"buy_90d-{DAY}-{card['recipe']}-")
-    assert card["code_version"] == store.code_version()
-    assert set(card["library_versions"]) >= {"python", "numpy", "scikit-learn", "lightgbm", "skops"}
-    assert card["test_cuts"][0]["customers"] == 300
 
-
-@pytest.mark.parametrize("drive", ["rfm", "cancellations"])
-def test_no_customer_id_is_in_the_model_or_its_card(warehouse: Warehouse, tmp_path: Path, drive: str) -> None:
-    train(warehouse(drive), DAY, tmp_path)
-    content = [path.read_bytes() for path in stored(tmp_path)]
-    for path in tmp_path.glob("*.skops"):
+def test_no_customer_id_is_in_a_model_or_a_card(trained: dict[str, Any], models: Path) -> None:
+    content = [path.read_bytes() for path in stored(models)]
+    for path in models.glob("*.skops"):
         with zipfile.ZipFile(path) as archive:
             content += [archive.read(name) for name in archive.namelist()]
 
-    assert len(content) > 2
+    assert len(content) > 10
     # as text, and as NumPy would hold it
     for needle in (b"customer-0", "customer-0".encode("utf-32-le")):
         assert not any(needle in part for part in content)
 
 
-@pytest.mark.parametrize(
-    ("day", "sql", "number"),
-    [
-        (date(2011, 1, 31), "", "there are 0 month ends with 90 days after them and 0 such pairs"),
-        (date(2011, 6, 1), "", "there are 3 month ends with 90 days after them and 0 such pairs"),
-        (
-            DAY,
-            "delete from marts.customer_features where customer_id >= 'customer-00060'",
-            r"of 3 such pairs the fullest has \d+ who bought and \d+ who did not as of 2011",
-        ),
-        (
-            DAY,
-            "update intermediate.int_purchase_labels set buys_90d = true",
-            "of 3 such pairs the fullest has 300 who bought and 0 who did not as of 2011",
-        ),
-    ],
-    ids=["no cut", "no test cut", "few customers", "one class"],
-)
-def test_too_little_data_is_refused_with_the_number_and_nothing_written(
-    warehouse: Warehouse, tmp_path: Path, day: date, sql: str, number: str
+def test_what_is_too_short_is_refused_with_the_number_and_the_rest_is_trained(
+    shop: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    connection = warehouse()
-    if sql:
-        connection.execute(sql)
+    result = train(shop, date(2011, 3, 31), tmp_path)
+    assert "buys_30d" in result["models"] and "buys_90d" in result["refused"]
+    assert "more days (data up to" in result["refused"]["buys_90d"]
 
-    with pytest.raises(DataProblem, match=rf"needs 1 test cut .* at least 50 customers each .*{number}"):
-        train(connection, day, tmp_path / "models")
+
+@pytest.mark.parametrize("day", [FIRST_DAY, date(2011, 1, 31)])
+def test_where_every_question_is_refused_the_number_is_named_and_nothing_is_written(
+    shop: duckdb.DuckDBPyConnection, tmp_path: Path, day: date
+) -> None:
+    with pytest.raises(
+        DataProblem,
+        match=rf"as of {day}: buys_30d needs 1 test cut .* would be enough; 4 further questions need more",
+    ):
+        train(shop, day, tmp_path / "models")
     assert stored(tmp_path) == []
 
 
-def test_a_cut_with_too_few_of_a_class_is_left_out_and_the_others_serve(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
-    connection = warehouse()
-    connection.execute(
-        "update intermediate.int_purchase_labels set buys_90d = true where as_of = '2011-07-31'"
-    )
-    card = train(connection, DAY, tmp_path)
-
-    assert [row["test_cut"] for row in card["test_cuts"]] == ["2011-05-31", "2011-06-30"]
-    assert card["fitted_on"]["cut"] == "2011-06-30"
+def test_a_few_customers_are_too_few(tmp_path: Path) -> None:
+    with open_shop(customers=40) as few, pytest.raises(DataProblem, match="at least 50 customers of each"):
+        train(few, NEWEST_DAY, tmp_path)
+    assert stored(tmp_path) == []

@@ -30,7 +30,14 @@ benefits as (
 
 predictions as (
 
-    select * from {{ source('predictions', 'purchases').include(database=false) }}
+    select * from {{ source('predictions', 'customers').include(database=false) }}
+
+),
+
+models as (
+
+    select * from {{ source('predictions', 'models').include(database=false) }}
+    where question = 'buys_90d'
 
 ),
 
@@ -39,18 +46,18 @@ classed as (
     select
         customers.customer_id,
         newest.as_of,
-        customers.country,
-        customers.first_day,
-        customers.last_day,
         classes.recency,
-        coalesce(classes.frequency, 0) as frequency,
-        coalesce(classes.monetary, 0) as monetary,
+        cast(coalesce(classes.frequency, 0) as integer) as frequency,
+        cast(coalesce(classes.monetary, 0) as decimal(28, 4)) as monetary,
         classes.r_score,
         classes.f_score,
         classes.m_score,
         classes.credit_score,
         coalesce(classes.class, 'Worst') as class,
-        case when classes.class is null then 'no invoice still counts: Worst by rule' end as class_note
+        case when classes.class is null then 'no invoice still counts: Worst by rule' end as class_note,
+        customers.country,
+        customers.first_day as first_order_day,
+        customers.last_day as last_order_day
     from customers
     cross join newest
     left join classes
@@ -61,27 +68,19 @@ classed as (
 final as (
 
     select
-        classed.customer_id,
-        classed.as_of,
-        classed.recency,
-        cast(classed.frequency as integer) as frequency,
-        cast(classed.monetary as decimal(28, 4)) as monetary,
-        classed.r_score,
-        classed.f_score,
-        classed.m_score,
-        classed.credit_score,
-        classed.class,
-        classed.class_note,
+        classed.*,
         benefits.benefits,
-        classed.country,
-        classed.first_day as first_order_day,
-        classed.last_day as last_order_day,
+        predictions.buy_30d_probability,
+        predictions.buy_60d_probability,
         predictions.buy_90d_probability,
-        predictions.model_id,
+        predictions.return_60d_probability,
+        predictions.class_next_quarter,
+        predictions.class_next_quarter_probability,
+        case when predictions.buy_90d_probability is not null then models.model_id end as model_id,
         case
-            when predictions.customer_id is not null then null
+            when predictions.buy_90d_probability is not null then null
             when classed.credit_score is null then 'no invoice still counts: nothing to predict from'
-            else 'no model had been trained by this day'
+            else coalesce(models.note, 'no model had been trained by this day')
         end as prediction_note
     from classed
     left join benefits
@@ -91,6 +90,8 @@ final as (
             and (benefits.valid_to is null or classed.as_of <= benefits.valid_to)
     left join predictions
         on classed.customer_id = predictions.customer_id and classed.as_of = predictions.as_of
+    left join models
+        on classed.as_of = models.as_of
 
 )
 
