@@ -42,8 +42,8 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> dict[str, A
     none the profiles say so.
 
     Returns:
-        {as_of, known_on, known_before (UTC), path (of the file), customers, classes, model_id, left_out (days
-        known then whose content has not passed the gate of raw orders), simulated}.
+        {as_of, known_on, known_before (UTC), path (of the file), customers, classes, models (by question),
+        left_out (days known then whose content has not passed the gate of raw orders), simulated}.
 
     Raises:
         WrongUse: `known_on` is still to come.
@@ -85,7 +85,7 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> dict[str, A
         "path": str(path),
         "customers": sum(classes.values()),
         "classes": {name: classes.get(name, 0) for name in CLASSES},
-        "model_id": scored["model_id"],
+        "models": scored["models"],
     }
 
 
