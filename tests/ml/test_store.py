@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,40 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
 
     with pytest.raises(DataProblem, match=rf"{name}\.skops cannot be read.*train again"):
         store.load(tmp_path, name)
+
+
+def test_a_file_with_a_weight_changed_in_place_is_refused_and_named(tmp_path: Path) -> None:
+    model = fitted()
+    store.save(model, card("2011-01-31"), tmp_path)
+    name = card("2011-01-31")["model_id"]
+    file = tmp_path / f"{name}.skops"
+    written, weights = file.read_bytes(), model.coef_.tobytes()
+    assert written.count(weights) == 1
+    file.write_bytes(written.replace(weights, (-model.coef_).tobytes()))
+
+    with pytest.raises(DataProblem, match=rf"{name}\.skops cannot be read.*CRC.*train again"):
+        store.load(tmp_path, name)
+
+
+def test_a_file_in_which_a_type_was_renamed_is_refused_and_nothing_of_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    store.save(fitted(), card("2011-01-31"), tmp_path)
+    name = card("2011-01-31")["model_id"]
+    file, ran = tmp_path / f"{name}.skops", tmp_path / "ran"
+    # a module that would tell if it were imported, named in place of the model's own
+    (tmp_path / "intruder.py").write_text(f"open({str(ran)!r}, 'w')\nclass LogisticRegression: pass\n")
+    with zipfile.ZipFile(file) as archive:
+        content = {entry: archive.read(entry) for entry in archive.namelist()}
+    content["schema.json"] = content["schema.json"].replace(b"sklearn.linear_model._logistic", b"intruder")
+    with zipfile.ZipFile(file, "w") as archive:
+        for entry, data in content.items():
+            archive.writestr(entry, data)
+
+    with pytest.raises(DataProblem, match=r"refused.*intruder.*find out who wrote it.*train again"):
+        store.load(tmp_path, name)
+    assert not ran.exists() and "intruder" not in sys.modules
 
 
 def test_a_missing_model_file_and_a_damaged_card_are_named(tmp_path: Path) -> None:
