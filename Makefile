@@ -5,25 +5,32 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
+# the mark that `make extras` leaves: from then on .venv is kept at both locks
+EXTRAS := $(wildcard $(VENV)/.extras)
+LOCKS := requirements.lock $(if $(EXTRAS),requirements-extras.lock)
 # without compiled bytecode every start is two to four times slower
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test laws lint up down bench docs compose-env lock clean
+.PHONY: help setup extras run test laws lint up down bench docs compose-env lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(SETUP)  ## install everything that is locked into .venv
 
-$(SETUP): requirements.lock pyproject.toml
+$(SETUP): $(LOCKS) $(EXTRAS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "goodstanding needs Python 3.11 or 3.12; set PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@# the installer itself comes from the lock too, with its hashes
 	@awk '/^uv==/ {p=1; print; next} p && /^ / {print; next} {p=0}' requirements.lock > $(VENV)/installer.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/installer.txt
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode $(LOCKS)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(SETUP)
+
+extras:  ## also a method that is large to install: Keras on JAX (430 MB)
+	@mkdir -p $(VENV) && { test -e $(VENV)/.extras || touch $(VENV)/.extras; }
+	@$(MAKE) --no-print-directory setup
 
 run: $(SETUP)  ## the whole landing through the DAGs, then a report
 	@$(BIN)/goodstanding run
@@ -58,8 +65,15 @@ docs: $(SETUP)  ## build the sites with the checks and the SQL
 compose-env:  ## write .env with generated secrets for docker compose
 	@$(PYTHON) -m goodstanding.compose_env
 
-lock: $(SETUP)  ## choose versions anew and write requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev pyproject.toml --output-file requirements.lock
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+lock: $(SETUP)  ## choose versions anew and write both locks
+	@# XGBoost is small, so whoever develops has it, and its tests run
+	$(COMPILE) --upgrade --extra xgboost --group dev pyproject.toml --output-file requirements.lock
+	@# of the extras only what the first lock does not have; the list of the rest, a comment at the end, is cut off
+	@set -o pipefail; $(COMPILE) --all-extras pyproject.toml --constraint requirements.lock \
+	    $$(sed -nE 's/^([a-z0-9._-]+)==.*/--no-emit-package \1/p' requirements.lock | sort -u) \
+	    | sed '/^$$/,$$d' > requirements-extras.lock
 
 clean:  ## remove the warehouse, models, logs and Airflow's state; keeps landing and .venv
 	rm -rf var

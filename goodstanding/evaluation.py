@@ -89,4 +89,6 @@ def _notes(task: dict[str, Any]) -> list[str]:
     notes = [f"95 % intervals. {days} Always choosing the commonest class is right in {majority:.3f}."]
     if task["note"]:
         notes.append(f"{task['note']}.")
+    if task["left_out"]:
+        notes.append(f"Left out: {'; '.join(f'{name} ({why})' for name, why in task['left_out'].items())}.")
     return notes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -24,8 +25,8 @@ Balance = Literal["weights", "down_sampling"]
 class Candidate:
     """A recipe: the features it reads and how to make an unfitted scikit-learn classifier for them.
 
-    One that `keeps_rows` holds figures of single customers when it is fitted. It is measured like the others
-    and never stored.
+    One that `keeps_rows` holds figures of single customers when it is fitted. `packages` are the optional
+    ones that it needs, by the names under which they are imported.
     """
 
     name: str
@@ -35,6 +36,17 @@ class Candidate:
     kind: Literal["baseline", "challenger"] = "challenger"
     balance: Balance | None = None
     keeps_rows: bool = False
+    packages: tuple[str, ...] = ()
+
+    @property
+    def may_ship(self) -> bool:
+        """Whether it may be stored and score days: without rows of customers, and with what a run has."""
+        return not self.keeps_rows and not self.packages
+
+    def missing(self) -> str | None:
+        """Why it cannot be fitted here; None where all of its packages are installed."""
+        absent = [name for name in self.packages if find_spec(name) is None]
+        return f"not installed: {', '.join(absent)}; make extras" if absent else None
 
     def fit(self, snapshot: Snapshot) -> Any:
         """A classifier fitted on one labelled snapshot, balanced within it where the method says so."""

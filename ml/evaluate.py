@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ml.measures import Floats, Labels, measures
@@ -99,7 +100,8 @@ def _by_candidate(cut: TestCut, weights: Floats) -> dict[str, dict[str, Floats]]
 
 def _resamples(groups: Sequence[NDArray[np.object_]], seed: int, folds: int) -> Iterator[list[Floats]]:
     """How often each row of each group counts in each bootstrap fold, in blocks of folds."""
-    customers, positions = np.unique(np.concatenate(groups), return_inverse=True)
+    # in the order in which they come, which is not that of their pseudonyms
+    positions, customers = pd.factorize(np.concatenate(groups))
     rows = np.split(positions, np.cumsum([len(group) for group in groups])[:-1])
     n = len(customers)
     generator = np.random.default_rng(seed)

@@ -1,9 +1,10 @@
 """The methods of the field in one registry, from a constant to a stack: what `evaluate` sets side by side.
 
-The quick ones come from `ml.short_list`. Settings are the same for all tasks; those that
-matter were chosen from the cut 2010-12-31 to 2011-03-31 of Online Retail, which is no test cut of it (log
-loss there of who buys within 90 days: network .614, stopped early .653; extra trees .613, with 10 in a leaf
-and fewer features .630; hybrid .616, with a forest in place of the regression .627).
+The quick ones come from `ml.short_list`, those whose packages are optional from `ml.extras`. Settings are
+the same for all tasks; those that matter were chosen from the cut 2010-12-31 to 2011-03-31 of Online Retail,
+which is no test cut of it (log loss there of who buys within 90 days: network .614, stopped early .653; extra
+trees .613, with 10 in a leaf and fewer features .630; hybrid .616, with a forest in place of the regression
+.627).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from ml.candidate import SEED, Candidate
+from ml.extras import KerasNetwork, xgboost_trees
 from ml.features import MEASURES, RANKS, RFM_RANK
 from ml.lifetime import BGNBD, Histories, ParetoNBD
 from ml.measures import Floats
@@ -184,10 +186,24 @@ METHODS = {
         ),
         SHORT_LIST["lightgbm"],
         Candidate(
+            "xgboost",
+            "gradient boosted trees of one border each, on all features",
+            ON_MEASURES,
+            xgboost_trees,
+            packages=("xgboost",),
+        ),
+        Candidate(
             "mlp",
             "neural network on the ranks of all features, one layer of 16",
             ON_RANKS,
             _mlp,
+        ),
+        Candidate(
+            "keras",
+            "neural network on the ranks of all features, one layer of 32, all rows at each step",
+            ON_RANKS,
+            lambda: make_pipeline(StandardScaler(), KerasNetwork()),
+            packages=("keras", "jax"),
         ),
         Candidate(
             "hybrid_kmeans",

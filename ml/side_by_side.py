@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from goodstanding.errors import DataProblem
 from ml import evaluate
 from ml.candidate import SEED, Balance, Candidate, probabilities
+from ml.extras import load_keras
 from ml.measures import Floats, confusion_matrix
 from ml.methods import METHODS
 from ml.pairs import Pair, read_pairs, too_few_cuts
@@ -86,18 +87,25 @@ def answer(
           over it}, `p_holm`: {challenger: p}, `champion`, `gain` (the champion's; 0 where the baseline
           stands), `reason`.
     """
+    missing = {name: why for name, method in methods.items() if (why := method.missing())}
     if balance:
         methods = {
-            name: method.balanced(balance) if method.kind == "challenger" else method
+            name: method.balanced(balance) if method.kind == "challenger" and name not in missing else method
             for name, method in methods.items()
         }
     asked = [question for question in questions if question.pairs]
-    jobs = [(question, method) for question in asked for method in methods.values()]
+    jobs = [
+        (question, method) for question in asked for name, method in methods.items() if name not in missing
+    ]
     total = len(jobs) + len(asked)
 
     predicted: dict[str, dict[str, list[Floats]]] = {question.task.name: {} for question in asked}
-    left_out: dict[str, dict[str, str]] = {question.task.name: {} for question in asked}
-    fitted = _run(_fit_and_predict, [(method, question.pairs) for question, method in jobs], processes)
+    left_out: dict[str, dict[str, str]] = {question.task.name: dict(missing) for question in asked}
+    needed = {package for _, method in jobs for package in method.packages}
+    prepare = load_keras if "keras" in needed else None
+    fitted = _run(
+        _fit_and_predict, [(method, question.pairs) for question, method in jobs], processes, prepare
+    )
     for done, ((question, method), said) in enumerate(zip(jobs, fitted, strict=True), 1):
         kept = left_out if isinstance(said, str) else predicted
         kept[question.task.name][method.name] = said
@@ -106,8 +114,8 @@ def answer(
     tests = [_test_cuts(question, predicted[question.task.name]) for question in asked]
     kinds = {name: method.kind for name, method in methods.items()}
     results = {}
-    barred = [name for name, method in methods.items() if method.keeps_rows]
-    compared = _run(_compare, [(cuts, kinds, barred, folds) for cuts in tests], processes)
+    barred = [name for name, method in methods.items() if not method.may_ship]
+    compared = _run(_compare, [(cuts, kinds, barred, folds) for cuts in tests], processes, prepare)
     for done, (question, cuts, found) in enumerate(zip(asked, tests, compared, strict=True), len(jobs) + 1):
         results[question.task.name] = {
             "cuts": _cuts(question, cuts, found),
@@ -131,7 +139,7 @@ def answer(
                 "kind": method.kind,
                 "description": method.description,
                 "balance": method.balance,
-                "may_ship": not method.keeps_rows,
+                "may_ship": method.may_ship,
             }
             for name, method in methods.items()
         },
@@ -155,10 +163,18 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def _run(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], processes: int) -> Iterator[Any]:
+def _run(
+    function: Callable[..., Any],
+    arguments: Sequence[tuple[Any, ...]],
+    processes: int,
+    prepare: Callable[[], object] | None,
+) -> Iterator[Any]:
     jobs = (delayed(_alone)(function, *given) for given in arguments)
+    # initializer: a process that grew by 300 MB after its first job, as it does by Keras, would be ended
     # max_nbytes: larger arrays would be left in files for the other processes, customers' ids among them
-    found: Iterator[Any] = Parallel(n_jobs=processes, return_as="generator", max_nbytes=None)(jobs)
+    found: Iterator[Any] = Parallel(
+        n_jobs=processes, return_as="generator", max_nbytes=None, initializer=prepare
+    )(jobs)
     return found
 
 

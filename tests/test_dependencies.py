@@ -1,11 +1,15 @@
-"""What the image of the containers holds: the project's dependencies, and none of those for developing."""
+"""What the image of the containers holds: the project's dependencies, and none of those for developing.
+
+Nor has it the optional ones: these may be imported where their methods are, when such a method is fitted.
+"""
 
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import metadata, packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from packaging.utils import canonicalize_name
 PROJECT = Path(__file__).parent.parent
 # bench is measured by hand, in the environment of developers
 ROOMS = ("dags", "expectations", "goodstanding", "ingest", "ml", "warehouse")
+FOR_EXTRAS = PROJECT / "ml" / "extras.py"
 MODULES = sorted(path for room in ROOMS for path in (PROJECT / room).rglob("*.py"))
 
 
@@ -45,11 +50,38 @@ def at_run_time() -> set[str]:
     return {distribution for distribution, _ in found}
 
 
+@pytest.fixture(scope="module")
+def optional() -> set[str]:
+    """The distributions that the extras name."""
+    wanted = [Requirement(line) for line in requires("goodstanding") or []]
+    extras = metadata("goodstanding").get_all("Provides-Extra") or []
+    return {
+        canonicalize_name(one.name)
+        for one in wanted
+        if one.marker and any(one.marker.evaluate({"extra": extra}) for extra in extras)
+    }
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_what_a_module_imports_comes_with_the_product(module: Path, at_run_time: set[str]) -> None:
+def test_what_a_module_imports_comes_with_the_product(
+    module: Path, at_run_time: set[str], optional: set[str]
+) -> None:
     # Airflow puts the folder of the DAGs before all others
     own = {*ROOMS, *(path.stem for path in (PROJECT / "dags").glob("*.py")), *sys.stdlib_module_names}
+    allowed = at_run_time | optional if module == FOR_EXTRAS else at_run_time - optional
     provided = packages_distributions()
     for name in set(imported(module)) - own:
-        by = {canonicalize_name(distribution) for distribution in provided.get(name, [])}
-        assert by & at_run_time, f"{name} is none of [project.dependencies], nor needed by one of them"
+        # what is not installed may be an optional package, and these are imported by their own names
+        by = {canonicalize_name(distribution) for distribution in provided.get(name, [name])}
+        assert by & allowed, f"{name} is none of [project.dependencies], nor needed by one of them"
+
+
+def test_no_optional_package_is_imported_before_a_method_of_its_own_is_fitted(optional: set[str]) -> None:
+    assert optional == {"xgboost-cpu", "keras", "jax"}
+    known = "from ml.side_by_side import METHODS; import sys; print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", known], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+
+    assert "ml.extras" in told.stdout.split()
+    assert not {"xgboost", "keras", "jax"} & set(told.stdout.split())

@@ -89,9 +89,9 @@ def fill(connection: duckdb.DuckDBPyConnection, drive: str, customers: int, seed
 
 def read_labelled(connection: duckdb.DuckDBPyConnection, cut: date) -> Snapshot:
     """The snapshot of a cut with who bought after it."""
-    sql = "select buys_90d from labels where as_of = $1 order by customer_id"
-    outcome = connection.execute(sql, [cut]).df()["buys_90d"].to_numpy(dtype=bool)
-    return replace(read_snapshot(connection, cut), outcome=outcome)
+    labels = connection.execute("from labels where as_of = $1", [cut]).df().set_index("customer_id")
+    snapshot = read_snapshot(connection, cut)
+    return replace(snapshot, outcome=labels["buys_90d"][snapshot.customers].to_numpy(dtype=bool))
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_a_balanced_fit_sees_rows_of_its_own_sample_alone_each_at_most_once(ware
 
 
 def test_weights_reach_every_estimator_that_knows_them_and_change_no_other() -> None:
-    for name in ("logistic_regression", "svm", "lightgbm", "stack"):
+    for name in ("logistic_regression", "svm", "lightgbm", "keras", "stack"):
         assert METHODS[name].balanced("weights").balance == "weights"
     assert METHODS["naive_bayes"].balanced("weights") is METHODS["naive_bayes"]
     assert METHODS["naive_bayes"].balanced("down_sampling").balance == "down_sampling"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -26,6 +26,14 @@ from tests.ml.conftest import fill, read_labelled
 
 FIT_ON, TEST_ON = date(2011, 3, 31), date(2011, 6, 30)
 TRAINED = [name for name, method in METHODS.items() if method.kind == "challenger"]
+
+
+def installed(names: Iterable[str]) -> list[Any]:
+    """The methods as parameters, skipped where a package of theirs is not installed."""
+    return [
+        pytest.param(name, marks=pytest.mark.skipif(why is not None, reason=str(why)))
+        for name, why in ((name, METHODS[name].missing()) for name in names)
+    ]
 
 
 Snapshots = tuple[Snapshot, Snapshot]
@@ -76,13 +84,13 @@ def test_the_registry_has_the_methods_of_the_field_from_the_simplest_on() -> Non
 
     assert baselines == ["majority", "persistence", "recency_rule", "rfm_rank", "bg_nbd", "pareto_nbd"]
     assert sorted(TRAINED) == [
-        *("decision_tree", "extra_trees", "hybrid_kmeans", "knn", "lda", "lightgbm", "logistic_regression"),
-        *("mlp", "naive_bayes", "random_forest", "stack", "svm"),
+        *("decision_tree", "extra_trees", "hybrid_kmeans", "keras", "knn", "lda", "lightgbm"),
+        *("logistic_regression", "mlp", "naive_bayes", "random_forest", "stack", "svm", "xgboost"),
     ]
     assert list(METHODS) == baselines + [name for name in METHODS if name in TRAINED]
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", installed(METHODS))
 def test_a_method_gives_the_same_probabilities_when_fitted_again(few: Snapshots, name: str) -> None:
     fit_on, test_on = few
     method = METHODS[name]
@@ -92,7 +100,7 @@ def test_a_method_gives_the_same_probabilities_when_fitted_again(few: Snapshots,
     assert said.shape == (250,) and ((said >= 0) & (said <= 1)).all()
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", installed(TRAINED))
 def test_permuted_labels_teach_no_method_anything(many: Snapshots, name: str) -> None:
     fit_on, test_on = many
     generator = np.random.default_rng(7)
@@ -105,7 +113,7 @@ def test_permuted_labels_teach_no_method_anything(many: Snapshots, name: str) ->
     assert measures(labels, said, np.ones((1, len(labels))))["auc"][0] == pytest.approx(0.5, abs=0.03)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", installed(TRAINED))
 def test_a_method_gives_one_probability_for_each_of_four_classes(few: Snapshots, name: str) -> None:
     fit_on, test_on = few
     quarters = replace(fit_on, outcome=(fit_on.features["rank_monetary"].to_numpy() * 4).astype(int))

@@ -99,6 +99,20 @@ def test_a_method_is_left_out_of_a_task_that_lacks_what_it_reads_and_says_so(fou
     assert "reads before" in found["tasks"]["present_class"]["left_out"]["persistence"]
 
 
+def test_a_method_whose_package_is_not_installed_is_left_out_of_every_task_and_the_others_stand(
+    questions: list[Question],
+) -> None:
+    absent = replace(METHODS["xgboost"], packages=("numpy", "no_such_package"), build=lambda: pytest.fail())
+    methods = {name: METHODS[name] for name in ("majority", "recency_rule", "logistic_regression")}
+    asked = [of(questions, name) for name in ("buys_90d", "returns_60d")]
+    found = answer(asked, balance="weights", folds=20, methods=methods | {"xgboost": absent})
+
+    for task in found["tasks"].values():
+        assert task["left_out"] == {"xgboost": "not installed: no_such_package; make extras"}
+        assert list(task["pooled"]) == list(methods)
+    assert list(found["methods"]) == [*methods, "xgboost"]
+
+
 def test_the_baseline_to_beat_is_the_strongest_and_it_stands_where_no_gain_is_clear(
     found: dict[str, Any],
 ) -> None:
@@ -138,7 +152,7 @@ def test_one_and_two_processes_give_the_same_result_and_tell_how_far_they_are(
 ) -> None:
     some = [of(questions, name) for name in ("buys_30d", "class_next_quarter")]
     told: list[tuple[str, int, int]] = []
-    methods = {name: METHODS[name] for name in (*SOME, "random_forest", "mlp")}
+    methods = {name: METHODS[name] for name in (*SOME, "random_forest", "xgboost", "mlp", "keras")}
     once, twice = (
         answer(some, lambda *step: told.append(step), processes=n, folds=40, methods=methods) for n in (1, 2)
     )

@@ -110,6 +110,19 @@ def test_training_again_gives_the_same_models_and_other_customers_give_others(
     assert others["models"]["buys_90d"]["model_id"] != trained["models"]["buys_90d"]["model_id"]
 
 
+def test_under_another_key_of_the_pseudonyms_the_models_are_the_same(
+    trained: dict[str, Any], tmp_path: Path
+) -> None:
+    with open_shop() as other:
+        for table in ("intermediate.int_invoice_states", "marts.order_lines"):
+            other.execute(f"update {table} set customer_id = md5(customer_id)")
+        count(other)
+        again = train(other, DAY, tmp_path, [TASKS["buys_30d"], TASKS["class_next_quarter"]])
+    for name, card in again["models"].items():
+        assert card == trained["models"][name]
+        assert again["evaluations"][name] == trained["evaluations"][name]
+
+
 def test_the_stored_model_is_the_champion_fitted_on_that_cut(
     shop: duckdb.DuckDBPyConnection, trained: dict[str, Any], models: Path
 ) -> None:
