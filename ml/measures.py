@@ -38,10 +38,8 @@ def measures(actual: Labels, probability: Floats, weights: Floats) -> dict[str, 
     clipped = np.clip(by_class, 1e-15, 1 - 1e-15)
     if probability.ndim == 1:
         ranked, squares = [1], (probability - actual) ** 2
-        confidence, came_true = probability, truth[:, 1]
     else:
         ranked, squares = list(range(by_class.shape[1])), ((by_class - truth) ** 2).sum(axis=1)
-        confidence, came_true = by_class.max(axis=1), chosen == actual
     rankings = [_ranking(truth[:, which], by_class[:, which], weights) for which in ranked]
     auc, average_precision = np.mean(rankings, axis=0)
     return {
@@ -49,7 +47,7 @@ def measures(actual: Labels, probability: Floats, weights: Floats) -> dict[str, 
         "average_precision": average_precision,
         "brier": weights @ squares / total,
         "log_loss": weights @ -np.log(clipped[truth]) / total,
-        "ece": _calibration_error(confidence, came_true, weights) / total,
+        "ece": _calibration_error(*confidences(actual, probability), weights) / total,
         **_of_choices(_confusion(actual, chosen, by_class.shape[1], weights)),
     }
 
@@ -59,6 +57,21 @@ def choices(probability: Floats) -> NDArray[np.intp]:
     return np.asarray(
         probability >= 0.5 if probability.ndim == 1 else probability.argmax(axis=1), dtype=np.intp
     )
+
+
+def confidences(actual: Labels, probability: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """What calibration compares: a probability for each row, and whether that came true.
+
+    Of two classes the probability of the second, of more that of the class chosen.
+    """
+    if probability.ndim == 1:
+        return probability, actual.astype(bool)
+    return probability.max(axis=1), choices(probability) == actual
+
+
+def calibration_bins(confidence: Floats) -> NDArray[np.intp]:
+    """The bin of each probability: ten of equal width."""
+    return np.minimum((confidence * ECE_BINS).astype(np.intp), ECE_BINS - 1)
 
 
 def confusion_matrix(actual: Labels, probability: Floats) -> NDArray[np.intp]:
@@ -87,7 +100,7 @@ def _ranking(positive: NDArray[np.bool_], probability: Floats, weights: Floats) 
 
 
 def _calibration_error(confidence: Floats, came_true: NDArray[np.bool_], weights: Floats) -> Floats:
-    bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+    bins = calibration_bins(confidence)
     excess = np.where(np.arange(ECE_BINS) == bins[:, None], (confidence - came_true)[:, None], 0.0)
     return np.asarray(np.abs(weights @ excess).sum(axis=1))
 

@@ -47,6 +47,7 @@ class NextOrder(ClassifierMixin, BaseEstimator):
         """Fit the histories; of `y` nothing is used but which classes there are."""
         self.classes_ = np.unique(y)
         self.fitted_ = self.model.fit(self._histories(X))
+        self.not_found_ = None if self.fitted_.drop_out_identifiable else "no drop-out identifiable"
         return self
 
     def predict_proba(self, X: Floats) -> Floats:

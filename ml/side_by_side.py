@@ -21,13 +21,17 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from goodstanding.errors import DataProblem
 from ml import evaluate
 from ml.candidate import SEED, Balance, Candidate, probabilities
+from ml.curves import curves
 from ml.extras import load_keras
-from ml.measures import Floats, confusion_matrix
+from ml.measures import Floats, Labels, confusion_matrix
 from ml.methods import METHODS
 from ml.pairs import Pair, read_pairs, too_few_cuts
 from ml.tasks import TASKS, Task
 
 Tell = Callable[[str, int, int], None]
+
+# So many challengers are drawn beside the baseline.
+DRAWN = 3
 
 
 @dataclass(frozen=True)
@@ -72,17 +76,20 @@ def answer(
         folds: bootstrap resamples.
 
     Returns:
-        {tasks, methods: {name: {kind, description, balance, may_ship}}, bootstrap_folds, confidence, seed}. A
-        measure is [value, low, high], the bounds a bootstrap interval over customers. Of each task:
+        {tasks, methods: {name: {kind, description, balance, may_ship}}, balance, bootstrap_folds, confidence,
+        seed}. A measure is [value, low, high], the bounds a bootstrap interval over customers. Of each task:
 
         - `question`, `classes`, `refused` (why nothing was measured, or None), `note` (what is missing to all
           test cuts, or None);
-        - `cuts`: a list of {train_cut, test_cut, label_until, train_customers, customers, shares (of each
-          class in the test cut), measures: {method: {measure: [...]}}, confusion: {method: a row for each
-          class that came, a column for each that was chosen}};
+        - `cuts`: a list of {train_cut, test_cut, label_until, train_customers, customers, train_shares,
+          shares (of each class in the train and the test cut), measures: {method: {measure: [...]}},
+          confusion: {method: a row for each class that came, a column for each that was chosen}};
         - `pooled`: {method: every measure of `ml.measures`, `majority` (the accuracy of always choosing the
           commonest class of the train cut), `confusion`};
+        - `curves`: {method: {roc, calibration, gain}} as in `ml.curves`, of the baseline, the champion and
+          the three challengers with the greatest pooled AUC;
         - `left_out`: {method: why it says nothing on this task};
+        - `remarks`: {method: what its fits could not find, and in how many of them};
         - `baseline` (the strongest, by pooled AUC), `gains`: {method: [value, low, high] of the pooled AUC
           over it}, `p_holm`: {challenger: p}, `champion`, `gain` (the champion's; 0 where the baseline
           stands), `reason`.
@@ -101,14 +108,17 @@ def answer(
 
     predicted: dict[str, dict[str, list[Floats]]] = {question.task.name: {} for question in asked}
     left_out: dict[str, dict[str, str]] = {question.task.name: dict(missing) for question in asked}
+    remarks: dict[str, dict[str, str]] = {question.task.name: {} for question in asked}
     needed = {package for _, method in jobs for package in method.packages}
     prepare = load_keras if "keras" in needed else None
     fitted = _run(
         _fit_and_predict, [(method, question.pairs) for question, method in jobs], processes, prepare
     )
-    for done, ((question, method), said) in enumerate(zip(jobs, fitted, strict=True), 1):
+    for done, ((question, method), (said, remark)) in enumerate(zip(jobs, fitted, strict=True), 1):
         kept = left_out if isinstance(said, str) else predicted
         kept[question.task.name][method.name] = said
+        if remark:
+            remarks[question.task.name][method.name] = remark
         tell(f"{question.task.name}: {method.name}", done, total)
 
     tests = [_test_cuts(question, predicted[question.task.name]) for question in asked]
@@ -120,7 +130,9 @@ def answer(
         results[question.task.name] = {
             "cuts": _cuts(question, cuts, found),
             **_pooled(cuts, found),
+            "curves": {name: curves(cuts, name) for name in _drawn(found, kinds)},
             "left_out": left_out[question.task.name],
+            "remarks": remarks[question.task.name],
         }
         tell(f"{question.task.name}: intervals", done, total)
     return {
@@ -143,6 +155,7 @@ def answer(
             }
             for name, method in methods.items()
         },
+        "balance": balance,
         "bootstrap_folds": folds,
         "confidence": evaluate.CONFIDENCE,
         "seed": SEED,
@@ -156,7 +169,9 @@ NOTHING: dict[str, Any] = {
     "baseline": None,
     "gains": {},
     "p_holm": {},
+    "curves": {},
     "left_out": {},
+    "remarks": {},
     "champion": None,
     "gain": None,
     "reason": None,
@@ -188,15 +203,21 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
 
 
-def _fit_and_predict(method: Candidate, pairs: Sequence[Pair]) -> list[Floats] | str:
-    """What a method says on each test snapshot, or why it says nothing."""
+def _fit_and_predict(method: Candidate, pairs: Sequence[Pair]) -> tuple[list[Floats] | str, str | None]:
+    """What a method says on each test snapshot, or why it says nothing; and what its fits could not find."""
     suited = method.on(pairs[0].fit_on.features.columns)
     if suited is None:
-        return f"it reads {', '.join(method.columns)}, of which this task does not have all"
+        return f"it reads {', '.join(method.columns)}, of which this task does not have all", None
+    said: list[Floats] = []
+    missed: list[str] = []
     try:
-        return [probabilities(suited.fit(pair.fit_on), pair.test_on, suited.columns) for pair in pairs]
+        for pair in pairs:
+            model = suited.fit(pair.fit_on)
+            said.append(probabilities(model, pair.test_on, suited.columns))
+            missed += filter(None, [getattr(model, "not_found_", None)])
     except DataProblem as error:
-        return str(error)
+        return str(error), None
+    return said, f"{missed[0]} in {len(missed)} of {len(pairs)} train cuts" if missed else None
 
 
 def _test_cuts(question: Question, predicted: Mapping[str, Sequence[Floats]]) -> list[evaluate.TestCut]:
@@ -221,6 +242,13 @@ def _compare(
     return comparison | {"baseline": baseline, "champion": champion, "reason": reason}
 
 
+def _drawn(found: Mapping[str, Any], kinds: Mapping[str, str]) -> list[str]:
+    """The methods whose curves are kept: of all of them they would be most of the result."""
+    auc = {name: measured["auc"]["value"] for name, measured in found["pooled"].items()}
+    challengers = sorted((name for name in auc if kinds[name] == "challenger"), key=auc.__getitem__)
+    return list(dict.fromkeys([found["baseline"], found["champion"], *challengers[: -1 - DRAWN : -1]]))
+
+
 def _cuts(
     question: Question, cuts: Sequence[evaluate.TestCut], found: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
@@ -232,7 +260,8 @@ def _cuts(
             "label_until": str(task.moved(pair.test_on.as_of, 1)),
             "train_customers": len(pair.fit_on.customers),
             "customers": len(cut.customers),
-            "shares": [round(float(np.mean(cut.actual == which)), 6) for which in range(len(task.classes))],
+            "train_shares": _shares(task, pair.fit_on.labels),
+            "shares": _shares(task, cut.actual),
             "measures": {name: _listed(measured) for name, measured in by_method.items()},
             "confusion": {
                 name: confusion_matrix(cut.actual, said).tolist() for name, said in cut.probabilities.items()
@@ -240,6 +269,10 @@ def _cuts(
         }
         for pair, cut, by_method in zip(question.pairs, cuts, found["cuts"], strict=True)
     ]
+
+
+def _shares(task: Task, labels: Labels) -> list[float]:
+    return [round(float(np.mean(labels == which)), 6) for which in range(len(task.classes))]
 
 
 def _pooled(cuts: Sequence[evaluate.TestCut], found: Mapping[str, Any]) -> dict[str, Any]:

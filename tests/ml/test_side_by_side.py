@@ -92,6 +92,41 @@ def test_the_confusion_matrices_count_every_customer_and_agree_with_the_accuracy
             assert np.trace(pooled) / pooled.sum() == pytest.approx(measured["accuracy"][0], abs=1e-5)
 
 
+def test_curves_are_drawn_of_the_baseline_the_champion_and_the_best_challengers(
+    questions: list[Question], found: dict[str, Any]
+) -> None:
+    for task in found["tasks"].values():
+        if task["refused"]:
+            assert task["curves"] == {}
+            continue
+        auc = {name: measured["auc"][0] for name, measured in task["pooled"].items()}
+        challengers = [name for name in auc if METHODS[name].kind == "challenger"]
+        best = sorted(challengers, key=auc.__getitem__, reverse=True)[:3]
+        assert set(task["curves"]) == {task["baseline"], task["champion"], *best}
+        for name, drawn in task["curves"].items():
+            across, up = np.array(drawn["roc"]).T
+            # ten of the rarest class in each step make them few here, and chords lie below the curve
+            assert auc[name] - 0.5 / (len(up) - 1) <= np.trapezoid(up, across) <= auc[name] + 0.005
+
+
+def test_the_shares_are_those_of_both_cuts(questions: list[Question], found: dict[str, Any]) -> None:
+    pairs = of(questions, "buys_60d").pairs
+    for cut, pair in zip(found["tasks"]["buys_60d"]["cuts"], pairs, strict=True):
+        for shares, snapshot in (("train_shares", pair.fit_on), ("shares", pair.test_on)):
+            bought = snapshot.labels.mean()
+            assert cut[shares] == pytest.approx([1 - bought, bought], abs=1e-5)
+
+
+def test_a_count_model_remarks_in_how_many_fits_nobody_is_seen_to_leave(
+    questions: list[Question], found: dict[str, Any]
+) -> None:
+    # who orders by chance at a steady rate never leaves
+    assert found["tasks"]["buys_90d"]["remarks"] == {
+        "bg_nbd": "no drop-out identifiable in 3 of 3 train cuts"
+    }
+    assert found["tasks"]["returns_60d"]["remarks"] == {}
+
+
 def test_a_method_is_left_out_of_a_task_that_lacks_what_it_reads_and_says_so(found: dict[str, Any]) -> None:
     assert set(found["tasks"]["present_class"]["left_out"]) == {"persistence", "rfm_rank", "bg_nbd"}
     assert set(found["tasks"]["returns_60d"]["left_out"]) == {"bg_nbd"}
