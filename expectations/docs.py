@@ -72,7 +72,6 @@ def build_docs(settings: Settings) -> Path:
     (60 per gate) this takes 20 ms of CPU where little has changed, and 80 ms to draw them all.
     """
     site = settings.published / "data_docs"
-    site.mkdir(parents=True, exist_ok=True)
     drawn_by = Path(__file__).stat().st_mtime_ns
     results = []
     for gate in GATES:
@@ -83,11 +82,11 @@ def build_docs(settings: Settings) -> Path:
             page = site / _address(result)
             wanted.add(page)
             if not page.exists() or page.stat().st_mtime_ns < max(source.stat().st_mtime_ns, drawn_by):
-                _write(page, _result_page(result))
+                write_page(page, _result_page(result))
         for page in set((site / gate).glob("*.html")) - wanted:
             page.unlink()
     index = site / "index.html"
-    _write(index, _index_page(results))
+    write_page(index, _index_page(results, (settings.evaluations / "index.html").exists()))
     return index
 
 
@@ -100,7 +99,7 @@ def _span(result: dict[str, Any]) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def _index_page(results: list[dict[str, Any]]) -> str:
+def _index_page(results: list[dict[str, Any]], has_evaluations: bool) -> str:
     """A row per range of days, last judged first; a column per gate."""
     spans: dict[str, dict[str, dict[str, Any]]] = {}
     for result in sorted(results, key=lambda r: r["judged_at"] + r["last_day"], reverse=True):
@@ -122,11 +121,12 @@ def _index_page(results: list[dict[str, Any]]) -> str:
         if rows
         else "<p>No gate has run yet.</p>"
     )
-    return _page(
-        "Data Docs",
+    beside = "<nav>Data Docs / <a href='../evaluations/index.html'>Evaluations</a></nav>"
+    lead = (
         f"<h1>Data Docs</h1><p class=soft>What the quality gates found. {summary}. A gate that fails stops "
-        "the run before it publishes; readers keep the last good day.</p><h2>Validation results</h2>" + table,
+        "the run before it publishes; readers keep the last good day.</p><h2>Validation results</h2>"
     )
+    return _page("Data Docs", (beside if has_evaluations else "") + lead + table)
 
 
 def _cell(result: dict[str, Any] | None) -> str:
@@ -224,8 +224,9 @@ def _page(title: str, body: str) -> str:
     )
 
 
-def _write(page: Path, text: str) -> None:
-    page.parent.mkdir(exist_ok=True)
+def write_page(page: Path, text: str) -> None:
+    """Write a page aside and rename it, so that nobody reads half of one."""
+    page.parent.mkdir(parents=True, exist_ok=True)
     unfinished = page.with_suffix(f".{os.getpid()}.tmp")
     unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, page)

@@ -161,7 +161,7 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure every method of the field side by side on what customers did next, and appoint champions."""
+    """Measure every method of the field on what customers did next; appoint champions, make a page of it."""
     from goodstanding.evaluation import print_evaluation, run_evaluation
 
     with _progress() as progress:

@@ -1,7 +1,7 @@
 """Every method of the field side by side, as `goodstanding evaluate` and the DAG `evaluate_models` do it.
 
 The working warehouse is open while the snapshots are read, some seconds; nothing in it is changed. What is
-kept are the cards in the model store, by which trainings know the champions.
+kept are the cards in the model store, by which trainings know the champions, and a page that shows it all.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from goodstanding.evaluation_page import publish_evaluation
 from goodstanding.report import interval, mark_of, titled_table
 from goodstanding.settings import Settings
 from ml.candidate import Balance
@@ -37,7 +38,8 @@ def run_evaluation(
     The champions found stand from that day on, for trainings (`ml.champions.appoint`).
 
     Returns:
-        {as_of, simulated} and what `ml.side_by_side.answer` found.
+        {as_of, first_day (of the orders), shop, simulated, asked (the tasks, where only some were named)},
+        what `ml.side_by_side.answer` found, and `page`: where the page that shows all of it lies.
 
     Raises:
         WrongUse: there is no such task.
@@ -47,10 +49,23 @@ def run_evaluation(
     with open_warehouse(settings) as connection:
         as_of = min(until, required_newest_day(connection))
         questions = read_questions(connection, as_of, asked)
-        simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
-    found = answer(questions, tell, balance, processes=settings.threads)
-    appoint(found, as_of, settings.models, by="evaluate")
-    return {"as_of": str(as_of), "simulated": bool(simulated and simulated[0]), **found}
+        shop, first_day, simulated = connection.execute(
+            """
+            select any_value(source), min(event_day), bool_or(simulated) from intake.raw.days
+            where admitted
+            """
+        ).fetchall()[0]
+    answered = answer(questions, tell, balance, processes=settings.threads)
+    appoint(answered, as_of, settings.models, by="evaluate")
+    found = {
+        "as_of": str(as_of),
+        "first_day": str(first_day),
+        "shop": shop,
+        "simulated": simulated,
+        "asked": list(tasks),
+        **answered,
+    }
+    return found | {"page": str(publish_evaluation(settings, found))}
 
 
 def print_evaluation(found: dict[str, Any], console: Console) -> None:
@@ -76,6 +91,7 @@ def print_evaluation(found: dict[str, Any], console: Console) -> None:
         table.caption = " ".join(_notes(task))
         table.caption_justify = "left"
         console.print(table)
+    console.print(f"[bold]page[/bold]  {found['page']}", highlight=False, soft_wrap=True)
 
 
 def _notes(task: dict[str, Any]) -> list[str]:

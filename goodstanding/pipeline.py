@@ -85,7 +85,10 @@ def train(days: Days, run_id: str) -> dict[str, Any]:
 
 
 def evaluate(days: Days, run_id: str) -> dict[str, Any]:
-    """Every method side by side on what was known by the last of `days`; appoints champions for trainings."""
+    """Every method side by side on what was known by the last of `days`; appoints champions for trainings.
+
+    What it returns, and the page that shows it: see `goodstanding.evaluation`.
+    """
     from goodstanding.evaluation import run_evaluation
 
     with measured(settings(), "evaluate", days, run_id) as numbers:

@@ -121,6 +121,7 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
             [publication["as_of"], publication["as_of"]],
         )
     models = read_models(settings, publication["as_of"])
+    evaluations = settings.evaluations / "index.html"
     return {
         "as_of": publication["as_of"],
         "simulated": publication["simulated"],
@@ -138,7 +139,10 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
         "borders": borders,
         "models": models,
         "steps": steps,
-        "paths": {"published": str(settings.published / CURRENT)},
+        "paths": {
+            "published": str(settings.published / CURRENT),
+            **({"evaluations": str(evaluations)} if evaluations.exists() else {}),
+        },
     }
 
 
@@ -281,7 +285,12 @@ def print_report(report: dict[str, Any], console: Console) -> None:
             f"{row['peak_mb']:.0f}",
         )
     console.print(table)
-    names = {"published": "published warehouse", "data_docs": "data docs", "dbt_docs": "dbt docs"}
+    names = {
+        "published": "published warehouse",
+        "evaluations": "evaluations",
+        "data_docs": "data docs",
+        "dbt_docs": "dbt docs",
+    }
     for key, path in report["paths"].items():
         console.print(f"[bold]{names[key]}[/bold]  {path}", highlight=False, soft_wrap=True)
     customer = "ID" if report["simulated"] else "17850"

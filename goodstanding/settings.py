@@ -90,6 +90,11 @@ class Settings(BaseSettings):
         return self.home / "published"
 
     @property
+    def evaluations(self) -> Path:
+        """Folder of the evaluations' pages, beside the other sites."""
+        return self.published / "evaluations"
+
+    @property
     def models(self) -> Path:
         """Folder of the trained models and their cards."""
         return self.home / "models"

@@ -123,10 +123,11 @@ def _rarest(task: Task, snapshot: Snapshot) -> int:
 
 def _too_rare(task: Task, snapshot: Snapshot, needed: int) -> str:
     counts = np.bincount(snapshot.labels, minlength=len(task.classes))
+    rarest = f"'{task.classes[counts.argmin()]}'"
     return (
         f"{task.name} needs at least {needed} customers of each class in every snapshot; as of "
-        f"{snapshot.as_of} there are {counts.min()} of '{task.classes[counts.argmin()]}', "
-        f"{needed - counts.min()} more would be enough"
+        f"{snapshot.as_of} there are {counts.min()} of {rarest}; "
+        f"{needed - counts.min()} more of {rarest} would be enough"
     )
 
 

@@ -1,4 +1,7 @@
-"""Four real days, run once as a range and once day by day: what the tests of the command line look at."""
+"""Four real days, run once as a range and once day by day: what the tests of the command line look at.
+
+And what an evaluation of a small shop finds.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,12 @@ from typing import Any
 import duckdb
 import pytest
 
+from ml.methods import METHODS
+from ml.side_by_side import answer, read_questions
+from ml.tasks import tasks_named
 from tests.calls import call_run
 from tests.conftest import call_goodstanding
+from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, open_shop
 
 # Thursday to Sunday; the shop is closed on Saturdays and has no file of them.
 FIRST, LAST, CLOSED = "2010-12-02", "2010-12-05", "2010-12-04"
@@ -77,3 +84,22 @@ def day_by_day(at_once: Ran, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     done = call_run(home, at_once.landing, "run", "--daily", "--from", FIRST, "--to", LAST, "--json")
     assert done.code == 0, done
     return Ran(home, at_once.landing, done.stdout)
+
+
+@pytest.fixture(scope="session")
+def evaluated() -> dict[str, Any]:
+    """What some methods are found to do on a small simulated shop; one of the questions is refused."""
+    asked = tasks_named(["present_class", "buys_30d", "value_tier_6m", "returns_60d"])
+    with open_shop() as shop:
+        questions = read_questions(shop, NEWEST_DAY, asked)
+    trained = ("logistic_regression", "naive_bayes", "decision_tree", "lightgbm")
+    some = {name: METHODS[name] for name in ("majority", "recency_rule", "rfm_rank", "bg_nbd", *trained)}
+    return {
+        "as_of": str(NEWEST_DAY),
+        "first_day": str(FIRST_DAY),
+        "shop": "small_shop",
+        "simulated": True,
+        "asked": [],
+        "page": "/somewhere/page.html",
+        **answer(questions, folds=50, methods=some),
+    }

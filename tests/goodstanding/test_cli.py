@@ -262,9 +262,10 @@ def test_a_closed_day_without_a_file_is_a_day_like_any_other(day_by_day: Ran) ->
 
 
 def test_an_evaluation_of_a_young_shop_says_of_each_task_what_would_be_enough(
-    call: Call, at_once: Ran
+    call: Call, at_once: Ran, tmp_path: Path
 ) -> None:
-    result = call("evaluate", "--task", "buys_90d", "--task", "value_tier_6m", "--json", home=at_once.home)
+    home, _ = at_once.copy(tmp_path)
+    result = call("evaluate", "--task", "buys_90d", "--task", "value_tier_6m", "--json", home=home)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert (found["ok"], found["as_of"], found["simulated"]) == (True, LAST, False)
@@ -273,8 +274,11 @@ def test_an_evaluation_of_a_young_shop_says_of_each_task_what_would_be_enough(
         task = found["tasks"][name]
         assert f"data up to {enough}" in task["refused"]
         assert (task["pooled"], task["champion"]) == ({}, None)
-    shown = call("evaluate", "--task", "buys_90d", home=at_once.home).stdout
+    page = home / "published" / "evaluations" / f"{LAST}.buys_90d.value_tier_6m.html"
+    assert found["page"] == str(page) and "data up to 2011-12-31" in page.read_text()
+    shown = call("evaluate", "--task", "buys_90d", home=home).stdout
     assert "buys_90d: who buys within 90 days" in shown and "(data up to 2011-06-29) would be enough" in shown
+    assert f"page  {page.with_name(f'{LAST}.buys_90d.html')}" in shown
 
 
 def test_an_evaluation_changes_no_table(at_once: Ran, call: Call, tmp_path: Path) -> None:
