@@ -2,9 +2,9 @@
 
 **When**: after each month's last day; a manual run may name another day by the param `day`.
 **In**: features and labels whose windows are over by that day. **Out**: a page beside the Data Docs,
-`published/evaluations/<as_of>.html` under the home (`index.html` there lists them all); the returned value of
-the task (its XCom), as `goodstanding evaluate --json` prints it, with the page's path as `page`; and a card of
-each question in `models/evaluations/`: its champion is what `train_models` fits from then on.
+`published/evaluations/<as_of>.html` under the home (`index.html` there lists them all); the returned value
+of the task (its XCom), as `goodstanding evaluate --json` prints it, with the page's path as `page`; and a
+card of each question in `models/evaluations/`: its champion is what `train_models` fits from then on.
 `goodstanding rollback` goes back to the one before.
 **On failure**: nothing waits for it. Where the history is too short for a question, the result says so.
 """

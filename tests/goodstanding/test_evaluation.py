@@ -52,7 +52,7 @@ def test_they_say_what_is_no_future_and_what_was_not_measured_and_mark_what_is_s
     assert "5 random folds of the customers of 2011-12-09: no future in it" in text
     assert f"test cuts {evaluated['tasks']['buys_30d']['cuts'][0]['test_cut']} (" in text
     assert "not measured: value_tier_6m needs 1 test cut" in text
-    assert "Left out: rfm_rank (it reads rfm_rank, of which this task does not have all)." in text
+    assert "Left out: rfm_rank (it reads rfm_rank, of which this task does not have all)" in text
     assert "SIMULATED" not in shown({**evaluated, "simulated": False})
     assert "page /somewhere/page.html" in text
 
