@@ -129,12 +129,19 @@ def _gains(
             beyond = min(np.sum(draws <= base_draws), np.sum(draws >= base_draws))
             p_value = min(1.0, 2 * (float(beyond) + 1) / (len(draws) + 1))
             gains[name] = _interval(value - base, draws - base_draws) | {"p_value": round(p_value, 6)}
-    adjusted = 0.0
-    ascending = sorted(challengers, key=lambda name: gains[name]["p_value"])
-    for position, name in enumerate(ascending):
-        adjusted = max(adjusted, min(1.0, gains[name]["p_value"] * (len(ascending) - position)))
-        gains[name]["p_holm"] = round(adjusted, 6)
+    for name, p_value in holm({name: gains[name]["p_value"] for name in challengers}).items():
+        gains[name]["p_holm"] = p_value
     return gains
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Holm's (1979) correction of p-values for how many there are, by name."""
+    corrected: dict[str, float] = {}
+    adjusted = 0.0
+    for position, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        adjusted = max(adjusted, min(1.0, p_values[name] * (len(p_values) - position)))
+        corrected[name] = round(adjusted, 6)
+    return corrected
 
 
 def promote(

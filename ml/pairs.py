@@ -72,9 +72,9 @@ def read_pairs(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date) -
         )
     read = {cut: _read(connection, task, cut) for pair in dated for cut in pair}
     pairs = [_labelled(task, read[fit_on], read[test_on]) for fit_on, test_on in dated]
-    usable = [pair for pair in pairs if _rarest(task, _scarcer(task, pair)) >= MINIMUM_OF_CLASS]
+    usable = [pair for pair in pairs if rarest(task, _scarcer(task, pair)) >= MINIMUM_OF_CLASS]
     if not usable:
-        fullest = max((_scarcer(task, pair) for pair in pairs), key=partial(_rarest, task))
+        fullest = max((_scarcer(task, pair) for pair in pairs), key=partial(rarest, task))
         raise DataProblem(_too_rare(task, fullest, MINIMUM_OF_CLASS))
     return usable
 
@@ -114,10 +114,11 @@ def _more(task: Task, cuts: Sequence[date], as_of: date, test_cuts: int) -> str:
 
 
 def _scarcer(task: Task, pair: Pair) -> Snapshot:
-    return min(pair.fit_on, pair.test_on, key=partial(_rarest, task))
+    return min(pair.fit_on, pair.test_on, key=partial(rarest, task))
 
 
-def _rarest(task: Task, snapshot: Snapshot) -> int:
+def rarest(task: Task, snapshot: Snapshot) -> int:
+    """How many customers the rarest class of a labelled snapshot has."""
     return int(np.bincount(snapshot.labels, minlength=len(task.classes)).min())
 
 
@@ -167,7 +168,7 @@ def _random_folds(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date
     whole = read_snapshot(connection, day)
     values = window_values(connection, task.outcome, whole, day, day)
     whole = replace(whole, outcome=classes_by(task.borders(values), values))
-    if _rarest(task, whole) < MINIMUM_IN_FOLDS:
+    if rarest(task, whole) < MINIMUM_IN_FOLDS:
         raise DataProblem(_too_rare(task, whole, MINIMUM_IN_FOLDS))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
     return [

@@ -111,7 +111,7 @@ def answer(
     remarks: dict[str, dict[str, str]] = {question.task.name: {} for question in asked}
     needed = {package for _, method in jobs for package in method.packages}
     prepare = load_keras if "keras" in needed else None
-    fitted = _run(
+    fitted = run(
         _fit_and_predict, [(method, question.pairs) for question, method in jobs], processes, prepare
     )
     for done, ((question, method), (said, remark)) in enumerate(zip(jobs, fitted, strict=True), 1):
@@ -125,7 +125,7 @@ def answer(
     kinds = {name: method.kind for name, method in methods.items()}
     results = {}
     barred = [name for name, method in methods.items() if not method.may_ship]
-    compared = _run(_compare, [(cuts, kinds, barred, folds) for cuts in tests], processes, prepare)
+    compared = run(_compare, [(cuts, kinds, barred, folds) for cuts in tests], processes, prepare)
     for done, (question, cuts, found) in enumerate(zip(asked, tests, compared, strict=True), len(jobs) + 1):
         results[question.task.name] = {
             "cuts": _cuts(question, cuts, found),
@@ -178,12 +178,16 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def _run(
+def run(
     function: Callable[..., Any],
     arguments: Sequence[tuple[Any, ...]],
     processes: int,
-    prepare: Callable[[], object] | None,
+    prepare: Callable[[], object] | None = None,
 ) -> Iterator[Any]:
+    """What a function says of some arguments, one after the other, on one thread of linear algebra each.
+
+    `prepare` is called in each process before its first job.
+    """
     jobs = (delayed(_alone)(function, *given) for given in arguments)
     # initializer: a process that grew by 300 MB after its first job, as it does by Keras, would be ended
     # max_nbytes: larger arrays would be left in files for the other processes, customers' ids among them

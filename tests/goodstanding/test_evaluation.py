@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from goodstanding import pipeline
@@ -17,7 +18,9 @@ from goodstanding.evaluation import print_evaluation
 from goodstanding.evaluation_page import publish_evaluation
 from goodstanding.report import print_report, read_report
 from goodstanding.settings import Settings
+from ml.segment_study import describe_segments
 from tests.goodstanding.conftest import FIRST, LAST, Ran
+from tests.ml.order_log import NEWEST_DAY, open_shop
 from warehouse.files import open_intake
 
 
@@ -57,6 +60,31 @@ def test_they_say_what_is_no_future_and_what_was_not_measured_and_mark_what_is_s
     assert "page /somewhere/page.html" in text
 
 
+def test_the_segments_are_shown_with_how_many_there_could_be_or_why_there_are_none(
+    evaluated: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml.segment_study.RESAMPLES", 2)
+    monkeypatch.setattr("ml.segment_study.RESAMPLES_ALONE", 2)
+    with open_shop() as shop:
+        segments = describe_segments(shop, NEWEST_DAY)
+    text = shown({**evaluated, "segments": segments})
+
+    for row in segments["segments"]:
+        shares = rf"{row['share']:.1%} +│ +{row['money_share']:.1%}"
+        assert re.search(rf"│ {row['number']} {row['name']} +│ +{row['customers']} +│ +{shares} +│", text)
+    for row in segments["curves"]["rfm"]["by_k"]:
+        assert re.search(rf"│ {row['k']} +│ +{row['inertia']:,.0f} +│ +{row['silhouette']:.3f} +│", text)
+    text = " ".join(text.split())
+    assert "SIMULATED · segments of 2011-12-09" in text
+    assert "Of those of 2011-08-31 bought within 90 days: " in text
+    gain = segments["clumpiness"]["everybody"]["auc_gain"][0]
+    assert f"Clumpiness adds to the AUC of who buys within 90 days {gain:+.3f} [" in text
+
+    refused = {**segments, "refused": "4 segments need 200 customers"}
+    assert "not measured: 4 segments need 200" in shown({**evaluated, "segments": refused})
+    assert "segments" not in shown({**evaluated, "segments": None})
+
+
 def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record(
     at_once: Ran, tmp_path: Path, use_settings: Callable[..., Settings]
 ) -> None:
@@ -73,6 +101,7 @@ def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record
     said = {name: task["champion"] or task["refused"] for name, task in result["tasks"].items()}
     assert json.loads(numbers) == said
     assert "would be enough" in said["buys_90d"]
+    assert "would be enough" in result["segments"]["refused"]
     assert Path(result["page"]) == current.published / "evaluations" / f"{LAST}.html"
     assert "would be enough" in Path(result["page"]).read_text()
 
