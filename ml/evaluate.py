@@ -56,7 +56,7 @@ def compare(
     values = [_by_candidate(cut, np.ones((1, len(cut.actual)))) for cut in cuts]
     blocks: list[list[dict[str, dict[str, Floats]]]] = []
     sizes: list[Floats] = []
-    for weights in _resamples([cut.customers for cut in cuts], seed, folds):
+    for weights in resamples([cut.customers for cut in cuts], seed, folds):
         blocks.append([_by_candidate(cut, drawn) for cut, drawn in zip(cuts, weights, strict=True)])
         sizes.append(np.stack([drawn.sum(axis=1) for drawn in weights]))
     drawn_sizes = np.hstack(sizes)
@@ -98,7 +98,7 @@ def _by_candidate(cut: TestCut, weights: Floats) -> dict[str, dict[str, Floats]]
     return {name: measures(cut.actual, scores, weights) for name, scores in cut.probabilities.items()}
 
 
-def _resamples(groups: Sequence[NDArray[np.object_]], seed: int, folds: int) -> Iterator[list[Floats]]:
+def resamples(groups: Sequence[NDArray[Any]], seed: int, folds: int) -> Iterator[list[Floats]]:
     """How often each row of each group counts in each bootstrap fold, in blocks of folds."""
     # in the order in which they come, which is not that of their pseudonyms
     positions, customers = pd.factorize(np.concatenate(groups))

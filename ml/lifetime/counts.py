@@ -45,8 +45,11 @@ TINY = np.finfo(float).tiny
 class CountModel(ABC):
     """What a fitted model says of customers in (cut, cut + horizon].
 
-    Histories and horizons are in the unit of time that the model was fitted in.
+    Histories and horizons are in the unit of time that the model was fitted in; r is the shape of the gamma
+    distribution of rates.
     """
+
+    r: float
 
     def expected_orders(self, histories: Histories, horizon: float) -> Floats:
         """Expected number of orders, (customers,)."""
