@@ -162,7 +162,8 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure every method of the field on what customers did next; appoint champions, make a page of it."""
-    from goodstanding.evaluation import print_evaluation, run_evaluation
+    from goodstanding.evaluation import run_evaluation
+    from goodstanding.evaluation_tables import print_evaluation
 
     with _progress() as progress:
         bar = progress.add_task("reading the marts", total=None)

@@ -28,14 +28,13 @@ ORDER_DAYS = "order_days"
 DAYS_AHEAD = "days_ahead"
 
 # Orders that count at the window's end: a cancellation after it changes nothing.
-ORDERS = """
-    select customer_id, {value} as value
+KEPT = """
     from intermediate.int_invoice_states
     where
         is_kept and invoice_day > $since and invoice_day <= $until
         and valid_from <= $until and (valid_until is null or valid_until > $until)
-    group by customer_id
 """
+ORDERS = f"select customer_id, {{value}} as value {KEPT} group by customer_id"
 RETURNS = """
     select distinct customer_id, 1 as value
     from marts.order_lines

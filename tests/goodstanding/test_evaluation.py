@@ -14,14 +14,21 @@ from rich.console import Console
 
 from goodstanding import pipeline
 from goodstanding.days import Days
-from goodstanding.evaluation import print_evaluation
 from goodstanding.evaluation_page import publish_evaluation
+from goodstanding.evaluation_tables import print_evaluation
 from goodstanding.report import print_report, read_report
 from goodstanding.settings import Settings
 from ml.segment_study import describe_segments
+from ml.value import ValueQuestion, measure_value, read_value
 from tests.goodstanding.conftest import FIRST, LAST, Ran
 from tests.ml.order_log import NEWEST_DAY, open_shop
 from warehouse.files import open_intake
+
+
+@pytest.fixture(scope="module")
+def valued(evaluated: dict[str, Any]) -> dict[str, Any]:
+    with open_shop() as shop:
+        return {**evaluated, "value": measure_value(read_value(shop, NEWEST_DAY), folds=20)}
 
 
 def shown(found: dict[str, Any]) -> str:
@@ -85,6 +92,33 @@ def test_the_segments_are_shown_with_how_many_there_could_be_or_why_there_are_no
     assert "segments" not in shown({**evaluated, "segments": None})
 
 
+def test_what_customers_spend_stands_below_with_every_figure_of_the_json(valued: dict[str, Any]) -> None:
+    text = shown(valued)
+    value = valued["value"]
+    for method, measured in value["pooled"].items():
+        gini, low, high = measured["gini"]
+        less = value["pooled_without_top"][method]["gini"][0]
+        error = f"{measured['mae'][0]:,.0f}"
+        row = rf"│ {method} +│ +{error} │.* {less:.3f} │ {gini:.3f} \[{low:.3f}, {high:.3f}\] │"
+        assert re.search(row, text), method
+    for row in value["rfm_score"]["by_score"]:
+        assert re.search(
+            rf"│ {row['score']} +│ +{row['customers']:,} │.* {row['share_of_spend']:.1%} │", text
+        )
+    words = " ".join(text.split())
+    assert "SIMULATED · value: what customers spend within 90 days" in words
+    correlation, low, high = value["rfm_score"]["spend"]["spearman"]
+    assert f"what was spent {correlation:.3f} [{low:.3f}, {high:.3f}]" in words
+
+
+def test_a_value_that_was_refused_says_why_and_one_that_was_not_asked_for_says_nothing(
+    valued: dict[str, Any],
+) -> None:
+    refused = measure_value(ValueQuestion(refused="value needs 1 month end"))
+    assert "not measured: value needs 1 month end" in shown({**valued, "value": refused})
+    assert "value: what customers spend" not in shown({**valued, "value": None})
+
+
 def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record(
     at_once: Ran, tmp_path: Path, use_settings: Callable[..., Settings]
 ) -> None:
@@ -98,6 +132,7 @@ def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record
             "select outcome, numbers from ops.steps where step = 'evaluate' and run_id = 'the run'"
         ).fetchall()
     assert outcome == "done"
+    assert "would be enough" in result["value"]["refused"]
     said = {name: task["champion"] or task["refused"] for name, task in result["tasks"].items()}
     assert json.loads(numbers) == said
     assert "would be enough" in said["buys_90d"]

@@ -49,7 +49,10 @@ CLASSES = """
         customer_id, as_of,
         ['Worst', 'Average', 'Good', 'Best'][
             ntile(4) over (partition by as_of order by monetary, customer_id)
-        ] as class
+        ] as class,
+        ntile(4) over (partition by as_of order by recency_days desc, customer_id)
+        + ntile(4) over (partition by as_of order by frequency, customer_id)
+        + ntile(4) over (partition by as_of order by monetary, customer_id) as credit_score
     from marts.customer_features
 """
 
