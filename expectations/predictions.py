@@ -18,6 +18,15 @@ select
     profiles.return_60d_probability,
     profiles.class_next_quarter,
     profiles.class_next_quarter_probability,
+    profiles.expected_orders_90d,
+    profiles.expected_spend_90d,
+    (profiles.next_order_day is null) = (profiles.next_order_from is null)
+    and (profiles.next_order_day is null) = (profiles.next_order_until is null)
+    and coalesce(
+        profiles.as_of < profiles.next_order_from and profiles.next_order_from <= profiles.next_order_day
+        and profiles.next_order_day <= profiles.next_order_until,
+        true
+    ) as next_order_is_within_its_interval,
     coalesce(profiles.buy_30d_probability <= profiles.buy_60d_probability, true)
     and coalesce(profiles.buy_60d_probability <= profiles.buy_90d_probability, true)
     and coalesce(profiles.buy_30d_probability <= profiles.buy_90d_probability, true) as longer_is_likelier,
@@ -141,6 +150,9 @@ BATCHES = (
             between("return_60d_probability", 0, 1),
             one_of("class_next_quarter", ["Worst", "Average", "Good", "Best"]),
             between("class_next_quarter_probability", 0.25, 1, "the likeliest of four has a quarter or more"),
+            between("expected_orders_90d", 0, 91, "orders are counted by the day"),
+            between("expected_spend_90d", 0, None),
+            holds("next_order_is_within_its_interval", "a day comes with an interval around it, after as_of"),
             holds("longer_is_likelier", "a purchase is at least as likely in more days"),
             holds("is_explained", "a profile without a probability says why in prediction_note"),
             holds("model_is_named", "a probability comes with the model that gave it"),

@@ -309,23 +309,27 @@ def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
     Returns:
         a list of {question, text, model_id, recipe, data_day, fitted_on, measures (pooled), and baseline,
         gain, cuts, reason as `ml.side_by_side.answer` found them}; None where no model was trained by then.
+        Of worth, `goodstanding evaluate` has the measures.
     """
     # scikit-learn comes with it and takes seconds, which a profile and the status would wait for in vain
     from ml.champions import EVALUATIONS
     from ml.store import card_named, newest_card
     from ml.tasks import SCORED
+    from ml.worth import TARGET
 
+    questions = {task.name: task.question for task in SCORED}
     found = []
-    for task in SCORED:
-        card = newest_card(settings.models, task.name, as_of) or {}
+    for question, text in {**questions, TARGET: "orders and spend within 90 days"}.items():
+        card = newest_card(settings.models, question, as_of) or {}
         # a later evaluation may have appointed another by now
-        measured = card_named(settings.models / EVALUATIONS, card["evaluation"]) if card else {}
+        evaluation = card.get("evaluation")
+        measured = card_named(settings.models / EVALUATIONS, evaluation) if evaluation else {}
         found.append(
             {
-                "question": task.name,
-                "text": task.question,
+                "question": question,
+                "text": text,
                 **{key: card.get(key) for key in ("model_id", "recipe", "data_day", "fitted_on")},
-                "measures": measured["pooled"][card["recipe"]] if card else None,
+                "measures": measured["pooled"][card["recipe"]] if measured else None,
                 **{key: measured.get(key) for key in ("baseline", "gain", "cuts", "reason")},
             }
         )
@@ -339,12 +343,15 @@ def print_models(models: list[dict[str, Any]], console: Console, mark: str = "")
     )
     for model in models:
         if not model["model_id"]:
-            table.add_row(model["text"], "none yet", *[""] * 5)
+            table.add_row(model["question"], "none yet", *[""] * 5)
+            continue
+        if not model["measures"]:
+            table.add_row(model["question"], model["recipe"], "see evaluate", *[""] * 4)
             continue
         measures = model["measures"]
         is_baseline = model["recipe"] == model["baseline"]
         table.add_row(
-            model["text"],
+            model["question"],
             model["recipe"],
             interval(measures["auc"]),
             "" if is_baseline else interval(model["gain"], "+.3f"),

@@ -1,9 +1,12 @@
-"""Scoring a day: what every customer will do, by models that knew no later day and customers like today's."""
+"""Scoring a day: what every customer will do, by models that knew no later day and customers like today's.
+
+Segments need no model: they are those of the day itself.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from goodstanding.errors import DataProblem
-from ml import drift, store
+from ml import drift, store, worth
 from ml.candidate import probabilities
 from ml.features import Snapshot, read_snapshot
-from ml.measures import Floats
+from ml.segments import segment_of_each
 from ml.tasks import SCORED, Task, known_to
 
 # The column of each yes-or-no question; the question about classes has two.
@@ -29,8 +32,16 @@ COLUMNS = {
 BUYING = ("buys_30d", "buys_60d", "buys_90d")
 CLASS = "class_next_quarter"
 
+WORTH = (
+    *("expected_orders_90d", "expected_spend_90d"),
+    *("next_order_day", "next_order_from", "next_order_until"),
+)
+
 TABLES = {
-    "customers": ("customer_id", "as_of", *COLUMNS.values(), CLASS, f"{CLASS}_probability"),
+    "customers": (
+        *("customer_id", "as_of", *COLUMNS.values(), CLASS, f"{CLASS}_probability"),
+        *(*WORTH, "segment", "model_id", "note"),
+    ),
     "models": ("as_of", "question", "model_id", "data_day", "recipe", "note"),
     "drift": ("as_of", "question", "kind", "name", "value", "allowed", "is_within"),
 }
@@ -40,9 +51,9 @@ TABLES = {
 class _Said:
     """What was said on one question, or the note why nothing was."""
 
-    task: Task
+    question: str
     card: dict[str, Any] | None = None
-    probability: Floats | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
     drifts: list[drift.Drift] = field(default_factory=list)
     note: str | None = None
 
@@ -62,12 +73,13 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> d
         DataProblem: a model's files cannot be used, or a feature is missing; the tables stay as they were.
     """
     snapshot = read_snapshot(connection, as_of)
-    said = [_ask(connection, task, snapshot, models) for task in SCORED]
+    said = [_ask_task(connection, task, snapshot, models) for task in SCORED]
+    said.append(_ask_worth(connection, snapshot, models))
     rows = {
         "customers": _customers(snapshot, said),
         "models": [_model(each, as_of) for each in said],
         "drift": [
-            (as_of, each.task.name, found.kind, found.name, found.value, found.allowed, found.is_within)
+            (as_of, each.question, found.kind, found.name, found.value, found.allowed, found.is_within)
             for each in said
             for found in each.drifts
         ],
@@ -76,30 +88,58 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> d
     return {
         "as_of": str(as_of),
         "customers": len(snapshot.customers),
-        "models": {each.task.name: each.card["model_id"] for each in said if each.card and not each.note},
-        "notes": {each.task.name: each.note for each in said if each.note},
+        "models": {each.question: each.card["model_id"] for each in said if each.card and not each.note},
+        "notes": {each.question: each.note for each in said if each.note},
     }
 
 
-def _ask(connection: duckdb.DuckDBPyConnection, task: Task, snapshot: Snapshot, models: Path) -> _Said:
-    card = store.newest_card(models, task.name, snapshot.as_of)
-    if card is None:
-        return _Said(task, note=f"no {task.name} model was trained on data up to {snapshot.as_of}")
-    if not len(snapshot.customers):
-        return _Said(task, card, note=f"marts.customer_features has no customer as of {snapshot.as_of}")
-    columns = tuple(card["feature_names"])
-    asked = known_to(connection, task, snapshot, columns)
-    unknown = sorted(set(columns) - set(asked.features.columns))
+def _ask_task(connection: duckdb.DuckDBPyConnection, task: Task, snapshot: Snapshot, models: Path) -> _Said:
+    said = _found(task.name, snapshot, models)
+    if said.note or not said.card:
+        return said
+    names = tuple(said.card["feature_names"])
+    asked = known_to(connection, task, snapshot, names)
+    unknown = sorted(set(names) - set(asked.features.columns))
     if unknown:
         raise DataProblem(
-            f"model {card['model_id']} in {models} reads features that are no longer computed: "
+            f"model {said.card['model_id']} in {models} reads features that are no longer computed: "
             f"{', '.join(unknown)}; train again"
         )
-    probability = probabilities(store.load(models, card["model_id"]), asked, columns)
-    drifts = drift.measure(card, asked, probability)
+    probability = probabilities(store.load(models, said.card["model_id"]), asked, names)
+    if task.name in COLUMNS:
+        columns = {COLUMNS[task.name]: probability}
+    else:
+        classes = np.array(task.classes, dtype=object)
+        columns = {
+            CLASS: classes[probability.argmax(axis=1)],
+            f"{CLASS}_probability": probability.max(axis=1),
+        }
+    return _judged(said, columns, drift.measure(said.card, asked, probability))
+
+
+def _ask_worth(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, models: Path) -> _Said:
+    said = _found(worth.TARGET, snapshot, models)
+    if said.note or not said.card:
+        return said
+    columns, probability = worth.ask_worth(connection, store.load(models, said.card["model_id"]), snapshot)
+    return _judged(said, columns, drift.measure(said.card, snapshot, probability))
+
+
+def _found(question: str, snapshot: Snapshot, models: Path) -> _Said:
+    card = store.newest_card(models, question, snapshot.as_of)
+    if card is None:
+        return _Said(question, note=f"no {question} model was trained on data up to {snapshot.as_of}")
+    if not len(snapshot.customers):
+        return _Said(question, card, note=f"marts.customer_features has no customer as of {snapshot.as_of}")
+    return _Said(question, card)
+
+
+def _judged(said: _Said, columns: dict[str, Any], drifts: list[drift.Drift]) -> _Said:
     beyond = [found for found in drifts if not found.is_within]
-    note = _refusal(card, max(beyond, key=lambda found: found.value / found.allowed)) if beyond else None
-    return _Said(task, card, probability, drifts, note)
+    if beyond and said.card:
+        worst = max(beyond, key=lambda found: found.value / found.allowed)
+        return replace(said, drifts=drifts, note=_refusal(said.card, worst))
+    return replace(said, drifts=drifts, columns=columns)
 
 
 def _refusal(card: dict[str, Any], worst: drift.Drift) -> str:
@@ -116,32 +156,36 @@ def _refusal(card: dict[str, Any], worst: drift.Drift) -> str:
 
 
 def _customers(snapshot: Snapshot, said: list[_Said]) -> dict[str, Any]:
+    columns: dict[str, Any] = dict.fromkeys(TABLES["customers"])
+    for each in said:
+        columns |= each.columns
     nothing = np.full(len(snapshot.customers), np.nan)
-    told = {
-        each.task.name: each.probability
-        for each in said
-        if each.probability is not None and each.note is None
-    }
-    columns: dict[str, Any] = {"customer_id": snapshot.customers, "as_of": snapshot.as_of}
-    columns |= {column: told.get(name, nothing) for name, column in COLUMNS.items()}
-    by_window = np.vstack([columns[COLUMNS[name]] for name in BUYING])
+    buying = [nothing if columns[COLUMNS[name]] is None else columns[COLUMNS[name]] for name in BUYING]
     # fmax passes over a question of which nothing is said
-    raised = np.where(np.isnan(by_window), np.nan, np.fmax.accumulate(by_window))
+    raised = np.where(np.isnan(buying), np.nan, np.fmax.accumulate(buying))
     columns |= {COLUMNS[name]: row for name, row in zip(BUYING, raised, strict=True)}
-    by_class = told.get(CLASS)
-    if by_class is None:
-        return columns | {CLASS: None, f"{CLASS}_probability": nothing}
-    classes = next(np.array(each.task.classes, dtype=object) for each in said if each.task.name == CLASS)
+    last = next(each for each in said if each.question == BUYING[-1])
     return columns | {
-        CLASS: classes[by_class.argmax(axis=1)],
-        f"{CLASS}_probability": by_class.max(axis=1),
+        "customer_id": snapshot.customers,
+        "as_of": snapshot.as_of,
+        "segment": _segments(snapshot),
+        "model_id": last.card["model_id"] if last.columns and last.card else None,
+        "note": last.note,
     }
+
+
+def _segments(snapshot: Snapshot) -> Any:
+    try:
+        return segment_of_each(snapshot)[1]
+    except DataProblem:
+        # a shop of too few customers has none; the description of the column says how many it takes
+        return None
 
 
 def _model(each: _Said, as_of: date) -> tuple[Any, ...]:
     card = each.card or {}
     used = None if each.note else card.get("model_id")
-    return as_of, each.task.name, used, card.get("data_day"), card.get("recipe"), each.note
+    return as_of, each.question, used, card.get("data_day"), card.get("recipe"), each.note
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, tables: dict[str, pd.DataFrame]) -> None:

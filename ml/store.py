@@ -34,8 +34,10 @@ TRUSTED_TYPES = (
     "ml.lifetime.counts.BGNBD",
     "ml.lifetime.counts.NBD",
     "ml.lifetime.counts.ParetoNBD",
+    "ml.lifetime.spend.GammaGamma",
     "ml.methods.NextOrder",
     "ml.methods.Segments",
+    "ml.worth.Worth",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )

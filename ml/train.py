@@ -1,4 +1,4 @@
-"""Training: the champion of each question fitted on the newest customers whose outcome is known.
+"""Training: the champion of each question, fitted on the newest customers whose outcome is known.
 
 Which method that is, evaluations say (`ml.champions`). Until all methods have been evaluated, each training
 measures the short list on the rolling test cuts itself.
@@ -23,6 +23,7 @@ from ml.methods import METHODS
 from ml.short_list import SHORT_LIST
 from ml.side_by_side import Question, answer, read_questions
 from ml.tasks import SCORED, Task, known_to
+from ml.worth import TARGET, train_worth
 
 Tell = Callable[[str, int, int], None]
 
@@ -49,8 +50,8 @@ def train(
         processes: how many measure at once; the result is the same for any number.
 
     Returns:
-        {data_day, models: {question: card}, evaluations: {question: the card that appointed the champion, see
-        `ml.champions.appoint`}, refused: {question: what is missing}}. A model's card:
+        {data_day, models: {question: card, and the card of `ml.worth`}, evaluations: {question: the card that
+        appointed the champion, see `ml.champions.appoint`}, refused: {question: what is missing}}. A card:
 
         - `model_id`, `target`, `data_day`, `recipe` (the method), `description`, `balance`, `evaluation` (the
           model_id of the card that appointed it), `classes`, `feature_names` (in the model's order);
@@ -80,7 +81,12 @@ def _train(
     questions = read_questions(connection, as_of, tasks)
     refused = {question.task.name: question.refused for question in questions if question.refused}
     answered = [question for question in questions if question.pairs]
-    if not answered:
+    cards = {}
+    try:
+        cards[TARGET] = train_worth(connection, as_of, models)
+    except DataProblem as error:
+        refused[TARGET] = str(error)
+    if not answered and not cards:
         first, *others = refused.values()
         more = f"; {len(others)} further questions need more" if others else ""
         raise DataProblem(f"training as of {as_of}: {first}{more}")
@@ -89,7 +95,6 @@ def _train(
     if measured:
         found = answer(measured, tell, processes=processes, methods=SHORT_LIST)
         evaluations |= champions.appoint(found, as_of, models, by="train")
-    cards = {}
     for question in answered:
         evaluation = evaluations[question.task.name]
         assert evaluation is not None
@@ -97,7 +102,7 @@ def _train(
     return {
         "data_day": str(as_of),
         "models": cards,
-        "evaluations": {name: evaluations[name] for name in cards},
+        "evaluations": {question.task.name: evaluations[question.task.name] for question in answered},
         "refused": refused,
     }
 

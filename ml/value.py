@@ -24,6 +24,7 @@ from ml.evaluate import CONFIDENCE, resamples
 from ml.features import MINIMUM_OF_CLASS, TEST_CUTS, month_end
 from ml.lifetime import (
     BGNBD,
+    MOST_CORRELATED,
     Fitted,
     InnerCuts,
     Known,
@@ -50,8 +51,6 @@ METHODS = (*SIMPLE, "bg_nbd", "pareto_nbd", "blend")
 FOLDS = 300
 # The spenders of most that a second look leaves out: one of them can be a tenth of all spend.
 TOP = 0.005
-# Gamma-Gamma takes it that the value of orders does not hang on their number. CDNOW has .11.
-MOST_CORRELATED = 0.3
 # A mean of fewer customers is nearly their own.
 FEWEST_TOLD = 10
 COVERAGE = 0.8

@@ -15,6 +15,15 @@ create table if not exists predictions.customers (
     return_60d_probability double,
     class_next_quarter varchar,
     class_next_quarter_probability double,
+    expected_orders_90d double,
+    expected_spend_90d double,
+    next_order_day date,
+    next_order_from date,
+    next_order_until date,
+    segment varchar,
+    -- of who buys within 90 days, as predictions.models has it
+    model_id varchar,
+    note varchar,
 );
 
 -- Which model said so, or why nothing is said; one row per question.

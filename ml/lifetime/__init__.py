@@ -6,11 +6,12 @@ from ml.lifetime.history import Histories, histories
 from ml.lifetime.intervals import Intervals, level_that_held, order_intervals, spend_intervals
 from ml.lifetime.known import Known, OrderLog, known_as_of, outcome
 from ml.lifetime.measures import amount_measures, gini, spearman
-from ml.lifetime.spend import GammaGamma, expected_spend
+from ml.lifetime.spend import MOST_CORRELATED, GammaGamma, expected_spend
 from ml.lifetime.timing import NextOrder, next_order_day
 
 __all__ = [
     "BGNBD",
+    "MOST_CORRELATED",
     "NBD",
     "Blend",
     "Fitted",

@@ -23,6 +23,10 @@ from ml.lifetime.counts import CountModel
 from ml.lifetime.history import Floats, Histories
 from ml.lifetime.likelihood import climb
 
+# Of the number of orders with their mean value, in size: beyond, Gamma-Gamma's assumption does not hold.
+# CDNOW has .11.
+MOST_CORRELATED = 0.3
+
 
 def log_likelihood_gamma_gamma(
     log_parameters: Floats, orders: Floats, mean_value: Floats

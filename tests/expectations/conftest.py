@@ -103,7 +103,9 @@ select customer_id, as_of from marts.rfm_scores where as_of = '2011-03-09';
 insert into predictions.customers by name
 select customer_id, as_of, buy_90d_probability, buy_90d_probability / 3 as buy_30d_probability,
     buy_90d_probability / 2 as buy_60d_probability, buy_90d_probability / 4 as return_60d_probability,
-    'Good' as class_next_quarter, 0.5 as class_next_quarter_probability
+    'Good' as class_next_quarter, 0.5 as class_next_quarter_probability, 1.5 as expected_orders_90d,
+    30.0 as expected_spend_90d, date '2011-03-10' as next_order_from, date '2011-03-20' as next_order_day,
+    date '2011-03-30' as next_order_until, 'Lost small buyers' as segment
 from (
     select *, 0.25 + 0.005 * row_number() over (order by customer_id) as buy_90d_probability
     from marts.customer_features
@@ -116,7 +118,7 @@ insert into predictions.drift
 select as_of, question, kind, name, 0.1, 0.25, true
 from predictions.models, (values ('input', 'rfm_rank'), ('score', 'probability')) as _(kind, name);
 create view marts.customer_profiles as
-select classes.*, predictions.* exclude (customer_id, as_of),
+select classes.*, predictions.* exclude (customer_id, as_of, model_id, note),
     if(buy_90d_probability is null, null, models.model_id) as model_id,
     if(models.model_id is null, 'no model had been trained by this day', null) as prediction_note
 from marts.customer_classes as classes

@@ -8,20 +8,17 @@ from goodstanding.errors import GateFailed
 
 CUSTOMERS, MODELS = "update predictions.customers set", "update predictions.models set"
 ONE, BUYS = "where customer_id = sha256('shopper 7')", "where question = 'buys_90d'"
-SECOND_PROFILE_DAY = """
+PROFILES = """
 create or replace view marts.customer_profiles as
-select classes.*, predictions.* exclude (customer_id, as_of), 'm' as model_id, 'no model' as prediction_note
+select
+    classes.*, predictions.* exclude (customer_id, as_of, model_id, note) {instead},
+    'm' as model_id, 'no model' as prediction_note
 from marts.customer_classes as classes
 left join predictions.customers as predictions using (customer_id, as_of)
+where as_of >= '{since}'
 """
-OTHER_PROFILES = """
-create or replace view marts.customer_profiles as
-select classes.*, predictions.* exclude (customer_id, as_of) replace (0.5 as buy_90d_probability),
-    'm' as model_id, null as prediction_note
-from marts.customer_classes as classes
-left join predictions.customers as predictions using (customer_id, as_of)
-where as_of = '2011-03-09'
-"""
+SECOND_PROFILE_DAY = PROFILES.format(instead="", since="2011-03-08")
+OTHER_PROFILES = PROFILES.format(instead="replace (0.5 as buy_90d_probability)", since="2011-03-09")
 
 
 @pytest.mark.parametrize(
@@ -43,6 +40,19 @@ where as_of = '2011-03-09'
             "class_next_quarter_probability",
             "observed 0.2 to 0.5",
         ),
+        (f"{CUSTOMERS} expected_orders_90d = -1 {ONE}", "expected_orders_90d", "observed -1 to 1.5"),
+        (f"{CUSTOMERS} expected_spend_90d = -1 {ONE}", "expected_spend_90d", "observed -1 to 30"),
+        (
+            f"{CUSTOMERS} next_order_from = '2011-03-09' {ONE}",
+            "next_order_is_within_its_interval",
+            "1 of 110 rows",
+        ),
+        (
+            f"{CUSTOMERS} next_order_until = '2011-03-19' {ONE}",
+            "next_order_is_within_its_interval",
+            "1 of 110 rows",
+        ),
+        (f"{CUSTOMERS} next_order_until = null {ONE}", "next_order_is_within_its_interval", "1 of 110 rows"),
         (f"{CUSTOMERS} buy_30d_probability = 0.9 {ONE}", "longer_is_likelier", "1 of 110 rows"),
         (f"{CUSTOMERS} buy_90d_probability = null {ONE}", "is_explained", "1 of 110 rows"),
         (f"{MODELS} model_id = null, note = 'none' {BUYS}", "model_is_named", "110 of 110 rows"),

@@ -84,6 +84,7 @@ def test_every_customer_has_a_class_and_every_measure_its_borders(real_year: Yea
 
 def test_every_question_has_a_model_with_its_measures_beside_the_baseline(real_year: Year) -> None:
     models = {model["question"]: model for model in real_year.report["models"]}
+    assert models.pop("worth_90d")["recipe"] == "nbd"
     assert list(models) == ["buys_30d", "buys_60d", "buys_90d", "class_next_quarter", "returns_60d"]
     for model in models.values():
         for measure in ("auc", "brier", "ece"):
@@ -104,13 +105,14 @@ def test_every_customer_with_an_invoice_that_counts_is_told_of_every_question(
         told = connection.execute(
             """
             select count(*), count(buy_30d_probability), count(buy_60d_probability),
-                count(buy_90d_probability), count(return_60d_probability), count(class_next_quarter)
+                count(buy_90d_probability), count(return_60d_probability), count(class_next_quarter),
+                count(expected_orders_90d), count(expected_spend_90d), count(segment)
             from marts.customer_profiles
             """
         ).fetchone()
         refused = connection.execute("select note from predictions.models where model_id is null").fetchall()
     customers = 4_372 - real_year.report["worst_by_rule"]
-    assert refused == [] and told == (4_372, *[customers] * 5)
+    assert refused == [] and told == (4_372, *[customers] * 8)
 
 
 def test_every_hop_has_its_runs_seconds_and_memory(real_year: Year) -> None:
@@ -146,7 +148,7 @@ def test_its_tables_show_the_same_numbers_and_what_to_do_next(real_year: Year) -
         assert re.search(rf"(?<![\d,]){figure}(?![\d,])", text), figure
     for name, count in real_year.report["classes"].items():
         assert re.search(rf"{name} +│ +{count:,} │", text), name
-    for words in ("recency", "credit score", "who buys within 90 days", "rfm_rank", "peak MB"):
+    for words in ("recency", "credit score", "buys_90d", "rfm_rank", "peak MB"):
         assert words in text
     for step in STEPS:
         assert re.search(rf"│ {step} +│ +8 │", text), step

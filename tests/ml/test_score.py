@@ -20,15 +20,19 @@ from ml.candidate import probabilities
 from ml.features import read_snapshot
 from ml.methods import METHODS
 from ml.score import score
+from ml.segments import segment_of_each
 from ml.side_by_side import answer, read_questions
 from ml.tasks import SCORED, TASKS, known_to
 from ml.train import train
+from ml.worth import TARGET
 from tests.ml.order_log import NEWEST_DAY, open_shop
 from warehouse.files import STANDING_SCHEMA
 
 EARLY, LATE = date(2011, 8, 31), date(2011, 10, 31)
 STALE = "insert into predictions.customers (customer_id, as_of) values ('somebody', '2010-12-01')"
 BUYS = [TASKS["buys_30d"], TASKS["buys_90d"]]
+
+QUESTIONS = [*(task.name for task in SCORED), TARGET]
 
 Shop = duckdb.DuckDBPyConnection
 
@@ -80,13 +84,30 @@ def test_every_customer_of_the_day_is_told_of_every_question_and_stale_rows_go(
     customers = read_snapshot(shop, NEWEST_DAY).customers
 
     assert (summary["as_of"], summary["customers"]) == ("2011-12-09", len(customers))
-    assert summary["notes"] == {} and list(summary["models"]) == [task.name for task in SCORED]
+    assert summary["notes"] == {} and list(summary["models"]) == QUESTIONS
     assert [row[0] for row in rows] == sorted(customers)
-    for _, as_of, *buys, returns, name, likely in rows:
+    for _, as_of, *row in rows:
+        buys, (returns, name, likely, orders, spend), days = row[:3], row[3:8], row[8:11]
         assert as_of == NEWEST_DAY
         assert 0 < buys[0] <= buys[1] <= buys[2] < 1 and 0 < returns < 1
         assert name in ("Worst", "Average", "Good", "Best") and 0.25 <= likely <= 1
+        assert orders > 0 and spend > 0
+        assert days == [None] * 3 or days[1] <= days[0] <= days[2]
+        assert row[12:] == [summary["models"]["buys_90d"], None]
     assert told(shop, "question, model_id", "models") == list(summary["models"].items())
+
+
+def test_segments_are_those_of_the_day_and_a_shop_of_a_few_customers_has_none(
+    shop: Shop, models: Path
+) -> None:
+    score(shop, NEWEST_DAY, models)
+    snapshot = read_snapshot(shop, NEWEST_DAY)
+    expected = dict(zip(snapshot.customers, segment_of_each(snapshot)[1], strict=True))
+    assert dict(told(shop, "customer_id, segment")) == expected and len(set(expected.values())) == 4
+
+    shop.execute("delete from marts.customer_features where customer_id >= 'customer-00150'")
+    score(shop, NEWEST_DAY, models)
+    assert set(told(shop, "segment")) == {(None,)}
 
 
 def test_what_is_told_is_what_the_model_says_of_what_is_known_on_the_day(shop: Shop, models: Path) -> None:
@@ -132,8 +153,9 @@ def test_where_there_is_no_model_nothing_is_told_and_every_question_says_why(
 ) -> None:
     summary = score(shop, NEWEST_DAY, tmp_path / "none")
 
-    assert set(told(shop, "columns(* exclude (customer_id, as_of))")) == {(None,) * 6}
-    assert summary["models"] == {} and set(summary["notes"]) == {task.name for task in SCORED}
+    assert set(told(shop, "columns(* exclude (customer_id, as_of, segment, note))")) == {(None,) * 12}
+    assert set(told(shop, "note")) == {(summary["notes"]["buys_90d"],)}
+    assert summary["models"] == {} and list(summary["notes"]) == QUESTIONS
     assert summary["notes"]["buys_90d"] == "no buys_90d model was trained on data up to 2011-12-09"
     assert told(shop, "question, note", "models") == list(summary["notes"].items())
     assert told(shop, "*", "drift") == []

@@ -34,13 +34,6 @@ predictions as (
 
 ),
 
-models as (
-
-    select * from {{ source('predictions', 'models').include(database=false) }}
-    where question = 'buys_90d'
-
-),
-
 classed as (
 
     select
@@ -76,11 +69,17 @@ final as (
         predictions.return_60d_probability,
         predictions.class_next_quarter,
         predictions.class_next_quarter_probability,
-        case when predictions.buy_90d_probability is not null then models.model_id end as model_id,
+        predictions.expected_orders_90d,
+        predictions.expected_spend_90d,
+        predictions.next_order_day,
+        predictions.next_order_from,
+        predictions.next_order_until,
+        predictions.segment,
+        predictions.model_id,
         case
-            when predictions.buy_90d_probability is not null then null
+            when predictions.model_id is not null then null
             when classed.credit_score is null then 'no invoice still counts: nothing to predict from'
-            else coalesce(models.note, 'no model had been trained by this day')
+            else coalesce(predictions.note, 'no model had been trained by this day')
         end as prediction_note
     from classed
     left join benefits
@@ -90,8 +89,6 @@ final as (
             and (benefits.valid_to is null or classed.as_of <= benefits.valid_to)
     left join predictions
         on classed.customer_id = predictions.customer_id and classed.as_of = predictions.as_of
-    left join models
-        on classed.as_of = models.as_of
 
 )
 
