@@ -5,14 +5,18 @@ A remark is what cannot be told and why, or None where it does not hold of this 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from math import sqrt
 from typing import Any
 
+from ml.value import COVERAGE, MOST_CORRELATED
+
 # A season has been seen twice once two of its years are in the data.
 TWO_YEARS = timedelta(days=730)
 TEST_CUTS = 3
+# Intervals that hold this much less or more than they say are of no use to plan with.
+FAR_OFF = 0.05
 
 Found = Mapping[str, Any]
 Task = Mapping[str, Any]
@@ -42,10 +46,11 @@ def _answered(found: Found) -> Iterable[tuple[str, Task]]:
 
 def refused_questions(found: Found) -> Remark | None:
     """Questions for which the history is too short or a class too rare."""
+    parts = {name: found[name] for name in ("segments", "value") if found.get(name)}
     said = [
-        f"{name} ({what_is_enough(task['refused'])[1] or task['refused']})"
-        for name, task in found["tasks"].items()
-        if task["refused"]
+        f"{name} ({what_is_enough(part['refused'])[1] or part['refused']})"
+        for name, part in {**found["tasks"], **parts}.items()
+        if part["refused"]
     ]
     return ("These questions, so far", f"{'; '.join(said)}.") if said else None
 
@@ -140,9 +145,48 @@ def no_drop_out(found: Found) -> Remark | None:
     for name, task in _answered(found):
         for method, remark in task["remarks"].items():
             said.setdefault(f"{method}: {remark}", []).append(name)
+    cuts = _cuts_of_value(found)
+    if never := sum(cut["count_model"] == "nbd" for cut in cuts):
+        said[f"pareto_nbd: no drop-out identifiable in {never} of {len(cuts)} cuts"] = ["value"]
     listed = "; ".join(f"{remark} ({', '.join(names)})" for remark, names in said.items())
     why = f"{listed}. A customer who is gone cannot be told from one who orders rarely."
     return ("Who has left for good", why) if said else None
+
+
+def _cuts_of_value(found: Found) -> Sequence[Mapping[str, Any]]:
+    value = found.get("value")
+    return value["cuts"] if value else ()
+
+
+def value_hangs_on_number(found: Found) -> Remark | None:
+    """Cuts at which number and mean value of orders go together, so that Gamma-Gamma does not hold."""
+    said = [
+        f"{cut['value_correlation']:+.2f} ({cut['cut']})"
+        for cut in _cuts_of_value(found)
+        if abs(cut["value_correlation"]) > MOST_CORRELATED
+    ]
+    why = (
+        f"The number of orders and their mean value correlate at {', '.join(said)}. Gamma-Gamma takes them "
+        f"for independent; {MOST_CORRELATED} at most would be near enough. Spend is foretold in the simple "
+        "ways alone."
+    )
+    return ("What a lifetime model would say of value", why) if said else None
+
+
+def coverage_moved(found: Found) -> Remark | None:
+    """Intervals of spend that, at the last cut, held far fewer or more customers than they say."""
+    cuts = _cuts_of_value(found)
+    if not cuts or not cuts[-1]["coverage"]:
+        return None
+    held, low, high = cuts[-1]["coverage"]
+    if abs(held - COVERAGE) <= FAR_OFF or low <= COVERAGE <= high:
+        return None
+    why = (
+        f"In the window after {cuts[-1]['cut']} intervals of {COVERAGE * 100:g} % held {held * 100:.1f} % "
+        f"[{low * 100:.1f}, {high * 100:.1f}] of the customers. Their level was learnt on the "
+        "window before it, and the next may differ as much."
+    )
+    return "How far off the spend of a customer may be", why
 
 
 def returns_are_a_proxy(found: Found) -> Remark | None:
@@ -172,6 +216,8 @@ REMARKS: tuple[Callable[[Found], Remark | None], ...] = (
     nothing_beyond_the_baseline,
     no_better_than_the_majority,
     no_drop_out,
+    value_hangs_on_number,
+    coverage_moved,
     returns_are_a_proxy,
     formula_is_no_future,
 )

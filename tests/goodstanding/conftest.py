@@ -15,8 +15,10 @@ import duckdb
 import pytest
 
 from ml.methods import METHODS
+from ml.segment_study import describe_segments
 from ml.side_by_side import answer, read_questions
 from ml.tasks import tasks_named
+from ml.value import measure_value, read_value
 from tests.calls import call_run
 from tests.conftest import call_goodstanding
 from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, open_shop
@@ -103,3 +105,14 @@ def evaluated() -> dict[str, Any]:
         "page": "/somewhere/page.html",
         **answer(questions, folds=50, methods=some),
     }
+
+
+@pytest.fixture(scope="session")
+def whole(evaluated: dict[str, Any]) -> dict[str, Any]:
+    """The same with segments and value, of few resamples."""
+    with open_shop() as shop, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.segment_study.RESAMPLES", 3)
+        patch.setattr("ml.segment_study.RESAMPLES_ALONE", 2)
+        segments = describe_segments(shop, NEWEST_DAY)
+        value = measure_value(read_value(shop, NEWEST_DAY), folds=20)
+    return {**evaluated, "segments": segments, "value": value}

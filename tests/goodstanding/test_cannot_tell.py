@@ -122,3 +122,62 @@ def test_folds_of_one_day_tell_nothing_of_customers_and_count_among_no_other_rem
     formula = changed(found, cuts=same_day, champion="rfm_rank", note="few")
     ((what, why),) = remarks.cannot_tell(formula)
     assert "Anything about customers" in what and why.startswith("buys_90d: ")
+
+
+def valued(found: dict[str, Any], **last: Any) -> dict[str, Any]:
+    """The shop with value measured at three cuts, of which nothing is to be said; the last one changed."""
+    cut = {
+        "cut": "2012-06-30",
+        "count_model": "pareto_nbd",
+        "value_correlation": 0.1,
+        "coverage": [0.8, 0.78, 0.82],
+    }
+    return {**found, "value": {"refused": None, "cuts": [cut, cut, {**cut, "cut": "2012-08-31", **last}]}}
+
+
+def test_of_a_value_that_was_measured_well_or_not_at_all_nothing_is_said(found: dict[str, Any]) -> None:
+    assert remarks.cannot_tell(valued(found)) == []
+    assert remarks.cannot_tell({**found, "value": None, "segments": None}) == []
+
+
+def test_refused_segments_and_value_are_named_with_what_would_be_enough(found: dict[str, Any]) -> None:
+    segments = {"refused": "4 segments need 200 customers; 50 more would be enough"}
+    value = {"refused": "value needs customers", "cuts": []}
+    ((_, why),) = remarks.cannot_tell({**found, "segments": segments, "value": value})
+    assert why == "segments (50 more would be enough); value (value needs customers)."
+
+
+def test_cuts_of_value_without_drop_out_are_counted(found: dict[str, Any]) -> None:
+    said = remarks.no_drop_out(valued(found, count_model="nbd"))
+    assert said and "pareto_nbd: no drop-out identifiable in 1 of 3 cuts (value)" in said[1]
+    assert remarks.no_drop_out(valued(found, count_model=None)) is None
+
+
+@pytest.mark.parametrize(("correlation", "said"), [(0.3, False), (0.31, True), (-0.31, True)])
+def test_a_value_that_hangs_on_the_number_of_orders_is_told(
+    found: dict[str, Any], correlation: float, said: bool
+) -> None:
+    remark = remarks.value_hangs_on_number(valued(found, value_correlation=correlation))
+    assert bool(remark) is said
+    if remark:
+        assert f"{correlation:+.2f} (2012-08-31)" in remark[1] and "2012-06-30" not in remark[1]
+
+
+@pytest.mark.parametrize(
+    ("coverage", "said"),
+    [
+        ([0.68, 0.66, 0.70], True),
+        ([0.9, 0.88, 0.92], True),
+        ([0.76, 0.75, 0.77], False),
+        ([0.7, 0.58, 0.81], False),
+        (None, False),
+    ],
+)
+def test_intervals_that_held_far_from_what_they_say_at_the_last_cut_are_told(
+    found: dict[str, Any], coverage: list[float] | None, said: bool
+) -> None:
+    remark = remarks.coverage_moved(valued(found, coverage=coverage))
+    assert bool(remark) is said
+    if remark and coverage:
+        value, low, high = (f"{100 * share:.1f}" for share in coverage)
+        assert f"after 2012-08-31 intervals of 80 % held {value} % [{low}, {high}] of" in remark[1]

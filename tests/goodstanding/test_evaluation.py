@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from rich.console import Console
 
 from goodstanding import pipeline
@@ -18,17 +17,9 @@ from goodstanding.evaluation_page import publish_evaluation
 from goodstanding.evaluation_tables import print_evaluation
 from goodstanding.report import print_report, read_report
 from goodstanding.settings import Settings
-from ml.segment_study import describe_segments
-from ml.value import ValueQuestion, measure_value, read_value
+from ml.value import ValueQuestion, measure_value
 from tests.goodstanding.conftest import FIRST, LAST, Ran
-from tests.ml.order_log import NEWEST_DAY, open_shop
 from warehouse.files import open_intake
-
-
-@pytest.fixture(scope="module")
-def valued(evaluated: dict[str, Any]) -> dict[str, Any]:
-    with open_shop() as shop:
-        return {**evaluated, "value": measure_value(read_value(shop, NEWEST_DAY), folds=20)}
 
 
 def shown(found: dict[str, Any]) -> str:
@@ -68,12 +59,9 @@ def test_they_say_what_is_no_future_and_what_was_not_measured_and_mark_what_is_s
 
 
 def test_the_segments_are_shown_with_how_many_there_could_be_or_why_there_are_none(
-    evaluated: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    evaluated: dict[str, Any], whole: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("ml.segment_study.RESAMPLES", 2)
-    monkeypatch.setattr("ml.segment_study.RESAMPLES_ALONE", 2)
-    with open_shop() as shop:
-        segments = describe_segments(shop, NEWEST_DAY)
+    segments = whole["segments"]
     text = shown({**evaluated, "segments": segments})
 
     for row in segments["segments"]:
@@ -92,9 +80,9 @@ def test_the_segments_are_shown_with_how_many_there_could_be_or_why_there_are_no
     assert "segments" not in shown({**evaluated, "segments": None})
 
 
-def test_what_customers_spend_stands_below_with_every_figure_of_the_json(valued: dict[str, Any]) -> None:
-    text = shown(valued)
-    value = valued["value"]
+def test_what_customers_spend_stands_below_with_every_figure_of_the_json(whole: dict[str, Any]) -> None:
+    text = shown(whole)
+    value = whole["value"]
     for method, measured in value["pooled"].items():
         gini, low, high = measured["gini"]
         less = value["pooled_without_top"][method]["gini"][0]
@@ -112,11 +100,11 @@ def test_what_customers_spend_stands_below_with_every_figure_of_the_json(valued:
 
 
 def test_a_value_that_was_refused_says_why_and_one_that_was_not_asked_for_says_nothing(
-    valued: dict[str, Any],
+    whole: dict[str, Any],
 ) -> None:
     refused = measure_value(ValueQuestion(refused="value needs 1 month end"))
-    assert "not measured: value needs 1 month end" in shown({**valued, "value": refused})
-    assert "value: what customers spend" not in shown({**valued, "value": None})
+    assert "not measured: value needs 1 month end" in shown({**whole, "value": refused})
+    assert "value: what customers spend" not in shown({**whole, "value": None})
 
 
 def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record(

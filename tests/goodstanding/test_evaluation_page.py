@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from expectations.docs import build_docs
 from goodstanding import evaluation_page as module
-from goodstanding.evaluation_page import PUBLISHED, SHOWN, TITLES, evaluation_page, publish_evaluation
+from goodstanding.evaluation_page import evaluation_page, publish_evaluation
+from goodstanding.evaluation_page.questions import PUBLISHED, SHOWN, TITLES
 from goodstanding.settings import PROJECT, Settings
 
 EVIL = "<script>alert('it & \"that\"')</script>"
@@ -68,8 +69,14 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(evaluated: dict[str, Any]) -> Page:
-    return Page(evaluation_page(evaluated, has_data_docs=True))
+def page(whole: dict[str, Any]) -> Page:
+    return Page(evaluation_page(whole, has_data_docs=True))
+
+
+def charts(page: Page) -> dict[str, ElementTree.Element]:
+    """By title, in the order of the page; each must be well-formed."""
+    found = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page.source, re.DOTALL)]
+    return {str(chart.get("aria-label")): chart for chart in found}
 
 
 def answered(found: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +85,7 @@ def answered(found: dict[str, Any]) -> dict[str, Any]:
 
 def cell(measured: list[float], form: str = ".3f") -> str:
     value, low, high = measured
-    return f"{value:{form}} [{low:{form}}, {high:{form}}]"
+    return f"{value:{form}} [{low:{form}}, {high:{form}}]".replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def test_the_page_is_complete_without_network_and_script(page: Page) -> None:
@@ -91,7 +98,7 @@ def test_the_page_is_complete_without_network_and_script(page: Page) -> None:
     assert "default-src 'none'" in page.source
 
 
-def test_no_tag_is_left_open(evaluated: dict[str, Any]) -> None:
+def test_no_tag_is_left_open(page: Page) -> None:
     class Balanced(HTMLParser):
         open: list[str] = []
 
@@ -106,7 +113,7 @@ def test_no_tag_is_left_open(evaluated: dict[str, Any]) -> None:
             assert self.open.pop() == tag
 
     parser = Balanced()
-    parser.feed(evaluation_page(evaluated))
+    parser.feed(page.source)
     assert parser.open == []
 
 
@@ -187,15 +194,15 @@ def test_folds_of_one_day_are_headed_fidelity_beside_what_was_published(
 def test_charts_are_well_formed_and_of_the_curves_that_were_found(
     page: Page, evaluated: dict[str, Any]
 ) -> None:
-    charts = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page.source, re.DOTALL)]
-    titles = [chart.get("aria-label") for chart in charts]
+    drawn = charts(page)
     kinds = ("ROC curves", "Calibration", "Cumulative gain")
-    assert titles == [f"{kind} of {name}" for name in answered(evaluated) for kind in kinds]
-    for chart, (name, task) in zip(charts[::3], answered(evaluated).items(), strict=True):
-        legend = {text.text for text in chart.iter("text")}
+    of_tasks = [f"{kind} of {name}" for name in answered(evaluated) for kind in kinds]
+    assert list(drawn)[: len(of_tasks)] == of_tasks
+    for name, task in answered(evaluated).items():
+        legend = {text.text for text in drawn[f"ROC curves of {name}"].iter("text")}
         for method in task["curves"]:
             assert f"{method}, AUC {task['pooled'][method]['auc'][0]:.3f}" in legend, name
-    assert page.source.count("<figcaption>") == len(charts)
+    assert page.source.count("<figcaption>") == page.source.count("<svg") == len(drawn)
 
 
 def test_no_customer_is_on_it(page: Page) -> None:
@@ -220,27 +227,32 @@ def test_every_colour_of_the_style_is_there_for_light_and_dark(page: Page) -> No
         assert style.count(f"{name}:") == 2, f"{name} is not there once for each"
 
 
-def test_what_comes_from_outside_is_escaped(evaluated: dict[str, Any]) -> None:
-    found = deepcopy(evaluated)
+def test_what_comes_from_outside_is_escaped(whole: dict[str, Any]) -> None:
+    found = deepcopy(whole)
     found["shop"] = EVIL
     found["tasks"]["value_tier_6m"]["refused"] = f"{EVIL}; {EVIL}"
     found["tasks"]["buys_30d"]["note"] = EVIL
     found["tasks"]["buys_30d"]["classes"] = [EVIL, EVIL]
+    found["segments"]["segments"][0]["name"] = EVIL
+    found["segments"]["past"]["refused"] = EVIL
+    found["value"]["question"] = found["value"]["note"] = found["value"]["rfm_score"]["value_by"] = EVIL
+    found["value"]["left_out"] = {EVIL: EVIL}
     page = Page(evaluation_page(found))
+    charts(page)
     assert "script" not in page.tags and "<script" not in page.source
-    assert page.sections["asked"].count(EVIL) == 2, "the shop, and what would be enough"
+    assert page.sections["asked"].count(EVIL) == 3, "shop, what would be enough, question of value"
     assert page.sections["value_tier_6m"].count(EVIL) == 2
 
 
 def test_a_further_section_needs_a_function_alone(
     evaluated: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def segments(found: Any) -> Markup:
-        return Markup("<section>{}</section>").format(found["segments"]) if "segments" in found else Markup()
+    def weather(found: Any) -> Markup:
+        return Markup("<section>{}</section>").format(found["weather"]) if "weather" in found else Markup()
 
-    monkeypatch.setattr(module, "SECTIONS", (*module.SECTIONS, segments))
-    assert "<section>four</section>" in evaluation_page({**evaluated, "segments": "four"})
-    assert "four</section>" not in evaluation_page(evaluated)
+    monkeypatch.setattr(module, "SECTIONS", (*module.SECTIONS, weather))
+    assert "<section>rain</section>" in evaluation_page({**evaluated, "weather": "rain"})
+    assert "rain</section>" not in evaluation_page(evaluated)
 
 
 def test_pages_are_listed_newest_first_and_a_part_does_not_replace_the_whole(

@@ -1,25 +1,16 @@
-"""The page of an evaluation: one HTML file that needs no network and no script, beside the Data Docs.
-
-A page is a list of sections; each takes what was found and gives a part of the page, or nothing where what
-it shows was not asked. Figures come from `found` alone, so a page shows what `--json` prints.
-"""
+"""A part of the page for each question: its cuts, the table of methods, curves and confusion matrices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from expectations.docs import STYLE, write_page
-from goodstanding.cannot_tell import cannot_tell, is_formula, what_is_enough
+from goodstanding.cannot_tell import is_formula
 from goodstanding.charts import Series, unit_chart
-from goodstanding.settings import Settings
-
-Found = Mapping[str, Any]
+from goodstanding.evaluation_page.drawn import Found, drawn, refused
 
 # The columns of the table of methods; the folded tables have all measures.
 SHOWN = ("auc", "average_precision", "brier", "ece", "accuracy", "macro_f1")
@@ -47,72 +38,24 @@ PUBLISHED = {
 }
 
 
-def publish_evaluation(settings: Settings, found: Found) -> Path:
-    """Write the page of an evaluation, and the index of all pages anew; both appear by rename.
-
-    One page per as_of; where only some tasks were asked or the classes balanced, a page of its own, so that
-    it does not stand in for the whole.
-    """
-    site = settings.evaluations
-    page = site / f"{'.'.join(_name(found))}.html"
-    has_data_docs = (settings.published / "data_docs" / "index.html").exists()
-    write_page(page, evaluation_page(found, has_data_docs))
-    index = site / "index.html"
-    named = sorted(path.stem.split(".") for path in site.glob("*.html") if path != index)
-    newest_first = sorted(named, key=lambda name: name[0], reverse=True)
-    write_page(
-        index,
-        _drawn(
-            "evaluations.html",
-            pages=[(f"{'.'.join(name)}.html", name[0], name[1:]) for name in newest_first],
-            simulated=found["simulated"],
-            has_data_docs=has_data_docs,
-        ),
-    )
-    return page
-
-
-def _name(found: Found) -> list[str]:
-    some = list(found["tasks"]) if found["asked"] else []
-    return [found["as_of"], *some, *([found["balance"]] if found["balance"] else [])]
-
-
-def evaluation_page(found: Found, has_data_docs: bool = False) -> str:
-    """The whole page of what `goodstanding.evaluation.run_evaluation` found."""
-    page = _drawn(
-        "evaluation.html",
-        found=found,
-        simulated=found["simulated"],
-        sections=[part for section in SECTIONS if (part := section(found))],
-        has_data_docs=has_data_docs,
-    )
-    return str(page)
-
-
-def _asked(found: Found) -> Markup:
-    """What was asked of which orders, and the answers in one table."""
-    methods = found["methods"].values()
-    kinds = {kind: sum(method["kind"] == kind for method in methods) for kind in ("challenger", "baseline")}
-    return _drawn("asked.html", found=found, kinds=kinds)
-
-
-def _questions(found: Found) -> Markup:
+def questions(found: Found) -> Markup:
     """A part for each question, in the order in which they are asked."""
     return Markup().join(_question(name, task, found) for name, task in found["tasks"].items())
 
 
 def _question(name: str, task: Mapping[str, Any], found: Found) -> Markup:
     if task["refused"]:
-        needed, enough = what_is_enough(task["refused"])
-        return _drawn("refused.html", name=name, task=task, needed=needed, enough=enough)
+        return refused(name, task["question"], task["refused"])
     kinds = {method: found["methods"][method]["kind"] for method in task["pooled"]}
-    return _drawn(
+    return drawn(
         "question.html",
         name=name,
         task=task,
         found=found,
         is_formula=is_formula(task),
         published=PUBLISHED,
+        shown=SHOWN,
+        titles=TITLES,
         grouped=[
             (title, [method for method in task["pooled"] if kinds[method] == kind])
             for kind, title in (
@@ -127,11 +70,11 @@ def _question(name: str, task: Mapping[str, Any], found: Found) -> Markup:
 
 def _champion_and_rival(task: Mapping[str, Any]) -> list[str]:
     """The champion, and the baseline; where they are the same, the challenger with the greatest AUC."""
-    drawn = sorted(
+    by_auc = sorted(
         task["curves"],
         key=lambda name: (name == task["champion"], name == task["baseline"], task["pooled"][name]["auc"][0]),
     )
-    return drawn[:-3:-1]
+    return by_auc[:-3:-1]
 
 
 def _charts(name: str, task: Mapping[str, Any]) -> list[tuple[Markup, str]]:
@@ -140,14 +83,14 @@ def _charts(name: str, task: Mapping[str, Any]) -> list[tuple[Markup, str]]:
     last, two = task["classes"][-1], len(task["classes"]) == 2
     auc, ece = ({method: pooled[method][key][0] for method in curves} for key in ("auc", "ece"))
     pair = _champion_and_rival(task)
-    drawn = [*pair, *sorted(set(curves) - set(pair), key=auc.__getitem__, reverse=True)]
+    shown = [*pair, *sorted(set(curves) - set(pair), key=auc.__getitem__, reverse=True)]
     shares, reached = np.array(curves[pair[0]]["gain"]).T
     quarter = float(np.interp(0.25, shares, reached))
     roc = unit_chart(
         f"ROC curves of {name}",
         "false positive rate",
         "true positive rate",
-        [Series(f"{method}, AUC {auc[method]:.3f}", curves[method]["roc"]) for method in drawn],
+        [Series(f"{method}, AUC {auc[method]:.3f}", curves[method]["roc"]) for method in shown],
         "chance, AUC 0.500",
     )
     calibration = unit_chart(
@@ -161,7 +104,7 @@ def _charts(name: str, task: Mapping[str, Any]) -> list[tuple[Markup, str]]:
         f"Cumulative gain of {name}",
         "share of customers, likeliest first",
         f"share of '{last}' reached",
-        [Series(method, curves[method]["gain"]) for method in drawn],
+        [Series(method, curves[method]["gain"]) for method in shown],
         "customers in any order",
     )
     found = (
@@ -188,32 +131,3 @@ def _charts(name: str, task: Mapping[str, Any]) -> list[tuple[Markup, str]]:
             f"{quarter * 100:.0f} % of all '{last}'; in any order it would be 25 %.",
         ),
     ]
-
-
-def _cannot_tell(found: Found) -> Markup:
-    """What this shop's data cannot tell."""
-    return _drawn("cannot_tell.html", remarks=cannot_tell(found))
-
-
-SECTIONS: tuple[Callable[[Found], Markup], ...] = (_asked, _questions, _cannot_tell)
-
-
-def _bounds(measured: Sequence[float], form: str = ".3f") -> str:
-    """The bounds of a measure."""
-    _, low, high = measured
-    return f"[{low:{form}}, {high:{form}}]"
-
-
-PAGES = Environment(
-    loader=PackageLoader("goodstanding"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-PAGES.filters |= {"bounds": _bounds, "enough": lambda refused: what_is_enough(refused)[1]}
-PAGES.globals |= {"STYLE": Markup(STYLE), "SHOWN": SHOWN, "TITLES": TITLES}
-
-
-def _drawn(template: str, **given: Any) -> Markup:
-    return Markup(PAGES.get_template(template).render(given))
