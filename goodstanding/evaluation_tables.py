@@ -131,7 +131,7 @@ def _print_value(value: dict[str, Any], mark: str, console: Console) -> None:
             f"{row['customers']:,}",
             f"{row['predicted_value']:,.0f}" if told else "",
             interval(row["spend"], ",.0f") if told else "",
-            f"{row['share_of_spend']:.1%}",
+            f"{row['share_of_spend']:.1%}" if told else "",
         )
     table.caption = " ".join(
         f"Rank correlation with {what} {interval(scores[name]['spearman'])} "

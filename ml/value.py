@@ -223,9 +223,9 @@ def measure_value(
         - `baseline`: of the simple ones that with the greatest Gini; `gini_gain`: {method: [...]} over it;
         - `rfm_score`: {value_by (the method that gives the predicted value), predicted, spend: {spearman:
           [...], p_value (two-sided, from the resamples beyond zero: 2 / (folds + 1) at least)}, by_score: a
-          list of {score, customers (all cuts counted), share_of_spend, predicted_value, spend: [...] (means;
-          None for fewer than 10 customers)}}: the credit score as of the cut against the value predicted
-          there, and against what was spent after it.
+          list of {score, customers (all cuts counted), share_of_spend, predicted_value, spend: [...]} (the
+          last three, two of them means, are None for fewer than 10 customers)}: the credit score as of the
+          cut against the value predicted there, and against what was spent after it.
 
         Where it is refused, `cuts` is empty and so is everything measured.
     """
@@ -522,7 +522,7 @@ def _of_scores(question: ValueQuestion, said: Sequence[Said], value_by: str, fol
         {
             "score": int(score),
             "customers": int(people[0, at]),
-            "share_of_spend": round(float(spent[0, at] / spent[0].sum()), 6),
+            "share_of_spend": round(float(spent[0, at] / spent[0].sum()), 6) if told else None,
             "predicted_value": round(float(predicted[0, at] / people[0, at]), 6) if told else None,
             "spend": _interval(mean[:, at]) if told else None,
         }
