@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -120,6 +121,7 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
             """,
             [publication["as_of"], publication["as_of"]],
         )
+        answers = _answers(connection)
     models = read_models(settings, publication["as_of"])
     evaluations = settings.evaluations / "index.html"
     return {
@@ -138,6 +140,7 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
         "classes": {name: classes.get(name, 0) for name in CLASSES},
         "borders": borders,
         "models": models,
+        "answers": answers,
         "steps": steps,
         "paths": {
             "published": str(settings.published / CURRENT),
@@ -171,11 +174,31 @@ def read_profile(settings: Settings, customer_id: str) -> dict[str, Any]:
     return found | {"simulated": simulated}
 
 
+def _answers(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Which model answers each question in a publication or why none does, and its greatest drift."""
+    return _all(
+        connection,
+        """
+        select models.question, models.model_id, models.note, drift.name, drift.value, drift.allowed
+        from predictions.models
+        left join (
+            from predictions.drift
+            qualify row_number() over (partition by question order by value / allowed desc, kind, name) = 1
+        ) as drift using (question)
+        order by models.question
+        """,
+    )
+
+
 def read_status(settings: Settings) -> dict[str, Any]:
-    """The last publication and its age in days, and the days that keep a newer one back."""
+    """The last publication and its age in days, its models, and the days that keep a newer one back."""
+    answers: list[dict[str, Any]] = []
     try:
         with open_published(settings) as connection:
             publication = _publication(connection)
+            # what was published before there were several questions has no such tables
+            with suppress(duckdb.CatalogException):
+                answers = _answers(connection)
     except DataProblem:
         publication = {}
     as_of: date | None = publication.get("as_of")
@@ -186,6 +209,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
         "run_id": publication.get("run_id"),
         "gates": publication.get("gate_results", {}),
         "simulated": publication.get("simulated"),
+        "answers": answers,
         **_unfinished(settings),
     }
 
@@ -271,6 +295,9 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     console.print(table)
     if any(model["model_id"] for model in report["models"]):
         print_models(report["models"], console, mark)
+        for answer in report["answers"]:
+            if answer["note"]:
+                console.print(f"{answer['question']}: {answer['note']}", highlight=False)
     if report.get("model_note"):
         console.print(f"No model: {report['model_note']}", highlight=False)
     table = titled_table(
@@ -415,6 +442,10 @@ def print_status(found: dict[str, Any], console: Console) -> None:
         table.add_row("by run", found["run_id"])
         for gate in GATES:
             table.add_row(f"gate {gate}", "passed" if found["gates"].get(gate) else "no verdict")
+        for answer in found["answers"]:
+            drift = f"{answer['value']:.2f} of {answer['allowed']:.2f}" if answer["name"] else ""
+            said = answer["note"] or f"answered; greatest drift {drift} let pass ({answer['name']})"
+            table.add_row(answer["question"], said)
         console.print(table)
     if found["running"]:
         console.print("a run is writing now", highlight=False)

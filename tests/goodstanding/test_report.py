@@ -191,6 +191,21 @@ def test_the_status_shows_four_passed_gates(home: Settings) -> None:
         assert re.search(rf"gate {gate} +│ +passed", text)
 
 
+def test_the_status_shows_what_answers_each_question_with_its_greatest_drift(home: Settings) -> None:
+    found = read_status(home)
+    assert [answer["question"] for answer in found["answers"]] == [
+        *("buys_30d", "buys_60d", "buys_90d", "class_next_quarter", "returns_60d", "worth_90d")
+    ]
+    text = " ".join(shown(print_status, found).split())
+    for answer in found["answers"]:
+        assert answer["note"] is None and answer["value"] <= answer["allowed"]
+        drift = f"greatest drift {answer['value']:.2f} of {answer['allowed']:.2f} let pass ({answer['name']})"
+        assert drift in text
+    refused = {**found["answers"][0], "note": "refused: the stability index of tenure_days"}
+    text = " ".join(shown(print_status, {**found, "answers": [refused]}).split())
+    assert "buys_30d │ refused: the stability index of tenure_days" in text
+
+
 def test_the_status_says_that_a_run_is_writing_instead_of_failing(real_year: Year, home: Settings) -> None:
     with open_warehouse(home):
         done = real_year.call("status", "--json")
