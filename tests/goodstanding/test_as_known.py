@@ -74,7 +74,7 @@ def test_it_prints_where_the_marts_are_and_how_many_customers_a_class_has(call, 
         assert {name for (name,) in schemas} - {"main"} == {"marts", "predictions"}
         assert connection.execute("select distinct event_day from marts.order_lines").fetchall() == [(DAY,)]
         notes = connection.execute("select distinct prediction_note from marts.customer_profiles").fetchall()
-        assert notes == [("no model had been trained by this day",)]
+        assert notes == [("no buys_90d model was trained on data up to 2011-01-10",)]
     shown = call("--day", str(DAY), "--on", "2011-01-12").stdout
     assert f"Standing as of {DAY}, as known at the end of 2011-01-12" in shown
     assert str(path) in shown.replace("\n", "")

@@ -123,7 +123,7 @@ def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record
     said = {name: task["champion"] or task["refused"] for name, task in result["tasks"].items()}
     assert json.loads(numbers) == said
     assert "would be enough" in said["buys_90d"]
-    assert "would be enough" in result["segments"]["refused"]
+    assert "would be enough" in result["segments"]["past"]["refused"]
     assert Path(result["page"]) == current.published / "evaluations" / f"{LAST}.html"
     assert "would be enough" in Path(result["page"]).read_text()
 

@@ -161,7 +161,7 @@ def test_a_segment_is_told_alike_to_the_rows_fitted_on_and_to_new_ones() -> None
     assert sorted(np.unique(fitted)) == [0, 1] and (fitted.sum(axis=1) == 1).all()
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.keeps_rows])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.may_ship])
 def test_what_may_ship_can_be_stored_and_says_the_same_when_it_is_loaded(
     few: Snapshots, name: str, tmp_path: Path
 ) -> None:
@@ -175,7 +175,7 @@ def test_what_may_ship_can_be_stored_and_says_the_same_when_it_is_loaded(
     assert probabilities(loaded, test_on, method.columns).tobytes() == said.tobytes()
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", installed(TRAINED))
 def test_a_fitted_method_holds_no_rows_of_customers_unless_it_says_so(few: Snapshots, name: str) -> None:
     method = METHODS[name]
     rows = [

@@ -86,7 +86,9 @@ def test_readers_get_the_marts_and_the_predictions_as_tables_and_nothing_else(ho
         ("marts", "publication"),
         ("marts", "source_files"),
         ("marts", "restatements"),
-        ("predictions", "purchases"),
+        ("predictions", "customers"),
+        ("predictions", "drift"),
+        ("predictions", "models"),
     }
     assert read(home, "select view_name from duckdb_views() where not internal") == []
     schemas = read(home, "select schema_name from duckdb_schemas() where not internal")
