@@ -26,6 +26,7 @@ from ml.clumpiness import ORDER_DAYS_NEEDED, read_clumpiness
 from ml.features import MINIMUM_OF_CLASS, Snapshot, read_snapshot
 from ml.measures import Floats
 from ml.pairs import Pair, rarest, read_pairs
+from ml.processes import run
 from ml.segments import (
     CUSTOMERS_PER_SEGMENT,
     RFM,
@@ -40,7 +41,6 @@ from ml.segments import (
     segment_names,
     segment_numbers,
 )
-from ml.side_by_side import run
 from ml.tasks import TASKS
 
 KS = range(2, 9)

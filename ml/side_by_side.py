@@ -6,17 +6,13 @@ measured in processes of their own, with one thread of linear algebra each. Noth
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import duckdb
 import numpy as np
-from joblib import Parallel, delayed  # type: ignore[import-untyped]
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from goodstanding.errors import DataProblem
 from ml import evaluate
@@ -26,6 +22,7 @@ from ml.extras import load_keras
 from ml.measures import Floats, Labels, confusion_matrix
 from ml.methods import METHODS
 from ml.pairs import Pair, read_pairs, too_few_cuts
+from ml.processes import run
 from ml.tasks import TASKS, Task
 
 Tell = Callable[[str, int, int], None]
@@ -176,35 +173,6 @@ NOTHING: dict[str, Any] = {
     "gain": None,
     "reason": None,
 }
-
-
-def run(
-    function: Callable[..., Any],
-    arguments: Sequence[tuple[Any, ...]],
-    processes: int,
-    prepare: Callable[[], object] | None = None,
-) -> Iterator[Any]:
-    """What a function says of some arguments, one after the other, on one thread of linear algebra each.
-
-    `prepare` is called in each process before its first job.
-    """
-    jobs = (delayed(_alone)(function, *given) for given in arguments)
-    # initializer: a process that grew by 300 MB after its first job, as it does by Keras, would be ended
-    # max_nbytes: larger arrays would be left in files for the other processes, customers' ids among them
-    found: Iterator[Any] = Parallel(
-        n_jobs=processes, return_as="generator", max_nbytes=None, initializer=prepare
-    )(jobs)
-    return found
-
-
-def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    # Two processes with two threads each would wait for each other; and with the number of threads the last
-    # digits could change.
-    with threadpool_limits(limits=1), warnings.catch_warnings():
-        # the passes of the neural network and the customers that the kernel goes through are meant so
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings("ignore", "n_components was set")
-        return function(*arguments)
 
 
 def _fit_and_predict(method: Candidate, pairs: Sequence[Pair]) -> tuple[list[Floats] | str, str | None]:

@@ -14,9 +14,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from joblib import Parallel, delayed  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from goodstanding.errors import DataProblem
 from ml.candidate import SEED
@@ -40,6 +38,7 @@ from ml.lifetime import (
     spend_intervals,
 )
 from ml.lifetime.history import Floats
+from ml.processes import run
 from ml.tasks import KEPT
 
 QUESTION = "what customers spend within 90 days"
@@ -243,7 +242,7 @@ def measure_value(
         return found
     total = len(question.cuts) + len(METHODS) + 1
     said = []
-    for done, one in enumerate(_run(_foretell, [(cut,) for cut in question.cuts], processes), 1):
+    for done, one in enumerate(run(_foretell, [(cut,) for cut in question.cuts], processes), 1):
         said.append(one)
         tell(f"value: foretold at {question.cuts[done - 1].cut}", done, total)
     left_out = {name: why for cut in said for name, why in cut.left_out.items()}
@@ -251,7 +250,7 @@ def measure_value(
     methods = [name for name in METHODS if name not in left_out]
     draws: dict[str, list[_Draws]] = {}
     jobs = [(said, name, folds) for name in methods]
-    for name, one in zip(methods, _run(_draw, jobs, processes), strict=True):
+    for name, one in zip(methods, run(_draw, jobs, processes), strict=True):
         draws[name] = one
         tell(f"value: {name}", len(said) + len(draws), total)
     sizes = _sizes(said, folds)
@@ -311,17 +310,6 @@ NOTHING: dict[str, Any] = {
 
 # Of one cut: each measure of all customers, and without those who spent most; its value, then the resamples.
 _Draws = tuple[dict[str, Floats], dict[str, Floats]]
-
-
-def _run(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], processes: int) -> Any:
-    # as in ml.side_by_side: larger arrays would be left in files, customers' ids among them
-    jobs = (delayed(_alone)(function, *given) for given in arguments)
-    return Parallel(n_jobs=processes, return_as="generator", max_nbytes=None)(jobs)
-
-
-def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    with threadpool_limits(limits=1):
-        return function(*arguments)
 
 
 def _foretell(cut: ValueCut) -> Said:
