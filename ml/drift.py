@@ -20,6 +20,7 @@ BINS = 10
 # A model is refused beyond. Credit scoring calls a stability index of .25 a shift to act upon (Siddiqi 2006,
 # "Credit Risk Scorecards").
 STABILITY = 0.25
+# Twice what the share of buyers moved between two cuts of Online Retail (.493 to .561), and some.
 CALIBRATION = 0.15
 # Between train and test cut lies one window; a model is used a window, most of a month and some days after
 # its cut, which of a window of 30 days is twice.

@@ -26,6 +26,8 @@ from goodstanding.settings import Settings
 INTAKE = "intake.duckdb"
 STANDING = "standing.duckdb"
 SPILL = "spill"
+# how DuckDB begins what it says of a block whose checksum does not fit
+DAMAGED = "Corrupt database file"
 INTAKE_SCHEMA = Path(__file__).with_name("intake.sql")
 STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
 
@@ -81,7 +83,11 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
             path = settings.warehouse / name
             try:
                 connection.execute(f"attach {_literal(path)} as {database}")
-            except duckdb.IOException as error:
+            except duckdb.Error as error:
+                if DAMAGED in str(error):
+                    raise _damaged(path, error) from None
+                if not isinstance(error, duckdb.IOException):
+                    raise
                 raise _busy(path, error, settings) from None
         connection.execute(f"use {databases[0]}")
         yield connection
@@ -98,6 +104,14 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
 
 def _literal(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
+
+
+def _damaged(path: Path, error: duckdb.Error) -> DataProblem:
+    return DataProblem(
+        f"{path} is damaged ({str(error).splitlines()[0]}): DuckDB writes over blocks in use, and a kill "
+        f"inside such a write tears one. Readers keep the last good day. Move {path.parent} aside and run "
+        "all days again from the landing"
+    )
 
 
 def _busy(path: Path | str, error: duckdb.IOException, settings: Settings) -> Exception:

@@ -109,6 +109,24 @@ def test_a_file_that_is_no_database_is_named(home: Settings) -> None:
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("name", [INTAKE, STANDING])
+def test_a_file_with_a_torn_block_is_named_with_what_to_do_and_the_other_is_let_go(
+    home: Settings, name: str
+) -> None:
+    torn = home.warehouse / name
+    with torn.open("r+b") as file:
+        # in the first block, behind its checksum
+        file.seek(12288 + 8)
+        file.write(b"torn")
+    message = r"is damaged \(Corrupt database file.*run all days again"
+    with pytest.raises(DataProblem, match=message) as told, open_warehouse(home):
+        pass
+    assert str(torn) in str(told.value) and f"Move {home.warehouse} aside" in str(told.value)
+    other = STANDING if name == INTAKE else INTAKE
+    with duckdb.connect(str(home.warehouse / other)):
+        pass
+
+
 def test_both_files_are_in_one_connection_with_standing_as_its_default(home: Settings) -> None:
     with open_warehouse(home) as connection:
         assert connection.execute("select current_database()").fetchone() == ("standing",)
