@@ -83,22 +83,21 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
             path = settings.warehouse / name
             try:
                 connection.execute(f"attach {_literal(path)} as {database}")
-            except duckdb.Error as error:
-                if DAMAGED in str(error):
-                    raise _damaged(path, error) from None
-                if not isinstance(error, duckdb.IOException):
-                    raise
+            except duckdb.IOException as error:
                 raise _busy(path, error, settings) from None
         connection.execute(f"use {databases[0]}")
         yield connection
         connection.close()  # what was begun and not committed ends here
         for database in databases:
             engine.execute(f"detach {database}")
-    except BaseException:
+    except BaseException as error:
         # a fault may have broken the engine; closed, it lets its files go, whatever state they are in
         _engine.cache_clear()
         connection.close()
         engine.close()
+        # a torn block is met when it is read, which may be long after the file was opened
+        if isinstance(error, duckdb.Error) and DAMAGED in str(error):
+            raise _damaged(settings, names, error) from None
         raise
 
 
@@ -106,11 +105,12 @@ def _literal(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _damaged(path: Path, error: duckdb.Error) -> DataProblem:
+def _damaged(settings: Settings, names: tuple[str, ...], error: duckdb.Error) -> DataProblem:
+    folder, said = settings.warehouse, str(error).splitlines()[0]
     return DataProblem(
-        f"{path} is damaged ({str(error).splitlines()[0]}): DuckDB writes over blocks in use, and a kill "
-        f"inside such a write tears one. Readers keep the last good day. Move {path.parent} aside and run "
-        "all days again from the landing"
+        f"{' or '.join(names)} in {folder} is damaged ({said}): DuckDB writes over blocks in use, and a kill "
+        f"inside such a write tears one. Readers keep the last good day. Move {folder} aside and run all "
+        "days again from the landing"
     )
 
 

@@ -121,7 +121,7 @@ def test_a_file_with_a_torn_block_is_named_with_what_to_do_and_the_other_is_let_
     message = r"is damaged \(Corrupt database file.*run all days again"
     with pytest.raises(DataProblem, match=message) as told, open_warehouse(home):
         pass
-    assert str(torn) in str(told.value) and f"Move {home.warehouse} aside" in str(told.value)
+    assert name in str(told.value) and f"Move {home.warehouse} aside" in str(told.value)
     other = STANDING if name == INTAKE else INTAKE
     with duckdb.connect(str(home.warehouse / other)):
         pass
