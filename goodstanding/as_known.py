@@ -27,9 +27,10 @@ from goodstanding.settings import Settings
 from goodstanding.transform import require_success, run_dbt
 from ingest.shop import load_shop
 from ml.score import score
+from warehouse.durable import put_in_place
 from warehouse.files import INTAKE, STANDING, open_intake, open_warehouse
 from warehouse.ledger import days_known
-from warehouse.publish import keep_for_readers, put_in_place
+from warehouse.publish import keep_for_readers
 
 # a folder of a build that was killed is as old as this before another takes it away
 GIVEN_UP_SECONDS = 6 * 3600

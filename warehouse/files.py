@@ -22,6 +22,7 @@ import duckdb
 
 from goodstanding.errors import DataProblem, DiskProblem, WarehouseBusy
 from goodstanding.settings import Settings
+from warehouse import metadata_blocks
 
 INTAKE = "intake.duckdb"
 STANDING = "standing.duckdb"
@@ -65,7 +66,15 @@ def spill_folder(settings: Settings) -> Path:
 @lru_cache(maxsize=1)
 def _engine(memory_limit: str, threads: int, spill: str) -> duckdb.DuckDBPyConnection:
     """The DuckDB of this process that opens working files: starting one took 15 ms, opening a file 4."""
-    return duckdb.connect(config={"memory_limit": memory_limit, "threads": threads, "temp_directory": spill})
+    return duckdb.connect(
+        config={
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "temp_directory": spill,
+            # none but the one that ends a session: the copies of `metadata_blocks` serve for one
+            "wal_autocheckpoint": "1TB",
+        }
+    )
 
 
 # a fork would have the engine and not its threads
@@ -78,13 +87,17 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
     engine = _engine(settings.memory_limit, settings.threads, str(spill_folder(settings)))
     connection = engine.cursor()
     databases = [Path(name).stem for name in names]
+    descriptors: list[int] = []
     try:
         for name, database in zip(names, databases, strict=True):
             path = settings.warehouse / name
+            metadata_blocks.put_back(path)
             try:
                 connection.execute(f"attach {_literal(path)} as {database}")
             except duckdb.IOException as error:
                 raise _busy(path, error, settings) from None
+            descriptors.append(os.open(path, os.O_RDONLY))
+            metadata_blocks.keep(connection, database, path, descriptors[-1])
         connection.execute(f"use {databases[0]}")
         yield connection
         connection.close()  # what was begun and not committed ends here
@@ -99,6 +112,9 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
         if isinstance(error, duckdb.Error) and DAMAGED in str(error):
             raise _damaged(settings, names, error) from None
         raise
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _literal(path: Path) -> str:
@@ -108,8 +124,8 @@ def _literal(path: Path) -> str:
 def _damaged(settings: Settings, names: tuple[str, ...], error: duckdb.Error) -> DataProblem:
     folder, said = settings.warehouse, str(error).splitlines()[0]
     return DataProblem(
-        f"{' or '.join(names)} in {folder} is damaged ({said}): DuckDB writes over blocks in use, and a kill "
-        f"inside such a write tears one. Readers keep the last good day. Move {folder} aside and run all "
+        f"{' or '.join(names)} in {folder} is damaged ({said}), and not by a kill, which would have been "
+        f"undone; the disk may be failing. Readers keep the last good day. Move {folder} aside and run all "
         "days again from the landing"
     )
 

@@ -24,6 +24,7 @@ import pandas as pd
 from goodstanding.days import Days
 from goodstanding.errors import DataProblem
 from goodstanding.settings import Settings
+from warehouse.durable import put_in_place
 from warehouse.files import STANDING, open_warehouse
 from warehouse.ledger import OpenDay, gate_results, newest_day, open_days
 from warehouse.restatements import last_publication, restate
@@ -199,19 +200,3 @@ def _strip(path: Path, publication: dict[str, Any], files: pd.DataFrame, setting
         connection.commit()
         connection.execute("checkpoint")
     return restated
-
-
-def put_in_place(draft: Path, path: Path) -> None:
-    """Show a finished file under its name, in one step, once the disk holds it."""
-    _sync(draft)
-    os.replace(draft, path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold it before it is shown: a power cut must not leave half a publication."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,11 +11,13 @@ import os
 import re
 import shutil
 import signal
+import struct
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -27,12 +29,15 @@ SYSTEM_CALLS = (
     (shutil, "rmtree"),
     (os, "replace"),
     (os, "fsync"),
+    (os, "pwrite"),
     (os, "unlink"),
     (os, "link"),
 )
 # statements that change no file: a kill there is one at the write before or after
 READS = ("", "select", "with", "from", "pragma", "set", "describe", "show", "attach", "begin")
 SAME_KIND = {"alter": "create", "drop": "create", "update": "insert", "delete": "insert"}
+# of DuckDB's files, as it makes them
+HEADERS_BYTES, BLOCK_BYTES = 3 * 4096, 256 * 1024
 # long enough for any case on a busy machine: a child that hangs is a failure, not a wait
 PATIENCE_SECONDS = 120
 
@@ -137,3 +142,29 @@ def in_child(work: Callable[[], None]) -> bool:
         return True
     assert os.WEXITSTATUS(ended[1]) == 0, "the child failed; its traceback is in the captured output"
     return False
+
+
+def tear(folder: Path) -> int:
+    """Do to the working files in a folder what a kill inside the write of a block may do, at its worst.
+
+    Whoever was killed may have been at any block of metadata, unless the checkpoint had ended or had not been
+    prepared: then its header is another than that of the copies.
+
+    Returns:
+        How many blocks were torn.
+    """
+    torn = 0
+    for path in sorted(folder.glob("*.duckdb")):
+        copies, log = path.with_name(f"{path.name}.metadata"), path.with_name(f"{path.name}.wal")
+        if not (copies.exists() and log.exists()):
+            continue
+        kept = copies.read_bytes()
+        with path.open("r+b") as file:
+            if file.read(HEADERS_BYTES) != kept[:HEADERS_BYTES]:
+                continue
+            for at in range(HEADERS_BYTES, len(kept), 8 + BLOCK_BYTES):
+                (number,) = struct.unpack_from("<Q", kept, at)
+                file.seek(HEADERS_BYTES + number * BLOCK_BYTES)
+                file.write(b"torn" * 1024)
+                torn += 1
+    return torn

@@ -1,7 +1,8 @@
 """Crashes: a run is killed at its writes; the next ordinary run ends as one clean build. Readers never mind.
 
-Every step and every kind of write that it makes is hit at least once, before, inside or after it. Afterwards
-the same day is run again, or first the next day and then it.
+Every step and every kind of write that it makes is hit at least once, before, inside or after it; whatever
+DuckDB was writing in place is torn, too. Afterwards the same day is run again, or first the next day and then
+it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pytest
 
 from tests.laws.conftest import STEPS
 from tests.laws.history import DAYS, own_settings
-from tests.laws.kill import MOMENTS, Writes, in_child, kill_this_process
+from tests.laws.kill import MOMENTS, Writes, in_child, kill_this_process, tear
 from tests.laws.scene import DAY, NEXT, Scene, Write
 
 # two halves, so that two processes share the work
@@ -61,15 +62,16 @@ def test_after_kills_at_any_write_readers_keep_a_whole_day_and_the_next_runs_end
     assert {kill.write.step for kill in kills} == set(STEPS)
     # three in a row, as the repair may be killed as well
     cases = [(kills[n : n + 3], draw.random() < 0.3) for n in range(0, len(kills), 3)]
-    for in_a_row, next_day_first in cases[half::2]:
-        try_case(scene, in_a_row, next_day_first)
+    torn = [try_case(scene, in_a_row, next_day_first) for in_a_row, next_day_first in cases[half::2]]
+    assert sum(torn) > 0, "no kill left a file open to be torn"
 
 
-def try_case(scene: Scene, kills: list[Kill], next_day_first: bool) -> None:
-    """Kill runs of DAY, look as a reader after each, and go on as people do."""
+def try_case(scene: Scene, kills: list[Kill], next_day_first: bool) -> int:
+    """Kill runs of DAY, look as a reader after each, and go on as people do; returns the blocks torn."""
     told = f"seed {SEED}: {kills}, next day first: {next_day_first}"
     warehouse = scene.again()
     allowed = [scene.good]
+    torn = 0
     for kill in kills:
         for name in STEPS[: STEPS.index(kill.write.step)]:
             warehouse.step(name, DAYS[DAY])
@@ -80,6 +82,7 @@ def try_case(scene: Scene, kills: list[Kill], next_day_first: bool) -> None:
             kill_this_process()
 
         assert in_child(work), told
+        torn += tear(warehouse.home / "warehouse")
         if kill.write.step == "publish":
             allowed.append(scene.clean[DAY])
         assert warehouse.seen_by_readers() in allowed, told
@@ -88,3 +91,4 @@ def try_case(scene: Scene, kills: list[Kill], next_day_first: bool) -> None:
         assert warehouse.seen_by_readers() in [*allowed, scene.clean[NEXT]], told
     warehouse.run(DAYS[DAY])
     assert warehouse.seen_by_readers() == scene.clean[NEXT if next_day_first else DAY], told
+    return torn

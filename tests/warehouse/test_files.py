@@ -118,7 +118,7 @@ def test_a_file_with_a_torn_block_is_named_with_what_to_do_and_the_other_is_let_
         # in the first block, behind its checksum
         file.seek(12288 + 8)
         file.write(b"torn")
-    message = r"is damaged \(Corrupt database file.*run all days again"
+    message = r"is damaged \(Corrupt database file.*disk may be failing.*run all days again"
     with pytest.raises(DataProblem, match=message) as told, open_warehouse(home):
         pass
     assert name in str(told.value) and f"Move {home.warehouse} aside" in str(told.value)

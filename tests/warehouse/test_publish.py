@@ -140,7 +140,7 @@ def test_a_reader_with_the_old_publication_open_keeps_reading_it(home: Settings)
     assert read(home, "select published_at from marts.publication") != [before]
 
 
-@pytest.mark.parametrize("breaking", ["shutil.copyfile", "_strip", "restate", "_sync", "os.replace"])
+@pytest.mark.parametrize("breaking", ["shutil.copyfile", "_strip", "restate", "put_in_place"])
 def test_an_error_on_the_way_leaves_the_last_publication_whole_and_no_draft(
     home: Settings, monkeypatch: pytest.MonkeyPatch, breaking: str
 ) -> None:
