@@ -97,3 +97,35 @@ def test_there_is_a_snapshot_of_every_day_and_none_knows_its_future(real_year):
         (374, real_year.rows("select date '2010-12-01'")[0][0])
     ]
     assert real_year.rows("select count(*) from marts.rfm_scores where recency < 0") == [(0,)]
+
+
+def test_an_order_is_judged_by_what_master_data_had_said_the_day_before(real_year):
+    working = {name: real_year.home / "warehouse" / f"{name}.duckdb" for name in ("standing", "intake")}
+    with duckdb.connect() as connection:
+        for name, path in working.items():
+            connection.execute(f"attach '{path}' as {name} (read_only)")
+        connection.execute("use standing")
+        columns = [name for name, *_ in connection.execute("describe marts.master_data").fetchall()]
+        shared = ", ".join(columns)
+        differ, same, first_orders = connection.execute(
+            f"""
+            with
+            asked as (
+                select {shared} from intermediate.int_order_features
+                where as_of in (select as_of from marts.master_data)
+            ),
+            known as (
+                select * from asked
+                where orders > 0
+            )
+            select
+                (select count(*) from (from known except select {shared} from marts.master_data)),
+                (select count(*) from known),
+                (
+                    select count(*) from asked anti join marts.master_data using (customer_id, as_of)
+                    where orders = 0
+                )
+            """
+        ).fetchall()[0]
+    assert differ == 0
+    assert (same, first_orders) == (473, 115)

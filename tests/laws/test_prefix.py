@@ -21,7 +21,8 @@ from tests.conftest import Year
 from tests.laws.history import DAYS, Shop, new_home
 from tests.shop import write_day
 
-AS_OF_TABLES = ("rfm_borders", "rfm_scores", "class_borders", "customer_classes", "customer_features")
+FEATURES = ("customer_features", "return_behaviour", "master_data")
+AS_OF_TABLES = ("rfm_borders", "rfm_scores", "class_borders", "customer_classes", *FEATURES)
 # two halves, so that two processes share the work
 HALVES = (1, 2)
 SHOPS_OF_A_HALF = 3
@@ -66,7 +67,7 @@ def test_a_landing_cut_off_at_any_day_gives_the_same_rows_as_of_it_and_before(
             cut.run(DAYS[0], cut_at)
             for table in AS_OF_TABLES:
                 # features are of month ends and the newest day, which in the whole is another one
-                kept = "as_of = last_day(as_of)" if table == "customer_features" else "true"
+                kept = "as_of = last_day(as_of)" if table in FEATURES else "true"
                 sql = hashed(table, f"as_of <= date '{cut_at}' and {kept}")
                 assert cut.rows(sql) == whole.rows(sql), f"{table} as of {cut_at} and before, {shop}"
 

@@ -22,6 +22,7 @@ final as (
         event_day,
         ordered_at,
         outcome,
+        is_product,
         unit_price,
         amount,
         kept_amount

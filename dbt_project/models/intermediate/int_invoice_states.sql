@@ -21,8 +21,10 @@ movements as (
         customer_id,
         invoice_no,
         event_day,
+        1 as line_count,
         amount as gross_amount,
-        amount as net_amount
+        amount as net_amount,
+        0 as returned_amount
     from sale_lines
 
     union all
@@ -31,8 +33,10 @@ movements as (
         sale_lines.customer_id,
         sale_lines.invoice_no,
         matches.event_day,
+        0 as line_count,
         0 as gross_amount,
-        -matches.quantity * sale_lines.unit_price as net_amount
+        -matches.quantity * sale_lines.unit_price as net_amount,
+        case when sale_lines.is_product then matches.quantity * sale_lines.unit_price else 0 end as returned_amount
     from matches
     inner join sale_lines
         on matches.purchase_line_id = sale_lines.order_line_id
@@ -45,8 +49,10 @@ daily as (
         customer_id,
         invoice_no,
         event_day,
+        sum(line_count) as line_count,
         sum(gross_amount) as gross_amount,
-        sum(net_amount) as net_amount
+        sum(net_amount) as net_amount,
+        sum(returned_amount) as returned_amount
     from movements
     group by customer_id, invoice_no, event_day
 
@@ -60,8 +66,10 @@ final as (
         min(event_day) over (partition by customer_id, invoice_no) as invoice_day,
         event_day as valid_from,
         lead(event_day) over by_day as valid_until,
+        cast(sum(line_count) over by_day as bigint) as lines,
         cast(sum(gross_amount) over by_day as decimal(28, 4)) as gross_amount,
         cast(sum(net_amount) over by_day as decimal(28, 4)) as net_amount,
+        cast(sum(returned_amount) over by_day as decimal(28, 4)) as returned_amount,
         sum(net_amount) over by_day > 0 as is_kept
     from daily
     -- daily has one row per invoice and day, so the order by day is total

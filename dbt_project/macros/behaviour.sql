@@ -1,0 +1,96 @@
+{#-
+    What a customer's orders say of them as of a day, defined once: the marts ask it of every customer as of the
+    kept days, int_order_features of the customer of each order as of the day before it. So a scorecard is asked
+    with what it has learnt from.
+
+    An order is an invoice of sales, whatever came back of it. It is returned once a cancellation has found one
+    of its products, and cancelled once nothing of it is left.
+-#}
+
+{#- the orders of the customers and days in `moments`, as they stood then; one empty row where there was none yet -#}
+{% macro orders_as_of(moments) -%}
+    select
+        moments.customer_id,
+        moments.as_of,
+        orders.invoice_no,
+        orders.invoice_day,
+        orders.valid_from,
+        orders.lines,
+        orders.gross_amount,
+        orders.net_amount,
+        orders.returned_amount,
+        orders.is_kept,
+        orders.returned_amount > 0 as is_returned,
+        not orders.is_kept and orders.net_amount < orders.gross_amount as is_cancelled,
+        orders.invoice_day > {{ dbt.dateadd('month', -6, 'moments.as_of') }} as is_of_6m
+    from {{ moments }} as moments
+    left join {{ ref('int_invoice_states') }} as orders
+        on
+            moments.customer_id = orders.customer_id
+            and moments.as_of >= orders.valid_from
+            and (orders.valid_until is null or moments.as_of < orders.valid_until)
+{%- endmacro %}
+
+{#- what had been taken back by then, also of purchases that were not found -#}
+{% macro cancellations_as_of(moments) -%}
+    select
+        moments.customer_id,
+        moments.as_of,
+        count(distinct cancellations.invoice_no) as cancellations,
+        sum(cancellations.lines) as cancelled_lines,
+        max(cancellations.event_day) as last_day
+    from {{ moments }} as moments
+    inner join {{ ref('int_product_cancellations') }} as cancellations
+        on moments.customer_id = cancellations.customer_id and moments.as_of >= cancellations.event_day
+    group by moments.customer_id, moments.as_of
+{%- endmacro %}
+
+{#-
+    One row per customer and as_of of `orders` (of orders_as_of), with the columns of return_behaviour. Rates are
+    drawn towards one in six, (n + 1/2) / (orders + 3), or a customer's first return would make it certain.
+-#}
+{% macro return_measures(orders, cancellations) -%}
+    {%- set windows = {'': 'orders.invoice_no', '_6m': 'case when orders.is_of_6m then orders.invoice_no end'} -%}
+    {%- set back = 'coalesce(max(cancellations.%s), 0)' -%}
+    select
+        orders.customer_id,
+        orders.as_of,
+        {% for window, order in windows.items() -%}
+        cast(count({{ order }}) as integer) as orders{{ window }},
+        cast(count(case when orders.is_returned then {{ order }} end) as integer) as returned_orders{{ window }},
+        cast(count(case when orders.is_cancelled then {{ order }} end) as integer) as cancelled_orders{{ window }},
+        (count(case when orders.is_returned then {{ order }} end) + 0.5e0) / (count({{ order }}) + 3)
+            as return_rate{{ window }},
+        {% endfor -%}
+        coalesce(cast(sum(orders.returned_amount) as double) / nullif(cast(sum(orders.gross_amount) as double), 0), 0)
+            as returned_share,
+        cast({{ back % 'cancellations' }} as integer) as cancellations,
+        ({{ back % 'cancellations' }} + 0.5e0) / (count(orders.invoice_no) + 3) as cancellation_rate,
+        ({{ back % 'cancelled_lines' }} + 0.5e0) / (count(orders.invoice_no) + 3) as cancelled_lines_rate,
+        cast({{ dbt.datediff('max(cancellations.last_day)', 'orders.as_of', 'day') }} as integer)
+            as days_since_cancellation
+    from {{ orders }} as orders
+    left join {{ cancellations }} as cancellations
+        on orders.customer_id = cancellations.customer_id and orders.as_of = cancellations.as_of
+    group by orders.customer_id, orders.as_of
+{%- endmacro %}
+
+{#- one row per customer and as_of of `orders`, with what the orders themselves add to it in master_data -#}
+{% macro order_measures(orders) -%}
+    {%- set age_days = dbt.datediff('invoice_day', 'as_of', 'day') -%}
+    select
+        customer_id,
+        as_of,
+        cast(min(case when is_kept then {{ age_days }} end) as integer) as recency_days,
+        cast(max(case when is_kept then {{ age_days }} end) as integer) as tenure_days,
+        cast(count(case when is_kept then invoice_no end) as integer) as frequency,
+        cast(coalesce(sum(case when is_kept then net_amount end), 0) as double) as monetary,
+        cast(coalesce(sum(case when is_kept and is_of_6m then net_amount end), 0) as double) as monetary_6m,
+        cast(max({{ age_days }}) - min({{ age_days }}) as double) / nullif(count(invoice_no) - 1, 0) as mean_gap_days,
+        cast(sum(lines) as double) / nullif(count(invoice_no), 0) as mean_lines,
+        cast(sum(gross_amount) as double) / nullif(count(invoice_no), 0) as mean_basket,
+        cast(max(gross_amount) as double) as largest_basket,
+        cast({{ latest_of('gross_amount', 'invoice_day, invoice_no') }} as double) as last_basket
+    from {{ orders }}
+    group by customer_id, as_of
+{%- endmacro %}

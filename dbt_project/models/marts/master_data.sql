@@ -1,0 +1,67 @@
+{{ config(meta={'scope': 'features'}) }}
+
+with
+
+as_of_days as (
+
+    select as_of from {{ ref('int_as_of_days') }}
+    where purpose = 'features' and is_changed
+
+),
+
+return_behaviour as (
+
+    select return_behaviour.*
+    from {{ ref('return_behaviour') }} as return_behaviour
+    inner join as_of_days
+        on return_behaviour.as_of = as_of_days.as_of
+
+),
+
+orders as (
+
+    {{ orders_as_of('return_behaviour') }}
+
+),
+
+order_behaviour as (
+
+    {{ order_measures('orders') }}
+
+),
+
+classes as (
+
+    select * from {{ ref('customer_classes') }}
+
+),
+
+final as (
+
+    select
+        return_behaviour.*,
+        order_behaviour.recency_days,
+        order_behaviour.tenure_days,
+        order_behaviour.frequency,
+        order_behaviour.monetary,
+        order_behaviour.monetary_6m,
+        order_behaviour.mean_gap_days,
+        order_behaviour.mean_lines,
+        order_behaviour.mean_basket,
+        order_behaviour.largest_basket,
+        order_behaviour.last_basket,
+        classes.r_score,
+        classes.f_score,
+        classes.m_score,
+        classes.credit_score
+    from return_behaviour
+    inner join order_behaviour
+        on
+            return_behaviour.customer_id = order_behaviour.customer_id
+            and return_behaviour.as_of = order_behaviour.as_of
+    left join classes
+        on return_behaviour.customer_id = classes.customer_id and return_behaviour.as_of = classes.as_of
+
+)
+
+select * from final

@@ -1,0 +1,54 @@
+{{ config(meta={'scope': 'features'}) }}
+
+with
+
+customers as (
+
+    select distinct customer_id from {{ ref('int_invoice_states') }}
+
+),
+
+as_of_days as (
+
+    select as_of from {{ ref('int_as_of_days') }}
+    where purpose = 'features' and is_changed
+
+),
+
+moments as (
+
+    select
+        customers.customer_id,
+        as_of_days.as_of
+    from customers
+    cross join as_of_days
+
+),
+
+orders as (
+
+    {{ orders_as_of('moments') }}
+
+),
+
+cancellations as (
+
+    {{ cancellations_as_of('moments') }}
+
+),
+
+measured as (
+
+    {{ return_measures('orders', 'cancellations') }}
+
+),
+
+final as (
+
+    -- who had not ordered yet was no customer as of that day
+    select * from measured
+    where orders > 0
+
+)
+
+select * from final
