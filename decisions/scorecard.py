@@ -75,7 +75,12 @@ class Scorecard:
 
     def score(self, values: Mapping[str, Value]) -> int:
         """The sum of all points, within 300 to 850."""
-        return min(HIGHEST, max(LOWEST, self.base_points + sum(self.points(values).values())))
+        return self.clamped(self.base_points + sum(self.points(values).values()))
+
+    @staticmethod
+    def clamped(total: int) -> int:
+        """A sum of points within the ends of the scale."""
+        return min(HIGHEST, max(LOWEST, total))
 
     def probability(self, score: float) -> float:
         """The chance of what is feared at a score, by the stated odds."""

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from decisions.policy import read_policies
 from goodstanding.days import Days
 from goodstanding.errors import DataProblem
 from goodstanding.settings import PROJECT, Settings
@@ -26,6 +27,7 @@ from warehouse.ledger import note_everything, note_whole_days, settle_changes
 log = logging.getLogger(__name__)
 
 DBT_PROJECT = PROJECT / "dbt_project"
+POLICY = DBT_PROJECT / "seeds" / "policy.csv"
 QUIET = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
 
 
@@ -38,7 +40,9 @@ def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
     Raises:
         DataProblem: a model or test failed; the message names it and what dbt said. Nothing is published,
             and the next run computes the same changes again.
+        WrongUse: the policy cannot be used; names its line and key.
     """
+    read_policies(POLICY)
     rebuilt = _prepare(settings)
     results = _dbt_build(settings, rebuilt)
     failed = _failed(results)
