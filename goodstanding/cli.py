@@ -35,6 +35,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+key_app = typer.Typer(help="Keys of the API: made, listed, rotated, revoked.", no_args_is_help=True)
+receipt_app = typer.Typer(help="Receipts of answers.", no_args_is_help=True)
+app.add_typer(key_app, name="key")
+app.add_typer(receipt_app, name="receipt")
 # progress and errors go beside the result, so that the result can be piped
 console = Console(stderr=True)
 
@@ -61,6 +65,8 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
         try:
             _make_home(settings())
             command(*args, **kwargs)
+        except typer.Exit:
+            raise
         except Exception as error:
             told = error if isinstance(error, GoodstandingError) else _of_the_disk(error)
             if told is None:
@@ -209,6 +215,146 @@ def profile(
         _print_json({"ok": True, **found})
     else:
         print_profile(found, _screen())
+
+
+@app.command()
+@_told
+def decide(
+    customer_id: Annotated[str, typer.Argument(help="The shop's own customer id, like 17850.")],
+    basket: Annotated[str, typer.Option("--basket", help="Money of the order, like 120.00.")],
+    method: Annotated[
+        Literal["cod", "emi"], typer.Option("--method", help="On delivery (cod) or by instalments (emi).")
+    ],
+    months: Annotated[
+        int | None, typer.Option("--months", help="A plan of the policy; default: its shortest.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """May this customer pay this basket so? The answer of the API, with its receipt."""
+    from app.answers import Answers, Asked, basket_of
+    from decisions.decide import Question
+    from goodstanding.decision_tables import print_decision
+
+    if months is not None and method != "emi":
+        raise WrongUse("--months is for --method emi")
+    asked = Asked(customer_id, Question(method, basket_of(basket), months))
+    found = Answers(settings()).decide([asked])[0]
+    if as_json:
+        _print_json({"ok": True, **found})
+    else:
+        print_decision(found, _screen())
+
+
+@app.command()
+@_told
+def serve(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")] = 8000,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that answer.")] = 1,
+) -> None:
+    """Answer over HTTP until Ctrl-C; keys are made by `goodstanding key new`."""
+    from app.api import serve as start
+
+    start(settings(), host, port, workers)
+
+
+@key_app.command("new")
+@_told
+def key_new(
+    scopes: Annotated[
+        list[str], typer.Option("--scope", help="decisions, profiles or policy; again for more.")
+    ],
+    per_second: Annotated[
+        int, typer.Option("--per-second", min=1, help="Requests that it may make in a second.")
+    ] = 500,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it; it is not kept and cannot be shown again."""
+    from app.keys import Keys
+
+    made, text = Keys(settings().api).new(scopes, per_second)
+    _tell_key(made.key_id, text, as_json)
+
+
+@key_app.command("rotate")
+@_told
+def key_rotate(
+    key_id: Annotated[str, typer.Argument(help="The id of the key, as `key list` shows it.")],
+    hours: Annotated[float, typer.Option("--hours", min=0, help="How long the old one still goes.")] = 24,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key with the same scopes and print it; the old one ends some hours later."""
+    from app.keys import Keys
+
+    made, text = Keys(settings().api).rotate(key_id, hours)
+    _tell_key(made.key_id, text, as_json)
+
+
+@key_app.command("revoke")
+@_told
+def key_revoke(
+    key_id: Annotated[str, typer.Argument(help="The id of the key.")], as_json: AsJson = False
+) -> None:
+    """End a key at once."""
+    from app.keys import Keys
+
+    ended = Keys(settings().api).revoke(key_id)
+    if as_json:
+        _print_json({"ok": True, "key_id": ended.key_id, "ends_at": ended.ends_at})
+    else:
+        console.print(f"key {ended.key_id} has ended", highlight=False)
+
+
+@key_app.command("list")
+@_told
+def key_list(as_json: AsJson = False) -> None:
+    """Every key with its scopes and whether it is valid; never the key itself."""
+    from app.keys import Keys
+    from app.published import now
+    from goodstanding.decision_tables import print_keys
+
+    keys = [
+        {
+            "key_id": each.key_id,
+            "scopes": each.scopes,
+            "per_second": each.per_second,
+            "made_at": each.made_at,
+            "ends_at": each.ends_at,
+            "is_valid": each.is_valid(now()),
+        }
+        for each in Keys(settings().api).all()
+    ]
+    if as_json:
+        _print_json({"ok": True, "keys": keys})
+    else:
+        print_keys(keys, _screen())
+
+
+def _tell_key(key_id: str, text: str, as_json: bool) -> None:
+    if as_json:
+        _print_json({"ok": True, "key_id": key_id, "key": text})
+    else:
+        console.print(f"key {key_id}, shown this once:", highlight=False)
+        sys.stdout.write(text + "\n")
+
+
+@receipt_app.command("verify")
+@_told
+def receipt_verify(
+    receipt_id: Annotated[str, typer.Argument(help="The receipt_id of an answer.")], as_json: AsJson = False
+) -> None:
+    """Compute an answer again from its receipt alone, and say whether it is equal. Exit 1 if not."""
+    from app.receipts import Receipts
+
+    found = Receipts(settings().receipts).verify(receipt_id)
+    if as_json:
+        _print_json({"ok": found["equal"], **found})
+    else:
+        text = "equal" if found["equal"] else f"not equal in {', '.join(found['differences'])}"
+        code = "the same code" if found["same_code"] else f"other code (then {found['code_version']})"
+        console.print(f"receipt {receipt_id}: {text}, by {code}", highlight=False)
+    if not found["equal"]:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from goodstanding.errors import WrongUse
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT_LANDING = PROJECT / "data" / "landing"
+POLICY = PROJECT / "dbt_project" / "seeds" / "policy.csv"
 
 
 def _absolute(path: Path) -> Path:
@@ -98,6 +99,16 @@ class Settings(BaseSettings):
     def models(self) -> Path:
         """Folder of the trained models and their cards."""
         return self.home / "models"
+
+    @property
+    def receipts(self) -> Path:
+        """Folder of the receipts of answers."""
+        return self.home / "receipts"
+
+    @property
+    def api(self) -> Path:
+        """Folder of the keys of the API (hashes) and of their rates."""
+        return self.home / "api"
 
 
 @lru_cache(maxsize=1)

@@ -20,14 +20,13 @@ from typing import Any
 from decisions.policy import read_policies
 from goodstanding.days import Days
 from goodstanding.errors import DataProblem
-from goodstanding.settings import PROJECT, Settings
+from goodstanding.settings import POLICY, PROJECT, Settings
 from warehouse.files import STANDING, disk_problem, open_intake, open_warehouse
 from warehouse.ledger import note_everything, note_whole_days, settle_changes
 
 log = logging.getLogger(__name__)
 
 DBT_PROJECT = PROJECT / "dbt_project"
-POLICY = DBT_PROJECT / "seeds" / "policy.csv"
 QUIET = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
 
 

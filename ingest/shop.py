@@ -164,7 +164,11 @@ class Closed(_Strict):
 
 
 class Shop(_Strict):
-    """One shop's mapping, as read from its YAML file."""
+    """One shop's mapping, as read from its YAML file.
+
+    `archive` says that the log has ended and no day will follow: the age of the data then counts from their
+    publication, not from the last day.
+    """
 
     source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     timezone: str
@@ -174,6 +178,7 @@ class Shop(_Strict):
     invoice_kinds: InvoiceKinds = InvoiceKinds()
     no_products: tuple[str, ...] = ()
     closed: Closed | None = None
+    archive: bool = False
     mapping_file: str = ""
 
     timezone_is_known = field_validator("timezone")(_known_zone)

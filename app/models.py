@@ -1,0 +1,228 @@
+"""What the API takes and gives, as its OpenAPI shows it. Requests are checked by these; answers are built by
+`decisions` and only described here (a test holds the two together)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST_QUESTIONS = 100
+MONEY = r"^-?[0-9]+\.[0-9]{2}$"
+BASKET = r"^(([1-9][0-9]{0,8})(\.[0-9]{2})?|0\.([1-9][0-9]|0[1-9]))$"
+EXAMPLE_ANSWER: dict[str, Any] = {
+    "decision": "yes",
+    "limit": "400.00",
+    "score": 640,
+    "probability": 0.0953,
+    "threshold": 0.3333,
+    "summary": (
+        "The chance that the order is refused or returned is 9.5%, within the 33.3% up to which the margin "
+        "covers the loss."
+    ),
+    "reasons": ["The RFM credit score is 6, which gives 60 points fewer than more than 10 would."],
+    "points": [
+        {
+            "characteristic": "credit_score",
+            "value": 6,
+            "points": 40,
+            "best_points": 100,
+            "best": {"above": 10.0, "up_to": None, "is_missing": False},
+        }
+    ],
+    "next_step": None,
+    "pay_now": "0.00",
+    "granted": "120.00",
+    "plan": None,
+    "nearest_change": {
+        "characteristic": "basket",
+        "value": "400.01",
+        "sentence": "A basket above 400.00 would not be answered yes.",
+    },
+    "class": "Average",
+    "class_move": None,
+    "benefits": "free delivery above 50",
+    "situation": None,
+    "notes": [],
+    "policy_version": "1",
+    "model_id": "hand-set-cod-1",
+    "as_of": "2011-12-09",
+    "age_days": 0,
+    "simulated": False,
+    "receipt_id": "5d3f0c7f1a5b4c1e9a52f3b7a6c8d9e0",
+    "at": "2026-01-31T09:30:00.000000Z",
+}
+Class = Literal["Best", "Good", "Average", "Worst"]
+Money = Annotated[str, Field(pattern=MONEY, examples=["120.00"])]
+CustomerId = Annotated[str, Field(max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$", examples=["17850"])]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Question(_Strict):
+    customer_id: CustomerId | None = Field(
+        description="The shop's own id, as its mapping casts it; null for a buyer who has none yet."
+    )
+    basket: Annotated[str, Field(pattern=BASKET)] = Field(
+        description="Money of the order in the shop's currency.", examples=["120.00"]
+    )
+
+
+class OnDelivery(_Question):
+    """May this basket be paid on delivery?"""
+
+    method: Literal["cod"]
+
+
+class ByInstalments(_Question):
+    """May this basket be paid by instalments?"""
+
+    method: Literal["emi"]
+    months: int | None = Field(
+        default=None, ge=1, le=120, description="A plan of the policy; default: its shortest.", examples=[6]
+    )
+
+
+Asked = Annotated[OnDelivery | ByInstalments, Field(discriminator="method")]
+
+
+class Batch(_Strict):
+    """Several questions, answered in turn: what the first is granted counts for the second."""
+
+    questions: list[Asked] = Field(min_length=1, max_length=MOST_QUESTIONS)
+
+
+class Best(BaseModel):
+    above: float | None
+    up_to: float | None
+    is_missing: bool
+
+
+class Points(BaseModel):
+    """What a characteristic earns, against its best bin."""
+
+    characteristic: str
+    value: float | None
+    points: int
+    best_points: int
+    best: Best
+
+
+class Payment(BaseModel):
+    month: int
+    instalment: Money
+    principal: Money
+    interest: Money
+    balance: Money
+
+
+class Plan(BaseModel):
+    """The instalments of what is granted; the schedule sums exactly."""
+
+    months: int
+    yearly_rate: str
+    amount: Money
+    instalment: Money
+    total: Money
+    schedule: list[Payment]
+
+
+class Change(BaseModel):
+    """The smallest change of one thing that flips the answer."""
+
+    characteristic: str
+    value: str | float
+    sentence: str
+
+
+class ClassMove(BaseModel):
+    """Why the class is another than at the end of the last month."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    from_: Class = Field(alias="from")
+    to: Class
+    since: str
+    cause: Literal["own_behaviour", "borders", "both"]
+    sentence: str
+
+
+class Decision(BaseModel):
+    """An answer with its reasons and its receipt."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_ANSWER]}, populate_by_name=True)
+    decision: Literal["yes", "no", "partial"]
+    limit: Money = Field(description="The largest basket that is answered yes.")
+    score: int | None = Field(description="300 to 850; null where nothing could be scored.")
+    probability: float | None = Field(description="Of failure, by the stated odds of the scorecard.")
+    threshold: float = Field(description="The probability up to which the margin covers the loss.")
+    summary: str
+    reasons: list[str] = Field(max_length=4)
+    points: list[Points]
+    next_step: Literal["ask for part payment", "send to a person"] | None
+    pay_now: Money = Field(description="What of the basket is to be paid at once.")
+    granted: Money = Field(description="What of it may be paid by the method.")
+    plan: Plan | None
+    nearest_change: Change | None
+    class_: Class | None = Field(alias="class")
+    class_move: ClassMove | None
+    benefits: str | None
+    situation: Literal["unknown_customer", "first_time_buyer", "stale_data", "no_publication"] | None
+    notes: list[str]
+    policy_version: str
+    model_id: str | None
+    as_of: str | None
+    age_days: int | None
+    simulated: bool
+    receipt_id: str
+    at: str
+
+
+class Decisions(BaseModel):
+    answers: list[Decision]
+
+
+class Profile(BaseModel):
+    """What is published of a customer: the columns of `marts.customer_profiles`, and the age of the data."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    customer_id: str = Field(description="The pseudonym.")
+    as_of: str
+    class_: Class = Field(alias="class")
+    benefits: str
+    age_days: int
+    simulated: bool
+
+
+class PolicyInEffect(BaseModel):
+    """The version in effect today, row by row as it is written."""
+
+    version: str
+    effective_from: str
+    effective_to: str | None
+    hash: str
+    rules: list[dict[str, Any]]
+
+
+class Health(BaseModel):
+    status: Literal["alive"]
+
+
+class Readiness(BaseModel):
+    """Whether answers rest on data that are young enough; if not, they are the policy's safe ones."""
+
+    status: Literal["ready", "no_publication", "stale_data"]
+    as_of: str | None
+    published_at: str | None
+    age_days: int | None
+    problem: str | None = Field(description="Why the newest publication is not used, where it is not.")
+
+
+class Problem(BaseModel):
+    """What is wrong and what to do (RFC 9457)."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    detail: str

@@ -1,0 +1,47 @@
+"""Decisions and the keys of their API, as tables of the command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from goodstanding.report import mark_of, titled_table
+
+SHOWN = ("limit", "score", "probability", "threshold", "next_step", "pay_now", "granted")
+FACTS = ("class", "benefits", "situation", "policy_version", "model_id", "age_days", "receipt_id")
+
+
+def print_decision(found: dict[str, Any], console: Console) -> None:
+    """Print one answer with its reasons."""
+    rests = f"as of {found['as_of']}" if found["as_of"] else "nothing is published"
+    table = titled_table(f"{mark_of(found)}{found['decision'].capitalize()} ({rests})", "", "")
+    rows = [(name, found[name]) for name in SHOWN]
+    rows += [("", found["summary"]), *(("reason", each) for each in found["reasons"])]
+    plan = found["plan"]
+    if plan:
+        last = plan["schedule"][-1]["instalment"]
+        paid = f"{plan['months']} of {plan['instalment']}, the last {last}: {plan['total']} in all"
+        rows.append(("instalments", paid))
+    for name in ("nearest_change", "class_move"):
+        rows.append((name, found[name] and found[name]["sentence"]))
+    rows += [*((name, found[name]) for name in FACTS), *(("note", note) for note in found["notes"])]
+    for name, value in rows:
+        if value is not None:
+            table.add_row(name.replace("_", " "), str(value))
+    console.print(table)
+
+
+def print_keys(keys: list[dict[str, Any]], console: Console) -> None:
+    """Print the keys that were made."""
+    table = titled_table("Keys", "key id", "scopes", "a second", "made at", "ends at", "valid")
+    for each in keys:
+        table.add_row(
+            each["key_id"],
+            ", ".join(each["scopes"]),
+            str(each["per_second"]),
+            each["made_at"],
+            each["ends_at"] or "",
+            "yes" if each["is_valid"] else "no",
+        )
+    console.print(table)
