@@ -331,7 +331,9 @@ class Watch:
                 self.problem = str(error).splitlines()[0]
                 log.error("the publication cannot be used, so the last one stays: %s", self.problem)
                 return
-            self._current, self.problem = found, None
+            # the publication last: who sees it sees no problem any more
+            self.problem = None
+            self._current = found
             log.info("answers rest on the publication as of %s", found and found.as_of)
 
     @property
