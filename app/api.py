@@ -90,7 +90,7 @@ def create(current: Settings | None = None) -> FastAPI:
     @api.post(
         "/v1/decisions",
         dependencies=[scope("decisions")],
-        responses=_documented(Decision, 422, 503),
+        responses=_documented(Decision, 400, 422, 503),
         response_class=Response,
         summary="May this customer pay this basket so?",
     )
@@ -100,7 +100,7 @@ def create(current: Settings | None = None) -> FastAPI:
     @api.post(
         "/v1/decisions/batch",
         dependencies=[scope("decisions")],
-        responses=_documented(Decisions, 422, 503),
+        responses=_documented(Decisions, 400, 422, 503),
         response_class=Response,
         summary="Several questions at once",
     )
@@ -190,7 +190,7 @@ def _documented(model: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": HTTPStatus(status).phrase,
             "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        for status in (401, 403, *statuses, 429)
+        for status in sorted({401, 403, 429, *statuses})
     }
     return {200: {"model": model}, **problems}
 

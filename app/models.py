@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_QUESTIONS = 100
 MONEY = r"^-?[0-9]+\.[0-9]{2}$"
@@ -57,6 +57,11 @@ Money = Annotated[str, Field(pattern=MONEY, examples=["120.00"])]
 CustomerId = Annotated[str, Field(max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$", examples=["17850"])]
 
 
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 6.0 is the whole number 6."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -80,8 +85,8 @@ class ByInstalments(_Question):
     """May this basket be paid by instalments?"""
 
     method: Literal["emi"]
-    months: int | None = Field(
-        default=None, ge=1, le=120, description="A plan of the policy; default: its shortest.", examples=[6]
+    months: Annotated[int, Field(ge=1, le=120), BeforeValidator(_whole)] | None = Field(
+        default=None, description="A plan of the policy; default: its shortest.", examples=[6]
     )
 
 

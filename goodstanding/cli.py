@@ -255,6 +255,7 @@ def serve(
     """Answer over HTTP until Ctrl-C; keys are made by `goodstanding key new`."""
     from app.api import serve as start
 
+    console.print(f"http://{host}:{port} (its OpenAPI: /openapi.json); Ctrl-C ends it", highlight=False)
     start(settings(), host, port, workers)
 
 
