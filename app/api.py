@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -161,10 +161,10 @@ def create(current: Settings | None = None) -> FastAPI:
     return api
 
 
-def _may(scope: str, keys: Keys, rates: Rates) -> Callable[..., None]:
+def _may(scope: str, keys: Keys, rates: Rates) -> Callable[..., Awaitable[None]]:
     """A check of the key before anything else of a request is looked at."""
 
-    def check(text: Annotated[str | None, Security(HEADER)]) -> None:
+    async def check(text: Annotated[str | None, Security(HEADER)]) -> None:
         key = keys.find(text)
         if key is None:
             reason = "give a key in the header X-API-Key" if text is None else "this key is not valid"

@@ -18,7 +18,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -130,8 +130,8 @@ class Receipts:
         content = {
             "day": at[0],
             "customer": customer,
-            "question": asdict(question),
-            "standing": asdict(standing),
+            "question": vars(question),
+            "standing": vars(standing),
             "policy": self._keep_basis(connection, policy),
             "scorecard": self._keep_basis(connection, card) if card else None,
             "code_version": code_version(),
