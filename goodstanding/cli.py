@@ -37,7 +37,9 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="Keys of the API: made, listed, rotated, revoked.", no_args_is_help=True)
 receipt_app = typer.Typer(help="Receipts of answers.", no_args_is_help=True)
+policy_app = typer.Typer(help="What another policy would change.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
+app.add_typer(policy_app, name="policy")
 app.add_typer(receipt_app, name="receipt")
 # progress and errors go beside the result, so that the result can be piped
 console = Console(stderr=True)
@@ -356,6 +358,45 @@ def receipt_verify(
         console.print(f"receipt {receipt_id}: {text}, by {code}", highlight=False)
     if not found["equal"]:
         raise typer.Exit(1)
+
+
+@policy_app.command("diff")
+@_told
+def policy_diff(
+    old: Annotated[str, typer.Argument(help="A policy file (.csv), or a published version.")],
+    new: Annotated[str, typer.Argument(help="The one that may follow it.")],
+    baskets: Annotated[
+        list[str] | None, typer.Option("--basket", help="Asked of every customer; again for more.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Who would gain or lose what on the last published day, and the expected cost and profit."""
+    from app.answers import basket_of
+    from app.policies import BASKETS, diff
+    from goodstanding.decision_tables import print_policy_diff
+
+    found = diff(settings(), old, new, [basket_of(each) for each in baskets or BASKETS])
+    if as_json:
+        _print_json({"ok": True, **found})
+    else:
+        print_policy_diff(found, _screen())
+
+
+@policy_app.command("shadow")
+@_told
+def policy_shadow(
+    days: Annotated[int, typer.Option("--days", min=1, help="How long an outcome is waited for.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """The live and the shadow policy on past answers, by what came of them."""
+    from app.policies import compare_shadow
+    from goodstanding.decision_tables import print_shadow
+
+    found = compare_shadow(settings(), days)
+    if as_json:
+        _print_json({"ok": True, **found})
+    else:
+        print_shadow(found, _screen())
 
 
 @app.command()

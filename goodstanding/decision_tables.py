@@ -45,3 +45,44 @@ def print_keys(keys: list[dict[str, Any]], console: Console) -> None:
             "yes" if each["is_valid"] else "no",
         )
     console.print(table)
+
+
+def print_policy_diff(found: dict[str, Any], console: Console) -> None:
+    """Print what another policy would change."""
+    title = f"{mark_of(found)}Policy {found['old']} to {found['new']}, as of {found['as_of']}"
+    told = ("gain", "lose", "yes", "partial", "expected cost", "expected profit")
+    table = titled_table(f"{title} ({found['customers']:,} customers)", "decision, basket", *told)
+    for row in found["rows"]:
+        pairs = [
+            f"{row[f'{name}_before']:{form}} to {row[f'{name}_after']:{form}}"
+            for name, form in (("yes", ","), ("partial", ","), ("cost", ",.0f"), ("profit", ",.0f"))
+        ]
+        table.add_row(f"{row['decision']} {row['basket']}", f"{row['gain']:,}", f"{row['lose']:,}", *pairs)
+    console.print(table)
+    if found["examples"]:
+        table = titled_table("Examples", "customer", "decision, basket", "answer", "limit")
+        for each in found["examples"]:
+            table.add_row(
+                each["customer_id"],
+                f"{each['decision']} {each['basket']}",
+                f"{each['before']} to {each['after']}",
+                f"{each['limit_before']} to {each['limit_after']}",
+            )
+        console.print(table)
+
+
+def print_shadow(found: dict[str, Any], console: Console) -> None:
+    """Print the live and the shadow policy on answers whose outcomes are known."""
+    waiting = f"{found['receipts']:,} receipts, {found['waiting']:,} wait for their outcome"
+    if found["shadow"] is None:
+        console.print("no receipt has the answer of a shadow policy", highlight=False)
+        return
+    title = f"Live and shadow policy {found['shadow']}, outcomes of {found['days']} days ({waiting})"
+    told = ("receipts", "failed", "agree", "yes", "partial", "cost", "profit")
+    table = titled_table(title, "decision", *told)
+    for row in found["rows"]:
+        pairs = [f"{row[f'{name}_live']} to {row[f'{name}_shadow']}" for name in told[3:]]
+        table.add_row(row["decision"], *(f"{row[name]:,}" for name in told[:3]), *pairs)
+    console.print(table)
+    for note in found["notes"]:
+        console.print(note, highlight=False)
