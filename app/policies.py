@@ -173,6 +173,7 @@ def compare_shadow(settings: Settings, days: int = OUTCOME_DAYS) -> dict[str, An
         asked = receipt["question"]
         key = (receipt["day"], receipt["customer"], asked["method"], asked["basket"], asked["months"])
         questions[key] = receipt
+    known: dict[str, Policy] = {}
     rows, notes = [], []
     for method in DECISIONS:
         has_failed, note = _outcomes(published.file, method, days)
@@ -188,7 +189,9 @@ def compare_shadow(settings: Settings, days: int = OUTCOME_DAYS) -> dict[str, An
             agree += each["answer"]["decision"] == each["shadow"]["answer"]["decision"]
             told: dict[str, Mapping[str, Any]] = {"live": each, "shadow": each["shadow"]}
             for mode, kept in told.items():
-                rules = receipts.policy(kept["policy"]).rules[method]
+                if kept["policy"] not in known:
+                    known[kept["policy"]] = receipts.policy(kept["policy"])
+                rules = known[kept["policy"]].rules[method]
                 sums[mode].add(kept["answer"], rules, Decimal(asked["basket"]), is_failed)
         row = {"decision": method, "receipts": count, "failed": failed, "agree": agree}
         for mode, total in sums.items():

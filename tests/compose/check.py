@@ -10,6 +10,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +76,7 @@ def check_a_missing_secret_is_refused() -> None:
 def check_every_service_is_healthy_and_unprivileged() -> None:
     listed = compose("ps", "--all", "--format", "json").stdout.splitlines()
     services = {service["Service"]: service for service in map(json.loads, listed)}
-    expected = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer"}
+    expected = {"api", "postgres", "api-server", "scheduler", "dag-processor", "triggerer"}
     require(set(services) == expected, f"the services are {sorted(expected)}")
     for name, service in services.items():
         require(service["Health"] == "healthy", f"{name} is healthy")
@@ -113,6 +116,28 @@ def check_a_day_is_published(api: AirflowApi, file: Path) -> None:
     require(published["customers"] > 0, f"{published['customers']} customers have a class")
 
 
+def check_decisions_are_answered(address: str, day: str) -> None:
+    """The API of decisions has taken up what was published, and asks for a key."""
+    key = inside("api", "goodstanding", "key", "new", "--scope", "decisions").stdout.strip()
+    body = json.dumps({"customer_id": None, "basket": "20.00", "method": "cod"}).encode()
+    headers = {"Content-Type": "application/json", "X-API-Key": key}
+    for _ in range(60):
+        request = urllib.request.Request(f"{address}/v1/decisions", body, headers)
+        answer = json.load(urllib.request.urlopen(request, timeout=10))
+        if answer["as_of"]:
+            break
+        time.sleep(1)
+    require((answer["as_of"] or "") >= day, f"decisions rest on what is published: {answer['as_of']}")
+    verified = inside("api", "goodstanding", "receipt", "verify", answer["receipt_id"], check=False)
+    require(verified.returncode == 0, "a receipt is verified")
+    try:
+        urllib.request.urlopen(urllib.request.Request(f"{address}/v1/decisions", body), timeout=10)
+    except urllib.error.HTTPError as error:
+        require(error.code == 401, "without a key nothing is decided")
+    else:
+        raise SystemExit("not so: without a key nothing is decided")
+
+
 def main() -> None:
     """Check one thing after the other."""
     known = variables()
@@ -122,7 +147,9 @@ def main() -> None:
     check_every_service_is_healthy_and_unprivileged()
     check_the_api_asks_for_the_password(address)
     api = AirflowApi(address, password=known["AIRFLOW_ADMIN_PASSWORD"])
-    check_a_day_is_published(api, min(landing.glob("*.csv")))
+    first = min(landing.glob("*.csv"))
+    check_a_day_is_published(api, first)
+    check_decisions_are_answered(f"http://127.0.0.1:{known.get('GOODSTANDING_API_PORT') or 8000}", first.stem)
 
 
 if __name__ == "__main__":

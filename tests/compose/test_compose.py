@@ -63,7 +63,10 @@ def test_no_secret_has_a_default() -> None:
 
 def test_ports_are_opened_to_this_machine_only(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
-    assert ports == ["127.0.0.1:${GOODSTANDING_PORT:-8080}:8080"]
+    assert ports == [
+        "127.0.0.1:${GOODSTANDING_PORT:-8080}:8080",
+        "127.0.0.1:${GOODSTANDING_API_PORT:-8000}:8000",
+    ]
 
 
 def test_every_service_is_checked_limited_and_started_again(services: dict[str, Any]) -> None:
@@ -77,6 +80,15 @@ def test_the_landing_is_read_only_and_must_be_there(services: dict[str, Any]) ->
     mounts = [mount for mount in services["scheduler"]["volumes"] if isinstance(mount, dict)]
     assert [(mount["target"], mount["read_only"]) for mount in mounts] == [("/landing", True)]
     assert mounts[0]["bind"] == {"create_host_path": False}
+
+
+def test_the_api_of_decisions_has_the_shop_and_its_pseudonyms_as_the_runs_have(
+    services: dict[str, Any],
+) -> None:
+    own, runs = services["api"]["environment"], services["scheduler"]["environment"]
+    for name in ("GOODSTANDING_SHOP", "GOODSTANDING_PSEUDONYM_KEY"):
+        assert own[name] == runs[name]
+    assert services["api"]["user"] == services["scheduler"]["user"]
 
 
 def test_the_image_has_all_that_a_run_needs_and_nothing_that_git_ignores() -> None:
