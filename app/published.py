@@ -37,7 +37,7 @@ from decisions.policy import (
 )
 from decisions.reasons import MEASURES
 from decisions.scorecard import Scorecard
-from goodstanding.errors import GoodstandingError, WrongUse
+from goodstanding.errors import DataProblem, GoodstandingError
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,8 @@ def read_published(path: Path, only: str | None = None) -> Published | None:
     """Load a publication, or of it one customer only.
 
     Raises:
-        WrongUse: it was published by a version that had no policy, or its policy cannot be used.
+        DataProblem: it was published by a version that had no policy.
+        WrongUse: its policy or a scorecard cannot be used.
     """
     stamp = stamp_of(path)
     if stamp is None:
@@ -180,7 +181,7 @@ def _read(file: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path, only: str |
     }
     missing = {"marts.policy", "marts.master_data"} - tables
     if missing:
-        raise WrongUse(
+        raise DataProblem(
             f"{path} has no {' and no '.join(sorted(missing))}: an older version of goodstanding published "
             "it; run a day again"
         )

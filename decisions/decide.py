@@ -15,7 +15,6 @@ better by a larger basket or a greater cost of failure.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from decimal import ROUND_DOWN, Decimal
@@ -34,7 +33,7 @@ from decisions.policy import (
     Rules,
 )
 from decisions.reasons import bin_text, changes, class_move, label, losses
-from decisions.scorecard import Characteristic, Scorecard, Value
+from decisions.scorecard import Scorecard, Value
 
 YES, PARTIAL, NO = "yes", "partial", "no"
 PART_PAYMENT, PERSON = "ask for part payment", "send to a person"
@@ -271,16 +270,11 @@ def _limit_by_score(card: Scorecard, values: Mapping[str, Value], threshold: flo
     if basket is None:
         return UNLIMITED if card.probability(card.clamped(others)) <= threshold else Decimal(0)
     limit = Decimal(0)
-    for one in _by_size(basket):
+    for one in (each for each in basket.bins if not each.is_missing):
         if card.probability(card.clamped(others + one.points)) > threshold:
             break
         limit = UNLIMITED if one.up_to is None else Decimal(repr(one.up_to)).quantize(CENT, ROUND_DOWN)
     return limit
-
-
-def _by_size(basket: Characteristic) -> list[Any]:
-    known = (one for one in basket.bins if not one.is_missing)
-    return sorted(known, key=lambda one: -math.inf if one.above is None else one.above)
 
 
 def _limiting(question: Question, standing: Standing, rules: Rules) -> list[str]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -190,7 +191,7 @@ def monotone_in_basket(card: Scorecard) -> Scorecard:
     for each in card.characteristics:
         if each.name == BASKET:
             fewest, bins = None, []
-            for one in each.bins:
+            for one in sorted(each.bins, key=_start):
                 if not one.is_missing:
                     fewest = one.points if fewest is None else min(fewest, one.points)
                     one = Bin(fewest, one.above, one.up_to)
@@ -198,6 +199,13 @@ def monotone_in_basket(card: Scorecard) -> Scorecard:
             each = Characteristic(each.name, tuple(bins))
         changed.append(each)
     return Scorecard(**{**card.__dict__, "characteristics": tuple(changed)})
+
+
+def _start(one: Bin) -> float:
+    """Where a bin begins, to put bins in the order of their values; what is missing comes last."""
+    if one.is_missing:
+        return math.inf
+    return -math.inf if one.above is None else one.above
 
 
 class _Reader:
@@ -319,7 +327,7 @@ def _characteristics(reader: _Reader) -> tuple[Characteristic, ...]:
         raise WrongUse(f"{reader.first}: version {reader.version}: {reader.decision} points: is missing")
     found = []
     for name, placed in sorted(bins.items()):
-        placed.sort(key=lambda pair: -float("inf") if pair[1].above is None else pair[1].above)
+        placed.sort(key=lambda pair: _start(pair[1]))
         key = f"{reader.decision} points {name}"
         if placed[0][1].above is not None or placed[-1][1].up_to is not None:
             raise WrongUse(f"{placed[0][0]}: {key}: the first bin has no above and the last no up_to")

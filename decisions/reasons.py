@@ -8,6 +8,7 @@ the best bin the same customer scores so many points more. Characteristics that 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,7 @@ from decisions.scorecard import Bin, Characteristic, Scorecard, Value
 
 MEASURES = ("recency", "frequency", "monetary")
 CLASSES_UP = ("Worst", "Average", "Good", "Best")
+WINDOW = re.compile(r"_(\d+)([md])$")
 # names that do not read as words
 LABELS = {
     "basket": "the basket",
@@ -163,7 +165,10 @@ def bin_text(one: Bin) -> str:
 
 
 def label(name: str) -> str:
-    """A characteristic in words, like `the return rate`; windows as `(6m)`."""
+    """A characteristic in words, like `the return rate of 6 months`."""
+    window = WINDOW.search(name)
+    if window:
+        return f"{label(name[: window.start()])} of {window[1]} {'months' if window[2] == 'm' else 'days'}"
     return LABELS.get(name) or "the " + name.replace("_", " ")
 
 

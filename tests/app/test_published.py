@@ -13,7 +13,7 @@ import pytest
 from app.published import Watch, read_published
 from decisions.policy import COD, EMI
 from decisions.scorecard import Bin, Characteristic, Scorecard
-from goodstanding.errors import WrongUse
+from goodstanding.errors import DataProblem, WrongUse
 from tests.app.publication import AS_OF, CUSTOMERS, Publication, name_of, policy_rows, publish
 
 CARD = Scorecard(
@@ -137,5 +137,5 @@ def test_what_an_older_version_published_is_named(tmp_path):
     path = Path(tmp_path / "current.duckdb")
     with duckdb.connect(str(path)) as file:
         file.execute("create schema marts; create table marts.policy (version varchar)")
-    with pytest.raises(WrongUse, match=r"has no marts\.master_data: an older version"):
+    with pytest.raises(DataProblem, match=r"has no marts\.master_data: an older version"):
         read_published(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from decisions.reasons import bin_text, changes, class_by, class_move, losses, shown
+from decisions.reasons import bin_text, changes, class_by, class_move, label, losses, shown
 from decisions.scorecard import Bin, Characteristic, Scorecard
 
 BORDERS = {
@@ -97,6 +97,16 @@ def test_changes_begin_with_the_nearest_bin_and_land_inside():
 )
 def test_numbers_are_written_as_people_do(value, text):
     assert shown(value) == text
+
+
+def test_names_are_told_in_words():
+    names = ("return_rate", "return_rate_6m", "orders_30d", "credit_score")
+    assert [label(name) for name in names] == [
+        "the return rate",
+        "the return rate of 6 months",
+        "the orders of 30 days",
+        "the RFM credit score",
+    ]
 
 
 def test_bins_are_told_in_words():
