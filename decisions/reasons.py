@@ -17,6 +17,8 @@ from typing import Any
 
 from decisions.scorecard import Bin, Characteristic, Scorecard, Value
 
+# of a number in a sentence: more where value and border would else look the same
+DIGITS = (4, 6, 9, 17)
 MEASURES = ("recency", "frequency", "monetary")
 CLASSES_UP = ("Worst", "Average", "Good", "Best")
 WINDOW = re.compile(r"_(\d+)([md])$")
@@ -46,9 +48,17 @@ class Loss:
 
     def sentence(self) -> str:
         """Such as: The return rate is 0.38, which gives 150 points fewer than 0.1 or less would."""
-        verb = "is not known" if _is_missing(self.value) else f"is {shown(self.value)}"
-        fewer = f"which gives {self.lost} points fewer than {bin_text(self.best)} would"
+        digits = next(digits for digits in DIGITS if digits == DIGITS[-1] or self._is_apart(digits))
+        verb = "is not known" if _is_missing(self.value) else f"is {shown(self.value, digits)}"
+        fewer = f"which gives {self.lost} points fewer than {bin_text(self.best, digits)} would"
         return _begin(f"{label(self.name)} {verb}, {fewer}.")
+
+    def _is_apart(self, digits: int) -> bool:
+        """Whether value and best bin, written with so many digits, are still apart."""
+        if _is_missing(self.value):
+            return True
+        above, up_to = (end and _as_shown(end, digits) for end in (self.best.above, self.best.up_to))
+        return not Bin(0, above, up_to, self.best.is_missing).holds(_as_shown(self.value, digits))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the best bin's ends."""
@@ -153,15 +163,14 @@ def _quarter(value: float, borders: Sequence[float]) -> int:
     return 1 + sum(value > border for border in borders)
 
 
-def bin_text(one: Bin) -> str:
+def bin_text(one: Bin, digits: int = 4) -> str:
     """The values of a bin in words: `0.1 or less`, `more than 4 and up to 6`."""
+    above, up_to = (None if end is None else shown(end, digits) for end in (one.above, one.up_to))
     if one.is_missing:
         return "none known"
-    if one.above is None:
-        return "any other" if one.up_to is None else f"{shown(one.up_to)} or less"
-    if one.up_to is None:
-        return f"more than {shown(one.above)}"
-    return f"more than {shown(one.above)} and up to {shown(one.up_to)}"
+    if above is None:
+        return "any other" if up_to is None else f"{up_to} or less"
+    return f"more than {above}" if up_to is None else f"more than {above} and up to {up_to}"
 
 
 def label(name: str) -> str:
@@ -172,13 +181,17 @@ def label(name: str) -> str:
     return LABELS.get(name) or "the " + name.replace("_", " ")
 
 
-def shown(value: Any) -> str:
-    """A number as people write it, with four digits that count."""
+def shown(value: Any, digits: int = 4) -> str:
+    """A number as people write it, with so many digits that count, and of thousands at least the cents."""
     if isinstance(value, Decimal):
         value = float(value)
-    if isinstance(value, float) and value != int(value):
-        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.2f}"
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:,.{max(2, digits - 4)}f}"
     return f"{int(value):,}" if isinstance(value, int | float) else str(value)
+
+
+def _as_shown(value: Value, digits: int) -> float:
+    return float(shown(value, digits).replace(",", ""))
 
 
 def _is_missing(value: Value) -> bool:

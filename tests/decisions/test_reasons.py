@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from decisions.reasons import bin_text, changes, class_by, class_move, label, losses, shown
 from decisions.scorecard import Bin, Characteristic, Scorecard
@@ -71,6 +76,29 @@ def test_a_sentence_tells_value_points_and_the_best_values():
     ]
     (unknown,) = losses(card, {})
     assert unknown.sentence().startswith("The return rate is not known, which gives 40 points")
+
+
+@given(
+    st.floats(0.001, 5000) | st.integers(0, 50),
+    st.integers(-3, 3).filter(bool) | st.floats(-100, 100).filter(bool),
+    st.sampled_from([1.0, 0.01, 1e-5, 1e-9]),
+)
+def test_a_sentence_is_true_as_it_is_written(border, steps, size):
+    """However near the value lies to the border, what is written lies on its own side."""
+    value = border + steps * size
+    assume(value != border and value >= 0)
+    low, high = Bin(50, None, float(border)), Bin(50, float(border))
+    best = low if value > border else high
+    worse = replace(high if best is low else low, points=0)
+    card = Scorecard("m", "cod", "x", 500, 600, 10.0, 20, (Characteristic("rate", (best, worse)),))
+    (loss,) = losses(card, {"rate": value})
+    number = r"([\d.,e-]+)"
+    best_bin = f"(?:more than {number}|{number} or less)"
+    told = rf"The rate is {number}, which gives 50 points fewer than {best_bin} would\."
+    match = re.fullmatch(told, loss.sentence())
+    assert match
+    written, above, up_to = (each and float(each.replace(",", "")) for each in match.groups())
+    assert written <= above if up_to is None else written > up_to
 
 
 def test_what_the_ends_of_the_scale_swallow_is_no_reason():
