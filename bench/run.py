@@ -295,7 +295,8 @@ def last_days(current: Settings) -> tuple[list[date], date, Days]:
     """
     shop = load_shop(current)
     landing = current.landing_folder
-    trading = [day for day in shop.days_in(landing) or () if shop.files_of(landing, day)]
+    days = shop.days_in(landing) or ()
+    trading = [day for day in days if any(source.files_of(landing, day) for source in shop.sources)]
     if len(trading) <= SCHEDULED + 1 + TOGETHER:
         raise DataProblem(f"{landing} holds {len(trading)} days with a file: too few for the benchmark")
     *_, alone, first = trading[: -TOGETHER + 1]

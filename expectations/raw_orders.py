@@ -1,4 +1,4 @@
-"""Gate 1, after ingest: are the days' raw order lines whole, readable and of the usual size?
+"""Gate 1, after ingest: are the days' raw lines whole, readable and, of orders, of the usual size?
 
 Limits are set so that no day of a real year of a gift shop (305 trading days, 541,909 lines) fails; what
 that year showed stands beside each.
@@ -19,6 +19,52 @@ select
 from intake.raw.order_lines
 where event_day between $first and $last
 """
+
+PAYMENTS = """
+select
+    file_name,
+    line_number,
+    method_kind,
+    cast(amount as double) as amount,
+    date_diff('day', event_day, due_day) as days_until_due,
+    instalment_no,
+    coalesce(paid_day <= event_day, true) as is_paid_by_then,
+    coalesce(credit_limit >= 0, true) and coalesce(days_late >= 0, true) as signs_are_right
+from intake.raw.payments
+where event_day between $first and $last
+"""
+
+RETURNS = """
+select
+    file_name,
+    line_number,
+    return_kind,
+    event_day = cast(returned_at as date) as event_day_is_right,
+    coalesce(amount >= 0, true) as sign_is_right
+from intake.raw.returns
+where event_day between $first and $last
+"""
+
+DELIVERIES = """
+select
+    file_name,
+    line_number,
+    method_kind,
+    event_day = cast(delivered_at as date) as event_day_is_right
+from intake.raw.deliveries
+where event_day between $first and $last
+"""
+
+# the other kinds of lines, for the accounts of files
+OTHER_KINDS = "".join(
+    f"""
+    union all
+    select event_day, file_name, {is_accepted} from intake.raw.{table}
+    where event_day between $first and $last
+    """
+    for kind in ("payments", "returns", "deliveries")
+    for table, is_accepted in ((kind, "true"), (f"rejected_{kind}", "false"))
+)
 
 # One row per day that has lines or files. A day is held against the up to 28 trading days before it.
 DAYS = f"""
@@ -61,6 +107,7 @@ stored as (
         union all
         select event_day, file_name, false from intake.raw.rejected_order_lines
         where event_day between $first and $last
+        {OTHER_KINDS}
     )
     group by event_day, file_name
 ),
@@ -130,6 +177,48 @@ BATCHES = (
             between("lines_of_usual", 1 / 8, 8, "lines are 1/8 to 8 times the median of recent days"),
             # the real year: 0.134 (2010-12-22) to 3.69 (2011-09-20)
             between("sales_of_usual", 1 / 8, 8, "sales are 1/8 to 8 times the median of recent days"),
+        ],
+    ),
+    Batch(
+        name="payments",
+        sql=PAYMENTS,
+        key=("file_name", "line_number"),
+        chunked_by="intake.raw.payments",
+        optional=True,
+        expectations=[
+            unique(["file_name", "line_number"], "no line of a file is stored twice"),
+            one_of("method_kind", ["e_payment", "auto_billed", "on_delivery", "on_account"]),
+            between("amount", -10_000_000, 10_000_000),
+            # 30 years of instalments, and debts as old as that
+            between("days_until_due", -11_000, 11_000, "an instalment is due within 30 years"),
+            between("instalment_no", 0, 1_000),
+            holds("is_paid_by_then", "nothing was paid after the day on which it is told"),
+            holds("signs_are_right", "no credit limit and no delay is below zero"),
+        ],
+    ),
+    Batch(
+        name="returns",
+        sql=RETURNS,
+        key=("file_name", "line_number"),
+        chunked_by="intake.raw.returns",
+        optional=True,
+        expectations=[
+            unique(["file_name", "line_number"], "no line of a file is stored twice"),
+            one_of("return_kind", ["return", "refusal"]),
+            holds("event_day_is_right", "the event day is the date of the return"),
+            holds("sign_is_right", "no amount is below zero"),
+        ],
+    ),
+    Batch(
+        name="deliveries",
+        sql=DELIVERIES,
+        key=("file_name", "line_number"),
+        chunked_by="intake.raw.deliveries",
+        optional=True,
+        expectations=[
+            unique(["file_name", "line_number"], "no line of a file is stored twice"),
+            one_of("method_kind", ["prepaid", "on_delivery"]),
+            holds("event_day_is_right", "the event day is the date of the delivery"),
         ],
     ),
 )

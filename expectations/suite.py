@@ -34,6 +34,7 @@ class Batch:
             first 8 characters of the pseudonym at most.
         expectations: all must hold. Of a batch taken in chunks they must hold in each chunk.
         chunked_by: the table whose `event_day` splits a long range of days into chunks; None takes it whole.
+        optional: not every shop has such rows; where there are none the batch is in no result.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Batch:
     key: tuple[str, ...]
     expectations: Sequence[gxe.Expectation]
     chunked_by: str | None = None
+    optional: bool = False
 
 
 def holds(column: str, description: str) -> gxe.Expectation:

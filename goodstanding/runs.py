@@ -50,8 +50,8 @@ def run_landing(current: Settings, progress: Progress) -> dict[str, Any]:
     days = shop.days_in(current.landing_folder)
     if days is None:
         raise DataProblem(
-            f"no file in {current.landing_folder} matches '{shop.files.path}'; put the shop's day files "
-            f"there, or mend files.path in {shop.mapping_file}"
+            f"no file in {current.landing_folder} matches '{shop.sources[0].files.path}'; put the shop's "
+            f"day files there, or mend files.path in {shop.mapping_file}"
         )
     border = days.last - timedelta(days=LAST_DAYS)
     run_ids, note = [], None

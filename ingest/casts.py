@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ingest.shop import CANONICAL, Column, Shop
+from ingest.shop import Column, Shop, Source
 
 QUANTITY_LIMIT = 1_000_000_000
 REASONS = {
@@ -16,9 +16,20 @@ REASONS = {
     "integer": f"no whole number within {QUANTITY_LIMIT:,} of zero",
     "decimal": "no amount as the mapping writes it with at most 4 decimals, below 100,000,000,000,000",
     "timestamp": "no time as the mapping writes it",
+    "date": "no day as the mapping writes it",
+}
+# what a cast gives, for a column that a shop does not map
+TYPES = {
+    "text": "varchar",
+    "whole_number": "varchar",
+    "integer": "bigint",
+    "decimal": "decimal(18, 4)",
+    "timestamp": "timestamp",
+    "date": "date",
 }
 # ISO 8601, as DuckDB prints times too. Matched first, because a cast to a timestamp drops an offset silently.
 LOCAL_TIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
+LOCAL_DAY = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?"
 TIME_WITH_OFFSET = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)"
 
 
@@ -48,6 +59,8 @@ def cast(name: str, column: Column, shop: Shop) -> str:
         return f"case when {number} between -{QUANTITY_LIMIT} and {QUANTITY_LIMIT} then {number} end"
     if column.cast == "decimal":
         return _decimal(name, column)
+    if column.cast == "date":
+        return _date(name, column)
     return _timestamp(name, column, shop)
 
 
@@ -62,6 +75,14 @@ def _decimal(name: str, column: Column) -> str:
     if column.decimal_mark != ".":
         text = f"replace({text}, {literal(column.decimal_mark)}, '.')"
     return f"case when {exact} then try_cast({text} as decimal(18, 4)) end"
+
+
+def _date(name: str, column: Column) -> str:
+    text = _stripped(name)
+    if column.format:
+        return f"cast(try_strptime({text}, {literal(column.format)}) as date)"
+    is_day = f"regexp_full_match({text}, {literal(LOCAL_DAY)})"
+    return f"case when {is_day} then try_cast(left({text}, 10) as date) end"
 
 
 def _timestamp(name: str, column: Column, shop: Shop) -> str:
@@ -85,15 +106,15 @@ def _timestamp(name: str, column: Column, shop: Shop) -> str:
     return f"case when regexp_full_match({text}, {literal(TIME_WITH_OFFSET)}) then {instant} else {local} end"
 
 
-def unreadable_reason(shop: Shop) -> str:
+def unreadable_reason(source: Source) -> str:
     """SQL for why a line cannot be used, in the order of the columns; null where it can.
 
     For each column it reads the text and, as `<name>_value`, what `cast` gave: first whether there is a
     value, for then nothing is wrong, and most lines have all of them.
     """
     branches = []
-    for name in CANONICAL:
-        column = shop.columns.get(name)
+    for name in source.of.casts:
+        column = source.columns.get(name)
         if column is None:
             continue
         no_value = f"{name}_value is null"

@@ -1,5 +1,8 @@
 """Taking days in: the files of a range of days replace the partitions of those days in one transaction.
 
+All kinds of sources (`ingest.kinds`) go the same way, each into tables of its own; what is said here of order
+lines holds for payments, returns and deliveries too.
+
 A long range is taken in part by part, so that memory depends on the size of a part and not of the range.
 
 What reaches `raw` is typed, has pseudonyms instead of customers, and is complete: every line of a file is
@@ -24,10 +27,11 @@ import pandas as pd
 from goodstanding.days import Days, require_over
 from goodstanding.errors import DataProblem, WrongUse
 from goodstanding.settings import Settings
-from ingest.casts import cast, literal, unreadable_reason
+from ingest.kinds import KINDS, OPTIONAL_KINDS, Kind
 from ingest.pseudonyms import pseudonym, pseudonym_key
-from ingest.read import NO_PARTITIONS, File, exact, inspect, load_text
-from ingest.shop import CANONICAL, Shop, load_shop
+from ingest.read import File, inspect, load_text
+from ingest.shop import Shop, Source, load_shop
+from ingest.stage import cast_lines, read_staged, stage_nothing
 from warehouse.files import open_intake, spill_folder
 
 log = logging.getLogger(__name__)
@@ -38,29 +42,7 @@ LONGEST_PAUSE_DAYS = 31
 # Lines taken in at a time, unless a single day has more: the real year is one part. Taken in at once, 10.8
 # million lines spilled 3.1 GB beside 2 GB of memory; in parts 0.8 GB.
 PART_LINES = 600_000
-LINE_COLUMNS = (
-    "source, event_day, file_name, file_hash, line_number, invoice_no, invoice_kind, stock_code, is_product,"
-    " description, quantity, ordered_at, unit_price, customer_id, country"
-)
 REJECTED_COLUMNS = "source, event_day, file_name, file_hash, line_number, raw_text, reason"
-# what a line says, without the hash of the file it came in: a corrected file changes only its corrected lines
-CONTENT_COLUMNS = LINE_COLUMNS.replace(" file_hash,", "")
-# what a changed line is noted by: whatever changes with it shares its customer and product, or its invoice
-CHANGED = "event_day, customer_id, stock_code, invoice_no, invoice_kind"
-# of lines in any order; it differs too where the same bytes are read otherwise, by a changed mapping
-CONTENT = f"count(*) || '-' || bit_xor(hash({CONTENT_COLUMNS}))"
-# how a set-aside line is written down again: CSV fields, or the shape of a text (as `ingest.read.masked`)
-MACROS = r"""
-create or replace temp macro as_field(field) as
-case
-    when regexp_matches(field, '[",\r\n]') then '"' || replace(field, '"', '""') || '"'
-    else coalesce(field, '')
-end;
-create or replace temp macro masked(line) as
-regexp_replace(regexp_replace(line, '\p{N}', '9', 'g'), '\p{L}', 'x', 'g');
-create or replace temp macro without_customer(field, customer) as
-case when contains(field, customer) then masked(as_field(field)) else as_field(field) end;
-"""
 
 
 def ingest(settings: Settings, days: Days, run_id: str) -> dict[str, int]:
@@ -87,17 +69,38 @@ def ingest(settings: Settings, days: Days, run_id: str) -> dict[str, int]:
             each.execute("set timezone = 'UTC'")
         connection.execute("begin")  # whatever fails from here on, closing the connection rolls back
         _claim_home(connection, shop, simulated, key)
+        kinds = _kinds(connection, shop)
         for number, (part, its_files) in enumerate(_parts(files, days)):
-            # a name for each: what DuckDB has read of a file it may keep by the name
-            staged = spill_folder(settings) / f"staged-{number}.parquet"
-            load_text(reader, [file for file in its_files if file.note is None], shop)
-            _cast_lines(reader, its_files, shop, key, staged)
-            _read_staged(connection, staged)
-            _replace(connection, its_files, shop, part, simulated, now, run_id)
-            staged.unlink()
-        counts = _counts(connection, shop, days)
+            for kind in kinds:
+                readable = [file for file in its_files if file.kind == kind.name and file.note is None]
+                source = next((source for source in shop.sources if source.of is kind), None)
+                if source is None or not readable:
+                    stage_nothing(connection, kind)
+                    continue
+                # a name for each: what DuckDB has read of a file it may keep by the name
+                staged = spill_folder(settings) / f"staged-{number}-{kind.table}.parquet"
+                load_text(reader, readable, source)
+                cast_lines(reader, readable, shop, source, key, staged)
+                read_staged(connection, kind, staged)
+            _replace(connection, its_files, shop, kinds, part, simulated, now, run_id)
+            for staged in spill_folder(settings).glob(f"staged-{number}-*.parquet"):
+                staged.unlink()
+        counts = _counts(connection, shop, kinds, days)
         connection.execute("commit")
     return counts
+
+
+def _kinds(connection: duckdb.DuckDBPyConnection, shop: Shop) -> list[Kind]:
+    """The kinds that the shop maps, and those that it mapped before: their lines leave with their day."""
+    held = connection.execute(
+        "select " + ", ".join(f"exists (from raw.{kind.table})" for kind in OPTIONAL_KINDS)
+    ).fetchone()
+    assert held is not None
+    return [
+        kind
+        for kind, is_held in zip(KINDS, (True, *held), strict=True)
+        if is_held or any(source.of is kind for source in shop.sources)
+    ]
 
 
 def _parts(files: Sequence[File], days: Days) -> Iterator[tuple[Days, list[File]]]:
@@ -122,20 +125,23 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
         )
     missing, files = [], []
     for day in days:
-        paths = shop.files_of(landing, day)
-        if not paths and shop.trades_on(day):
-            missing.append(day)
-        by_hash: dict[str, File] = {}
-        for path in paths:
-            file = inspect(path, landing, day, shop)
-            first = by_hash.setdefault(file.hash, file)
-            if first is not file:
-                file.note = f"the same content as {first.name}: not read"
-                log.warning("%s has the same content as %s and is not read", file.name, first.name)
-            files.append(file)
+        found = [(source, source.files_of(landing, day)) for source in shop.sources]
+        _require_one_kind(found)
+        for source, paths in found:
+            if source is shop.orders and not paths and shop.trades_on(day):
+                missing.append(day)
+            by_hash: dict[str, File] = {}
+            for path in paths:
+                file = inspect(path, landing, day, source)
+                first = by_hash.setdefault(file.hash, file)
+                if first is not file:
+                    file.note = f"the same content as {first.name}: not read"
+                    log.warning("%s has the same content as %s and is not read", file.name, first.name)
+                files.append(file)
     if missing:
         named = ", ".join(str(day) for day in missing[:5]) + (" ..." if len(missing) > 5 else "")
-        expected = landing / shop.files.path.format(day=missing[0])
+        assert shop.orders is not None
+        expected = landing / shop.orders.files.path.format(day=missing[0])
         raise DataProblem(
             f"no file for {len(missing)} trading day(s): {named}; expected {expected}. "
             f"Put the files there, or list the days under 'closed' in {shop.mapping_file}"
@@ -143,6 +149,23 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
     if not files or files[-1].day < days.last:
         _require_live_export(shop, settings, days)
     return files
+
+
+def _require_one_kind(found: Sequence[tuple[Source, list[Path]]]) -> None:
+    """A file is of one kind: kept twice, its lines would be in no account.
+
+    Raises:
+        WrongUse: the path patterns of two kinds both match a file.
+    """
+    taken: dict[Path, Source] = {}
+    for source, paths in found:
+        for path in paths:
+            first = taken.setdefault(path, source)
+            if first is not source:
+                raise WrongUse(
+                    f"{source.mapping_file}: {first.prefix}files.path and {source.prefix}files.path both "
+                    f"match {path.name}; put each kind in a folder of its own, or name the files apart"
+                )
 
 
 def _require_live_export(shop: Shop, settings: Settings, days: Days) -> None:
@@ -182,117 +205,6 @@ def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bo
         )
 
 
-def _cast_lines(
-    reader: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop, key: bytes, staged: Path
-) -> None:
-    """Write the file `staged`: every line of `text_lines` typed, with `reason` where it cannot be used."""
-    values = {name: cast(name, column, shop) for name, column in shop.columns.items()}
-    values |= {name: "cast(null as varchar)" for name in CANONICAL if name not in shop.columns}
-    customers = reader.execute(
-        f"select distinct {values['customer_id']} as customer from text_lines where customer is not null"
-    ).fetchall()
-    frame = pd.DataFrame(
-        [(customer, pseudonym(customer, key)) for (customer,) in customers],
-        columns=["customer", "pseudonym"],
-        dtype=object,
-    )
-    reader.register("pseudonyms", frame)
-    reader.register(
-        "file_days",
-        pd.DataFrame(
-            [(file.name, file.hash, file.day.isoformat()) for file in files],
-            columns=["file_name", "file_hash", "event_day"],
-            dtype=object,
-        ),
-    )
-    selected = ", ".join(f"{values[name]} as {name}_value" for name in CANONICAL)
-    shape = " || ',' || ".join(f"as_field({name})" for name in shop.columns)
-    readable = " || ',' || ".join(
-        f"without_customer({name}, customer_id_value)" if name != "customer_id" else "coalesce(pseudonym, '')"
-        for name in shop.columns
-    )
-    reader.execute(MACROS)
-    reader.execute(
-        f"""
-        copy (
-        with
-        cast_lines as (
-            select text_lines.*, {selected}, {_first_kind(shop)} as invoice_kind
-            from text_lines
-        ),
-        read_lines as (
-            select *, {unreadable_reason(shop)} as unreadable
-            from cast_lines
-        ),
-        judged as (
-            select
-                read_lines.* exclude (unreadable),
-                cast(file_days.event_day as date) as event_day,
-                file_days.file_hash,
-                pseudonyms.pseudonym,
-                unreadable is not null as is_unreadable,
-                case
-                    when unreadable is not null then unreadable
-                    when cast(ordered_at_value as date) <> cast(file_days.event_day as date)
-                        then 'ordered_at: a row of ' || cast(ordered_at_value as date)
-                            || ' in the file of ' || file_days.event_day
-                    when unit_price_value < 0 and invoice_kind <> 'adjustment'
-                        then 'unit_price: negative, and the line is no adjustment'
-                end as reason
-            from read_lines
-            join file_days using (file_name)
-            left join pseudonyms on pseudonyms.customer = customer_id_value
-        )
-        select
-            '{shop.source}' as source,
-            event_day,
-            file_name,
-            file_hash,
-            line_number,
-            invoice_no_value as invoice_no,
-            invoice_kind,
-            stock_code_value as stock_code,
-            not coalesce(regexp_matches(stock_code_value, {literal(shop.no_products_pattern())}), false)
-                as is_product,
-            description_value as description,
-            quantity_value as quantity,
-            ordered_at_value as ordered_at,
-            unit_price_value as unit_price,
-            pseudonym as customer_id,
-            country_value as country,
-            reason,
-            -- a line whose values cannot be read may have its columns shifted: where then is the customer?
-            case
-                when is_unreadable then masked({shape})
-                when reason is not null then {readable}
-            end as raw_text
-        from judged
-        ) to {literal(str(staged))} (format parquet)
-        """
-    )
-    reader.unregister("pseudonyms")
-    reader.unregister("file_days")
-    reader.execute("drop table text_lines")
-
-
-def _read_staged(connection: duckdb.DuckDBPyConnection, staged: Path) -> None:
-    """Have `staged` name a part's typed lines: a file, for a table would keep its place until the commit."""
-    file = literal(exact(staged))
-    connection.execute(f"create or replace temp view staged as from read_parquet({file}, {NO_PARTITIONS})")
-
-
-def _first_kind(shop: Shop) -> str:
-    branches = [
-        f"when regexp_matches(cast({rule.column}_value as varchar), {literal(rule.matches)}) then '{kind}'"
-        for kind, rule in (
-            ("cancellation", shop.invoice_kinds.cancellation),
-            ("adjustment", shop.invoice_kinds.adjustment),
-        )
-        if rule is not None
-    ]
-    return "case " + " ".join(branches) + " else 'sale' end" if branches else "'sale'"
-
-
 def _now() -> datetime:
     """When what this ingest finds becomes known: UTC, without a zone, as all times in the warehouse."""
     return datetime.now(UTC).replace(tzinfo=None)
@@ -302,6 +214,7 @@ def _replace(
     connection: duckdb.DuckDBPyConnection,
     files: Sequence[File],
     shop: Shop,
+    kinds: Sequence[Kind],
     days: Days,
     simulated: bool,
     now: datetime,
@@ -310,28 +223,30 @@ def _replace(
     """Inside a transaction: swap the partitions, note what changed, and check that no line is lost."""
     scope = [shop.source, days.first, days.last]
     where = "source = ? and event_day between ? and ?"
-    _stage_days(connection, files, shop, days, simulated, now, run_id)
-    _note_changes(connection, scope)
-    _keep_versions(connection, scope, now, run_id)
-    for table in ("order_lines", "rejected_order_lines", "files"):
+    _stage_days(connection, files, shop, kinds, days, simulated, now, run_id)
+    _note_changes(connection, kinds, scope)
+    _keep_versions(connection, kinds, scope, now, run_id)
+    for table in (*(f"{rejected}{kind.table}" for kind in kinds for rejected in ("", "rejected_")), "files"):
         connection.execute(f"delete from raw.{table} where {where}", scope)
-    # in the order of the file: rows of a day lie together, and ties are the same in every rebuild
-    connection.execute(
-        f"""
-        insert into raw.order_lines ({LINE_COLUMNS})
-        select {LINE_COLUMNS} from staged where reason is null order by event_day, file_name, line_number
-        """
-    )
-    connection.execute(
-        f"""
-        insert into raw.rejected_order_lines
-        select {REJECTED_COLUMNS}
-        from staged where reason is not null
-        union all
-        select * from staged_unreadable
-        order by event_day, file_name, line_number
-        """
-    )
+    for kind in kinds:
+        # in the order of the file: rows of a day lie together, and ties are the same in every rebuild
+        connection.execute(
+            f"""
+            insert into raw.{kind.table} ({kind.columns})
+            select {kind.columns} from staged_{kind.table}
+            where reason is null order by event_day, file_name, line_number
+            """
+        )
+        connection.execute(
+            f"""
+            insert into raw.rejected_{kind.table}
+            select {REJECTED_COLUMNS}
+            from staged_{kind.table} where reason is not null
+            union all
+            select * exclude (kind) from staged_unreadable where kind = '{kind.name}'
+            order by event_day, file_name, line_number
+            """
+        )
     connection.execute("insert into raw.files select * from staged_files order by event_day, file_name")
     connection.execute(
         """
@@ -346,9 +261,18 @@ def _replace(
     _check_nothing_lost(connection, scope)
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, shop: Shop, days: Days) -> dict[str, int]:
-    row = connection.execute(
+def _counts(
+    connection: duckdb.DuckDBPyConnection, shop: Shop, kinds: Sequence[Kind], days: Days
+) -> dict[str, int]:
+    lines = _of_all(
+        kinds,
         """
+        select event_day, customer_id from raw.{table}
+        semi join (from raw.days where transformed_version is null) using (source, event_day)
+        """,
+    )
+    row = connection.execute(
+        f"""
         select
             coalesce(sum(files), 0), coalesce(sum(lines), 0), coalesce(sum(accepted), 0),
             coalesce(sum(rejected), 0),
@@ -357,8 +281,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, shop: Shop, days: Days) -> di
                 from (
                     select event_day, customer_id from raw.changes
                     union all
-                    select event_day, customer_id from raw.order_lines
-                    semi join (from raw.days where transformed_version is null) using (source, event_day)
+                    {lines}
                 )
                 where event_day between ? and ?
             )
@@ -371,28 +294,46 @@ def _counts(connection: duckdb.DuckDBPyConnection, shop: Shop, days: Days) -> di
     return {name: int(value) for name, value in zip(names, row, strict=True)}
 
 
+def _of_all(kinds: Sequence[Kind], query: str) -> str:
+    """The same query over the tables of several kinds, one below the other.
+
+    `{table}` and `{name}` are those of a kind, `{content}` is what lines in any order say: something else too
+    where the same bytes are read otherwise, by a changed mapping.
+    """
+    return " union all ".join(
+        query.format(
+            table=kind.table,
+            name=kind.name,
+            content=f"count(*) || '-' || bit_xor(hash({kind.content}))",
+        )
+        for kind in kinds
+    )
+
+
 def _stage_days(
     connection: duckdb.DuckDBPyConnection,
     files: Sequence[File],
     shop: Shop,
+    kinds: Sequence[Kind],
     days: Days,
     simulated: bool,
     now: datetime,
     run_id: str,
 ) -> None:
-    """Temporary tables for what `raw.rejected_order_lines`, `raw.files` and `raw.days` will hold."""
+    """Temporary tables for what the set-aside lines, `raw.files` and `raw.days` will hold."""
     unreadable = pd.DataFrame(
         [
-            (shop.source, file.day.isoformat(), file.name, file.hash, *set_aside)
+            (shop.source, file.day.isoformat(), file.name, file.hash, *set_aside, file.kind)
             for file in files
             for set_aside in file.unreadable
         ],
-        columns=["source", "event_day", "file_name", "file_hash", "line_number", "raw_text", "reason"],
+        columns=[*REJECTED_COLUMNS.split(", "), "kind"],
         dtype=object,
     )
     connection.register("unreadable_lines", unreadable)
     connection.execute(
-        "create or replace temp table staged_unreadable as from raw.rejected_order_lines limit 0"
+        "create or replace temp table staged_unreadable as"
+        " select *, cast(null as varchar) as kind from raw.rejected_order_lines limit 0"
     )
     connection.execute("insert into staged_unreadable select * from unreadable_lines")
     connection.unregister("unreadable_lines")
@@ -403,17 +344,21 @@ def _stage_days(
     )
     found["event_day"] = found["event_day"].astype(str)
     connection.register("found_files", found)
+    lines = _of_all(kinds, "select file_name, reason from staged_{table}")
     connection.execute(
-        """
+        f"""
         create or replace temp table staged_files as
         with
+        lines as (
+            {lines}
+        ),
         accepted as (
-            select file_name, count(*) as n from staged where reason is null group by file_name
+            select file_name, count(*) as n from lines where reason is null group by file_name
         ),
         rejected as (
             select file_name, count(*) as n
             from (
-                select file_name from staged where reason is not null
+                select file_name from lines where reason is not null
                 union all
                 select file_name from staged_unreadable
             )
@@ -431,6 +376,14 @@ def _stage_days(
         [shop.source, now, run_id],
     )
     connection.unregister("found_files")
+    # that of orders alone is what it was before there were other kinds: a known day is not another for it
+    contents = _of_all(
+        kinds,
+        """
+        select '{name}' as kind, event_day, {content} as content
+        from staged_{table} where reason is null group by event_day
+        """,
+    )
     connection.execute(
         f"""
         create or replace temp table staged_days as
@@ -440,8 +393,11 @@ def _stage_days(
                 as event_day
         ),
         contents as (
-            select event_day, {CONTENT} as content
-            from staged where reason is null group by event_day
+            select
+                event_day,
+                string_agg(if(kind = 'orders', '', kind || ':') || content, ',' order by kind) as content
+            from ({contents})
+            group by event_day
         ),
         counted as (
             select
@@ -462,52 +418,76 @@ def _stage_days(
     )
 
 
-def _note_changes(connection: duckdb.DuckDBPyConnection, scope: list[object]) -> None:
+def _note_changes(connection: duckdb.DuckDBPyConnection, kinds: Sequence[Kind], scope: list[object]) -> None:
     """Tell the transform which days are another now and, of those it may hold, whose lines differ.
 
     The lines of a day that it has never taken up it looks up by itself (`warehouse.ledger.note_whole_days`).
     """
+    is_known = "event_day in (select event_day from differing_days where is_known)"
+    contents = ", ".join(
+        f"""
+        before_{kind.table} as (
+            select {kind.content} from raw.{kind.table} where source = $source and {is_known}
+        ),
+        after_{kind.table} as (
+            select {kind.content} from staged_{kind.table} where reason is null and {is_known}
+        ),
+        differing_{kind.table} as (
+            (from before_{kind.table} except all from after_{kind.table})
+            union all
+            (from after_{kind.table} except all from before_{kind.table})
+        )
+        """
+        for kind in kinds
+    )
+    differing = " union all ".join(
+        f"""
+        select distinct event_day, customer_id, {", ".join(kind.changed)}
+        from differing_{kind.table} where customer_id is not null
+        """
+        for kind in kinds
+    )
     connection.execute(
         f"""
         insert into raw.changes
         with
         known_days as (
-            select event_day, version from raw.days where source = ? and event_day between ? and ?
+            select event_day, version from raw.days
+            where source = $source and event_day between $first and $last
         ),
         differing_days as (
             select staged_days.event_day, known_days.event_day is not null as is_known
             from staged_days left join known_days using (event_day)
             where known_days.version is distinct from staged_days.version
         ),
-        before as (
-            select {CONTENT_COLUMNS} from raw.order_lines
-            where source = ? and event_day in (select event_day from differing_days where is_known)
-        ),
-        after as (
-            select {CONTENT_COLUMNS} from staged
-            where reason is null and event_day in (select event_day from differing_days where is_known)
-        ),
-        differing_lines as (
-            (select * from before except all select * from after)
-            union all
-            (select * from after except all select * from before)
-        )
-        select distinct {CHANGED} from differing_lines where customer_id is not null
+        {contents}
+        {differing}
         union all
         select event_day, null, null, null, null from differing_days
         """,
-        [*scope, scope[0]],
+        dict(zip(("source", "first", "last"), scope, strict=True)),
     )
 
 
 def _keep_versions(
-    connection: duckdb.DuckDBPyConnection, scope: list[object], now: datetime, run_id: str
+    connection: duckdb.DuckDBPyConnection,
+    kinds: Sequence[Kind],
+    scope: list[object],
+    now: datetime,
+    run_id: str,
 ) -> None:
     """Before the swap: end the versions of days and files that are no longer so, and begin the new ones.
 
     The lines of an ended file are kept. What is as it was is not touched: it costs nothing, and stays known
     since it first was.
     """
+    of_ended_days = "event_day in (select event_day from ended_days) group by file_name"
+    old = _of_all(kinds, f"select file_name, {{content}} as content from raw.{{table}} where {of_ended_days}")
+    new = _of_all(
+        kinds,
+        "select file_name, {content} as content from staged_{table}"
+        f" where reason is null and {of_ended_days}",
+    )
     connection.execute(
         f"""
         create or replace temp table ended_days as
@@ -519,12 +499,10 @@ def _keep_versions(
         create or replace temp table ended_files as
         with
         old_contents as (
-            select file_name, {CONTENT} as content from raw.order_lines
-            where event_day in (select event_day from ended_days) group by file_name
+            {old}
         ),
         new_contents as (
-            select file_name, {CONTENT} as content from staged
-            where reason is null and event_day in (select event_day from ended_days) group by file_name
+            {new}
         )
         select versions.event_day, versions.file_name, versions.known_from
         from raw.file_versions as versions
@@ -540,7 +518,11 @@ def _keep_versions(
             )
         """
     )
-    for table, columns in (("order_lines", LINE_COLUMNS), ("rejected_order_lines", REJECTED_COLUMNS)):
+    for table, columns in [
+        pair
+        for kind in kinds
+        for pair in ((kind.table, kind.columns), (f"rejected_{kind.table}", REJECTED_COLUMNS))
+    ]:
         connection.execute(
             f"""
             insert into raw.superseded_{table} ({columns}, known_from, known_until)

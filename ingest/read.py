@@ -22,7 +22,8 @@ import duckdb
 import pandas as pd
 
 from goodstanding.errors import DataProblem
-from ingest.shop import Shop
+from ingest.kinds import ORDERS
+from ingest.shop import Source
 
 # A record whose quote is still open after this many lines is taken for one stray quote, not for a long text.
 LONGEST_RECORD = 50
@@ -44,12 +45,13 @@ class File:
     records: int
     plain: bool
     types: str = ""
+    kind: str = ORDERS.name
     note: str | None = None
     unreadable: list[tuple[int, str, str]] = field(default_factory=list)
     """Set-aside records: line number, masked text, reason."""
 
 
-def inspect(path: Path, landing: Path, day: date, shop: Shop) -> File:
+def inspect(path: Path, landing: Path, day: date, source: Source) -> File:
     """Hash a file, read its header and count its records without reading their values.
 
     Raises:
@@ -69,37 +71,39 @@ def inspect(path: Path, landing: Path, day: date, shop: Shop) -> File:
         header=(),
         records=0,
         plain=True,
+        kind=source.of.name,
     )
-    if shop.files.format == "parquet":
+    if source.files.format == "parquet":
         _inspect_parquet(file)
     else:
-        _inspect_csv(file, _unpacked(data, path), shop)
-    _check_header(file, shop)
+        _inspect_csv(file, _unpacked(data, path), source)
+    _check_header(file, source)
     return file
 
 
-def _check_header(file: File, shop: Shop) -> None:
+def _check_header(file: File, source: Source) -> None:
     """Every mapped column must be there, once. A first line that is no header holds a customer: not shown."""
     absent = {
-        name: column.source for name, column in shop.columns.items() if column.source not in file.header
+        name: column.source for name, column in source.columns.items() if column.source not in file.header
     }
-    if len(absent) == len(shop.columns):
+    if len(absent) == len(source.columns):
         raise DataProblem(
-            f"{file.name} has no header with the columns of {shop.mapping_file} "
+            f"{file.name} has no header with the columns of {source.mapping_file} "
             f"({', '.join(absent.values())}); put one above its {len(file.header)} columns, "
-            "or mend files.delimiter or the columns of the mapping"
+            f"or mend {source.prefix}files.delimiter or the columns of the mapping"
         )
     if absent:
-        name, source = next(iter(absent.items()))
+        name, wanted = next(iter(absent.items()))
         raise DataProblem(
-            f"{file.name} has no column '{source}' (it has: {', '.join(file.header)}); "
-            f"mend the file, or columns.{name}.from in {shop.mapping_file} if the shop renamed it"
+            f"{file.name} has no column '{wanted}' (it has: {', '.join(file.header)}); mend the file, "
+            f"or {source.prefix}columns.{name}.from in {source.mapping_file} if the shop renamed it"
         )
-    for name, column in shop.columns.items():
+    for name, column in source.columns.items():
         if file.header.count(column.source) > 1:
             raise DataProblem(
                 f"{file.name} has the column '{column.source}' more than once; "
-                f"rename one of them in the file, columns.{name} in {shop.mapping_file} needs a single one"
+                f"rename one of them in the file, {source.prefix}columns.{name} in {source.mapping_file} "
+                "needs a single one"
             )
 
 
@@ -133,18 +137,18 @@ def _inspect_parquet(file: File) -> None:
         raise DataProblem(f"{file.name} is no readable Parquet file: {str(error).splitlines()[0]}") from None
 
 
-def _inspect_csv(file: File, data: bytes, shop: Shop) -> None:
+def _inspect_csv(file: File, data: bytes, source: Source) -> None:
     data = data.removeprefix(BOM)
     if not data.strip():
         raise DataProblem(f"{file.name} is empty, without even a header; export it again")
-    file.header = _header(data.partition(b"\n")[0], file.name, shop)
-    file.plain, file.records = _count_records(data, len(file.header), shop.files.delimiter.encode())
+    file.header = _header(data.partition(b"\n")[0], file.name, source)
+    file.plain, file.records = _count_records(data, len(file.header), source.files.delimiter.encode())
 
 
-def _header(line: bytes, name: str, shop: Shop) -> tuple[str, ...]:
+def _header(line: bytes, name: str, source: Source) -> tuple[str, ...]:
     try:
         text = line.decode("utf-8").rstrip("\r")
-        return tuple(next(csv.reader([text], delimiter=shop.files.delimiter, strict=True)))
+        return tuple(next(csv.reader([text], delimiter=source.files.delimiter, strict=True)))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataProblem(f"{name}, line 1: the header cannot be read ({error})") from None
 
@@ -181,41 +185,43 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop) -> None:
+def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Source) -> None:
     """Fill the temporary table `text_lines`: file_name, line_number and every mapped column as text.
 
     Records that cannot be split into columns end in the files' own `unreadable`. `records` of every file is
     exact afterwards: rows in `text_lines` + unreadable.
     """
-    mapped = ", ".join(f"{name} varchar" for name in shop.columns)
+    mapped = ", ".join(f"{name} varchar" for name in source.columns)
     connection.execute(
         f"create or replace temp table text_lines (file_name varchar, line_number bigint, {mapped})"
     )
-    if shop.files.format == "parquet":
-        _load_parquet(connection, files, shop)
+    if source.files.format == "parquet":
+        _load_parquet(connection, files, source)
         return
     plain = [file for file in files if file.plain]
     for header in dict.fromkeys(file.header for file in plain):
         batch = [file for file in plain if file.header == header]
-        for file in _load_plain(connection, batch, header, shop):
+        for file in _load_plain(connection, batch, header, source):
             file.plain = False
     for file in files:
         if not file.plain:
-            _load_record_by_record(connection, file, shop)
+            _load_record_by_record(connection, file, source)
 
 
-def _select_mapped(shop: Shop) -> str:
-    return ", ".join(f"{_quoted(column.source)} as {name}" for name, column in shop.columns.items())
+def _select_mapped(source: Source) -> str:
+    return ", ".join(f"{_quoted(column.source)} as {name}" for name, column in source.columns.items())
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], shop: Shop) -> None:
+def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Source) -> None:
     """Read files of the same types together; else a column's type, so its text, would hang on the others."""
-    mapped = ", ".join(f"cast(lines.{_quoted(column.source)} as varchar)" for column in shop.columns.values())
-    source = f"read_parquet(?, {NO_PARTITIONS}, file_row_number = true, filename = 'path of the file')"
+    mapped = ", ".join(
+        f"cast(lines.{_quoted(column.source)} as varchar)" for column in source.columns.values()
+    )
+    scan = f"read_parquet(?, {NO_PARTITIONS}, file_row_number = true, filename = 'path of the file')"
     for types in dict.fromkeys(file.types for file in files):
         batch = [file for file in files if file.types == types]
         names = pd.DataFrame({"path": [str(f.path) for f in batch], "file_name": [f.name for f in batch]})
@@ -225,7 +231,7 @@ def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], 
                 f"""
                 insert into text_lines
                 select file_names.file_name, lines.file_row_number + 1, {mapped}
-                from {source} as lines join file_names on lines."path of the file" = file_names.path
+                from {scan} as lines join file_names on lines."path of the file" = file_names.path
                 """,
                 [[exact(file.path) for file in batch]],
             )
@@ -237,7 +243,7 @@ def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], 
 
 
 def _load_plain(
-    connection: duckdb.DuckDBPyConnection, batch: Sequence[File], header: tuple[str, ...], shop: Shop
+    connection: duckdb.DuckDBPyConnection, batch: Sequence[File], header: tuple[str, ...], source: Source
 ) -> list[File]:
     """Read a batch of files of one header; returns those in which DuckDB's count differs from ours."""
     columns = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}': 'varchar'" for name in header)
@@ -256,9 +262,9 @@ def _load_plain(
         connection.execute(
             f"""
             insert into text_lines
-            select file_name, n - lines_before + 1, {", ".join(shop.columns)}
+            select file_name, n - lines_before + 1, {", ".join(source.columns)}
             from (
-                select filename as path, row_number() over () as n, {_select_mapped(shop)}
+                select filename as path, row_number() over () as n, {_select_mapped(source)}
                 from read_csv(
                     ?, columns = {{{columns}}}, header = true, delim = ?, quote = '"', escape = '"',
                     auto_detect = false, strict_mode = true, null_padding = false, ignore_errors = true,
@@ -267,11 +273,11 @@ def _load_plain(
             )
             join file_names using (path)
             """,
-            [[exact(file.path) for file in batch], shop.files.delimiter],
+            [[exact(file.path) for file in batch], source.files.delimiter],
         )
     except duckdb.Error:
         # one file that DuckDB refuses must not make a year of others slow
-        one_by_one = [_load_plain(connection, [file], header, shop) for file in batch if len(batch) > 1]
+        one_by_one = [_load_plain(connection, [file], header, source) for file in batch if len(batch) > 1]
         return [odd for part in one_by_one for odd in part] if one_by_one else list(batch)
     counts = dict(
         connection.execute(
@@ -286,36 +292,36 @@ def _load_plain(
         connection.execute("delete from text_lines where file_name in (select file_name from file_names)")
         odd_names = {file.name for file in odd}
         others = [file for file in batch if file.name not in odd_names]
-        odd += _load_plain(connection, others, header, shop) if others else []
+        odd += _load_plain(connection, others, header, source) if others else []
     connection.unregister("file_names")
     return odd
 
 
-def _load_record_by_record(connection: duckdb.DuckDBPyConnection, file: File, shop: Shop) -> None:
+def _load_record_by_record(connection: duckdb.DuckDBPyConnection, file: File, source: Source) -> None:
     width = len(file.header)
-    positions = [file.header.index(column.source) for column in shop.columns.values()]
+    positions = [file.header.index(column.source) for column in source.columns.values()]
     rows = []
     file.records = 0
-    for number, record, reason in _records(_unpacked(file.path.read_bytes(), file.path), width, shop):
+    for number, record, reason in _records(_unpacked(file.path.read_bytes(), file.path), width, source):
         file.records += 1
         if isinstance(record, str):
             file.unreadable.append((number, masked(record), reason))
         else:
             rows.append((file.name, number, *(record[position] or None for position in positions)))
     if rows:
-        frame = pd.DataFrame(rows, columns=["file_name", "line_number", *shop.columns], dtype=object)
+        frame = pd.DataFrame(rows, columns=["file_name", "line_number", *source.columns], dtype=object)
         connection.register("record_lines", frame)
         connection.execute("insert into text_lines select * from record_lines")
         connection.unregister("record_lines")
 
 
-def _records(data: bytes, width: int, shop: Shop) -> Iterator[tuple[int, list[str] | str, str]]:
+def _records(data: bytes, width: int, source: Source) -> Iterator[tuple[int, list[str] | str, str]]:
     """The records below the header: line number and fields, or line number, raw text and reason.
 
     A quote left open takes the following lines with it only where that makes a record of the right width;
     otherwise its own line is set aside and reading goes on with the next. Blank lines are no records.
     """
-    delimiter = shop.files.delimiter
+    delimiter = source.files.delimiter
     lines = data.removeprefix(BOM).split(b"\n")
     at = 1
     while at < len(lines):

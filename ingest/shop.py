@@ -1,6 +1,7 @@
-"""The shop's mapping: how one shop's files become canonical order lines. One YAML per shop, no code.
+"""The shop's mapping: how one shop's files become canonical lines. One YAML per shop, no code.
 
-`shops/online_retail.yml` is the worked example; every key is described by the field it becomes below.
+`shops/online_retail.yml` is the worked example, `shops/simulated.yml` one with payments, returns and
+deliveries; every key is described by the field it becomes below.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import suppress
 from datetime import date
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -21,30 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from goodstanding.days import Days
 from goodstanding.errors import WrongUse
 from goodstanding.settings import PROJECT, Settings
+from ingest.kinds import DELIVERIES, KINDS, ORDERS, PAYMENTS, RETURNS, CastKind, Kind
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-CANONICAL = (
-    "invoice_no",
-    "stock_code",
-    "description",
-    "quantity",
-    "ordered_at",
-    "unit_price",
-    "customer_id",
-    "country",
-)
-MAY_BE_UNMAPPED = ("description", "country")
-MAY_BE_BLANK = ("description", "customer_id", "country")
+# what a mapping says of its orders, beside its other sections
+ORDERS_KEYS = ("files", "columns", "invoice_kinds", "no_products")
 # stand for year, month and day in a formatted path: characters that no file name has
 _PARTS = {"%Y": "\ue001", "%m": "\ue002", "%d": "\ue003"}
 _DAY = re.compile(r"\{day(?::([^{}]*))?\}")
-CastKind = Literal["text", "whole_number", "integer", "decimal", "timestamp"]
-REQUIRED_CASTS: dict[str, tuple[CastKind, ...]] = {
-    "quantity": ("integer",),
-    "unit_price": ("decimal",),
-    "ordered_at": ("timestamp",),
-}
-TEXT_CASTS: tuple[CastKind, ...] = ("text", "whole_number")
 
 
 class _Strict(BaseModel):
@@ -84,14 +69,14 @@ class Column(_Strict):
 
     @model_validator(mode="after")
     def _keys_fit_the_cast(self) -> Column:
-        for key, kind in (
-            ("format", "timestamp"),
-            ("zone", "timestamp"),
-            ("decimal_mark", "decimal"),
-            ("thousands_mark", "decimal"),
+        for key, kinds in (
+            ("format", ("timestamp", "date")),
+            ("zone", ("timestamp",)),
+            ("decimal_mark", ("decimal",)),
+            ("thousands_mark", ("decimal",)),
         ):
-            if key in self.model_fields_set and self.cast != kind:
-                raise ValueError(f"{key} is of use with 'as: {kind}' only")
+            if key in self.model_fields_set and self.cast not in kinds:
+                raise ValueError(f"{key} is of use with 'as: {' or '.join(kinds)}' only")
         if self.zone and self.format_has_offset:
             raise ValueError("zone contradicts the offset in format; give one of them")
         if self.decimal_mark == self.thousands_mark:
@@ -127,17 +112,92 @@ class Files(_Strict):
 
 
 class Rule(_Strict):
-    """A pattern (regular expression) on one canonical text column."""
+    """A pattern (regular expression) on one of the canonical columns that `Kind.ruled_by` names."""
 
-    column: Literal["invoice_no", "stock_code", "description", "quantity"]
+    column: str
     matches: str
 
 
-class InvoiceKinds(_Strict):
-    """What makes a line a cancellation or an adjustment; every other line is a sale."""
+class Source(_Strict):
+    """Which files of the landing hold one kind of line, and what their columns say.
 
-    cancellation: Rule | None = None
-    adjustment: Rule | None = None
+    `kinds` names what sort of line it is (`Kind.sort`), by the first rule that matches: of payments
+    auto_billed, on_delivery or on_account, else e_payment; of returns refusal, else return; of deliveries
+    on_delivery, else prepaid.
+    """
+
+    of: ClassVar[Kind]
+    prefix: ClassVar[str]
+    kinds_key: ClassVar[str] = "kinds"
+
+    files: Files
+    columns: dict[str, Column]
+    kinds: dict[str, Rule] = {}
+    mapping_file: str = ""
+
+    def __init_subclass__(cls, kind: Kind | None = None, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        if kind is not None:
+            cls.of, cls.prefix = kind, "" if kind is ORDERS else f"{kind.name}."
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        for name, column in self.columns.items():
+            allowed = self.of.casts.get(name)
+            if allowed is None:
+                raise ValueError(
+                    f"columns.{name}: there is no such column; there are {', '.join(self.of.casts)}"
+                )
+            if column.cast not in allowed:
+                raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(allowed)}")
+            if column.optional and name not in self.of.may_be_blank:
+                raise ValueError(f"columns.{name}.optional: a line without {name} is of no use")
+        for name in self.of.casts:
+            if name not in self.columns and name not in self.of.may_be_unmapped:
+                raise ValueError(f"columns.{name} is missing")
+        for name, rule in self.kinds.items():
+            key = f"{self.kinds_key}.{name}"
+            if name not in self.of.others:
+                raise ValueError(f"{key}: there is no such kind; there are {', '.join(self.of.others)}")
+            if rule.column not in self.of.ruled_by:
+                raise ValueError(f"{key}.column: must be one of {', '.join(self.of.ruled_by)}")
+            if rule.column not in self.columns:
+                raise ValueError(f"{key}.column: columns.{rule.column} is missing")
+        return self
+
+    def files_of(self, landing: Path, day: date) -> list[Path]:
+        """The day's files in the landing, by name."""
+        return sorted(path for path in landing.glob(self.files.path.format(day=day)) if path.is_file())
+
+    def days_in(self, landing: Path) -> set[date]:
+        """Every day that has a file in the landing, read out of the names that match the path pattern."""
+        return set(_days_named(landing, self.files.path, re.compile(_day_pattern(self.files.path))))
+
+
+class Orders(Source, kind=ORDERS):
+    """Order lines: the mapping's own files and columns. `no_products` are codes of fees, postage and more."""
+
+    kinds_key = "invoice_kinds"
+
+    kinds: dict[str, Rule] = Field({}, alias=kinds_key)
+    no_products: tuple[str, ...] = ()
+
+    def no_products_pattern(self) -> str:
+        """The codes that are no products as one case-blind regular expression, which may match nothing."""
+        codes = [re.escape(code).replace(r"\*", ".*").replace(r"\ ", " ") for code in self.no_products]
+        return "(?i)^(" + "|".join(codes) + ")$" if codes else "$.^"
+
+
+class Payments(Source, kind=PAYMENTS):
+    """Instalments, with what was paid of them when; or monthly statements of account."""
+
+
+class Returns(Source, kind=RETURNS):
+    """What came back, or was refused at the door."""
+
+
+class Deliveries(Source, kind=DELIVERIES):
+    """What was handed over, or tried to be, and how it is paid."""
 
 
 class Closed(_Strict):
@@ -173,64 +233,50 @@ class Shop(_Strict):
     source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     timezone: str
     currency: str = Field(pattern=r"^[A-Z]{3}$")
-    files: Files
-    columns: dict[Literal[CANONICAL], Column]  # type: ignore[valid-type]
-    invoice_kinds: InvoiceKinds = InvoiceKinds()
-    no_products: tuple[str, ...] = ()
+    orders: Orders | None = None
+    payments: Payments | None = None
+    returns: Returns | None = None
+    deliveries: Deliveries | None = None
     closed: Closed | None = None
     archive: bool = False
     mapping_file: str = ""
 
     timezone_is_known = field_validator("timezone")(_known_zone)
 
-    @model_validator(mode="after")
-    def _columns_complete(self) -> Shop:
-        for name in CANONICAL:
-            column = self.columns.get(name)
-            if column is None:
-                if name not in MAY_BE_UNMAPPED:
-                    raise ValueError(f"columns.{name} is missing")
-                continue
-            allowed = REQUIRED_CASTS.get(name, TEXT_CASTS)
-            if column.cast not in allowed:
-                raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(allowed)}")
-            if column.optional and name not in MAY_BE_BLANK:
-                raise ValueError(f"columns.{name}.optional: a line without {name} is of no use")
-        return self
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The kinds of lines that this shop has, orders first."""
+        all_kinds = (self.orders, self.payments, self.returns, self.deliveries)
+        return tuple(source for source in all_kinds if source is not None)
 
     @model_validator(mode="after")
     def _warehouse_can_read_it(self) -> Shop:
         """Patterns and formats are DuckDB's, whose regular expressions know no look-ahead, for instance."""
-        kinds = {"cancellation": self.invoice_kinds.cancellation, "adjustment": self.invoice_kinds.adjustment}
         refusal = _refusal(
-            tuple((f"invoice_kinds.{kind}.matches", rule.matches) for kind, rule in kinds.items() if rule),
-            tuple((f"columns.{name}.format", c.format) for name, c in self.columns.items() if c.format),
+            tuple(
+                (f"{source.prefix}{source.kinds_key}.{name}.matches", rule.matches)
+                for source in self.sources
+                for name, rule in source.kinds.items()
+            ),
+            tuple(
+                (f"{source.prefix}columns.{name}.format", column.format)
+                for source in self.sources
+                for name, column in source.columns.items()
+                if column.format
+            ),
         )
         if refusal:
             raise ValueError(refusal)
         return self
 
-    def no_products_pattern(self) -> str:
-        """The codes that are no products as one case-blind regular expression, which may match nothing."""
-        codes = [re.escape(code).replace(r"\*", ".*").replace(r"\ ", " ") for code in self.no_products]
-        return "(?i)^(" + "|".join(codes) + ")$" if codes else "$.^"
-
     def trades_on(self, day: date) -> bool:
-        """Whether a file must exist for the day."""
+        """Whether a file of orders must exist for the day."""
         return self.closed is not None and day not in self.closed
 
-    def files_of(self, landing: Path, day: date) -> list[Path]:
-        """The day's files in the landing, by name."""
-        return sorted(path for path in landing.glob(self.files.path.format(day=day)) if path.is_file())
-
     def days_in(self, landing: Path) -> Days | None:
-        """First and last day that has a file in the landing, or None where none has.
-
-        Looks for the files that match the path pattern, and reads the day out of each name.
-        """
-        pattern = re.compile(_day_pattern(self.files.path))
-        found = sorted(_days_named(landing, self.files.path, pattern))
-        return Days(found[0], found[-1]) if found else None
+        """First and last day that has a file of any kind in the landing, or None where none has."""
+        found = set[date]().union(*(source.days_in(landing) for source in self.sources))
+        return Days(min(found), max(found)) if found else None
 
 
 def _day_pattern(path: str) -> str:
@@ -292,11 +338,26 @@ def load_shop(settings: Settings) -> Shop:
         raise WrongUse(f"{path}: no readable YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise WrongUse(f"{path}: must hold the keys source, timezone, currency, files and columns")
+    if ORDERS.name in content:
+        raise WrongUse(f"{path}: orders: there is no such key; files and columns of orders have no section")
     try:
-        return Shop.model_validate({**content, "mapping_file": path.name})
+        return Shop.model_validate(_by_section(content, path.name))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        # orders have no section of their own in the mapping
+        key = ".".join(str(part) for part in first["loc"]).removeprefix("orders").removeprefix(".")
         plain = {"extra_forbidden": "there is no such key", "missing": "is missing"}
         reason = plain.get(first["type"], first["msg"].removeprefix("Value error, "))
         raise WrongUse(f"{path}: {key + ': ' if key else ''}{reason}") from None
+
+
+def _by_section(content: dict[str, Any], mapping_file: str) -> dict[str, Any]:
+    """The mapping with its orders as a section too; only a shop with payments may have none."""
+    orders = {key: content[key] for key in ORDERS_KEYS if key in content}
+    sections: dict[str, Any] = {key: value for key, value in content.items() if key not in ORDERS_KEYS}
+    if orders or PAYMENTS.name not in sections:
+        sections["orders"] = orders
+    for kind in KINDS:
+        if isinstance(sections.get(kind.name), dict):
+            sections[kind.name] = {**sections[kind.name], "mapping_file": mapping_file}
+    return {**sections, "mapping_file": mapping_file}

@@ -22,6 +22,56 @@ create table if not exists raw.order_lines (
     country varchar,
 );
 
+-- One row per line about an instalment or statement of account; the latest about one counts. Replaced as above.
+create table if not exists raw.payments (
+    source varchar not null,
+    event_day date not null,
+    file_name varchar not null,
+    file_hash varchar not null,
+    line_number bigint not null,
+    invoice_no varchar,
+    customer_id varchar not null,
+    method varchar,
+    method_kind varchar not null,
+    instalment_no bigint,
+    amount decimal(18, 4) not null,
+    due_day date not null,
+    paid_day date,
+    paid_amount decimal(18, 4),
+    days_late bigint,
+    outstanding decimal(18, 4),
+    credit_limit decimal(18, 4),
+);
+
+-- One row per return or refusal.
+create table if not exists raw.returns (
+    source varchar not null,
+    event_day date not null,
+    file_name varchar not null,
+    file_hash varchar not null,
+    line_number bigint not null,
+    invoice_no varchar not null,
+    customer_id varchar not null,
+    return_kind varchar not null,
+    returned_at timestamp not null,
+    amount decimal(18, 4),
+    cause varchar,
+);
+
+-- One row per delivery, or attempt at one.
+create table if not exists raw.deliveries (
+    source varchar not null,
+    event_day date not null,
+    file_name varchar not null,
+    file_hash varchar not null,
+    line_number bigint not null,
+    invoice_no varchar not null,
+    customer_id varchar not null,
+    method varchar,
+    method_kind varchar not null,
+    delivered_at timestamp not null,
+);
+
 -- One row per line that could not be read, with its reason; the customer is a pseudonym or masked.
 create table if not exists raw.rejected_order_lines (
     source varchar not null,
@@ -32,6 +82,10 @@ create table if not exists raw.rejected_order_lines (
     raw_text varchar not null,
     reason varchar not null,
 );
+
+create table if not exists raw.rejected_payments as from raw.rejected_order_lines limit 0;
+create table if not exists raw.rejected_returns as from raw.rejected_order_lines limit 0;
+create table if not exists raw.rejected_deliveries as from raw.rejected_order_lines limit 0;
 
 -- One row per file of a day: lines = accepted + rejected.
 create table if not exists raw.files (
@@ -81,7 +135,7 @@ create table if not exists raw.day_versions (
 );
 
 -- The same of every file: a file that is replaced, withdrawn or read otherwise ends, one that comes back begins
--- anew. The lines of the open ones are in raw.order_lines, those of the ended ones in the tables below.
+-- anew. The lines of the open ones are in the tables above, those of the ended ones in the tables below.
 create table if not exists raw.file_versions (
     source varchar not null,
     event_day date not null,
@@ -109,9 +163,51 @@ select
     cast(null as timestamp) as known_until
 from raw.rejected_order_lines limit 0;
 
+create table if not exists raw.superseded_payments as
+select
+    *,
+    cast(null as timestamp) as known_from,
+    cast(null as timestamp) as known_until
+from raw.payments limit 0;
+
+create table if not exists raw.superseded_rejected_payments as
+select
+    *,
+    cast(null as timestamp) as known_from,
+    cast(null as timestamp) as known_until
+from raw.rejected_payments limit 0;
+
+create table if not exists raw.superseded_returns as
+select
+    *,
+    cast(null as timestamp) as known_from,
+    cast(null as timestamp) as known_until
+from raw.returns limit 0;
+
+create table if not exists raw.superseded_rejected_returns as
+select
+    *,
+    cast(null as timestamp) as known_from,
+    cast(null as timestamp) as known_until
+from raw.rejected_returns limit 0;
+
+create table if not exists raw.superseded_deliveries as
+select
+    *,
+    cast(null as timestamp) as known_from,
+    cast(null as timestamp) as known_until
+from raw.deliveries limit 0;
+
+create table if not exists raw.superseded_rejected_deliveries as
+select
+    *,
+    cast(null as timestamp) as known_from,
+    cast(null as timestamp) as known_until
+from raw.rejected_deliveries limit 0;
+
 -- What the marts have yet to take up: the lines of a day that changed, by all that the lines are found by which
--- change with them. A row without customer stands for the day itself and for its lines without customer. Kept
--- until a transform has succeeded.
+-- change with them. A row without customer stands for the day itself and for its lines without customer; one with a
+-- customer and nothing else for payments, returns and deliveries. Kept until a transform has succeeded.
 create table if not exists raw.changes (
     event_day date not null,
     customer_id varchar,

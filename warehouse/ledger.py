@@ -165,6 +165,16 @@ def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
         from intake.raw.order_lines
         where customer_id is not null and event_day in (select event_day from whole_days)
         union all
+        select distinct event_day, customer_id, null, null, null
+        from (
+            select event_day, customer_id from intake.raw.payments
+            union all
+            select event_day, customer_id from intake.raw.returns
+            union all
+            select event_day, customer_id from intake.raw.deliveries
+        )
+        where event_day in (select event_day from whole_days)
+        union all
         select event_day, null, null, null, null from whole_days
         """
     )

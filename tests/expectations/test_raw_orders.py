@@ -83,6 +83,74 @@ def test_one_bad_thing_stops_the_day(stops, spoiling, column, found):
     stops("raw_orders", spoiling, column, found)
 
 
+ACCOUNTS = """
+insert into intake.raw.payments
+select source, event_day, 'payments', 'hash', line_number, invoice_no, customer_id, 'card', 'e_payment', 1, 9,
+    event_day + 5, null, null, null, 9, 100
+from intake.raw.order_lines where event_day = '2011-03-09' and line_number between 2 and 6;
+insert into intake.raw.returns
+select source, event_day, 'returns', 'hash', line_number, invoice_no, customer_id, 'refusal', ordered_at, 9,
+    'x'
+from intake.raw.order_lines where event_day = '2011-03-09' and line_number between 2 and 4;
+insert into intake.raw.deliveries
+select source, event_day, 'deliveries', 'hash', line_number, invoice_no, customer_id, 'cod', 'on_delivery',
+    ordered_at
+from intake.raw.order_lines where event_day = '2011-03-09' and line_number between 2 and 5;
+insert into intake.raw.files
+select source, event_day, file_name, 'hash', 1, count(*), count(*), 0, null, now()::timestamp, 'run'
+from (from intake.raw.payments select source, event_day, file_name union all
+    from intake.raw.returns select source, event_day, file_name union all
+    from intake.raw.deliveries select source, event_day, file_name)
+group by all;
+"""
+
+
+def test_payments_returns_and_deliveries_are_judged_where_a_shop_has_them(warehouse, judge):
+    without = judge("raw_orders")
+    warehouse.execute(ACCOUNTS)
+    found = judge("raw_orders")
+    assert (found["rows"], found["expectations"]) == (without["rows"] + 12, without["expectations"] + 14)
+
+
+@pytest.mark.parametrize(
+    ("spoiling", "column", "found"),
+    [
+        (
+            "insert into intake.raw.payments from intake.raw.payments where line_number = 2",
+            "file_name, line_number",
+            "2 of 6 rows, such as payments:2, payments:2",
+        ),
+        ("update intake.raw.payments set method_kind = 'gift'", "method_kind", "5 of 5 rows"),
+        ("update intake.raw.payments set amount = 1e7 + 1", "amount", "5 of 5 rows"),
+        ("update intake.raw.payments set due_day = '2051-03-09'", "days_until_due", "5 of 5 rows"),
+        ("update intake.raw.payments set instalment_no = -1", "instalment_no", "5 of 5 rows"),
+        ("update intake.raw.payments set paid_day = event_day + 1", "is_paid_by_then", "5 of 5 rows"),
+        ("update intake.raw.payments set days_late = -1", "signs_are_right", "5 of 5 rows"),
+        ("delete from intake.raw.payments where line_number = 2", "accepted_are_stored", "1 of 1 rows"),
+        (
+            "insert into intake.raw.rejected_payments values "
+            "('shop', '2011-03-09', 'payments', 'hash', 9, '', 'x')",
+            "rejected_are_stored",
+            "1 of 1 rows",
+        ),
+        ("insert into intake.raw.returns from intake.raw.returns", "file_name, line_number", "6 of 6 rows"),
+        ("update intake.raw.returns set return_kind = 'gift'", "return_kind", "3 of 3 rows"),
+        ("update intake.raw.returns set returned_at = '2011-03-08'", "event_day_is_right", "3 of 3 rows"),
+        ("update intake.raw.returns set amount = -1", "sign_is_right", "3 of 3 rows"),
+        (
+            "insert into intake.raw.deliveries from intake.raw.deliveries",
+            "file_name, line_number",
+            "8 of 8 rows",
+        ),
+        ("update intake.raw.deliveries set method_kind = 'gift'", "method_kind", "4 of 4 rows"),
+        ("update intake.raw.deliveries set delivered_at = '2011-03-08'", "event_day_is_right", "4 of 4 rows"),
+        ("delete from intake.raw.deliveries where line_number = 2", "accepted_are_stored", "1 of 1 rows"),
+    ],
+)
+def test_one_bad_thing_among_the_other_kinds_stops_the_day(stops, spoiling, column, found):
+    stops("raw_orders", f"{ACCOUNTS}; {spoiling}", column, found)
+
+
 def test_an_adjustment_may_have_a_price_below_zero(warehouse, judge):
     warehouse.execute(
         f"update {LINES} set unit_price = -1, invoice_kind = 'adjustment' where event_day = '2011-03-09' "

@@ -8,6 +8,7 @@ from typing import Any
 
 from goodstanding.days import Days
 from goodstanding.settings import Settings
+from ingest.kinds import KINDS
 from ingest.load import ingest
 from ingest.pseudonyms import pseudonym, pseudonym_key
 from warehouse.files import open_intake
@@ -26,17 +27,20 @@ FIELDS = {
     "country": "United Kingdom",
 }
 TABLES = (
-    "raw.order_lines",
-    "raw.rejected_order_lines",
+    *(f"raw.{known}{kind.table}" for kind in KINDS for known in ("", "rejected_")),
+    *(f"raw.superseded_{known}{kind.table}" for kind in KINDS for known in ("", "rejected_")),
     "raw.files",
     "raw.days",
     "raw.day_versions",
     "raw.file_versions",
-    "raw.superseded_order_lines",
-    "raw.superseded_rejected_order_lines",
     "raw.changes",
     "ops.facts",
 )
+# which line of which file each row of any kind is
+TAKEN = " union all ".join(
+    f"select file_name, line_number, invoice_no from raw.{kind.table}" for kind in KINDS
+)
+ASIDE = " union all ".join(f"select file_name, line_number from raw.rejected_{kind.table}" for kind in KINDS)
 
 
 def line(**fields: object) -> str:
@@ -74,14 +78,14 @@ class Home:
     def check_books(self) -> None:
         """Hold the rows that are there against the counts and against the files themselves."""
         for name, lines, accepted, rejected, taken, aside in self.rows(
-            """
+            f"""
             select
                 file_name, lines, accepted, rejected,
                 (
-                    select list((line_number, invoice_no))
-                    from raw.order_lines where file_name = files.file_name
+                    select list((line_number, coalesce(invoice_no, '')))
+                    from ({TAKEN}) where file_name = files.file_name
                 ),
-                (select list(line_number) from raw.rejected_order_lines where file_name = files.file_name)
+                (select list(line_number) from ({ASIDE}) where file_name = files.file_name)
             from raw.files as files where note is null
             """
         ):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from goodstanding.errors import DataProblem
 from goodstanding.settings import Settings
 from ingest.read import LONGEST_RECORD, File, inspect, load_text, masked
-from ingest.shop import Shop, load_shop
+from ingest.shop import Source, load_shop
 from tests.ingest.homes import DAY, HEADER, Home, line
 
 WIDTH = len(HEADER.split(","))
@@ -27,8 +27,10 @@ Rows = list[tuple[Any, ...]]
 
 
 @pytest.fixture(scope="module")
-def shop() -> Shop:
-    return load_shop(Settings(_env_file=None))
+def shop() -> Source:
+    orders = load_shop(Settings(_env_file=None)).orders
+    assert orders is not None
+    return orders
 
 
 @cache
@@ -37,7 +39,7 @@ def memory() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1})
 
 
-def read(content: bytes, shop: Shop, carefully: bool = False) -> tuple[Rows, File]:
+def read(content: bytes, shop: Source, carefully: bool = False) -> tuple[Rows, File]:
     """The rows of a file (line number and fields, empty ones as None) and what was found in it."""
     connection = memory()
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +76,7 @@ GOOD = (
     ],
     ids=["CRLF", "BOM", "BOM and CRLF", "no last line break", "CRLF, no last line break", "all quoted"],
 )
-def test_the_same_lines_written_otherwise_are_the_same_rows_read_fast(written: bytes, shop: Shop) -> None:
+def test_the_same_lines_written_otherwise_are_the_same_rows_read_fast(written: bytes, shop: Source) -> None:
     rows, file = read(written, shop)
     assert rows == read(content(*GOOD), shop)[0]
     assert rows[1][3] == 'A "B", C'
@@ -90,7 +92,7 @@ def test_the_same_lines_written_otherwise_are_the_same_rows_read_fast(written: b
     ],
     ids=["blank lines", "two kinds of line break", "blank lines at the end"],
 )
-def test_unusual_line_breaks_move_no_line_number(body: str, numbers: list[int], shop: Shop) -> None:
+def test_unusual_line_breaks_move_no_line_number(body: str, numbers: list[int], shop: Source) -> None:
     text = body.format("", *(line(invoice=n) for n in (1, 2, 3)))
     rows, file = read(f"{HEADER}\n{text}".encode(), shop)
     assert [row[0] for row in rows] == numbers
@@ -99,7 +101,9 @@ def test_unusual_line_breaks_move_no_line_number(body: str, numbers: list[int], 
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_line_break_in_a_description_stays_in_it_and_lines_keep_their_numbers(end: str, shop: Shop) -> None:
+def test_a_line_break_in_a_description_stays_in_it_and_lines_keep_their_numbers(
+    end: str, shop: Source
+) -> None:
     text = line(invoice=2, description=f'"WHITE{end}{end}HEART, ""A"""')
     rows, file = read(content(line(invoice=1), text, line(invoice=3), end=end), shop)
     assert [(row[0], row[1], row[3]) for row in rows] == [
@@ -126,7 +130,9 @@ def test_a_line_break_in_a_description_stays_in_it_and_lines_keep_their_numbers(
         ("x", "1 columns instead of 8"),
     ],
 )
-def test_only_the_broken_line_is_set_aside_and_the_rest_is_read(broken: str, reason: str, shop: Shop) -> None:
+def test_only_the_broken_line_is_set_aside_and_the_rest_is_read(
+    broken: str, reason: str, shop: Source
+) -> None:
     for around in ('"quoted"', "plain"):
         after = [line(invoice=n, description=around) for n in range(4, 60)]
         lines = [HEADER, line(invoice=1), broken, *after]
@@ -138,13 +144,13 @@ def test_only_the_broken_line_is_set_aside_and_the_rest_is_read(broken: str, rea
         assert [(row[0], row[1]) for row in rows] == [(2, "1"), *((n, str(n)) for n in range(4, 60))]
 
 
-def test_a_stray_quote_within_an_unquoted_text_is_part_of_it(shop: Shop) -> None:
+def test_a_stray_quote_within_an_unquoted_text_is_part_of_it(shop: Source) -> None:
     rows, file = read(content(line(description='5" PIPE'), line(description='5" X 7" TRAY')), shop)
     assert [row[3] for row in rows] == ['5" PIPE', '5" X 7" TRAY']
     assert file.records == 2
 
 
-def test_a_quote_that_closes_after_too_many_lines_is_taken_for_a_stray_one(shop: Shop) -> None:
+def test_a_quote_that_closes_after_too_many_lines_is_taken_for_a_stray_one(shop: Source) -> None:
     for breaks, taken in ((LONGEST_RECORD - 1, 1), (LONGEST_RECORD, 0)):
         rows, file = read(content(line(description='"A' + "\nB" * breaks + '"')), shop)
         assert len(rows) == taken
@@ -152,7 +158,7 @@ def test_a_quote_that_closes_after_too_many_lines_is_taken_for_a_stray_one(shop:
 
 
 @pytest.mark.parametrize("cut", [3, 20, 55, len(line().rpartition(",")[0])])
-def test_a_last_line_that_is_cut_off_is_set_aside_as_such(cut: int, shop: Shop) -> None:
+def test_a_last_line_that_is_cut_off_is_set_aside_as_such(cut: int, shop: Source) -> None:
     rows, file = read(content(line(invoice=1)) + line()[:cut].encode(), shop)
     assert [row[1] for row in rows] == ["1"]
     [(number, _, reason)] = file.unreadable
@@ -160,14 +166,14 @@ def test_a_last_line_that_is_cut_off_is_set_aside_as_such(cut: int, shop: Shop) 
     assert reason.startswith("cut off: ")
 
 
-def test_a_text_longer_than_the_readers_buffers_is_read_whole(shop: Shop) -> None:
+def test_a_text_longer_than_the_readers_buffers_is_read_whole(shop: Source) -> None:
     for length in (200_000, 3_000_000):
         rows, file = read(content(line(description="A" * length), line()), shop)
         assert [len(row[3]) for row in rows] == [length, len("WHITE HEART")]
         assert file.unreadable == []
 
 
-def test_one_file_that_the_fast_reader_refuses_does_not_slow_the_others(shop: Shop, tmp_path: Path) -> None:
+def test_one_file_that_the_fast_reader_refuses_does_not_slow_the_others(shop: Source, tmp_path: Path) -> None:
     mixed = content(line(), end="\r\n").replace(b"\r\n", b"\n", 1)
     written = {"a.csv": content(*GOOD), "b.csv": mixed, "c.csv": content(*GOOD)}
     for name, data in written.items():
@@ -182,7 +188,7 @@ def test_one_file_that_the_fast_reader_refuses_does_not_slow_the_others(shop: Sh
 
 
 @pytest.mark.parametrize("folder", ["day=2011", "a[b]c*", "it's"])
-def test_a_folders_name_is_no_pattern_and_no_column(folder: str, shop: Shop, tmp_path: Path) -> None:
+def test_a_folders_name_is_no_pattern_and_no_column(folder: str, shop: Source, tmp_path: Path) -> None:
     path = tmp_path / folder / "file.csv"
     path.parent.mkdir()
     path.write_bytes(content(*GOOD).replace(b"StockCode", b"day", 1))
@@ -196,7 +202,7 @@ def test_a_folders_name_is_no_pattern_and_no_column(folder: str, shop: Shop, tmp
 
 
 @pytest.mark.parametrize("damage", [slice(0, 60), slice(4, None), slice(0, 0)])
-def test_a_packed_file_is_read_and_a_damaged_one_named(damage: slice, shop: Shop, tmp_path: Path) -> None:
+def test_a_packed_file_is_read_and_a_damaged_one_named(damage: slice, shop: Source, tmp_path: Path) -> None:
     path = tmp_path / f"{DAY}.csv.gz"
     path.write_bytes(gzip.compress(content(*GOOD)))
     file = inspect(path, tmp_path, DAY, shop)
@@ -209,7 +215,7 @@ def test_a_packed_file_is_read_and_a_damaged_one_named(damage: slice, shop: Shop
         inspect(path, tmp_path, DAY, shop)
 
 
-def test_a_table_of_tabs_has_records_of_blanks_only(shop: Shop) -> None:
+def test_a_table_of_tabs_has_records_of_blanks_only(shop: Source) -> None:
     tabs = shop.model_copy(update={"files": shop.files.model_copy(update={"delimiter": "\t"})})
     text = content(line(), ",,,,,,,").replace(b",", b"\t")
     for carefully in (False, True):
@@ -229,7 +235,7 @@ def test_a_table_of_tabs_has_records_of_blanks_only(shop: Shop) -> None:
     ],
     ids=["not UTF-8", "open quote", "another delimiter", "UTF-16", "old line breaks"],
 )
-def test_a_header_that_cannot_be_read_is_told(header: bytes, told: str, shop: Shop) -> None:
+def test_a_header_that_cannot_be_read_is_told(header: bytes, told: str, shop: Source) -> None:
     with pytest.raises(DataProblem, match=told):
         read(header + b"\n" + line().encode(), shop)
 
@@ -298,7 +304,7 @@ def files(draw: st.DrawFn) -> tuple[bytes, Rows | None, list[int] | None]:
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files())
 def test_no_line_is_ever_lost_and_both_ways_of_reading_agree(
-    shop: Shop, file: tuple[bytes, Rows | None, list[int] | None]
+    shop: Source, file: tuple[bytes, Rows | None, list[int] | None]
 ) -> None:
     written, good, broken = file
     rows, found = read(written, shop)

@@ -173,7 +173,9 @@ def test_files_of_a_day_are_found_by_the_pattern(
         (landing / name).parent.mkdir(parents=True, exist_ok=True)
         (landing / name).touch()
     shop = shop_of(changed("files.path", pattern))
-    assert [file.relative_to(landing).as_posix() for file in shop.files_of(landing, DAY)] == of_the_day
+    assert [
+        file.relative_to(landing).as_posix() for file in shop.sources[0].files_of(landing, DAY)
+    ] == of_the_day
 
 
 def test_first_and_last_day_are_read_out_of_the_names(tmp_path: Path, changed: Callable[..., Path]) -> None:
@@ -192,7 +194,9 @@ def test_first_and_last_day_are_read_out_of_the_names(tmp_path: Path, changed: C
 
 
 def test_codes_that_are_no_products_match_whole_and_blind_to_case() -> None:
-    pattern = shop_of(ONLINE).no_products_pattern()
+    orders = shop_of(ONLINE).orders
+    assert orders is not None
+    pattern = orders.no_products_pattern()
     codes = ["POST", "post", "BANK CHARGES", "gift_0001_20", "GIFT_", "POSTER", "22", "xgift_1", "S"]
     matched = duckdb.execute(
         "select code from unnest(?) as codes(code) where regexp_matches(code, ?)", [codes, pattern]
@@ -200,7 +204,7 @@ def test_codes_that_are_no_products_match_whole_and_blind_to_case() -> None:
     assert {code for (code,) in matched.fetchall()} == {*codes[:5], "S"}
     assert not duckdb.execute(
         "select regexp_matches('', ?)",
-        [Shop.no_products_pattern(shop_of(ONLINE).model_copy(update={"no_products": ()}))],
+        [orders.model_copy(update={"no_products": ()}).no_products_pattern()],
     ).fetchall()[0][0]
 
 
@@ -240,7 +244,11 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
         ("columns.unit_price.as", "text", "columns.unit_price.as is 'text'; it must be decimal"),
         ("columns.customer_id.as", "integer", "columns.customer_id.as is 'integer'; it must be text or"),
         ("columns.quantity.optional", True, "columns.quantity.optional: "),
-        ("columns.quantity.format", "%d", "columns.quantity: format is of use with 'as: timestamp' only"),
+        (
+            "columns.quantity.format",
+            "%d",
+            "columns.quantity: format is of use with 'as: timestamp or date' only",
+        ),
         ("columns.country.zone", "UTC", "columns.country: zone is of use with 'as: timestamp' only"),
         ("columns.country.decimal_mark", ",", "columns.country: decimal_mark is of use with"),
         ("columns.unit_price.thousands_mark", ".", "columns.unit_price: decimal_mark and thousands_mark are"),
