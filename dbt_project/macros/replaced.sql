@@ -2,6 +2,7 @@
     The one way in which this project writes tables: delete what the changes make untrue, insert what is true now.
     A model names its scope in `meta.scope`; without one, every row is replaced:
       customer, product  rows of a customer, or of a customer and product, with a changed line
+      account            rows of a customer whose payments, returns or deliveries changed
       invoice            rows of a changed invoice (see int_changed_invoices)
       cancelled_product  rows of a customer and product that a change reaches on every day (int_changed_products)
       line               lines as far as a change reaches, and lines without customer of a changed day
@@ -76,6 +77,9 @@
         {{ return([is_among(_of_this_run('int_changed_invoices'), row, [customer, 'invoice_no'])]) }}
     {%- elif scope == 'customer' -%}
         {{ return([is_among(products, row, [customer])]) }}
+    {%- elif scope == 'account' -%}
+        {%- set changes = models.stg_changes or _of_this_run('stg_changes') -%}
+        {{ return([is_among(changes, row, [customer], 'changes.stock_code is null')]) }}
     {%- elif scope == 'product' -%}
         {{ return([is_among(products, row, [customer, product])]) }}
     {%- elif scope == 'cancelled_product' -%}

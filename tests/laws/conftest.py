@@ -86,14 +86,33 @@ def drawn_day(draw: random.Random, day: date) -> list[str]:
     return lines
 
 
+def drawn_accounts(draw: random.Random, day: date) -> list[str]:
+    """Lines of the other kinds: few orders and instalments, told of again on other days; 16 never orders."""
+    lines = []
+    for _ in range(draw.randint(1, 4)):
+        customer, order = draw.choice([11, 12, 13, 16]), draw.choice(["A", "B", ""])
+        due = day + timedelta(days=draw.randint(-2, 2))
+        paid = draw.choice(["", day - timedelta(days=draw.randint(0, 1))])
+        method, left = draw.choice(["card", "debit", "cod", "account"]), draw.choice(["", "4.5"])
+        lines.append(
+            f"payments:{order},{customer},{method},{draw.randint(1, 2)},3,{due},{paid},{left},{left}"
+        )
+    for _ in range(draw.randint(0, 2)):
+        customer, order = draw.choice([11, 12, 16]), draw.choice("ABC")
+        lines.append(f"returns:{order},{customer},{day} 10:00:00,{draw.choice(['refused', 'torn'])},2")
+        lines.append(f"deliveries:{order},{customer},{day} 10:00:00,{draw.choice(['cod', 'post'])}")
+    return lines
+
+
 @pytest.fixture
 def warehouse(tmp_path: Path, use_settings: Callable[..., Settings]) -> Callable[..., Warehouse]:
     """Makes warehouses of one shop; given days are drawn into a landing by a seed."""
 
-    def make(name: str, landing: Path | None = None) -> Warehouse:
+    def make(name: str, landing: Path | None = None, accounts: bool = False) -> Warehouse:
         folder = tmp_path / name
         folder.mkdir()
-        return Warehouse(use_settings, folder / "home", landing or folder / "landing", mapping(folder))
+        shop = mapping(folder, accounts)
+        return Warehouse(use_settings, folder / "home", landing or folder / "landing", shop)
 
     return make
 

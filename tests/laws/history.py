@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
@@ -29,9 +30,9 @@ from goodstanding.settings import Settings, settings
 from ml import store
 from ml.features import RFM_RANK
 from ml.short_list import SHORT_LIST
-from tests.laws.conftest import STEPS, Warehouse, days_from, drawn_day
+from tests.laws.conftest import STEPS, Warehouse, days_from, drawn_accounts, drawn_day
 from tests.laws.kill import Writes, in_child, kill_this_process
-from tests.shop import mapping, write_day
+from tests.shop import ACCOUNT_HEADERS, mapping, write_accounts, write_day
 
 # five days over a month end: scores are kept of every day, features of the month end and the newest day
 DAYS = days_from(5)
@@ -41,11 +42,15 @@ GATE_STEPS = ("check_invoices", "check_scores", "check_predictions")
 
 @dataclass(frozen=True)
 class Shop:
-    """What a history begins with: a seed of its order lines, days without a file, retention of snapshots."""
+    """What a history begins with: a seed of its lines, days without a file, retention of snapshots.
+
+    With `accounts` it has payments, returns and deliveries too; their lines stand among those of the orders.
+    """
 
     seed: int
     missing: tuple[int, ...] = ()
     as_of_days: int = 400
+    accounts: bool = False
 
     def lines(self, day: int, version: int) -> tuple[str, ...]:
         """The file of a day. Version 0 is the first; the others correct it, mostly in a line or two."""
@@ -67,13 +72,21 @@ class Shop:
         )
         return tuple(corrected[version % len(corrected)])
 
-    @staticmethod
-    def _drawn(seed: str, day: int) -> list[str]:
+    def _drawn(self, seed: str, day: int) -> list[str]:
         draw = random.Random(seed)
-        return [
+        orders = [
             text.replace("United Kingdom", draw.choice(["United Kingdom", "United Kingdom", "EIRE"]))
             for text in drawn_day(draw, DAYS[day])
         ]
+        # between the others, so that a correction may be of either
+        return [*orders[:2], *drawn_accounts(draw, DAYS[day]), *orders[2:]] if self.accounts else orders
+
+
+def write_files(landing: Path, day: date, lines: Sequence[str]) -> None:
+    """The files of a day: that of its orders, and of the lines that name another kind those of that kind."""
+    named = tuple(f"{kind}:" for kind in ACCOUNT_HEADERS)
+    write_day(landing, day, [text for text in lines if not text.startswith(named)])
+    write_accounts(landing, day, lines)
 
 
 class Lived:
@@ -100,13 +113,14 @@ class Lived:
         if self.files.get(day) != lines:
             self.files[day] = lines
             self.due.add(day)
-            write_day(self.landing, DAYS[day], lines)
+            write_files(self.landing, DAYS[day], lines)
 
     def withdraw(self, day: int) -> None:
         """The shop takes the file of a day away."""
         if self.files.pop(day, None) is not None:
             self.due.add(day)
             (self.landing / f"{DAYS[day]}.csv").unlink()
+            write_accounts(self.landing, DAYS[day], [])
 
     def run(self, first: int, last: int) -> None:
         """One run of these days from end to end."""
@@ -385,7 +399,7 @@ def new_home(folder: Path, name: str, shop: Shop, landing: Path | None = None) -
     place = folder / name
     place.mkdir(exist_ok=True)
     use = partial(_use, as_of_days=shop.as_of_days)
-    warehouse = Warehouse(use, place / "home", landing or place / "landing", mapping(place))
+    warehouse = Warehouse(use, place / "home", landing or place / "landing", mapping(place, shop.accounts))
     template = folder / f"template-{shop.as_of_days}"
     if not template.exists():
         first = Warehouse(use, template / "home", folder, warehouse.shop)
@@ -429,6 +443,7 @@ _shops = st.builds(
     seed=st.integers(0, 999),
     missing=st.sets(_days, max_size=2).map(lambda days: tuple(sorted(days))),
     as_of_days=st.sampled_from([400, 400, 2]),
+    accounts=st.booleans(),
 )
 _versions = st.integers(1, 15)
 _one_day = _days.map(lambda day: (day, day))

@@ -29,7 +29,7 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.lived = Lived(Shop(seed=4), folder)
+        self.lived = Lived(Shop(seed=4, accounts=True), folder)
         self.warehouse = self.lived.warehouse
         self.warehouse.run(DAYS[0], DAYS[BEFORE])
         self.good = self.warehouse.seen_by_readers()

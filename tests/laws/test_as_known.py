@@ -13,8 +13,8 @@ import pytest
 import ingest.load
 from goodstanding.as_known import build_as_known
 from goodstanding.errors import GateFailed
-from tests.laws.conftest import days_from, drawn_day, fill
-from tests.shop import write_day
+from tests.laws.conftest import days_from, drawn_accounts, drawn_day, fill
+from tests.shop import write_accounts, write_day
 
 MADE_BY_PUBLISHING = ("publication", "as_known", "restatements", "source_files")
 AS_OF_TABLES = ("rfm_borders", "rfm_scores", "class_borders", "customer_classes")
@@ -54,7 +54,7 @@ def mornings(monkeypatch):
 def test_what_was_known_on_an_evening_is_what_was_published_that_day(warehouse, mornings, seed):
     """Every morning the day before comes in; with it, earlier files are corrected, withdrawn, or return."""
     days, draw = days_from(4), random.Random(seed)
-    lived = warehouse("lived")
+    lived = warehouse("lived", accounts=seed == 2)
     published, contents = {}, {}
     for newest in days:
         morning = newest + timedelta(days=1)
@@ -69,11 +69,14 @@ def test_what_was_known_on_an_evening_is_what_was_published_that_day(warehouse, 
             else:
                 write_day(lived.landing, day, drawn_day(draw, day))
                 kept.append(path.read_text())
+            if seed == 2:
+                write_accounts(lived.landing, day, drawn_accounts(draw, day))
             lived.run(day)
         published[newest, morning] = marts(lived.home / "published" / "current.duckdb")
     working = (lived.home / "warehouse" / "standing.duckdb").read_bytes()
     shown = (lived.home / "published" / "current.duckdb").read_bytes()
-    assert len({hashes["order_lines"] for hashes in published.values()}) == len(published)
+    told = "order_lines" if seed == 1 else "payment_behaviour"
+    assert len({hashes[told] for hashes in published.values()}) == len(published)
     for (day, evening), expected in published.items():
         assert marts(Path(as_known(lived, day, evening)["path"])) == expected, (day, evening)
     assert (lived.home / "warehouse" / "standing.duckdb").read_bytes() == working

@@ -18,10 +18,9 @@ from goodstanding import pipeline
 from goodstanding.days import Days
 from goodstanding.settings import Settings
 from tests.conftest import Year
-from tests.laws.history import DAYS, Shop, new_home
-from tests.shop import write_day
+from tests.laws.history import DAYS, Shop, new_home, write_files
 
-FEATURES = ("customer_features", "return_behaviour", "master_data")
+FEATURES = ("customer_features", "return_behaviour", "payment_behaviour", "master_data")
 AS_OF_TABLES = ("rfm_borders", "rfm_scores", "class_borders", "customer_classes", *FEATURES)
 # two halves, so that two processes share the work
 HALVES = (1, 2)
@@ -49,21 +48,30 @@ def test_a_landing_cut_off_at_any_day_gives_the_same_rows_as_of_it_and_before(
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.builds(Shop, st.integers(0, 9999), st.sets(st.integers(0, 4), max_size=1).map(tuple)))
+    @given(
+        st.builds(
+            Shop,
+            st.integers(0, 9999),
+            st.sets(st.integers(0, 4), max_size=1).map(tuple),
+            accounts=st.sampled_from([True, True, False]),
+        )
+    )
     def law(shop: Shop) -> None:
         whole = new_home(tmp_path, "whole", shop)
         shutil.rmtree(whole.landing, ignore_errors=True)
         for number, day in enumerate(DAYS):
             if number not in shop.missing:
-                write_day(whole.landing, day, shop.lines(number, 0))
+                write_files(whole.landing, day, shop.lines(number, 0))
         whole.run(DAYS[0], DAYS[-1])
         for cut_at in DAYS[:-1]:
             cut = new_home(tmp_path, "cut", shop)
             shutil.rmtree(cut.landing, ignore_errors=True)
             cut.landing.mkdir()
-            for file in whole.landing.glob("*.csv"):
+            for file in whole.landing.rglob("*.csv"):
                 if date.fromisoformat(file.stem) <= cut_at:
-                    shutil.copy(file, cut.landing)
+                    copy = cut.landing / file.relative_to(whole.landing)
+                    copy.parent.mkdir(exist_ok=True)
+                    shutil.copy(file, copy)
             cut.run(DAYS[0], cut_at)
             for table in AS_OF_TABLES:
                 # features are of month ends and the newest day, which in the whole is another one

@@ -1,0 +1,94 @@
+{{ config(meta={'scope': 'account'}) }}
+
+with
+
+payments as (
+
+    select payments.*
+    from {{ ref('stg_payments') }} as payments
+    where {{ is_among(ref('stg_changes'), 'payments', ['customer_id'], 'changes.stock_code is null') }}
+
+),
+
+deliveries as (
+
+    select deliveries.*
+    from {{ ref('stg_deliveries') }} as deliveries
+    where {{ is_among(ref('stg_changes'), 'deliveries', ['customer_id'], 'changes.stock_code is null') }}
+
+),
+
+returns as (
+
+    select returns.*
+    from {{ ref('stg_returns') }} as returns
+    where {{ is_among(ref('stg_changes'), 'returns', ['customer_id'], 'changes.stock_code is null') }}
+
+),
+
+told as (
+
+    select
+        customer_id,
+        invoice_no,
+        event_day,
+        method_kind,
+        cast(null as varchar) as return_kind
+    from payments
+    where invoice_no <> ''
+
+    union all
+
+    select
+        customer_id,
+        invoice_no,
+        event_day,
+        case when method_kind = 'on_delivery' then method_kind end as method_kind,
+        null as return_kind
+    from deliveries
+
+    union all
+
+    select
+        customer_id,
+        invoice_no,
+        event_day,
+        null as method_kind,
+        return_kind
+    from returns
+
+),
+
+-- how an order is paid is what was told first of it: what is told later changes nothing that was true before
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by customer_id, invoice_no
+            order by
+                case when method_kind is null then 1 else 0 end,
+                event_day,
+                case when method_kind = 'on_delivery' then 0 else 1 end,
+                method_kind
+        ) as place
+    from told
+
+),
+
+final as (
+
+    select
+        customer_id,
+        invoice_no,
+        max(case when place = 1 then method_kind end) as method_kind,
+        min(case when method_kind is not null then event_day end) as method_day,
+        min(case when return_kind = 'refusal' then event_day end) as refused_day,
+        min(case when return_kind = 'return' then event_day end) as returned_day,
+        count(*) as line_count
+    from ranked
+    group by customer_id, invoice_no
+
+)
+
+select * from final

@@ -1,0 +1,34 @@
+with
+
+{{ known_lines('payments') }},
+
+final as (
+
+    select
+        ---------- ids
+        file_name || ':' || line_number as payment_line_id,
+        customer_id,
+        coalesce(invoice_no, '') as invoice_no,
+        coalesce(instalment_no, 0) as instalment_no,
+
+        ---------- where the line stands
+        file_name,
+        line_number,
+
+        ---------- what it says
+        method_kind,
+        amount,
+        due_day,
+        paid_day,
+        paid_amount,
+        days_late,
+        outstanding,
+        credit_limit,
+
+        ---------- time
+        event_day
+    from known_lines
+
+)
+
+select * from final

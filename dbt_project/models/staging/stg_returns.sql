@@ -1,0 +1,23 @@
+with
+
+{{ known_lines('returns') }},
+
+final as (
+
+    select
+        ---------- ids
+        file_name || ':' || line_number as return_line_id,
+        customer_id,
+        invoice_no,
+
+        ---------- what it says
+        return_kind,
+        amount,
+
+        ---------- time
+        event_day
+    from known_lines
+
+)
+
+select * from final
