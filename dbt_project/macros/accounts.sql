@@ -126,3 +126,20 @@
     left join {{ accounts }} as accounts
         on paid.customer_id = accounts.customer_id and paid.as_of = accounts.as_of
 {%- endmacro %}
+
+{#- the columns of payment_behaviour for everybody: of whom nothing was told, the counts and debts are none -#}
+{% macro payments_of_master(payments) -%}
+    {% for count in [
+        'instalments', 'instalments_due', 'overdue_instalments',
+        'orders_e_payment_6m', 'orders_auto_billed_6m', 'orders_on_delivery_6m', 'orders_on_account_6m'
+    ] -%}
+    coalesce({{ payments }}.{{ count }}, 0) as {{ count }},
+    {% endfor -%}
+    {% for measure in [
+        'on_time_share', 'worst_days_late', 'mean_days_late', 'last_days_late', 'paid_share', 'utilisation'
+    ] -%}
+    {{ payments }}.{{ measure }},
+    {% endfor -%}
+    cast({{ payments }}.credit_limit as double) as credit_limit,
+    cast(coalesce({{ payments }}.outstanding, 0) as double) as outstanding
+{%- endmacro %}

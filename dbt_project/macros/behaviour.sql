@@ -48,8 +48,9 @@
 {#-
     One row per customer and as_of of `orders` (of orders_as_of), with the columns of return_behaviour. Rates are
     drawn towards one in six, (n + 1/2) / (orders + 3), or a customer's first return would make it certain.
+    Refusals are those of `accounts` (of accounts_as_of).
 -#}
-{% macro return_measures(orders, cancellations) -%}
+{% macro return_measures(orders, cancellations, accounts) -%}
     {%- set windows = {'': 'orders.invoice_no', '_6m': 'case when orders.is_of_6m then orders.invoice_no end'} -%}
     {%- set back = 'coalesce(max(cancellations.%s), 0)' -%}
     select
@@ -68,10 +69,15 @@
         ({{ back % 'cancellations' }} + 0.5e0) / (count(orders.invoice_no) + 3) as cancellation_rate,
         ({{ back % 'cancelled_lines' }} + 0.5e0) / (count(orders.invoice_no) + 3) as cancelled_lines_rate,
         cast({{ dbt.datediff('max(cancellations.last_day)', 'orders.as_of', 'day') }} as integer)
-            as days_since_cancellation
+            as days_since_cancellation,
+        cast(coalesce(max(accounts.refused_orders), 0) as integer) as refused_orders,
+        cast(coalesce(max(accounts.refused_orders_6m), 0) as integer) as refused_orders_6m,
+        (coalesce(max(accounts.refused_orders), 0) + 0.5e0) / (count(orders.invoice_no) + 3) as refusal_rate
     from {{ orders }} as orders
     left join {{ cancellations }} as cancellations
         on orders.customer_id = cancellations.customer_id and orders.as_of = cancellations.as_of
+    left join {{ accounts }} as accounts
+        on orders.customer_id = accounts.customer_id and orders.as_of = accounts.as_of
     group by orders.customer_id, orders.as_of
 {%- endmacro %}
 

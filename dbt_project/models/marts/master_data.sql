@@ -30,6 +30,12 @@ order_behaviour as (
 
 ),
 
+payment_behaviour as (
+
+    select * from {{ ref('payment_behaviour') }}
+
+),
+
 classes as (
 
     select * from {{ ref('customer_classes') }}
@@ -53,12 +59,17 @@ final as (
         classes.r_score,
         classes.f_score,
         classes.m_score,
-        classes.credit_score
+        classes.credit_score,
+        {{ payments_of_master('payment_behaviour') }}
     from return_behaviour
     inner join order_behaviour
         on
             return_behaviour.customer_id = order_behaviour.customer_id
             and return_behaviour.as_of = order_behaviour.as_of
+    left join payment_behaviour
+        on
+            return_behaviour.customer_id = payment_behaviour.customer_id
+            and return_behaviour.as_of = payment_behaviour.as_of
     left join classes
         on return_behaviour.customer_id = classes.customer_id and return_behaviour.as_of = classes.as_of
 

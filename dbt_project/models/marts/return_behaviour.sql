@@ -37,9 +37,15 @@ cancellations as (
 
 ),
 
+accounts as (
+
+    {{ accounts_as_of('moments') }}
+
+),
+
 measured as (
 
-    {{ return_measures('orders', 'cancellations') }}
+    {{ return_measures('orders', 'cancellations', 'accounts') }}
 
 ),
 
