@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -430,6 +431,27 @@ def as_known(
         _print_json({"ok": True, **found})
     else:
         print_as_known(found, _screen())
+
+
+@app.command()
+@_told
+def simulate(
+    landing: Annotated[Path, typer.Argument(help="A folder to fill; it must be empty or missing.")],
+    customers: Annotated[int, typer.Option("--customers", min=1, help="How many people may order.")] = 1500,
+    days: Annotated[int, typer.Option("--days", min=1, help="How many days, from 2010-12-01 on.")] = 374,
+    seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 352,
+    as_json: AsJson = False,
+) -> None:
+    """Make up a shop with payments, returns and deliveries, and beside its files the true risks."""
+    from ingest.simulate_accounts import TRUE_RISKS, simulate_accounts
+
+    lines = simulate_accounts(landing, customers=customers, days=days, seed=seed)
+    found = {"landing": landing.resolve(), "order_lines": lines, "true_risks": landing.resolve() / TRUE_RISKS}
+    if as_json:
+        _print_json({"ok": True, "simulated": True, **found})
+    else:
+        text = "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in found.items())
+        _screen().print(f"SIMULATED: nobody stands behind these files\n{text}", markup=False, highlight=False)
 
 
 @app.command()

@@ -137,15 +137,15 @@ def simulate_shop(
         raise WrongUse(f"the shop does not trade on any of the {days} days from {first}")
     with new_landing(landing) as (filling, _):
         (filling / SIMULATED_MARKER).write_text(NOTICE, encoding="utf-8")
-        catalogue = _catalogue(rng)
-        invoices = _sales(rng, calendar, customers, days, catalogue)
+        catalogue = draw_catalogue(rng)
+        invoices = draw_sales(rng, calendar, customers, days, catalogue)
         invoices += _anonymous_sales(rng, calendar, sum(len(sale.items) for sale in invoices), catalogue)
         invoices += _cancellations(rng, calendar, invoices, catalogue)
         invoices += _sundries(rng, calendar)
-        return _write(rng, filling, calendar, invoices)
+        return write_days(rng, filling, calendar, invoices)
 
 
-def _catalogue(rng: np.random.Generator) -> list[Item]:
+def draw_catalogue(rng: np.random.Generator) -> list[Item]:
     """Products in the order of their popularity, a fifth of them with blanks around the description."""
     products = []
     for n in range(PRODUCTS):
@@ -169,11 +169,11 @@ def _weights(calendar: list[date]) -> NDArray[np.float64]:
     return np.asarray(weights / weights.mean())
 
 
-def _at(rng: np.random.Generator, day: date) -> datetime:
+def moment_of(rng: np.random.Generator, day: date) -> datetime:
     return datetime.combine(day, time(8)) + timedelta(minutes=int(rng.integers(0, 12 * 60)))
 
 
-def _sales(
+def draw_sales(
     rng: np.random.Generator, calendar: list[date], customers: int, days: int, catalogue: list[Item]
 ) -> list[Invoice]:
     """Each customer's orders, from joining (a third had joined before the first day) to dropping out."""
@@ -211,7 +211,7 @@ def _sales(
             if rng.random() < 0.02:
                 items.append(Item("M", "Manual", 1, round(float(rng.gamma(2, 10)), 2)))
             sales.append(
-                Invoice(_at(rng, calendar[position]), "", f"{numbers[n]}.0", str(countries[n]), items)
+                Invoice(moment_of(rng, calendar[position]), "", f"{numbers[n]}.0", str(countries[n]), items)
             )
     return sales
 
@@ -226,7 +226,7 @@ def _anonymous_sales(
     positions = rng.choice(len(calendar), len(sizes), p=weights / weights.sum())
     return [
         Invoice(
-            _at(rng, calendar[position]),
+            moment_of(rng, calendar[position]),
             "",
             "",
             COUNTRIES[0],
@@ -272,7 +272,7 @@ def _cancellations(
             elif rng.random() < 0.05:
                 returned = Item("D", "Discount", -1, round(item.price * quantity / 10 + 0.5, 2))
             cancellations.append(
-                Invoice(_at(rng, calendar[position]), "C", sale.customer, sale.country, [returned])
+                Invoice(moment_of(rng, calendar[position]), "C", sale.customer, sale.country, [returned])
             )
     return cancellations
 
@@ -283,20 +283,20 @@ def _sundries(rng: np.random.Generator, calendar: list[date]) -> list[Invoice]:
     for day in calendar:
         for kind, item in SUNDRIES:
             if rng.random() < 0.04:
-                sundries.append(Invoice(_at(rng, day), kind, "", COUNTRIES[0], [item]))
+                sundries.append(Invoice(moment_of(rng, day), kind, "", COUNTRIES[0], [item]))
     for day in calendar[len(calendar) // 2 :: 150]:
         debt = round(float(rng.uniform(200, 900)), 2)
         for price in (debt, -debt):
             item = Item("B", "Adjust bad debt", 1, price)
-            sundries.append(Invoice(_at(rng, day), "A", "", COUNTRIES[0], [item]))
+            sundries.append(Invoice(moment_of(rng, day), "A", "", COUNTRIES[0], [item]))
     return sundries
 
 
-def _write(rng: np.random.Generator, folder: Path, calendar: list[date], invoices: list[Invoice]) -> int:
+def write_days(rng: np.random.Generator, folder: Path, calendar: list[date], invoices: list[Invoice]) -> int:
     """Number the invoices as they come and write one file a day; returns the lines written."""
     by_day: dict[date, list[list[str]]] = {day: [] for day in calendar}
-    for number, invoice in enumerate(sorted(invoices, key=lambda invoice: invoice.at), start=536365):
-        by_day[invoice.at.date()] += _rows(invoice, f"{invoice.kind}{number}")
+    for number, invoice in numbered(invoices):
+        by_day[invoice.at.date()] += _rows(invoice, number)
     written = 0
     for n, (day, rows) in enumerate(by_day.items()):
         spoilt = list(_spoilt(rng, rows, with_odd_columns=n % 25 == 10))
@@ -304,6 +304,12 @@ def _write(rng: np.random.Generator, folder: Path, calendar: list[date], invoice
             csv.writer(file, lineterminator="\n").writerows([COLUMNS, *spoilt])
         written += len(spoilt)
     return written
+
+
+def numbered(invoices: list[Invoice]) -> Iterator[tuple[str, Invoice]]:
+    """The invoices in the order of time, each with its number."""
+    for number, invoice in enumerate(sorted(invoices, key=lambda invoice: invoice.at), start=536365):
+        yield f"{invoice.kind}{number}", invoice
 
 
 def _rows(invoice: Invoice, number: str) -> list[list[str]]:

@@ -147,7 +147,19 @@ def test_rolling_back_says_who_stands_again_and_what_scores(call: Call, tmp_path
 def test_help_shows_every_command_and_needs_no_settings(call: Call) -> None:
     result = call("--help", threads="none")
     assert result.exit_code == 0
-    commands = ("run", "train", "evaluate", "rollback", "profile", "status", "as-known", "docs", "up", "down")
+    commands = (
+        "run",
+        "train",
+        "evaluate",
+        "rollback",
+        "profile",
+        "status",
+        "as-known",
+        "simulate",
+        "docs",
+        "up",
+        "down",
+    )
     for command in commands:
         assert f" {command} " in result.stdout
 
