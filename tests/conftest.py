@@ -20,7 +20,9 @@ from xdist.workermanage import WorkerController
 
 from goodstanding.settings import Settings, settings
 
+DATA = Path(__file__).parent.parent / "data"
 REAL_LANDING = os.environ.get("GOODSTANDING_LANDING")
+CREDIT_DEFAULT = os.environ.get("GOODSTANDING_CREDIT_DEFAULT")
 REAL_REQUIRED = os.environ.get("GOODSTANDING_REAL_DATA_REQUIRED", "").lower() in ("1", "true")
 
 
@@ -62,10 +64,22 @@ def use_settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
 @pytest.fixture(scope="session")
 def real_landing() -> Path:
     """The folder of the real year's 305 day files; where it must be there and is not, tests fail."""
-    path = Path(REAL_LANDING) if REAL_LANDING else Path(__file__).parent.parent / "data" / "landing"
+    path = Path(REAL_LANDING) if REAL_LANDING else DATA / "landing"
     if len(list(path.glob("????-??-??.csv"))) == 305:
         return path
     message = f"the real year's 305 files are not in {path}; set GOODSTANDING_LANDING to their folder"
+    if REAL_REQUIRED:
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def credit_default() -> Path:
+    """The table of 30,000 credit card clients as Parquet; where it must be there and is not, tests fail."""
+    path = Path(CREDIT_DEFAULT) if CREDIT_DEFAULT else DATA / "credit_default" / "uci_credit_card.parquet"
+    if path.is_file():
+        return path
+    message = f"the data on default of credit card clients are not in {path}; set GOODSTANDING_CREDIT_DEFAULT"
     if REAL_REQUIRED:
         pytest.fail(message)
     pytest.skip(message)

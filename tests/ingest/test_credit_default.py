@@ -1,0 +1,111 @@
+"""The credit card clients as a shop of statements of account: no person's figures are lost or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from goodstanding import pipeline
+from goodstanding.days import Days
+from goodstanding.errors import DataProblem
+from goodstanding.settings import PROJECT, Settings
+from ingest.credit_default import MONTHS, main, write_statements
+from ingest.pseudonyms import pseudonym
+from ingest.shop import load_shop
+from tests.laws.conftest import STEPS
+
+KEY = "cd" * 32
+PEOPLE, SAMPLED = 30_000, 10
+# What the table says of each person, found without the statements: 6 is April, 1 September (its status 0).
+STATUS = [f"PAY_{n}" for n in (0, 2, 3, 4, 5, 6)]
+BILLS, PAID = [f"BILL_AMT{n}" for n in range(1, 7)], [f"PAY_AMT{n}" for n in range(1, 7)]
+EXPECTED = f"""
+select
+    ID,
+    len(list_filter([{", ".join(STATUS)}], lambda status: status <= 0)) / 6 as on_time_share,
+    30 * greatest({", ".join(STATUS)}, 0) as worst_days_late,
+    5 * list_sum(list_transform([{", ".join(STATUS)}], lambda status: greatest(status, 0))) as mean_days_late,
+    30 * greatest(PAY_0, 0) as last_days_late,
+    len(list_filter([{", ".join(STATUS)}], lambda status: status > 0)) as overdue_instalments,
+    BILL_AMT1 as outstanding,
+    LIMIT_BAL as credit_limit,
+    BILL_AMT1 / LIMIT_BAL as utilisation,
+    ({" + ".join(PAID)}) / nullif(greatest({" + ".join(BILLS)}, 0), 0) as paid_share
+from people
+"""
+
+
+@pytest.fixture(scope="module")
+def people(credit_default: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every tenth person, so that a run takes seconds."""
+    path = tmp_path_factory.mktemp("people") / "people.parquet"
+    duckdb.execute(f"copy (from '{credit_default}' where ID % {SAMPLED} = 0) to '{path}' (format parquet)")
+    return path
+
+
+def test_everybody_has_six_statements_and_nothing_of_whom_they_are(
+    credit_default: Path, tmp_path: Path
+) -> None:
+    landing = tmp_path / "landing"
+    assert write_statements(credit_default, landing) == 6 * PEOPLE
+    shop = load_shop(Settings(shop="credit_default", _env_file=None))
+    assert shop.orders is None and shop.days_in(landing) == Days(min(MONTHS), max(MONTHS))
+    for day in MONTHS:
+        header, *lines = (landing / f"{day}.csv").read_text().splitlines()
+        assert header == "ID,STATEMENT,LIMIT_BAL,BILL_AMT,PAY_AMT,DUE,DAYS_LATE"
+        assert len(lines) == PEOPLE
+    outcomes = (landing / "outcomes.csv").read_text().splitlines()
+    assert sum(line.endswith(",1") for line in outcomes) == 6636
+
+
+def test_payment_behaviour_says_of_each_person_what_the_table_says(
+    people: Path, tmp_path: Path, use_settings: Callable[..., Settings]
+) -> None:
+    landing = tmp_path / "landing"
+    write_statements(people, landing)
+    use_settings(home=tmp_path / "home", landing=landing, shop="credit_default", pseudonym_key=KEY)
+    days = Days(min(MONTHS), max(MONTHS))
+    counts = pipeline.ingest(days, "run")
+    assert counts["accepted"] == counts["lines"] == 6 * PEOPLE // SAMPLED
+    for step in STEPS[1:]:
+        getattr(pipeline, step)(days, "run")
+    with duckdb.connect(str(tmp_path / "home" / "published" / "current.duckdb"), read_only=True) as published:
+        found = published.execute("from marts.payment_behaviour where as_of = '2005-09-30'").df()
+        earlier = published.execute(
+            "select as_of, count(*), max(instalments_due) from marts.payment_behaviour group by 1 order by 1"
+        ).fetchall()
+        orders = published.execute("select count(*) from marts.customer_profiles").fetchall()
+    assert earlier == [(day, PEOPLE // SAMPLED, n) for n, day in enumerate(MONTHS, start=1)]
+    assert orders == [(0,)]
+    with duckdb.connect() as connection:
+        connection.execute(f"create table people as from '{people}'")
+        expected = connection.execute(EXPECTED).df()
+    expected["customer_id"] = [pseudonym(str(person), bytes.fromhex(KEY)) for person in expected.pop("ID")]
+    expected = expected.set_index("customer_id").sort_index()
+    seen = found.set_index("customer_id").sort_index()[expected.columns]
+    assert list(seen.index) == list(expected.index)
+    for column in expected:
+        assert seen[column].astype(float).to_numpy() == pytest.approx(
+            expected[column].astype(float).to_numpy(), nan_ok=True, rel=1e-9
+        ), column
+
+
+def test_another_table_is_refused_and_leaves_no_landing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.parquet"
+    duckdb.execute(f"copy (select 1 as ID) to '{other}' (format parquet)")
+    with pytest.raises(DataProblem, match=r"other\.parquet does not hold the data on default of credit card"):
+        write_statements(other, tmp_path / "landing")
+    assert main([str(other), str(tmp_path / "landing")]) == 1
+    assert main([]) == 2
+    assert "usage: python -m ingest.credit_default FILE LANDING" in capsys.readouterr().err
+    assert not (tmp_path / "landing").exists()
+
+
+def test_the_mapping_names_its_source_and_licence() -> None:
+    text = (PROJECT / "shops" / "credit_default.yml").read_text()
+    assert "CC BY 4.0" in text and "Yeh" in text
