@@ -44,6 +44,25 @@ own_files as (
     group by customer_id
 ),
 
+-- classes follow from orders alone: a file of payments is no cause, though it comes first by its name
+order_files as (
+    select
+        event_day,
+        file_name,
+    from changed_files
+    semi join (
+        select
+            event_day,
+            file_name,
+        from marts.order_lines
+        union all
+        select
+            event_day,
+            file_name,
+        from previous.marts.order_lines
+    ) using (event_day, file_name)
+),
+
 -- for whom no line of their own changed, the others' changed, and with them the borders of the quarters
 causes as (
     select
@@ -55,7 +74,7 @@ causes as (
         end as cause,
         case cause
             when 'own_lines' then own_files.first_file
-            when 'borders' then (select min((event_day, file_name)) from changed_files)
+            when 'borders' then (select min((event_day, file_name)) from order_files)
         end as first_file,
     from differences
     cross join scope

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -187,6 +188,28 @@ def test_each_kind_has_its_four_tables_with_the_columns_that_it_stores(home: Hom
         rejected = tables[f"rejected_{kind.table}"]
         assert rejected == tables["rejected_order_lines"]
         assert tables[f"superseded_rejected_{kind.table}"] == [*rejected, "known_from", "known_until"]
+
+
+def test_no_customer_id_is_left_in_any_table_of_any_kind(home: Home) -> None:
+    known, spoilt = 9172635, 8264719
+    whole = f",{known},"
+    good = [text.replace(",11,", whole).replace(",12,", whole) for text in (PAID, OPEN, REFUSED, HANDED_OVER)]
+    bad = [
+        f"payments:A1,{spoilt},card,one,2,{DAY},,,",
+        f"payments:A1,{spoilt}.5,card,1,2,{DAY},,,",
+        f"payments:A1,{spoilt},card,1,2,{DAY},{NEXT},,",
+        f"payments:A1,{spoilt},of {spoilt},1,2,{DAY},{NEXT},,",
+        f"returns:A1,{spoilt},{NEXT} 09:00:00,by {spoilt},10",
+        f"deliveries:A1,{spoilt},{DAY}",
+    ]
+    home.put(line())
+    write_accounts(home.landing, DAY, [*good, *bad])
+    assert home.ingest()["rejected"] == len(bad)
+    write_accounts(home.landing, DAY, [])
+    home.ingest()
+    held = repr(home.everything())
+    assert home.pseudonym(str(known)) in held
+    assert not re.search(f"{known}|{spoilt}", held)
 
 
 # --- mappings ---

@@ -182,6 +182,17 @@ def test_of_two_files_of_a_day_the_changed_one_is_named(shop: Shop) -> None:
     ]
 
 
+def test_a_file_without_orders_is_no_cause_beside_one_with_orders(shop: Shop) -> None:
+    files: Files = {f"{FIRST}-a payments": ("p1", []), f"{FIRST}-b": ("h1", ["ann", "bob"])}
+    shop.publish(GOOD, files)
+    changed: Files = {f"{FIRST}-a payments": ("p2", []), f"{FIRST}-b": ("h2", ["ann 2", "bob"])}
+    shop.publish(on(FIRST, ann=("Best", 12), bob=("Average", 4)), changed)
+    assert [(row[0], *row[6:]) for row in shop.restatements()] == [
+        ("ann", "own_lines", FIRST, f"{FIRST}-b", "h2"),
+        ("bob", "borders", FIRST, f"{FIRST}-b", "h2"),
+    ]
+
+
 def test_a_file_that_is_read_otherwise_is_the_cause_though_its_bytes_are_the_same(shop: Shop) -> None:
     shop.publish(GOOD, FILES)
     with duckdb.connect(str(shop.current)) as connection:
