@@ -123,6 +123,17 @@ from predictions.models as models
 left join drift using (as_of, question)
 cross join newest
 """
+SCORECARDS = """
+select
+    scorecards.as_of,
+    decision,
+    (card is null) = (coalesce(trim(scorecards.note), '') <> '') as is_explained,
+    scorecards.model_id is not distinct from models.model_id as model_agrees,
+    coalesce(card ->> 'model_id' = scorecards.model_id and card ->> 'decision' = decision, card is null)
+        as card_agrees
+from predictions.scorecards
+left join predictions.models on decision = question and scorecards.as_of = models.as_of
+"""
 DRIFT = """
 select
     as_of,
@@ -181,6 +192,18 @@ BATCHES = (
             holds("is_explained", "a question has a model, or a note why none answers it"),
             holds("knew_no_later_day", "the model was trained on days up to as_of"),
             holds("is_within_its_limits", "the customers are like those that the model learnt from"),
+        ],
+    ),
+    Batch(
+        name="scorecards",
+        sql=SCORECARDS,
+        key=("as_of", "decision"),
+        expectations=[
+            unique(["as_of", "decision"], "one row per decision"),
+            one_of("decision", ["cod", "emi"]),
+            holds("is_explained", "a decision has a scorecard, or a note why there is none"),
+            holds("model_agrees", "the scorecard is of the model that was let pass"),
+            holds("card_agrees", "the card names its own model and decision"),
         ],
     ),
     Batch(

@@ -13,6 +13,7 @@ from typing import Any
 
 from goodstanding.evaluation_page import publish_evaluation
 from goodstanding.settings import Settings
+from ml import cod
 from ml.candidate import Balance
 from ml.champions import appoint
 from ml.segment_study import read_history, study
@@ -36,9 +37,10 @@ def run_evaluation(
 
     Returns:
         {as_of, first_day (of the orders), shop, simulated, asked (the tasks, where only some were named)},
-        what `ml.side_by_side.answer` found; `segments`: what `ml.segment_study.describe_segments` found, and
-        `value`: what `ml.value.measure_value` found, both None where tasks were named; and `page`: where the
-        page that shows all of it lies.
+        what `ml.side_by_side.answer` found; `decisions`: the same of the scorecards and their rivals;
+        `segments`: what `ml.segment_study.describe_segments` found, and `value`: what
+        `ml.value.measure_value` found, all three None where tasks were named; and `page`: where the page
+        that shows all of it lies.
 
     Raises:
         WrongUse: there is no such task.
@@ -50,6 +52,7 @@ def run_evaluation(
         questions = read_questions(connection, as_of, asked)
         history = None if tasks else read_history(connection, as_of)
         value = None if tasks else read_value(connection, as_of)
+        decisions = None if tasks else [cod.read_question(connection, as_of)]
         shop, first_day, simulated = connection.execute(
             """
             select any_value(source), min(event_day), bool_or(simulated) from intake.raw.days
@@ -58,6 +61,7 @@ def run_evaluation(
         ).fetchall()[0]
     answered = answer(questions, tell, balance, processes=settings.threads)
     appoint(answered, as_of, settings.models, by="evaluate")
+    risks = decisions and answer(decisions, tell, processes=settings.threads, methods=cod.METHODS)
     found = {
         "as_of": str(as_of),
         "first_day": str(first_day),
@@ -65,6 +69,7 @@ def run_evaluation(
         "simulated": simulated,
         "asked": list(tasks),
         **answered,
+        "decisions": risks,
         "segments": history and study(history, settings.threads),
         "value": value and measure_value(value, tell, processes=settings.threads),
     }

@@ -6,10 +6,25 @@ from typing import Any
 
 from rich.console import Console
 
+from goodstanding.evaluation_page.questions import is_risk
 from goodstanding.report import interval, mark_of, titled_table
 
 # Beside the AUC and its gain; `--json` has all measures, each with its interval.
-SHOWN = ("average_precision", "brier", "ece", "accuracy", "macro_f1")
+SHOWN = {
+    "average_precision": "AP",
+    "brier": "Brier",
+    "ece": "ECE",
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+}
+SHOWN_OF_RISKS = {
+    "ks": "KS",
+    "top_decile": "top 10 %",
+    "brier": "Brier",
+    "ece": "ECE",
+    "f1": "F1",
+    "cost": "cost",
+}
 VALUE_COLUMNS = (
     *("method", "MAE", "RMSE", "bias", "Spearman"),
     *("MAPE", "top 10 %", "less top", "Gini", "gain of Gini"),
@@ -18,21 +33,21 @@ VALUE_COLUMNS = (
 
 def print_evaluation(found: dict[str, Any], console: Console) -> None:
     """Print one table per task, with the methods from the simplest on, and two of what customers spend."""
-    for name, task in found["tasks"].items():
+    tasks = found["tasks"] | (found.get("decisions") or {"tasks": {}})["tasks"]
+    for name, task in tasks.items():
         title = f"{mark_of(found)}{name}: {task['question']}"
         if task["refused"]:
             console.print(f"[bold]{title}[/bold]\nnot measured: {task['refused']}", highlight=False)
             continue
         over = f"AUC gain over {task['baseline']}"
-        table = titled_table(
-            title, "method", "AUC", "AP", "Brier", "ECE", "accuracy", "macro F1", over, "champion"
-        )
+        shown = SHOWN_OF_RISKS if is_risk(task) else SHOWN
+        table = titled_table(title, "method", "AUC", *shown.values(), over, "champion")
         for method, measured in task["pooled"].items():
             gain = task["gains"].get(method)
             table.add_row(
                 method,
                 interval(measured["auc"]),
-                *(f"{measured[measure][0]:.3f}" for measure in SHOWN),
+                *(f"{measured[measure][0]:.3f}" for measure in shown),
                 interval(gain, "+.3f") if gain else "",
                 "yes" if method == task["champion"] else "",
             )

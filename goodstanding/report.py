@@ -339,6 +339,7 @@ def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
         Of worth, `goodstanding evaluate` has the measures.
     """
     # scikit-learn comes with it and takes seconds, which a profile and the status would wait for in vain
+    from ml import orders
     from ml.champions import EVALUATIONS
     from ml.store import card_named, newest_card
     from ml.tasks import SCORED
@@ -346,11 +347,14 @@ def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
 
     questions = {task.name: task.question for task in SCORED}
     found = []
-    for question, text in {**questions, TARGET: "orders and spend within 90 days"}.items():
+    questions |= {TARGET: "orders and spend within 90 days", orders.TARGET: orders.COD.question}
+    for question, text in questions.items():
         card = newest_card(settings.models, question, as_of) or {}
         # a later evaluation may have appointed another by now
         evaluation = card.get("evaluation")
-        measured = card_named(settings.models / EVALUATIONS, evaluation) if evaluation else {}
+        measured = (
+            card_named(settings.models / EVALUATIONS, evaluation) if evaluation else card.get("measured", {})
+        )
         found.append(
             {
                 "question": question,

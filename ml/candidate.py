@@ -25,7 +25,8 @@ Balance = Literal["weights", "down_sampling"]
 class Candidate:
     """A recipe: the features it reads and how to make an unfitted scikit-learn classifier for them.
 
-    One that `keeps_rows` holds figures of single customers when it is fitted. `packages` are the optional
+    One that `keeps_rows` holds figures of single customers when it is fitted; a `rival` is measured for
+    comparison alone. `packages` are the optional
     ones that it needs, by the names under which they are imported.
     """
 
@@ -36,12 +37,13 @@ class Candidate:
     kind: Literal["baseline", "challenger"] = "challenger"
     balance: Balance | None = None
     keeps_rows: bool = False
+    rival: bool = False
     packages: tuple[str, ...] = ()
 
     @property
     def may_ship(self) -> bool:
         """Whether it may be stored and score days: without rows of customers, and with what a run has."""
-        return not self.keeps_rows and not self.packages
+        return not (self.keeps_rows or self.rival or self.packages)
 
     def missing(self) -> str | None:
         """Why it cannot be fitted here; None where all of its packages are installed."""

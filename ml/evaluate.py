@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.measures import Floats, Labels, measures
+from ml.measures import Floats, Labels, measures, risk_measures
 
 FOLDS = 1000
 CONFIDENCE = 0.95
@@ -28,7 +28,8 @@ BLOCK_CELLS = 200_000
 class TestCut:
     """One test snapshot: its customers, the class of each, and each candidate's probabilities, in one order.
 
-    Two classes are told as booleans, like who bought, and one probability; more as in `ml.measures`.
+    Two classes are told as booleans, like who bought, and one probability; more as in `ml.measures`. With a
+    `cost_ratio` the second class is a risk, which is measured by `ml.measures.risk_measures` too.
     """
 
     __test__ = False  # the name is the field's, not a pytest class
@@ -36,6 +37,7 @@ class TestCut:
     customers: NDArray[np.object_]
     actual: Labels
     probabilities: Mapping[str, Floats]
+    cost_ratio: float | None = None
 
 
 def compare(
@@ -95,7 +97,13 @@ def strongest(cuts: Sequence[TestCut], names: Sequence[str]) -> str:
 
 
 def _by_candidate(cut: TestCut, weights: Floats) -> dict[str, dict[str, Floats]]:
-    return {name: measures(cut.actual, scores, weights) for name, scores in cut.probabilities.items()}
+    found = {name: measures(cut.actual, scores, weights) for name, scores in cut.probabilities.items()}
+    if cut.cost_ratio is None:
+        return found
+    return {
+        name: found[name] | risk_measures(cut.actual, scores, weights, cut.cost_ratio)
+        for name, scores in cut.probabilities.items()
+    }
 
 
 def resamples(groups: Sequence[NDArray[Any]], seed: int, folds: int) -> Iterator[list[Floats]]:

@@ -52,6 +52,46 @@ def measures(actual: Labels, probability: Floats, weights: Floats) -> dict[str, 
     }
 
 
+# The share of the rows, those of the greatest probability, whose precision `risk_measures` gives.
+TOP = 0.1
+
+
+def risk_measures(
+    actual: Labels, probability: Floats, weights: Floats, cost_ratio: float
+) -> dict[str, Floats]:
+    """Four measures of a probability by which somebody is trusted or refused; arrays (resamples,).
+
+    ks: the greatest difference between the shares of the feared and of the others above one border.
+    top_decile: the share of the feared among the tenth of the greatest probability; of equal ones at its
+    border as many as fit in, alike of either kind. cost: the mean cost of a row where one refused who would
+    have kept it costs 1, and one trusted wrongly `cost_ratio`; refused is from the probability
+    1 / (1 + cost_ratio) on, where both cost the same. f1: of those refused.
+
+    Args:
+        actual, probability, weights: as in `measures`, of two classes; the second is what is feared.
+        cost_ratio: above 0.
+    """
+    feared = actual.astype(bool)
+    order = np.argsort(-probability, kind="stable")
+    last_of_ties = np.flatnonzero(np.append(np.diff(probability[order]) != 0, True))
+    above = np.cumsum(weights[:, order], axis=1)[:, last_of_ties]
+    hits = np.cumsum(weights[:, order] * feared[order], axis=1)[:, last_of_ties]
+    total, bad = above[:, -1], hits[:, -1]
+    parted = hits / bad[:, None] - (above - hits) / (total - bad)[:, None]
+    top = [
+        np.interp(TOP * rows, np.append(0.0, reached), np.append(0.0, found)) / (TOP * rows)
+        for rows, reached, found in zip(total, above, hits, strict=True)
+    ]
+    refused = probability >= 1 / (1 + cost_ratio)
+    found, wrongly = weights @ (feared & refused), weights @ (~feared & refused)
+    return {
+        "ks": parted.max(axis=1),
+        "top_decile": np.array(top),
+        "cost": (cost_ratio * (bad - found) + wrongly) / total,
+        "f1": 2 * found / (found + wrongly + bad),
+    }
+
+
 def choices(probability: Floats) -> NDArray[np.intp]:
     """The class that is chosen for each row: the likeliest, of two the second from 1/2 on."""
     return np.asarray(

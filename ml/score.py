@@ -5,6 +5,7 @@ Segments need no model: they are those of the day itself.
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from goodstanding.errors import DataProblem
-from ml import drift, store, worth
+from ml import drift, orders, store, worth
 from ml.candidate import probabilities
 from ml.features import Snapshot, read_snapshot
 from ml.segments import segment_of_each
@@ -44,6 +45,7 @@ TABLES = {
     ),
     "models": ("as_of", "question", "model_id", "data_day", "recipe", "note"),
     "drift": ("as_of", "question", "kind", "name", "value", "allowed", "is_within"),
+    "scorecards": ("as_of", "decision", "model_id", "data_day", "card", "note"),
 }
 
 
@@ -75,6 +77,8 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> d
     snapshot = read_snapshot(connection, as_of)
     said = [_ask_task(connection, task, snapshot, models) for task in SCORED]
     said.append(_ask_worth(connection, snapshot, models))
+    by_points = [_ask_cod(connection, snapshot, models)]
+    said += by_points
     rows = {
         "customers": _customers(snapshot, said),
         "models": [_model(each, as_of) for each in said],
@@ -83,6 +87,7 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> d
             for each in said
             for found in each.drifts
         ],
+        "scorecards": [_scorecard(each, as_of) for each in by_points],
     }
     _replace(connection, {name: pd.DataFrame(rows[name], columns=TABLES[name]) for name in TABLES})
     return {
@@ -123,6 +128,17 @@ def _ask_worth(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, models
         return said
     columns, probability = worth.ask_worth(connection, store.load(models, said.card["model_id"]), snapshot)
     return _judged(said, columns, drift.measure(said.card, snapshot, probability))
+
+
+def _ask_cod(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, models: Path) -> _Said:
+    """Whether the scorecard may be used; its points are added up with a basket, where a decision is asked."""
+    said = _found(orders.TARGET, snapshot, models)
+    if said.note or not said.card:
+        return said
+    drifts = orders.drift_of_orders(connection, said.card, snapshot.as_of)
+    if not drifts:
+        return replace(said, note=f"no order of the last {orders.ASKED_DAYS} days to judge it by")
+    return _judged(said, {}, drifts)
 
 
 def _found(question: str, snapshot: Snapshot, models: Path) -> _Said:
@@ -186,6 +202,12 @@ def _model(each: _Said, as_of: date) -> tuple[Any, ...]:
     card = each.card or {}
     used = None if each.note else card.get("model_id")
     return as_of, each.question, used, card.get("data_day"), card.get("recipe"), each.note
+
+
+def _scorecard(each: _Said, as_of: date) -> tuple[Any, ...]:
+    _, question, model_id, data_day, _, note = _model(each, as_of)
+    card = json.dumps(each.card["scorecard"]) if each.card and not note else None
+    return as_of, question, model_id, data_day, card, note
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, tables: dict[str, pd.DataFrame]) -> None:

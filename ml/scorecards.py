@@ -25,8 +25,9 @@ from ml.measures import Floats
 ANCHOR_SCORE, ANCHOR_ODDS, POINTS_TO_DOUBLE = 600, 10.0, 50
 
 FINE_BINS = 50
-# Siddiqi's least share of a bin; a smaller one has too uncertain a weight.
-MINIMUM_SHARE = 0.05
+# Siddiqi wants 5 % in a bin. Of .02, .03, .05 and .08 the orders of Online Retail before its test windows
+# spoke for the first two (AUC .688; with .05 .686, with .08 .676), and fewer bins are easier to explain.
+MINIMUM_SHARE = 0.03
 # Half of a customer in each bin of either kind, so that every weight is finite.
 SMOOTHING = 0.5
 

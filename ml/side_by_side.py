@@ -198,6 +198,7 @@ def _test_cuts(question: Question, predicted: Mapping[str, Sequence[Floats]]) ->
             pair.test_on.customers,
             pair.test_on.labels,
             {name: results[position] for name, results in predicted.items()},
+            question.task.cost_ratio,
         )
         for position, pair in enumerate(question.pairs)
     ]

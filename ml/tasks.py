@@ -73,7 +73,8 @@ class Task:
 
     `outcome` is SQL for (customer_id, value) of the window after $since up to $until; who has no row has 0.
     `borders` of the train cut's values part the values into `classes`. Without `days` and `months` the
-    question is about the cut itself, and the snapshots are random folds of one day.
+    question is about the cut itself, and the snapshots are random folds of one day. `cost_ratio`, where the
+    second class is a risk: how many times as much it costs to trust wrongly as to refuse wrongly.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Task:
     days: int = 0
     months: int = 0
     is_about_orders: bool = False
+    cost_ratio: float | None = None
 
     @property
     def is_formula(self) -> bool:

@@ -18,8 +18,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from goodstanding.errors import DataProblem
 from ml import champions, drift, store
 from ml.candidate import SEED, Candidate, probabilities
+from ml.cod import train_cod
 from ml.features import Snapshot, read_snapshot
 from ml.methods import METHODS
+from ml.orders import TARGET as COD
 from ml.short_list import SHORT_LIST
 from ml.side_by_side import Question, answer, read_questions
 from ml.tasks import SCORED, Task, known_to
@@ -50,8 +52,9 @@ def train(
         processes: how many measure at once; the result is the same for any number.
 
     Returns:
-        {data_day, models: {question: card, and the card of `ml.worth`}, evaluations: {question: the card that
-        appointed the champion, see `ml.champions.appoint`}, refused: {question: what is missing}}. A card:
+        {data_day, models: {question: card, and those of `ml.worth` and `ml.cod`}, evaluations: {question: the
+        card that appointed the champion, see `ml.champions.appoint`}, refused: {question: what is missing}}.
+        A card:
 
         - `model_id`, `target`, `data_day`, `recipe` (the method), `description`, `balance`, `evaluation` (the
           model_id of the card that appointed it), `classes`, `feature_names` (in the model's order);
@@ -82,10 +85,11 @@ def _train(
     refused = {question.task.name: question.refused for question in questions if question.refused}
     answered = [question for question in questions if question.pairs]
     cards = {}
-    try:
-        cards[TARGET] = train_worth(connection, as_of, models)
-    except DataProblem as error:
-        refused[TARGET] = str(error)
+    for target, train_one in ((TARGET, train_worth), (COD, train_cod)):
+        try:
+            cards[target] = train_one(connection, as_of, models)
+        except DataProblem as error:
+            refused[target] = str(error)
     if not answered and not cards:
         first, *others = refused.values()
         more = f"; {len(others)} further questions need more" if others else ""

@@ -5,7 +5,7 @@ create schema if not exists state;
 -- what the only question had before there were several; readers would take its rows for today's
 drop table if exists predictions.purchases;
 
--- What customers will do, as of the newest day. All three are replaced whole by the scoring step.
+-- What customers will do, as of the newest day. All four are replaced whole by the scoring step.
 create table if not exists predictions.customers (
     customer_id varchar,
     as_of date,
@@ -45,6 +45,17 @@ create table if not exists predictions.drift (
     value double,
     allowed double,
     is_within boolean,
+);
+
+-- The points scorecard by which a decision (cod, emi) is made, or the note why there is none; one row per decision.
+create table if not exists predictions.scorecards (
+    as_of date,
+    decision varchar,
+    model_id varchar,
+    data_day date,
+    -- as decisions.scorecard.Scorecard writes and reads it
+    card json,
+    note varchar,
 );
 
 -- The SQL by which everything in this file was computed; empty until a whole build has succeeded.

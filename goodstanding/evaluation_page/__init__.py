@@ -15,7 +15,7 @@ from markupsafe import Markup
 from expectations.docs import write_page
 from goodstanding.cannot_tell import cannot_tell
 from goodstanding.evaluation_page.drawn import Found, drawn
-from goodstanding.evaluation_page.questions import questions
+from goodstanding.evaluation_page.questions import decisions, questions
 from goodstanding.evaluation_page.segments import segments
 from goodstanding.evaluation_page.value import value
 from goodstanding.settings import Settings
@@ -75,4 +75,11 @@ def _cannot_tell(found: Found) -> Markup:
     return drawn("cannot_tell.html", remarks=cannot_tell(found))
 
 
-SECTIONS: tuple[Callable[[Found], Markup], ...] = (_asked, questions, segments, value, _cannot_tell)
+SECTIONS: tuple[Callable[[Found], Markup | None], ...] = (
+    _asked,
+    questions,
+    decisions,
+    segments,
+    value,
+    _cannot_tell,
+)

@@ -14,6 +14,7 @@ from goodstanding.evaluation_page.drawn import Found, drawn, refused
 
 # The columns of the table of methods; the folded tables have all measures.
 SHOWN = ("auc", "average_precision", "brier", "ece", "accuracy", "macro_f1")
+SHOWN_OF_RISKS = ("auc", "ks", "top_decile", "brier", "ece", "f1", "cost")
 TITLES = {
     "auc": "AUC ↑",
     "average_precision": "AP ↑",
@@ -26,6 +27,10 @@ TITLES = {
     "macro_recall": "Macro recall ↑",
     "macro_specificity": "Macro specificity ↑",
     "macro_f1": "Macro F1 ↑",
+    "ks": "KS ↑",
+    "top_decile": "Top tenth ↑",
+    "f1": "F1 of the refused ↑",
+    "cost": "Cost ↓",
 }
 # As work on the classes of RFM reports them.
 PUBLISHED = {
@@ -43,6 +48,12 @@ def questions(found: Found) -> Markup:
     return Markup().join(_question(name, task, found) for name, task in found["tasks"].items())
 
 
+def decisions(found: Found) -> Markup | None:
+    """The same for the scorecards of decisions and their rivals; None where they were not asked."""
+    asked = found.get("decisions")
+    return questions({**found, **asked}) if asked else None
+
+
 def _question(name: str, task: Mapping[str, Any], found: Found) -> Markup:
     if task["refused"]:
         return refused(name, task["question"], task["refused"])
@@ -54,7 +65,7 @@ def _question(name: str, task: Mapping[str, Any], found: Found) -> Markup:
         found=found,
         is_formula=is_formula(task),
         published=PUBLISHED,
-        shown=SHOWN,
+        shown=SHOWN_OF_RISKS if is_risk(task) else SHOWN,
         titles=TITLES,
         grouped=[
             (title, [method for method in task["pooled"] if kinds[method] == kind])
@@ -66,6 +77,11 @@ def _question(name: str, task: Mapping[str, Any], found: Found) -> Markup:
         charts=_charts(name, task),
         matrices=_champion_and_rival(task),
     )
+
+
+def is_risk(task: Mapping[str, Any]) -> bool:
+    """Whether the question is by whom one loses, so that wrong answers have costs."""
+    return any("cost" in measured for measured in task["pooled"].values())
 
 
 def _champion_and_rival(task: Mapping[str, Any]) -> list[str]:

@@ -85,7 +85,7 @@ def test_every_customer_has_a_class_and_every_measure_its_borders(real_year: Yea
 def test_every_question_has_a_model_with_its_measures_beside_the_baseline(real_year: Year) -> None:
     models = {model["question"]: model for model in real_year.report["models"]}
     assert models.pop("worth_90d")["recipe"] == "nbd"
-    assert list(models) == ["buys_30d", "buys_60d", "buys_90d", "class_next_quarter", "returns_60d"]
+    assert list(models) == ["buys_30d", "buys_60d", "buys_90d", "class_next_quarter", "returns_60d", "cod"]
     for model in models.values():
         for measure in ("auc", "brier", "ece"):
             value, low, high = model["measures"][measure]
@@ -194,7 +194,7 @@ def test_the_status_shows_four_passed_gates(home: Settings) -> None:
 def test_the_status_shows_what_answers_each_question_with_its_greatest_drift(home: Settings) -> None:
     found = read_status(home)
     assert [answer["question"] for answer in found["answers"]] == [
-        *("buys_30d", "buys_60d", "buys_90d", "class_next_quarter", "returns_60d", "worth_90d")
+        *("buys_30d", "buys_60d", "buys_90d", "class_next_quarter", "cod", "returns_60d", "worth_90d")
     ]
     text = " ".join(shown(print_status, found).split())
     for answer in found["answers"]:

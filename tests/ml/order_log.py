@@ -12,6 +12,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from ml.orders import CHARACTERISTICS
+
 # who ordered when for how much, and when it was cancelled, if it was
 Order = tuple[str, date, float, date | None]
 
@@ -79,10 +81,19 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
         create schema intermediate;
         create table intermediate.int_invoice_states (
             customer_id varchar, invoice_day date, net_amount decimal(28, 4), is_kept boolean,
-            valid_from date, valid_until date
+            valid_from date, valid_until date, invoice_no varchar, returned_amount decimal(28, 4)
         );
         create table marts.order_lines (
             customer_id varchar, event_day date, invoice_kind varchar, is_product boolean, outcome varchar
+        )
+        """
+    )
+    # this log has no basket to learn a scorecard from: tests of it bring their own
+    connection.execute(
+        f"""
+        create table intermediate.int_order_features (
+            customer_id varchar, invoice_no varchar, invoice_day date, as_of date,
+            {", ".join(f"{name} double" for name in CHARACTERISTICS)}
         )
         """
     )
@@ -99,6 +110,7 @@ def add_orders(connection: duckdb.DuckDBPyConnection, orders: Sequence[Order]) -
         create or replace temp table added as
         select customer, day::date as day, amount, cancelled::date as cancelled from orders;
         insert into intermediate.int_invoice_states
+        (customer_id, invoice_day, net_amount, is_kept, valid_from, valid_until)
         select customer, day, amount, true, day, cancelled from added
         union all
         select customer, day, 0, false, cancelled, null from added where cancelled is not null;

@@ -59,7 +59,7 @@ def test_neighbours_that_go_the_other_way_are_pooled_and_small_bins_join_the_mor
 def test_too_few_missing_values_weigh_nothing_and_those_never_met_earn_the_fewest_points() -> None:
     X, feared = made_up(2000)
     few = X[:, 0].copy()
-    few[:20] = np.nan
+    few[:50] = np.nan
     assert bin_monotonely(few, feared).missing == 0.0
     model = PointsScorecard().fit(X[:, :1], feared)
     (characteristic,) = model.card(["first"]).characteristics
@@ -142,4 +142,4 @@ def test_nothing_of_one_row_stands_in_a_card() -> None:
     borders = [bin_.up_to for bin_ in characteristic.bins if bin_.up_to is not None]
     assert borders and all(border == float(f"{border:.3g}") for border in borders)
     inside = np.searchsorted(borders, X[:, 0])
-    assert np.bincount(inside).min() >= 0.05 * 2000
+    assert np.bincount(inside).min() >= 0.03 * 2000

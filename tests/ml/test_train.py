@@ -89,7 +89,7 @@ def test_what_comes_after_the_data_day_changes_nothing(tmp_path: Path) -> None:
         for table in ("intermediate.int_invoice_states", "marts.order_lines"):
             cut_off.execute(f"delete from {table}")
         rows = whole.execute(f"select {columns} from {log} and valid_from <= $1", [DAY]).df()
-        cut_off.execute("insert into intermediate.int_invoice_states select * from rows")
+        cut_off.execute("insert into intermediate.int_invoice_states by name select * from rows")
         lines = whole.execute("from marts.order_lines where event_day <= $1", [DAY]).df()
         cut_off.execute("insert into marts.order_lines select * from lines")
         count(cut_off, DAY)
@@ -227,7 +227,7 @@ def test_where_every_question_is_refused_the_number_is_named_and_nothing_is_writ
 ) -> None:
     with pytest.raises(
         DataProblem,
-        match=rf"as of {day}: buys_30d needs 1 test cut .* would be enough; 5 further questions need more",
+        match=rf"as of {day}: buys_30d needs 1 test cut .* would be enough; 6 further questions need more",
     ):
         train(shop, day, tmp_path / "models")
     assert stored(tmp_path) == []

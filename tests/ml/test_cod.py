@@ -1,0 +1,180 @@
+"""The scorecard of cash on delivery: closed windows, nothing of later days, its card, when it is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from decisions.scorecard import Scorecard
+from goodstanding.errors import DataProblem
+from ml import store
+from ml.cod import read_pairs, read_question, read_windows, train_cod
+from ml.orders import CHARACTERISTICS, COD, TARGET, read_orders
+from ml.risk import SCORECARD
+from ml.score import score
+from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, open_shop
+from warehouse.files import STANDING_SCHEMA
+
+ORDERS = 5000
+
+
+def take_orders(connection: duckdb.DuckDBPyConnection, slope: float) -> None:
+    """Orders whose basket and past returns say whether they come back; with slope 0 nothing does."""
+    generator = np.random.default_rng(7)
+    days = np.sort(generator.integers(1, (NEWEST_DAY - FIRST_DAY).days, ORDERS))
+    rows = pd.DataFrame({name: generator.normal(size=ORDERS) for name in CHARACTERISTICS})
+    rows["basket"] = generator.lognormal(5, 1, ORDERS)
+    rows["mean_gap_days"] = rows["mean_gap_days"].where(generator.random(ORDERS) < 0.6)
+    log_odds = slope * (np.log(rows["basket"]) - 5 + rows["return_rate"]) - 1.2
+    rows["came_back"] = generator.random(ORDERS) < 1 / (1 + np.exp(-log_odds))
+    rows["customer_id"] = [f"customer-{n:05d}" for n in generator.integers(0, 900, ORDERS)]
+    rows["invoice_no"] = [f"i{n}" for n in range(ORDERS)]
+    rows["invoice_day"] = [FIRST_DAY + timedelta(days=int(n)) for n in days]
+    connection.register("rows", rows)
+    connection.execute(
+        """
+        insert into intermediate.int_order_features by name
+        select * exclude (came_back), invoice_day::date - 1 as as_of from rows;
+        insert into intermediate.int_invoice_states by name
+        select
+            customer_id, invoice_no, invoice_day::date as invoice_day, basket as net_amount, true as is_kept,
+            invoice_day::date as valid_from, 0 as returned_amount,
+            case when came_back then invoice_day::date + 10 end as valid_until
+        from rows
+        union all by name
+        select
+            customer_id, invoice_no, invoice_day::date as invoice_day, 0 as net_amount, false as is_kept,
+            invoice_day::date + 10 as valid_from, basket as returned_amount, null::date as valid_until
+        from rows where came_back
+        """
+    )
+    connection.unregister("rows")
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_shop(60) as connection:
+        connection.execute(STANDING_SCHEMA.read_text())
+        take_orders(connection, slope=0.8)
+        yield connection
+
+
+def test_a_return_counts_within_60_days_and_of_products_alone(shop: duckdb.DuckDBPyConnection) -> None:
+    with open_shop(60) as small:
+        take_orders(small, 0.8)
+        small.execute(
+            """
+            delete from intermediate.int_order_features where invoice_no not in ('i0', 'i1', 'i2', 'i3');
+            delete from intermediate.int_invoice_states where valid_from > invoice_day;
+            insert into intermediate.int_invoice_states by name
+            select customer_id, invoice_no, invoice_day,
+                invoice_day + case invoice_no when 'i1' then 61 else 60 end as valid_from,
+                case invoice_no when 'i2' then 0 else 5 end as returned_amount
+            from intermediate.int_order_features where invoice_no <> 'i3'
+            """
+        )
+        orders = read_orders(small, date.min, NEWEST_DAY)
+        names = small.execute(
+            "select invoice_no from intermediate.int_order_features order by invoice_day, basket, invoice_no"
+        ).fetchall()
+    assert dict(zip([name for (name,) in names], orders.labels.tolist(), strict=True)) == {
+        "i0": True,
+        "i1": False,
+        "i2": False,
+        "i3": False,
+    }
+
+
+def test_what_is_learnt_from_was_over_before_the_first_order_tested(shop: duckdb.DuckDBPyConnection) -> None:
+    pairs = read_pairs(shop, NEWEST_DAY)
+    assert [(str(pair.fit_on.as_of), str(pair.test_on.as_of)) for pair in pairs] == [
+        ("2011-05-01", "2011-07-31"),
+        ("2011-06-01", "2011-08-31"),
+        ("2011-07-02", "2011-09-30"),
+    ]
+    (pair,) = read_windows(shop, [(date(2011, 8, 9), date(2011, 10, 9))])
+    assert pair.fit_on.as_of + timedelta(days=COD.days) == date(2011, 8, 9)
+    window = "invoice_day between '2011-08-10' and '2011-10-09'"
+    counted = shop.execute(f"select 1 from intermediate.int_order_features where {window}").fetchall()
+    assert len(pair.test_on.customers) == len(counted)
+
+
+@pytest.fixture(scope="module")
+def models(shop: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    train_cod(shop, date(2011, 11, 30), folder)
+    return folder
+
+
+def test_the_card_says_what_was_learnt_and_nobody_stands_in_it(
+    shop: duckdb.DuckDBPyConnection, models: Path
+) -> None:
+    card = store.newest_card(models, TARGET, NEWEST_DAY)
+    assert card is not None
+    assert (card["recipe"], card["fitted_on"]["label_until"]) == (SCORECARD, "2011-11-30")
+    assert card["fitted_on"]["cut"] == "2011-10-01"
+    scorecard = Scorecard.from_json(card["scorecard"])
+    assert {"basket", "return_rate"} <= {each.name for each in scorecard.characteristics[:2]}
+    assert (scorecard.decision, scorecard.model_id) == ("cod", card["model_id"])
+    assert card["measured"]["gain"][1] > 0
+    assert "customer-" not in json.dumps(card)
+
+
+def test_later_days_change_nothing(models: Path, tmp_path: Path) -> None:
+    with open_shop(60) as again:
+        take_orders(again, slope=0.8)
+        for table, changed in (
+            ("int_order_features", "basket = 1, return_rate = 0 where as_of >= '2011-11-30'"),
+            ("int_invoice_states", "returned_amount = 0 where valid_from > '2011-11-30'"),
+        ):
+            again.execute(f"update intermediate.{table} set {changed}")
+        card = train_cod(again, date(2011, 11, 30), tmp_path)
+    assert card["model_id"] == store.newest_card(models, TARGET, NEWEST_DAY)["model_id"]
+
+
+def test_the_day_is_scored_with_it(shop: duckdb.DuckDBPyConnection, models: Path) -> None:
+    told = "select as_of, decision, model_id, data_day, card, note from predictions.scorecards"
+    summary = score(shop, NEWEST_DAY, models)
+    ((as_of, decision, model_id, data_day, text, note),) = shop.execute(told).fetchall()
+    assert (as_of, decision, data_day, note) == (NEWEST_DAY, "cod", date(2011, 11, 30), None)
+    assert summary["models"] == {"cod": model_id}
+    assert Scorecard.from_json(json.loads(text)).model_id == model_id
+
+
+def test_a_card_is_not_used_for_orders_of_another_kind(models: Path) -> None:
+    with open_shop(60) as other:
+        other.execute(STANDING_SCHEMA.read_text())
+        take_orders(other, slope=0.8)
+        other.execute("update intermediate.int_order_features set basket = 3000 where as_of > '2011-11-08'")
+        score(other, NEWEST_DAY, models)
+        told = other.execute("select model_id, card, note from predictions.scorecards").fetchall()
+        ((model_id, text, note),) = told
+    assert (model_id, text) == (None, None)
+    assert note.startswith("refused: the stability index of basket since 2011-10-01 is ")
+
+
+def test_before_any_training_the_table_says_why_there_is_none(
+    shop: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    score(shop, NEWEST_DAY, tmp_path)
+    assert shop.execute("select decision, card, note from predictions.scorecards").fetchall() == [
+        ("cod", None, "no cod model was trained on data up to 2011-12-09")
+    ]
+
+
+def test_a_scorecard_that_gains_nothing_and_a_young_shop_are_refused(tmp_path: Path) -> None:
+    with open_shop(60) as connection:
+        assert "there is none" in str(read_question(connection, NEWEST_DAY).refused)
+        take_orders(connection, slope=0.0)
+        with pytest.raises(DataProblem, match=r"cod: .* ships: no challenger gains significantly"):
+            train_cod(connection, NEWEST_DAY, tmp_path)
+        with pytest.raises(DataProblem, match="cod needs a month of orders whose 60 days are over"):
+            train_cod(connection, date(2011, 2, 1), tmp_path)
+    assert not list(tmp_path.iterdir())
