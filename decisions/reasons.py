@@ -25,6 +25,13 @@ WINDOW = re.compile(r"_(\d+)([md])$")
 # names that do not read as words
 LABELS = {
     "basket": "the basket",
+    "recency_days": "the time since the last order in days",
+    "tenure_days": "the time since the first order in days",
+    "days_since_return": "the time since the last return in days",
+    "mean_gap_days": "the mean time between orders in days",
+    "mean_lines": "the mean number of lines of an order",
+    "days_since_cancellation": "the time since the last cancellation in days",
+    "cancelled_lines_rate": "the rate of cancelled lines to orders",
     "credit_score": "the RFM credit score",
     "r_score": "the recency score",
     "f_score": "the frequency score",

@@ -45,7 +45,7 @@ def test_flipping_a_reason_to_its_best_bin_raises_the_score_of_every_customer(ev
         elif change:
             again = decide(replace(question, basket=Decimal(change["value"])), standing, fitted, policy)
             assert (again["decision"] == YES) != (answer["decision"] == YES)
-    assert set(decided) >= {"yes", "no"}, decided
+    assert len(decided) > 1, decided
 
 
 def test_every_move_of_a_class_since_the_last_month_has_a_cause(everybody, real_year):

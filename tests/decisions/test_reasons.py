@@ -72,7 +72,7 @@ def test_a_sentence_tells_value_points_and_the_best_values():
     told = [loss.sentence() for loss in losses(card, {"return_rate": 0.375, "days_since_return": 5})]
     assert told == [
         "The return rate is 0.375, which gives 60 points fewer than 0.1 or less would.",
-        "The days since return is 5, which gives 50 points fewer than none known would.",
+        "The time since the last return in days is 5, which gives 50 points fewer than none known would.",
     ]
     (unknown,) = losses(card, {})
     assert unknown.sentence().startswith("The return rate is not known, which gives 40 points")
