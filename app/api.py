@@ -19,6 +19,7 @@ from fastapi import Depends, FastAPI, Path, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.answers import Answers, Asked
 from app.keys import Keys, Rates
@@ -42,6 +43,8 @@ from goodstanding.errors import GoodstandingError
 from goodstanding.settings import Settings, settings
 
 log = logging.getLogger(__name__)
+# a batch of a hundred questions has some 15 kB
+MOST_BYTES = 100_000
 PROBLEM = "application/problem+json"
 HEADER = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="Made by `goodstanding key new --scope ...`."
@@ -68,6 +71,7 @@ def create(current: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     _tell_problems(api)
+    api.add_middleware(_Limit)
 
     def scope(name: str) -> Any:
         return Depends(_may(name, keys, rates))
@@ -90,7 +94,7 @@ def create(current: Settings | None = None) -> FastAPI:
     @api.post(
         "/v1/decisions",
         dependencies=[scope("decisions")],
-        responses=_documented(Decision, 400, 422, 503),
+        responses=_documented(Decision, 400, 413, 422, 503),
         response_class=Response,
         summary="May this customer pay this basket so?",
     )
@@ -100,7 +104,7 @@ def create(current: Settings | None = None) -> FastAPI:
     @api.post(
         "/v1/decisions/batch",
         dependencies=[scope("decisions")],
-        responses=_documented(Decisions, 400, 422, 503),
+        responses=_documented(Decisions, 400, 413, 422, 503),
         response_class=Response,
         summary="Several questions at once",
     )
@@ -159,6 +163,26 @@ def create(current: Settings | None = None) -> FastAPI:
         return _json({**found, "problem": watch.problem}, 200 if found["status"] == "ready" else 503)
 
     return api
+
+
+class _Limit:
+    """Refuses a body that is longer than any question, before it is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MOST_BYTES:
+                raise HTTPException(413, f"a body may have {MOST_BYTES:,} bytes")
+            return message
+
+        await self._app(scope, limited, send)
 
 
 def _may(scope: str, keys: Keys, rates: Rates) -> Callable[..., Awaitable[None]]:

@@ -243,7 +243,7 @@ def _outcomes(
         late = _by_customer(
             file,
             "select customer_id, as_of from published.marts.payment_behaviour where overdue_instalments > 0",
-            "payment_behaviour",
+            "payment_behaviour where instalments > 0",
         )
         if late is not None:
             note = "emi: failed where an instalment is overdue as of a month end in the days after"
@@ -267,12 +267,13 @@ def _is_within(moments: Iterable[date], day: date, days: int) -> bool:
     return any(day < each <= day + timedelta(days=days) for each in moments)
 
 
-def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, table: str) -> dict[str, list[date]] | None:
-    """The days of each customer; None where there is no such table, or nothing in it."""
+def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, known: str) -> dict[str, list[date]] | None:
+    """The days of each customer; None where there is no such table, or no row of what must be known."""
+    table = known.split()[0]
     there = file.execute(
         "select count(*) from duckdb_tables() where database_name = 'published' and table_name = ?", [table]
     ).fetchall()
-    if there == [(0,)] or file.execute(f"select count(*) from published.marts.{table}").fetchall() == [(0,)]:
+    if there == [(0,)] or file.execute(f"select count(*) from published.marts.{known}").fetchall() == [(0,)]:
         return None
     found: dict[str, list[date]] = {}
     for customer, day in file.execute(sql).fetchall():

@@ -203,6 +203,14 @@ def test_what_is_no_question_is_a_problem_that_repeats_nothing_of_it(published, 
     assert "secret" not in refused.text and "17850" not in refused.text
 
 
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_body_without_end_is_refused_before_it_is_read(published, client, is_chunked):
+    parts = iter([b'{"x": "', *[b"x" * 10_000] * 1000])
+    content = parts if is_chunked else b"".join(parts)
+    refused = client.post("/v1/decisions", content=content)
+    assert refused.status_code == 413 and refused.json()["detail"] == "a body may have 100,000 bytes"
+
+
 def test_a_fault_is_a_problem_without_its_insides(published, client, monkeypatch):
     monkeypatch.setattr(Answers, "decide", lambda *_: 1 / 0)
     failed = client.post("/v1/decisions", json=question())

@@ -134,6 +134,30 @@ def test_a_shadow_is_compared_after_its_days_by_what_customers_did(home, monkeyp
     assert "for want of payments" in found["notes"][1]
 
 
+@pytest.mark.parametrize("has_payments", [True, False])
+def test_instalments_fail_where_one_is_overdue_once_payments_are_known(home, monkeypatch, has_payments):
+    path = home.published / "current.duckdb"
+    policy = [*policy_rows(), *changed("cap_day", "50000", version="2", mode="shadow")]
+    publish(path, Publication(policy=policy))
+    monkeypatch.setattr(Answers, "today", lambda _: AS_OF - timedelta(days=40))
+    for customer in ("11", "12"):
+        Answers(home).decide([Asked(customer, Question("emi", Decimal("100.00")))])
+    with duckdb.connect(str(path)) as file:
+        file.execute(
+            """
+            create table marts.payment_behaviour (
+                customer_id varchar, as_of date, instalments integer, overdue_instalments integer
+            )
+            """
+        )
+        rows = [(name_of("11"), AS_OF - timedelta(days=20), int(has_payments), int(has_payments))]
+        file.executemany("insert into marts.payment_behaviour values (?, ?, ?, ?)", rows)
+    found = compare_shadow(home)
+    emi = found["rows"][1]
+    assert (emi["receipts"], emi["failed"]) == (2, int(has_payments))
+    assert ("for want of payments" in found["notes"][1]) == (not has_payments)
+
+
 def test_without_a_shadow_there_is_nothing_to_compare(published, home):
     Answers(home).decide([Asked("11", Question("cod", Decimal("100.00")))])
     found = compare_shadow(home)

@@ -11,17 +11,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
+from goodstanding.cli import app
+from goodstanding.settings import POLICY, settings
 from tests.app.publication import KEY, Publication, publish
-from tests.conftest import call_goodstanding
 from tests.shop import mapping
 
-Call = Callable[..., subprocess.CompletedProcess[str]]
+Call = Callable[..., Any]
 TODAY = date.today()
 
 
@@ -37,10 +42,34 @@ def of(as_of: date) -> Publication:
     return Publication(as_of=as_of, published_at=datetime.combine(TODAY, datetime.min.time()))
 
 
+@dataclass(frozen=True)
+class Called:
+    """What a command gave."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture(scope="module")
 def call(home: Path) -> Call:
-    environment = {"GOODSTANDING_SHOP": str(home.parent / "tiny.yml"), "GOODSTANDING_PSEUDONYM_KEY": KEY}
-    return lambda *arguments: call_goodstanding(home, None, *arguments, **environment)
+    """Call a command in this process: each of its own takes a second to start."""
+    shop = str(home.parent / "tiny.yml")
+    own = {"GOODSTANDING_HOME": str(home), "GOODSTANDING_SHOP": shop, "GOODSTANDING_PSEUDONYM_KEY": KEY}
+
+    def invoke(*arguments: str) -> Called:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in own.items():
+                patch.setenv(name, value)
+            settings.cache_clear()
+            # a console takes the stream that there is when it is made
+            patch.setattr("goodstanding.cli.console", Console(stderr=True))
+            done = CliRunner().invoke(app, arguments)
+        settings.cache_clear()
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return Called(done.exit_code, done.stdout, done.stderr)
+
+    return invoke
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +88,11 @@ def served(home: Path, call: Call) -> Iterator[httpx.Client]:
         "--workers",
         "2",
     ]
-    settings = {"GOODSTANDING_SHOP": str(home.parent / "tiny.yml"), "GOODSTANDING_PSEUDONYM_KEY": KEY}
+    own = {"GOODSTANDING_SHOP": str(home.parent / "tiny.yml"), "GOODSTANDING_PSEUDONYM_KEY": KEY}
     with (home.parent / "log").open("w") as log:
         process = subprocess.Popen(
             command,
-            env={"GOODSTANDING_HOME": str(home), **settings, "PATH": "/usr/bin:/bin"},
+            env={"GOODSTANDING_HOME": str(home), **own, "PATH": "/usr/bin:/bin"},
             stdout=log,
             stderr=log,
         )
@@ -183,6 +212,19 @@ def test_wrong_use_is_one_line(call, arguments, said):
 def test_an_answer_is_told_in_words(call, served):
     told = call("decide", "13", "--basket", "450.00", "--method", "emi", "--months", "3")
     assert told.returncode == 0 and "Yes (as of" in told.stdout and "instalments" in told.stdout
+
+
+def test_what_another_policy_changes_is_told_in_tables(call, tmp_path):
+    dearer = tmp_path / "new.csv"
+    dearer.write_text(POLICY.read_text().replace("failure_cost_share,,,,0.60", "failure_cost_share,,,,9.00"))
+    told = call("policy", "diff", "1", str(dearer), "--basket", "60.00")
+    assert told.returncode == 0 and "cod 60.00" in told.stdout and "Examples" in told.stdout
+    plain = call("policy", "diff", "1", str(dearer), "--basket", "60.00", "--json")
+    assert json.loads(plain.stdout)["rows"][0]["lose"] > 0
+    shadow = call("policy", "shadow")
+    assert shadow.returncode == 0 and "no receipt has the answer of a shadow policy" in shadow.stdout
+    wrong = call("policy", "diff", "1", "99")
+    assert wrong.returncode == 2 and "there is no policy 99" in wrong.stderr
 
 
 def test_the_command_line_starts_without_the_server(call):
