@@ -164,6 +164,19 @@ def test_help_shows_every_command_and_needs_no_settings(call: Call) -> None:
         assert f" {command} " in result.stdout
 
 
+def test_simulate_fills_an_empty_folder_says_so_and_refuses_one_with_files(
+    call: Call, tmp_path: Path
+) -> None:
+    landing = tmp_path / "made-up"
+    arguments = ("simulate", str(landing), "--customers", "30", "--days", "20", "--json")
+    said = json.loads(call(*arguments).stdout)
+    assert said["ok"] and said["simulated"] and said["order_lines"] > 0
+    assert (landing / "SIMULATED").exists() and Path(said["true_risks"]).is_dir()
+    assert "already holds files" in refused(call(*arguments), 1)
+    shown = call("simulate", str(tmp_path / "another"), "--customers", "30", "--days", "20").stdout
+    assert "SIMULATED: nobody stands behind these files" in shown
+
+
 def test_an_unknown_customer_is_a_data_problem_that_does_not_repeat_the_id(call: Call, at_once: Ran) -> None:
     said = refused(call("profile", "9172635", "--json", home=at_once.home), 1)
     assert "no customer with this id" in said and "9172635" not in said
