@@ -1,0 +1,84 @@
+"""Which orders come back: the scorecard and its rivals on the Online Retail year, ahead in time.
+
+    python -m bench.returns
+
+Not part of `make bench`. It reads the warehouse that `make run` has made. Two views: the window that the
+literature of this project compares on, and the newest three months, each learnt from all orders whose 60 days
+were over before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from bench.readme import keep_apart
+from bench.run import machine
+from goodstanding.settings import settings
+from ml.cod import METHODS, read_pairs, read_windows
+from ml.orders import COD, TARGET
+from ml.pairs import Pair
+from ml.side_by_side import Question, answer
+from warehouse.files import open_warehouse
+from warehouse.ledger import required_newest_day
+
+# after the first day, up to the second; learnt from are the orders up to 60 days before the first
+WINDOW = (date(2011, 8, 9), date(2011, 10, 9))
+
+
+def read_views(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, list[Pair]]:
+    """The labelled orders of both views."""
+    return {"window": read_windows(connection, [WINDOW]), "months": read_pairs(connection, as_of)}
+
+
+def measure_returns(views: dict[str, list[Pair]], processes: int = 1, folds: int = 1000) -> dict[str, Any]:
+    """Measure every method on each view.
+
+    Returns:
+        by view {tests: a list of {learnt_until, learnt, from_to, orders, share}, baseline, base_brier (of who
+        always says the share of the test orders), measures: {method: {measure: [value, low, high]}}, gains}.
+    """
+    return {name: _measure(pairs, processes, folds) for name, pairs in views.items()}
+
+
+def _measure(pairs: Sequence[Pair], processes: int, folds: int) -> dict[str, Any]:
+    found = answer([Question(COD, pairs)], processes=processes, folds=folds, methods=METHODS)["tasks"][TARGET]
+    shares = np.array([pair.test_on.labels.mean() for pair in pairs])
+    sizes = np.array([len(pair.test_on.customers) for pair in pairs])
+    return {
+        "tests": [
+            {
+                "learnt_until": str(pair.fit_on.as_of),
+                "learnt": len(pair.fit_on.customers),
+                "until": str(pair.test_on.as_of),
+                "orders": int(size),
+                "share": round(float(share), 4),
+            }
+            for pair, size, share in zip(pairs, sizes, shares, strict=True)
+        ],
+        "base_brier": round(float(np.average(shares * (1 - shares), weights=sizes)), 4),
+        "baseline": found["baseline"],
+        "measures": {
+            method: {name: value for name, value in measured.items() if name not in ("confusion", "majority")}
+            for method, measured in found["pooled"].items()
+        },
+        "gains": found["gains"],
+    }
+
+
+def main() -> None:
+    current = settings()
+    with open_warehouse(current) as connection:
+        views = read_views(connection, required_newest_day(connection))
+    found = {"machine": machine(), **measure_returns(views, processes=current.threads)}
+    keep_apart("returns", found)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
