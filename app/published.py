@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decisions.decide import Standing
+from decisions.instalments import CENT
 from decisions.policy import (
     BASKET,
     CLASSES,
@@ -44,6 +46,7 @@ log = logging.getLogger(__name__)
 Stamp = tuple[int, int, int]
 BATCH = 50_000
 CURRENT = "current.duckdb"
+OUTSTANDING = "outstanding"
 # what is told of a customer beside the characteristics, by the names that it has in `Published.columns`
 STANDING = {
     "class": "profiles.class",
@@ -116,6 +119,7 @@ class Published:
             }
         return Standing(
             None,
+            outstanding=_money(at.get(OUTSTANDING)),
             values={name: at[name] for name in self.characteristics},
             measures={measure: at[f"now_{measure}"] for measure in MEASURES},
             before=before,
@@ -141,6 +145,10 @@ def _plain(value: np.float64) -> float | int | None:
     if number != number:
         return None
     return int(number) if number.is_integer() else number
+
+
+def _money(value: float | int | None) -> Decimal:
+    return Decimal(str(value or 0)).quantize(CENT, ROUND_UP)
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -199,12 +207,14 @@ def _read(file: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path, only: str |
     used = {*cards.values(), *(rules.card for each in policies for rules in each.rules.values())}
     names = {each.name for card in used for each in card.characteristics} - {BASKET}
     characteristics = tuple(sorted(names & known))
+    # where no payments are taken in, nobody is known to owe anything
+    owed = (OUTSTANDING,) if OUTSTANDING in known else ()
     before_day = _one(
         file,
         "select max(as_of) from published.marts.class_borders "
         f"where as_of = last_day(as_of) and as_of < '{as_of}'",
     )
-    keys, columns = _customers(file, as_of, before_day, characteristics, only)
+    keys, columns = _customers(file, as_of, before_day, sorted({*characteristics, *owed}), only)
     benefits = file.execute(
         "select class, any_value(benefits) from published.marts.customer_profiles group by class"
     ).fetchall()

@@ -218,7 +218,7 @@ class Receipts:
             card = Scorecard.from_json(self._basis("scorecard", receipt["scorecard"]))
         question, standing = dict(receipt["question"]), dict(receipt["standing"])
         question["basket"] = Decimal(question["basket"])
-        for name in ("granted_customer", "granted_day"):
+        for name in ("outstanding", "granted_customer", "granted_day"):
             standing[name] = Decimal(standing[name])
         return decide(Question(**question), Standing(**standing), card, self.policy(policy_hash))
 

@@ -71,7 +71,8 @@ class Standing:
     `values` are the characteristics by name. `situation` is one of `policy.SITUATIONS` where there is
     nothing to score, else None. `measures` (recency, frequency, monetary), `before` (the same at the end of
     the last month, with class and as_of) and `borders` (of that day) tell why a class moved.
-    `granted_customer` and `granted_day` are the sums granted today by other answers.
+    `outstanding` is what the customer owes by as_of; `granted_customer` and `granted_day` are the sums
+    granted today by other answers.
     """
 
     situation: str | None
@@ -83,6 +84,7 @@ class Standing:
     measures: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] | None = None
     borders: Mapping[str, Sequence[float]] | None = None
+    outstanding: Decimal = Decimal(0)
     granted_customer: Decimal = Decimal(0)
     granted_day: Decimal = Decimal(0)
     simulated: bool = False
@@ -240,15 +242,19 @@ def _caps(standing: Standing, rules: Rules) -> list[tuple[Decimal, str]]:
     if standing.situation is None:
         class_ = standing.customer_class or "Worst"
         cap = rules.cap_customer[class_]
-        text = f"A customer of class {class_} may have {money(cap)} a day"
-        caps.append((cap - standing.granted_customer, text + _used(standing.granted_customer)))
+        # a parcel on delivery is paid at the door: what is owed are instalments and accounts
+        owed = standing.outstanding if rules.decision == EMI else Decimal(0)
+        text = f"A customer of class {class_} may have {money(cap)} open"
+        caps.append((cap - owed - standing.granted_customer, text + _used(standing.granted_customer, owed)))
     text = f"All customers together may have {money(rules.cap_day)} a day"
     caps.append((rules.cap_day - standing.granted_day, text + _used(standing.granted_day)))
     return caps
 
 
-def _used(granted: Decimal) -> str:
-    return f", of which {money(granted)} is granted already." if granted else "."
+def _used(granted: Decimal, owed: Decimal = Decimal(0)) -> str:
+    parts = [f"{money(owed)} is owed"] if owed else []
+    parts += [f"{money(granted)} is granted already"] if granted else []
+    return f", of which {' and '.join(parts)}." if parts else "."
 
 
 def _stale(standing: Standing, rules: Rules) -> str | None:

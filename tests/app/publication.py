@@ -50,6 +50,7 @@ class Publication:
     cards: tuple[Scorecard, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     policy: Iterable[Mapping[str, str]] | None = None
+    owed: Mapping[str, float] = field(default_factory=dict)
 
 
 def policy_rows() -> list[dict[str, str]]:
@@ -83,7 +84,8 @@ def publish(path: Path, publication: Publication | None = None) -> None:
                 credit_score integer, class varchar, benefits varchar, first_order_day date
             );
             create table marts.master_data (
-                customer_id varchar, as_of date, credit_score integer, return_rate double, frequency integer
+                customer_id varchar, as_of date, credit_score integer, return_rate double, frequency integer,
+                outstanding double
             );
             create table marts.customer_classes (
                 customer_id varchar, as_of date, class varchar, recency integer, frequency integer,
@@ -104,8 +106,8 @@ def publish(path: Path, publication: Publication | None = None) -> None:
                 [name, what.as_of, recency, frequency, monetary, score, class_, BENEFITS[class_], BEFORE],
             )
             file.execute(
-                "insert into marts.master_data values (?, ?, ?, ?, ?), (?, ?, ?, 99, 0)",
-                [name, what.as_of, score, rate, frequency, name, BEFORE, score],
+                "insert into marts.master_data values (?, ?, ?, ?, ?, ?), (?, ?, ?, 99, 0, 77)",
+                [name, what.as_of, score, rate, frequency, what.owed.get(customer), name, BEFORE, score],
             )
             if before[0]:
                 file.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -69,6 +70,14 @@ def test_a_fitted_card_and_its_note_are_read(tmp_path):
     found = read_published(path)
     assert found.cards == {COD: CARD} and found.notes == {EMI: "no payments are known"}
     assert found.standing(name_of("11"), COD, 0).values["frequency"] == 40
+
+
+def test_what_a_customer_owes_is_known_to_the_cent_and_never_less(tmp_path):
+    path = tmp_path / "current.duckdb"
+    publish(path, Publication(owed={"11": 12.341}))
+    found = read_published(path)
+    assert found.standing(name_of("11"), EMI, 0).outstanding == Decimal("12.35")
+    assert found.standing(name_of("12"), EMI, 0).outstanding == 0
 
 
 def test_a_card_that_asks_for_what_is_not_published_is_not_used_and_said_so(tmp_path):

@@ -61,7 +61,8 @@ def test_no_more_is_granted_than_caps_and_part_payment_leave(policy, question, s
     assert found.granted <= max(0, rules.cap_day - standing.granted_day)
     if standing.situation is None:
         cap = rules.cap_customer[standing.customer_class]
-        assert found.granted <= max(0, cap - standing.granted_customer)
+        owed = standing.outstanding if question.method == EMI else 0
+        assert found.granted <= max(0, cap - owed - standing.granted_customer)
     if found.decision == PARTIAL:
         assert 0 < found.granted < question.basket
         if found.probability is not None and found.probability > rules.threshold():
@@ -149,6 +150,15 @@ def test_each_situation_has_its_own_answer(policy, standing, decision, limit, sa
     answer = decide(Question(COD, Decimal("120.00")), standing, None, policy)
     assert (answer["decision"], answer["limit"]) == (decision, limit)
     assert said in " ".join([answer["summary"], *answer["reasons"]])
+
+
+def test_what_is_owed_leaves_less_to_pay_by_instalments_and_not_at_the_door(policy):
+    owing = standing_of(outstanding=Decimal("1300.00"), granted_customer=Decimal("150.00"))
+    answer = decide(Question(EMI, Decimal("120.00"), 6), owing, None, policy)
+    assert (answer["decision"], answer["limit"], answer["granted"]) == (PARTIAL, "50.00", "50.00")
+    assert "1500.00 open, of which 1300.00 is owed and 150.00 is granted already." in answer["reasons"][0]
+    at_the_door = decide(Question(COD, Decimal("120.00")), owing, None, policy)
+    assert (at_the_door["decision"], at_the_door["limit"]) == (YES, "850.00")
 
 
 def test_an_answer_without_payments_says_on_what_it_rests(policy):
