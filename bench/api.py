@@ -138,6 +138,10 @@ async def put_load(port: int, key: str, customers: int, rate: int, seconds: floa
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while True:
             due, request = await waiting.get()
+            if not request:
+                writer.close()
+                await writer.wait_closed()
+                return
             try:
                 writer.write(request)
                 status = await _status(reader)
@@ -146,7 +150,6 @@ async def put_load(port: int, key: str, customers: int, rate: int, seconds: floa
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
             found.took.append(1000 * (time.perf_counter() - due))
             found.statuses.append(status)
-            waiting.task_done()
 
     connections = [asyncio.create_task(connection()) for _ in range(CONNECTIONS)]
     start = time.perf_counter() + 0.1
@@ -156,9 +159,9 @@ async def put_load(port: int, key: str, customers: int, rate: int, seconds: floa
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         found.late.append(1000 * (time.perf_counter() - due))
         waiting.put_nowait((due, request))
-    await waiting.join()
-    for each in connections:
-        each.cancel()
+    for _ in connections:
+        waiting.put_nowait((0.0, b""))
+    await asyncio.gather(*connections)
     return found
 
 

@@ -97,6 +97,8 @@ learnt in {bg["fit"]["seconds"]:.1f} s by BG/NBD and
         text += _returns(found["returns"])
     if "credit" in found:
         text += _credit(found["credit"])
+    if "api" in found:
+        text += _api(found["api"])
     for name, scale in found.items():
         if name.startswith("scale_"):
             run, peer = scale["run"], scale["duckdb_peer"]
@@ -181,6 +183,32 @@ Where the scorecard approves four fifths, it approves of groups that it knows no
 def _ratio(groups: dict[str, dict[str, float]]) -> float:
     shares = [of["best_80"] for of in groups.values()]
     return min(shares) / max(shares)
+
+
+def _api(found: dict[str, Any]) -> str:
+    """What decisions over HTTP take, a line for each number of customers."""
+    sizes = list(found["sizes"].values())
+    first = sizes[0]
+    text = f"""
+Decisions over HTTP (`python -m bench.api`): {first["rate"]} requests a second at even times, \
+{first["workers"]} worker, server and load on the
+{found["machine"]["cores"]} shared cores at a load of {found["machine"]["load_before"]:.1f} by other work. \
+Milliseconds from when a request was due; *machine*: how late the load itself woke up.
+
+| customers | p50 | p99 | machine p99 | p99 with {first["with_publications"]["publications"]} publications | \
+machine p99 | not answered | CPU a request | peak MB |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+"""
+    for size in sizes:
+        quiet, busy = size["undisturbed"], size["with_publications"]
+        lost = quiet["not_answered"] + busy["not_answered"]
+        asked = quiet["requests"] + busy["requests"]
+        text += (
+            f"| {size['customers']:,} | {quiet['p50_ms']:.1f} | {quiet['p99_ms']:.1f} "
+            f"| {quiet['machine_p99_ms']:.1f} | {busy['p99_ms']:.1f} | {busy['machine_p99_ms']:.1f} "
+            f"| {lost} of {asked:,} | {size['cpu_ms_per_request']:.1f} | {size['peak_mb']:,} |\n"
+        )
+    return text
 
 
 def main() -> None:
