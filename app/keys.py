@@ -24,12 +24,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from app.published import Stamp, now, stamp_of
+from app.sqlite import open_sqlite
 from goodstanding.errors import WrongUse
 
 SCOPES = ("decisions", "policy", "profiles")
 FILE, RATES = "keys.json", "rates.sqlite"
 FORM = re.compile(r"gs_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 PER_SECOND = 500
+SCHEMA = """
+create table if not exists rates (
+    key_id text primary key, second integer not null, requests integer not null
+) without rowid
+"""
 
 
 @dataclass(frozen=True)
@@ -166,15 +172,7 @@ class Rates:
 
     def _connection(self) -> sqlite3.Connection:
         if not hasattr(self._local, "connection"):
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
-            connection.execute("pragma journal_mode = wal")
             # a count of one second need not outlive anything
-            connection.execute("pragma synchronous = off")
-            connection.execute(
-                "create table if not exists rates "
-                "(key_id text primary key, second integer not null, requests integer not null) without rowid"
-            )
-            self._local.connection = connection
+            self._local.connection = open_sqlite(self._path, SCHEMA, synchronous="off")
         found: sqlite3.Connection = self._local.connection
         return found

@@ -27,13 +27,13 @@ from typing import Any
 
 import decisions
 from app.published import now
+from app.sqlite import open_sqlite
 from decisions.decide import Question, Standing, decide
 from decisions.policy import Policy, parse_policies
 from decisions.scorecard import Scorecard
 from goodstanding.errors import DataProblem
 
 FILE = "receipts.sqlite"
-BUSY_SECONDS = 10
 SCHEMA = """
 create table if not exists receipts (
     receipt_id text primary key, at text not null, day text not null, content text not null
@@ -263,12 +263,7 @@ class Receipts:
 
     def _connection(self) -> sqlite3.Connection:
         if not hasattr(self._local, "connection"):
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")
-            connection.executescript(SCHEMA)
-            self._local.connection = connection
+            self._local.connection = open_sqlite(self._path, SCHEMA, synchronous="normal")
         found: sqlite3.Connection = self._local.connection
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sqlite3
+import time
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -176,6 +177,20 @@ def test_workers_at_once_keep_every_receipt_and_break_no_cap(tmp_path):
     granted = sum(Decimal(each["answer"]["granted"]) for each in kept)
     assert granted == Decimal("1000.00"), "the whole room of the class, and no cent more"
     assert all(receipts.verify(each["receipt_id"])["equal"] for each in kept)
+
+
+def open_at_once(folder: str, at: float) -> None:
+    while time.time() < at:
+        pass
+    with Receipts(Path(folder)).transaction() as connection:
+        connection.execute("select 1")
+
+
+def test_workers_that_meet_at_a_new_file_all_open_it(tmp_path):
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        for number in range(20):
+            at = time.time() + 0.05
+            pool.starmap(open_at_once, [(str(tmp_path / str(number)), at)] * 4, chunksize=1)
 
 
 def test_a_receipt_is_plain_json(receipts):
