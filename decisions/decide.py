@@ -40,9 +40,9 @@ PART_PAYMENT, PERSON = "ask for part payment", "send to a person"
 MOST_REASONS = 4
 UNLIMITED = Decimal("1e15")
 HAND_SET = {
-    COD: "No scorecard of deliveries has been fitted: the points are set by hand, and their odds assumed.",
-    EMI: "For want of a payment history this rests on the RFM credit score and return behaviour: the points "
-    "are set by hand, and their odds assumed.",
+    COD: "No scorecard has been fitted to deliveries: the points are set by hand, and their odds assumed.",
+    EMI: "No scorecard has been fitted to payments, so this rests on the RFM credit score and return behaviour: "
+    "the points are set by hand, and their odds assumed.",
 }
 SITUATION_REASONS = {
     UNKNOWN_CUSTOMER: "Nothing is known of this customer",
