@@ -41,8 +41,8 @@ MOST_REASONS = 4
 UNLIMITED = Decimal("1e15")
 HAND_SET = {
     COD: "No scorecard has been fitted to deliveries: the points are set by hand, and their odds assumed.",
-    EMI: "No scorecard has been fitted to payments, so this rests on the RFM credit score and return behaviour: "
-    "the points are set by hand, and their odds assumed.",
+    EMI: "No scorecard has been fitted to payments, so this rests on the RFM credit score and return "
+    "behaviour: the points are set by hand, and their odds assumed.",
 }
 SITUATION_REASONS = {
     UNKNOWN_CUSTOMER: "Nothing is known of this customer",
