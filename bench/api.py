@@ -4,9 +4,9 @@
 
 Not part of `make bench`. Requests come at even times whatever the answers do (an open load), and each is
 timed from the moment at which it was due, so a server that falls behind is seen to. Nine of ten ask for
-a decision, with its receipt, one for a profile. Measured twice: undisturbed, and with ten publications
-meanwhile. The customers are made up; load and server share the machine, so beside each figure stands how
-late the load itself woke up at the times that it had set: what the machine adds to everything.
+a decision, with its receipt, one for a profile. Measured twice: undisturbed, in five windows of which the
+median counts, and with ten publications meanwhile. The customers are made up. Load and server share the
+machine, so beside each figure stands how late the load itself woke up at the times that it had set.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ KEY = "5a" * 32
 CONNECTIONS = 32
 PUBLICATIONS = 10
 WARM_UP = 3.0
+WINDOWS = 5
 
 
 def make_publication(path: Path, customers: int, seed: int = 7) -> None:
@@ -186,6 +187,13 @@ def _request(draw: random.Random, number: int, customers: int, key: str) -> byte
     ).encode()
 
 
+def of_windows(windows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of windows after each other: the median of each, of p99 all, and the sums of requests."""
+    found = {name: statistics.median(each[name] for each in windows) for name in windows[0]}
+    sums = {name: sum(each[name] for each in windows) for name in ("requests", "not_answered")}
+    return {**found, **sums, "p99_ms_of_windows": sorted(each["p99_ms"] for each in windows)}
+
+
 def _publish_meanwhile(home: Path, copies: list[Path], seconds: float) -> subprocess.Popen[bytes]:
     """Put the copies in place one after the other, in a process of its own."""
     code = (
@@ -218,7 +226,11 @@ def measure(customers: int, rate: int, seconds: float, workers: int) -> dict[str
             _wait(port)
             asyncio.run(put_load(port, key, customers, rate, WARM_UP))
             before = _cpu_seconds(server.pid)
-            quiet = asyncio.run(put_load(port, key, customers, rate, seconds)).figures()
+            windows = [
+                asyncio.run(put_load(port, key, customers, rate, seconds / WINDOWS)).figures()
+                for _ in range(WINDOWS)
+            ]
+            quiet = of_windows(windows)
             cpu = (_cpu_seconds(server.pid) - before) / quiet["requests"]
             publisher = _publish_meanwhile(home, copies, seconds)
             busy = asyncio.run(put_load(port, key, customers, rate, seconds)).figures()

@@ -189,11 +189,13 @@ def _api(found: dict[str, Any]) -> str:
     """What decisions over HTTP take, a line for each number of customers."""
     sizes = list(found["sizes"].values())
     first = sizes[0]
+    windows = len(first["undisturbed"]["p99_ms_of_windows"])
     text = f"""
 Decisions over HTTP (`python -m bench.api`): {first["rate"]} requests a second at even times, \
 {first["workers"]} worker, server and load on the
 {found["machine"]["cores"]} shared cores at a load of {found["machine"]["load_before"]:.1f} by other work. \
-Milliseconds from when a request was due; *machine*: how late the load itself woke up.
+Milliseconds from when a request was due, of {windows} windows the median, in brackets the least and the \
+greatest; *machine*: how late the load itself woke up.
 
 | customers | p50 | p99 | machine p99 | p99 with {first["with_publications"]["publications"]} publications | \
 machine p99 | not answered | CPU a request | peak MB |
@@ -205,6 +207,7 @@ machine p99 | not answered | CPU a request | peak MB |
         asked = quiet["requests"] + busy["requests"]
         text += (
             f"| {size['customers']:,} | {quiet['p50_ms']:.1f} | {quiet['p99_ms']:.1f} "
+            f"[{quiet['p99_ms_of_windows'][0]:.1f}, {quiet['p99_ms_of_windows'][-1]:.1f}] "
             f"| {quiet['machine_p99_ms']:.1f} | {busy['p99_ms']:.1f} | {busy['machine_p99_ms']:.1f} "
             f"| {lost} of {asked:,} | {size['cpu_ms_per_request']:.1f} | {size['peak_mb']:,} |\n"
         )
