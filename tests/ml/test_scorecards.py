@@ -143,3 +143,29 @@ def test_nothing_of_one_row_stands_in_a_card() -> None:
     assert borders and all(border == float(f"{border:.3g}") for border in borders)
     inside = np.searchsorted(borders, X[:, 0])
     assert np.bincount(inside).min() >= 0.03 * 2000
+
+
+def test_what_says_next_to_nothing_is_left_out() -> None:
+    X, feared = made_up(4000)
+    model = PointsScorecard().fit(X, feared)
+    by_hand = 0.0
+    bins = np.searchsorted(model.woes_[0].borders, X[:, 0], side="left")
+    for at in np.unique(bins):
+        good, bad = (
+            ((bins == at) & ~feared).sum() / (~feared).sum(),
+            ((bins == at) & feared).sum() / feared.sum(),
+        )
+        by_hand += (good - bad) * model.woes_[0].weights[at]
+    assert model.woes_[0].information == pytest.approx(by_hand)
+    assert model.woes_[0].information > 0.2 > 0.02 > model.woes_[3].information
+    assert "noise" not in {
+        each.name for each in model.card(["first", "second", "copy", "noise"]).characteristics
+    }
+
+
+def test_where_nothing_says_anything_the_card_has_the_share_for_all() -> None:
+    generator = np.random.default_rng(8)
+    X, feared = generator.normal(size=(5000, 2)), generator.random(5000) < 0.2
+    model = PointsScorecard().fit(X, feared)
+    assert model.card(["a", "b"]).characteristics == ()
+    assert model.predict_proba(X[:3])[:, 1] == pytest.approx([feared.mean()] * 3, abs=0.003)
