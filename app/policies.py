@@ -27,20 +27,41 @@ EXAMPLES = 10
 OUTCOME_DAYS = 30
 
 
+def last_published(settings: Settings, *named: str) -> Published:
+    """The last publication with everybody in it, and what the policies named (as for `policy_named`) ask for.
+
+    Raises:
+        DataProblem: there is none. WrongUse: a policy file cannot be used.
+    """
+    files = [each for name in named if (each := _file_of(name))]
+    cards = [
+        rules.card for each in files for policy in read_policies(each) for rules in policy.rules.values()
+    ]
+    published = read_published(settings.published / CURRENT, cards=cards)
+    if published is None:
+        raise DataProblem("nothing is published yet; run `goodstanding run` first")
+    return published
+
+
 def policy_named(name: str, published: Published, day: date) -> Policy:
     """A policy by its file (the version in effect on a day, else the newest) or as a published version.
 
     Raises:
         WrongUse: there is none; names what there is.
     """
-    if name.endswith(".csv") or "/" in name:
-        found = read_policies(Path(name).expanduser())
+    file = _file_of(name)
+    if file is not None:
+        found = read_policies(file)
         return in_effect(found, day) or found[-1]
     for each in published.policies:
         if each.version == name:
             return each
     versions = ", ".join(each.version for each in published.policies)
     raise WrongUse(f"there is no policy {name}: give a .csv file, or a published version ({versions})")
+
+
+def _file_of(name: str) -> Path | None:
+    return Path(name).expanduser() if name.endswith(".csv") or "/" in name else None
 
 
 def diff(settings: Settings, old: str, new: str, baskets: Sequence[Decimal]) -> dict[str, Any]:
@@ -58,9 +79,7 @@ def diff(settings: Settings, old: str, new: str, baskets: Sequence[Decimal]) -> 
     Raises:
         DataProblem: nothing is published. WrongUse: a policy cannot be used.
     """
-    published = read_published(settings.published / CURRENT)
-    if published is None:
-        raise DataProblem("nothing is published yet; run `goodstanding run` first")
+    published = last_published(settings, old, new)
     today = Answers(settings).today()
     policies = [policy_named(name, published, today) for name in (old, new)]
     rows, examples = [], []
@@ -156,9 +175,7 @@ def compare_shadow(settings: Settings, days: int = OUTCOME_DAYS) -> dict[str, An
     Raises:
         DataProblem: nothing is published.
     """
-    published = read_published(settings.published / CURRENT)
-    if published is None:
-        raise DataProblem("nothing is published yet; run `goodstanding run` first")
+    published = last_published(settings)
     receipts = Receipts(settings.receipts)
     last = published.as_of - timedelta(days=days)
     questions: dict[tuple[Any, ...], Mapping[str, Any]] = {}

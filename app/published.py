@@ -29,6 +29,7 @@ from decisions.policy import (
     CLASSES,
     COLUMNS,
     DECISIONS,
+    EMI,
     FIRST_TIME_BUYER,
     UNKNOWN_CUSTOMER,
     Policy,
@@ -46,7 +47,9 @@ log = logging.getLogger(__name__)
 Stamp = tuple[int, int, int]
 BATCH = 50_000
 CURRENT = "current.duckdb"
-OUTSTANDING = "outstanding"
+OUTSTANDING, INSTALMENTS = "outstanding", "instalments"
+PAYMENTS = "payment_behaviour"
+NO_PAYMENTS = "(select null::varchar as customer_id, null::date as as_of, 0 as instalments)"
 # what is told of a customer beside the characteristics, by the names that it has in `Published.columns`
 STANDING = {
     "class": "profiles.class",
@@ -105,9 +108,11 @@ class Published:
         if place is None:
             return Standing(UNKNOWN_CUSTOMER if pseudonym else FIRST_TIME_BUYER, **known)
         at = {name: _plain(values[place]) for name, values in self.columns.items()}
-        class_ = CLASSES[int(at["class"] or 0)]
-        known |= {"customer_class": class_, "benefits": self.benefits.get(class_)}
-        if at["scored"] is None:
+        class_ = None if at["class"] is None else CLASSES[int(at["class"])]
+        known |= {"customer_class": class_, "benefits": class_ and self.benefits.get(class_)}
+        # how instalments are paid can be scored without an order: what orders would say is missing then
+        has_history = at["scored"] is not None or (method == EMI and (at.get(INSTALMENTS) or 0) > 0)
+        if not has_history:
             return Standing(FIRST_TIME_BUYER, **known)
         before = None
         if at["before_class"] is not None and self.before_day:
@@ -130,7 +135,7 @@ class Published:
     def profile(self, pseudonym: str) -> dict[str, Any] | None:
         """All that `marts.customer_profiles` says of a customer, or None."""
         place = self.find(pseudonym)
-        if place is None:
+        if place is None or np.isnan(self.columns["row_number"][place]):
             return None
         cursor = self.file.cursor()
         number = int(self.columns["row_number"][place])
@@ -160,8 +165,8 @@ def stamp_of(path: Path) -> Stamp | None:
     return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
-def read_published(path: Path, only: str | None = None) -> Published | None:
-    """Load a publication, or of it one customer only.
+def read_published(path: Path, only: str | None = None, cards: Sequence[Scorecard] = ()) -> Published | None:
+    """Load a publication, or of it one customer only: what its own scorecards ask for, and `cards` besides.
 
     Raises:
         DataProblem: it was published by a version that had no policy.
@@ -174,13 +179,15 @@ def read_published(path: Path, only: str | None = None) -> Published | None:
     file = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
     try:
         file.execute("attach '" + str(path).replace("'", "''") + "' as published (read_only)")
-        return _read(file, stamp, path, only)
+        return _read(file, stamp, path, only, cards)
     except BaseException:
         file.close()
         raise
 
 
-def _read(file: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path, only: str | None) -> Published:
+def _read(
+    file: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path, only: str | None, others: Sequence[Scorecard]
+) -> Published:
     tables = {
         f"{schema}.{name}"
         for schema, name in file.execute(
@@ -196,19 +203,13 @@ def _read(file: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path, only: str |
     publication = "select as_of, published_at, simulated from published.marts.publication"
     ((as_of, published_at, simulated),) = file.execute(publication).fetchall()
     policies = _policies(file)
-    known = {
-        name
-        for (name,) in file.execute(
-            "select column_name from duckdb_columns() where database_name = 'published' "
-            "and schema_name = 'marts' and table_name = 'master_data'"
-        ).fetchall()
-    }
+    known = _columns(file, "master_data")
     cards, notes = _cards(file, known) if "predictions.scorecards" in tables else ({}, {})
-    used = {*cards.values(), *(rules.card for each in policies for rules in each.rules.values())}
+    used = {*others, *cards.values(), *(rules.card for each in policies for rules in each.rules.values())}
     names = {each.name for card in used for each in card.characteristics} - {BASKET}
     characteristics = tuple(sorted(names & known))
-    # where no payments are taken in, nobody is known to owe anything
-    owed = (OUTSTANDING,) if OUTSTANDING in known else ()
+    # where no payments are taken in, nobody is known to owe or to have paid anything
+    owed = {OUTSTANDING, INSTALMENTS} & known
     before_day = _one(
         file,
         "select max(as_of) from published.marts.class_borders "
@@ -234,6 +235,16 @@ def _read(file: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path, only: str |
         columns=columns,
         file=file,
     )
+
+
+def _columns(file: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    """The columns of a mart; none where there is no such mart."""
+    rows = file.execute(
+        "select column_name from duckdb_columns() where database_name = 'published' "
+        "and schema_name = 'marts' and table_name = ?",
+        [table],
+    ).fetchall()
+    return {name for (name,) in rows}
 
 
 def _one(file: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -288,24 +299,44 @@ def _customers(
     characteristics: Sequence[str],
     only: str | None,
 ) -> tuple[NDArray[np.bytes_], dict[str, NDArray[np.float64]]]:
-    selected = {**STANDING, **{name: f'master_data."{name}"' for name in characteristics}}
+    # who pays instalments without an order is known by payments alone: no profile, no row of master_data
+    paid = _columns(file, PAYMENTS)
+    paying = f"published.marts.{PAYMENTS}" if paid else NO_PAYMENTS
+    selected = STANDING | {
+        name: f'coalesce(master_data."{name}", payments."{name}")'
+        if name in paid
+        else f'master_data."{name}"'
+        for name in characteristics
+    }
     places = " ".join(f"when '{name}' then {place}" for place, name in enumerate(CLASSES))
     listed = ", ".join(
         f"coalesce(cast({f'case {source} {places} end' if source.endswith('.class') else source} as double), "
         f"'nan') as \"{name}\""
         for name, source in selected.items()
     )
-    where = "where profiles.customer_id = $only" if only is not None else ""
+    where = "where customers.customer_id = $only" if only is not None else ""
     result = file.sql(
         f"""
-        select profiles.customer_id, {listed}
-        from published.marts.customer_profiles as profiles
+        with payments as (
+            select * from {paying} where as_of = $as_of and instalments > 0
+        ),
+        customers as (
+            select customer_id from published.marts.customer_profiles
+            union
+            select customer_id from payments
+        )
+        select customers.customer_id, {listed}
+        from customers
+        left join published.marts.customer_profiles as profiles
+            on customers.customer_id = profiles.customer_id
         left join published.marts.master_data as master_data
-            on profiles.customer_id = master_data.customer_id and master_data.as_of = $as_of
+            on customers.customer_id = master_data.customer_id and master_data.as_of = $as_of
+        left join payments
+            on customers.customer_id = payments.customer_id
         left join published.marts.customer_classes as before
-            on profiles.customer_id = before.customer_id and before.as_of = $before_day
+            on customers.customer_id = before.customer_id and before.as_of = $before_day
         {where}
-        order by profiles.customer_id
+        order by customers.customer_id
         """,
         params={"as_of": as_of, "before_day": before_day, **({"only": only} if only is not None else {})},
     )

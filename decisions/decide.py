@@ -244,7 +244,8 @@ def _caps(standing: Standing, rules: Rules) -> list[tuple[Decimal, str]]:
         cap = rules.cap_customer[class_]
         # a parcel on delivery is paid at the door: what is owed are instalments and accounts
         owed = standing.outstanding if rules.decision == EMI else Decimal(0)
-        text = f"A customer of class {class_} may have {money(cap)} open"
+        who = f"of class {class_}" if standing.customer_class else "without a class"
+        text = f"A customer {who} may have {money(cap)} open"
         caps.append((cap - owed - standing.granted_customer, text + _used(standing.granted_customer, owed)))
     text = f"All customers together may have {money(rules.cap_day)} a day"
     caps.append((rules.cap_day - standing.granted_day, text + _used(standing.granted_day)))

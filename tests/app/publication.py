@@ -51,6 +51,8 @@ class Publication:
     notes: Mapping[str, str] = field(default_factory=dict)
     policy: Iterable[Mapping[str, str]] | None = None
     owed: Mapping[str, float] = field(default_factory=dict)
+    # most days late of those who pay instalments; who is none of the customers has no order
+    paid: Mapping[str, float] = field(default_factory=dict)
 
 
 def policy_rows() -> list[dict[str, str]]:
@@ -85,7 +87,7 @@ def publish(path: Path, publication: Publication | None = None) -> None:
             );
             create table marts.master_data (
                 customer_id varchar, as_of date, credit_score integer, return_rate double, frequency integer,
-                outstanding double
+                outstanding double, instalments bigint, worst_days_late double
             );
             create table marts.customer_classes (
                 customer_id varchar, as_of date, class varchar, recency integer, frequency integer,
@@ -106,13 +108,27 @@ def publish(path: Path, publication: Publication | None = None) -> None:
                 [name, what.as_of, recency, frequency, monetary, score, class_, BENEFITS[class_], BEFORE],
             )
             file.execute(
-                "insert into marts.master_data values (?, ?, ?, ?, ?, ?), (?, ?, ?, 99, 0, 77)",
-                [name, what.as_of, score, rate, frequency, what.owed.get(customer), name, BEFORE, score],
+                "insert into marts.master_data values "
+                "(?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, 99, 0, 77, 0, null)",
+                [
+                    *(name, what.as_of, score, rate, frequency, what.owed.get(customer)),
+                    *(3 if customer in what.paid else 0, what.paid.get(customer), name, BEFORE, score),
+                ],
             )
             if before[0]:
                 file.execute(
                     "insert into marts.customer_classes values (?, ?, ?, ?, ?, ?)", [name, BEFORE, *before]
                 )
+        if what.paid:
+            file.execute(
+                "create table marts.payment_behaviour (customer_id varchar, as_of date, instalments bigint, "
+                "worst_days_late double, outstanding decimal(28, 4))"
+            )
+        for customer, late in what.paid.items():
+            file.execute(
+                "insert into marts.payment_behaviour values (?, ?, 3, ?, ?), (?, ?, 3, 99, 77)",
+                [name_of(customer), what.as_of, late, what.owed.get(customer), name_of(customer), BEFORE],
+            )
         for day in (BEFORE, what.as_of):
             file.execute(
                 "insert into marts.class_borders values (?, ?, ?, ?)", [day, *BORDERS["credit_score"]]

@@ -66,6 +66,20 @@ def test_examples_are_ten_pseudonyms_at_most_whose_answers_differ(home, tmp_path
     json.dumps(found, default=str)
 
 
+def test_a_policy_that_asks_for_what_the_live_one_does_not_is_answered_by_it(published, home, tmp_path):
+    rows = [row for row in policy_rows() if row["decision"] == "cod" or not row["rule"].startswith("points")]
+    emi = {**rows[0], "decision": "emi", "applies_to": "frequency"}
+    points = [("points", "", "4", "0"), ("points", "4", "", "400"), ("points_missing", "", "", "0")]
+    rows += [
+        emi | {"rule": rule, "above": above, "up_to": up_to, "value": value}
+        for rule, above, up_to, value in points
+    ]
+    new = write(tmp_path / "new.csv", [row | {"version": "2"} for row in rows])
+    emi_rows = [row for row in diff(home, "1", new, BASKETS)["rows"] if row["decision"] == "emi"]
+    # 11 and 12 ordered more than four times
+    assert [row["yes_after"] for row in emi_rows] == [2, 2]
+
+
 def test_a_policy_that_changes_nothing_changes_nobody(published, home):
     found = diff(home, str(POLICY), "1", BASKETS)
     assert found["examples"] == [] and all(row["gain"] == row["lose"] == 0 for row in found["rows"])

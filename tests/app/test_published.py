@@ -11,7 +11,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from app.answers import Answers, Asked
 from app.published import Watch, read_published
+from decisions.decide import Question
 from decisions.policy import COD, EMI
 from decisions.scorecard import Bin, Characteristic, Scorecard
 from goodstanding.errors import DataProblem, WrongUse
@@ -78,6 +80,58 @@ def test_what_a_customer_owes_is_known_to_the_cent_and_never_less(tmp_path):
     found = read_published(path)
     assert found.standing(name_of("11"), EMI, 0).outstanding == Decimal("12.35")
     assert found.standing(name_of("12"), EMI, 0).outstanding == 0
+
+
+LATE = replace(
+    CARD,
+    decision=EMI,
+    characteristics=(Characteristic("worst_days_late", (Bin(90, None, 0.0), Bin(0, 0.0))),),
+)
+
+
+def test_who_pays_instalments_is_scored_for_them_even_without_an_order_that_counts(tmp_path):
+    """16 has cancelled everything, 21 has never ordered; 22 had paid nothing by the last day."""
+    path = tmp_path / "current.duckdb"
+    publish(path, Publication(cards=(LATE,), owed={"21": 12.341}, paid={"11": 0, "16": 0, "21": 9}))
+    for found in (read_published(path), *(read_published(path, only=name_of(each)) for each in ("16", "21"))):
+        for key, days, class_ in (("16", 0, "Worst"), ("21", 9, None)):
+            if found.find(name_of(key)) is None:
+                continue
+            by_instalments = found.standing(name_of(key), EMI, 0)
+            assert (by_instalments.situation, by_instalments.customer_class) == (None, class_)
+            assert by_instalments.values == {
+                "credit_score": None,
+                "return_rate": 0.6 if key == "16" else None,
+                "worst_days_late": days,
+            }
+            assert found.standing(name_of(key), COD, 0).situation == "first_time_buyer"
+    found = read_published(path)
+    assert len(found.keys) == len(CUSTOMERS) + 1
+    assert found.standing(name_of("21"), EMI, 0).outstanding == Decimal("12.35")
+    assert found.profile(name_of("21")) is None and found.profile(name_of("16"))["class"] == "Worst"
+    assert found.standing(name_of("22"), EMI, 0).situation == "unknown_customer"
+
+
+def test_who_pays_no_instalments_and_has_no_order_that_counts_is_not_scored_for_them(tmp_path):
+    path = tmp_path / "current.duckdb"
+    publish(path, Publication(cards=(LATE,), paid={"11": 0}))
+    assert read_published(path).standing(name_of("16"), EMI, 0).situation == "first_time_buyer"
+
+
+@pytest.mark.parametrize("card", [LATE, None])
+def test_an_answer_of_instalments_rests_on_whichever_card_there_is(home, card):
+    paid = {"21": 9, "22": 0}
+    publish(home.published / "current.duckdb", Publication(cards=(card,) if card else (), paid=paid))
+    asked = [Asked(customer, Question(EMI, Decimal("20.00"))) for customer in paid]
+    late, in_time = (Answers(home).decide([each])[0] for each in asked)
+    if card:
+        assert late["model_id"] == in_time["model_id"] == card.model_id
+        assert (late["score"], in_time["score"]) == (500, 590)
+    else:
+        # what orders would say is missing, which has its points
+        assert late["score"] == in_time["score"] == 450 and late["model_id"] == "hand-set-emi-1"
+        assert "set by hand" in late["notes"][0]
+        assert "The RFM credit score is not known" in late["reasons"][0]
 
 
 def test_a_card_that_asks_for_what_is_not_published_is_not_used_and_said_so(tmp_path):
