@@ -383,6 +383,30 @@ def policy_diff(
         print_policy_diff(found, _screen())
 
 
+@policy_app.command("groups")
+@_told
+def policy_groups(
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="A policy file, or a published version; default: the live.")
+    ] = None,
+    baskets: Annotated[
+        list[str] | None, typer.Option("--basket", help="Asked of every customer; again for more.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How often each group is answered yes; groups are the mapping's, and are read now and kept nowhere."""
+    from app.answers import basket_of
+    from app.groups import approval_rates
+    from app.policies import BASKETS
+    from goodstanding.decision_tables import print_groups
+
+    found = approval_rates(settings(), [basket_of(each) for each in baskets or BASKETS], policy)
+    if as_json:
+        _print_json({"ok": True, **found})
+    else:
+        print_groups(found, _screen())
+
+
 @policy_app.command("shadow")
 @_told
 def policy_shadow(

@@ -71,6 +71,38 @@ def print_policy_diff(found: dict[str, Any], console: Console) -> None:
         console.print(table)
 
 
+def print_groups(found: dict[str, Any], console: Console) -> None:
+    """Print how often each group is answered yes."""
+    asked = f"{found['asked']:,} of {found['customers']:,} customers"
+    title = f"{mark_of(found)}Policy {found['policy']} by group, as of {found['as_of']} ({asked})"
+    table = titled_table(title, "decision, basket", "group", "customers", "yes", "to the most", "below")
+    for row in found["rows"]:
+        table.add_row(
+            f"{row['decision']} {row['basket']}",
+            f"{row['column']} {row['value']}",
+            f"{row['customers']:,}",
+            _with_interval(row["rate"], row["rate_interval"]),
+            _with_interval(row["ratio"], row["ratio_interval"]),
+            "" if row["below"] is None else f"{row['below']:.2f}",
+        )
+    console.print(table)
+    texts = [
+        "To the most: the rate of yes divided by that of the most approved group. Below .80 is the usual "
+        "line of attention (four fifths, 29 CFR 1607.4(D)), below .90 this product's own. Intervals are of "
+        "95 %."
+    ]
+    if found["unmatched"]:
+        texts.append(f"{found['unmatched']:,} people of the file are no customers of the last published day.")
+    for text in texts:
+        console.print(text, markup=False, highlight=False)
+
+
+def _with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+
+
 def print_shadow(found: dict[str, Any], console: Console) -> None:
     """Print the live and the shadow policy on answers whose outcomes are known."""
     waiting = f"{found['receipts']:,} receipts, {found['waiting']:,} wait for their outcome"

@@ -8,8 +8,9 @@ Learning Repository, id 350, https://doi.org/10.24432/C55S3H, licensed CC BY 4.0
 person becomes six monthly statements, April to September 2005, one file each, of which
 `shops/credit_default.yml` makes payments. A month of delay is told as 30 days, for the data know no days.
 
-Sex, education, marriage and age stay out. Whether the person defaulted in October is no payment yet: it lies
-beside the statements in `outcomes.csv`, which no mapping names and ingest does not read.
+Education and marriage stay out. Sex and a band of age lie beside the statements in `groups.csv`, for looking
+at how often each group is granted (`ingest.groups`). Whether the person defaulted in October is no payment
+yet: it lies there too, in `outcomes.csv`, which no mapping names. Ingest reads neither.
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ MONTHS = {
     for month, status, back in ((4, 6, 6), (5, 5, 5), (6, 4, 4), (7, 3, 3), (8, 2, 2), (9, 0, 1))
 }
 OUTCOME = "default_payment_next_month"
+# 62 is where the law protects applicants as elderly (12 CFR 1002.2(o))
+GROUPS = """
+case SEX when 1 then 'male' when 2 then 'female' end as SEX,
+case
+    when AGE <= 25 then 'up to 25' when AGE <= 40 then '26 to 40' when AGE < 62 then '41 to 61'
+    else '62 and over'
+end as AGE_BAND
+"""
 
 
 def write_statements(source: Path, landing: Path) -> int:
@@ -57,10 +66,11 @@ def write_statements(source: Path, landing: Path) -> int:
                     ) to {literal(str(filling / f"{day}.csv"))} (format csv, header)
                     """
                 )
-            found = connection.execute(
-                f"copy (select ID, {OUTCOME} from {people} order by ID)"
-                f" to {literal(str(filling / 'outcomes.csv'))} (format csv, header)"
-            ).fetchone()
+            for name, told in (("groups", GROUPS), ("outcomes", OUTCOME)):
+                found = connection.execute(
+                    f"copy (select ID, {told} from {people} order by ID)"
+                    f" to {literal(str(filling / f'{name}.csv'))} (format csv, header)"
+                ).fetchone()
         except duckdb.Error as error:
             raise DataProblem(
                 f"{source} does not hold the data on default of credit card clients: "

@@ -23,7 +23,7 @@ import pandas as pd
 
 from goodstanding.errors import DataProblem
 from ingest.kinds import ORDERS
-from ingest.shop import Source
+from ingest.shop import Section
 
 # A record whose quote is still open after this many lines is taken for one stray quote, not for a long text.
 LONGEST_RECORD = 50
@@ -51,7 +51,7 @@ class File:
     """Set-aside records: line number, masked text, reason."""
 
 
-def inspect(path: Path, landing: Path, day: date, source: Source) -> File:
+def inspect(path: Path, landing: Path, day: date, source: Section) -> File:
     """Hash a file, read its header and count its records without reading their values.
 
     Raises:
@@ -71,7 +71,7 @@ def inspect(path: Path, landing: Path, day: date, source: Source) -> File:
         header=(),
         records=0,
         plain=True,
-        kind=source.of.name,
+        kind=source.name,
     )
     if source.files.format == "parquet":
         _inspect_parquet(file)
@@ -81,7 +81,7 @@ def inspect(path: Path, landing: Path, day: date, source: Source) -> File:
     return file
 
 
-def _check_header(file: File, source: Source) -> None:
+def _check_header(file: File, source: Section) -> None:
     """Every mapped column must be there, once. A first line that is no header holds a customer: not shown."""
     absent = {
         name: column.source for name, column in source.columns.items() if column.source not in file.header
@@ -137,7 +137,7 @@ def _inspect_parquet(file: File) -> None:
         raise DataProblem(f"{file.name} is no readable Parquet file: {str(error).splitlines()[0]}") from None
 
 
-def _inspect_csv(file: File, data: bytes, source: Source) -> None:
+def _inspect_csv(file: File, data: bytes, source: Section) -> None:
     data = data.removeprefix(BOM)
     if not data.strip():
         raise DataProblem(f"{file.name} is empty, without even a header; export it again")
@@ -145,7 +145,7 @@ def _inspect_csv(file: File, data: bytes, source: Source) -> None:
     file.plain, file.records = _count_records(data, len(file.header), source.files.delimiter.encode())
 
 
-def _header(line: bytes, name: str, source: Source) -> tuple[str, ...]:
+def _header(line: bytes, name: str, source: Section) -> tuple[str, ...]:
     try:
         text = line.decode("utf-8").rstrip("\r")
         return tuple(next(csv.reader([text], delimiter=source.files.delimiter, strict=True)))
@@ -185,13 +185,13 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Source) -> None:
+def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Section) -> None:
     """Fill the temporary table `text_lines`: file_name, line_number and every mapped column as text.
 
     Records that cannot be split into columns end in the files' own `unreadable`. `records` of every file is
     exact afterwards: rows in `text_lines` + unreadable.
     """
-    mapped = ", ".join(f"{name} varchar" for name in source.columns)
+    mapped = ", ".join(f"{_quoted(name)} varchar" for name in source.columns)
     connection.execute(
         f"create or replace temp table text_lines (file_name varchar, line_number bigint, {mapped})"
     )
@@ -208,15 +208,17 @@ def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], sour
             _load_record_by_record(connection, file, source)
 
 
-def _select_mapped(source: Source) -> str:
-    return ", ".join(f"{_quoted(column.source)} as {name}" for name, column in source.columns.items())
+def _select_mapped(source: Section) -> str:
+    return ", ".join(
+        f"{_quoted(column.source)} as {_quoted(name)}" for name, column in source.columns.items()
+    )
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Source) -> None:
+def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Section) -> None:
     """Read files of the same types together; else a column's type, so its text, would hang on the others."""
     mapped = ", ".join(
         f"cast(lines.{_quoted(column.source)} as varchar)" for column in source.columns.values()
@@ -243,7 +245,7 @@ def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], 
 
 
 def _load_plain(
-    connection: duckdb.DuckDBPyConnection, batch: Sequence[File], header: tuple[str, ...], source: Source
+    connection: duckdb.DuckDBPyConnection, batch: Sequence[File], header: tuple[str, ...], source: Section
 ) -> list[File]:
     """Read a batch of files of one header; returns those in which DuckDB's count differs from ours."""
     columns = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}': 'varchar'" for name in header)
@@ -262,7 +264,7 @@ def _load_plain(
         connection.execute(
             f"""
             insert into text_lines
-            select file_name, n - lines_before + 1, {", ".join(source.columns)}
+            select file_name, n - lines_before + 1, {", ".join(_quoted(name) for name in source.columns)}
             from (
                 select filename as path, row_number() over () as n, {_select_mapped(source)}
                 from read_csv(
@@ -297,7 +299,7 @@ def _load_plain(
     return odd
 
 
-def _load_record_by_record(connection: duckdb.DuckDBPyConnection, file: File, source: Source) -> None:
+def _load_record_by_record(connection: duckdb.DuckDBPyConnection, file: File, source: Section) -> None:
     width = len(file.header)
     positions = [file.header.index(column.source) for column in source.columns.values()]
     rows = []
@@ -315,7 +317,7 @@ def _load_record_by_record(connection: duckdb.DuckDBPyConnection, file: File, so
         connection.unregister("record_lines")
 
 
-def _records(data: bytes, width: int, source: Source) -> Iterator[tuple[int, list[str] | str, str]]:
+def _records(data: bytes, width: int, source: Section) -> Iterator[tuple[int, list[str] | str, str]]:
     """The records below the header: line number and fields, or line number, raw text and reason.
 
     A quote left open takes the following lines with it only where that makes a record of the right width;

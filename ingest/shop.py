@@ -22,8 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from goodstanding.days import Days
 from goodstanding.errors import WrongUse
 from goodstanding.settings import PROJECT, Settings
-from ingest.kinds import DELIVERIES, KINDS, ORDERS, PAYMENTS, RETURNS, CastKind, Kind
+from ingest.kinds import DELIVERIES, KINDS, ORDERS, PAYMENTS, RETURNS, TEXT, CastKind, Kind
 
+CUSTOMER = "customer_id"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # what a mapping says of its orders, beside its other sections
 ORDERS_KEYS = ("files", "columns", "invoice_kinds", "no_products")
@@ -84,24 +85,11 @@ class Column(_Strict):
         return self
 
 
-class Files(_Strict):
-    """Which files of the landing hold a day; `{day}` is the ISO day, or `{day:%Y/%m/%d}`; `*` matches."""
+class Form(_Strict):
+    """How files are written."""
 
-    path: str
     format: Literal["csv", "parquet"] = "csv"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-
-    @field_validator("path")
-    @classmethod
-    def _names_the_day(cls, path: str) -> str:
-        formats = "".join(match[1] or "%Y-%m-%d" for match in _DAY.finditer(path))
-        if set(re.findall("%.", formats)) != set(_PARTS):
-            raise ValueError("must name year, month and day: {day}, or like {day:%Y/%m/%d}")
-        if re.search(r"[{}?\[\]]|\*\*", _DAY.sub("", path)):
-            raise ValueError("may hold {day}, * and plain characters, but no other pattern")
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise ValueError("must lie within the landing: neither a leading / nor ..")
-        return path
 
     @field_validator("delimiter")
     @classmethod
@@ -111,6 +99,41 @@ class Files(_Strict):
         return delimiter
 
 
+class Files(Form):
+    """Which files of the landing hold a day; `{day}` is the ISO day, or `{day:%Y/%m/%d}`; `*` matches."""
+
+    path: str
+
+    @field_validator("path")
+    @classmethod
+    def _names_the_day(cls, path: str) -> str:
+        formats = "".join(match[1] or "%Y-%m-%d" for match in _DAY.finditer(path))
+        if set(re.findall("%.", formats)) != set(_PARTS):
+            raise ValueError("must name year, month and day: {day}, or like {day:%Y/%m/%d}")
+        if re.search(r"[{}?\[\]]|\*\*", _DAY.sub("", path)):
+            raise ValueError("may hold {day}, * and plain characters, but no other pattern")
+        return _within_the_landing(path)
+
+
+class OneFile(Form):
+    """One file of the landing that is of no day."""
+
+    path: str = Field(min_length=1)
+
+    @field_validator("path")
+    @classmethod
+    def _is_plain(cls, path: str) -> str:
+        if re.search(r"[{}?*\[\]]", path):
+            raise ValueError("must name one file, without a pattern")
+        return _within_the_landing(path)
+
+
+def _within_the_landing(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("must lie within the landing: neither a leading / nor ..")
+    return path
+
+
 class Rule(_Strict):
     """A pattern (regular expression) on one of the canonical columns that `Kind.ruled_by` names."""
 
@@ -118,7 +141,19 @@ class Rule(_Strict):
     matches: str
 
 
-class Source(_Strict):
+class Section(_Strict):
+    """Files of the landing, and what their columns say. `name` tells one section of a mapping from another,
+    and `prefix` stands before its keys in messages."""
+
+    name: ClassVar[str]
+    prefix: ClassVar[str]
+
+    files: Form
+    columns: dict[str, Column]
+    mapping_file: str = ""
+
+
+class Source(Section):
     """Which files of the landing hold one kind of line, and what their columns say.
 
     `kinds` names what sort of line it is (`Kind.sort`), by the first rule that matches: of payments
@@ -127,18 +162,15 @@ class Source(_Strict):
     """
 
     of: ClassVar[Kind]
-    prefix: ClassVar[str]
     kinds_key: ClassVar[str] = "kinds"
 
     files: Files
-    columns: dict[str, Column]
     kinds: dict[str, Rule] = {}
-    mapping_file: str = ""
 
     def __init_subclass__(cls, kind: Kind | None = None, **named: Any) -> None:
         super().__init_subclass__(**named)
         if kind is not None:
-            cls.of, cls.prefix = kind, "" if kind is ORDERS else f"{kind.name}."
+            cls.of, cls.name, cls.prefix = kind, kind.name, "" if kind is ORDERS else f"{kind.name}."
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
@@ -173,6 +205,10 @@ class Source(_Strict):
         """Every day that has a file in the landing, read out of the names that match the path pattern."""
         return set(_days_named(landing, self.files.path, re.compile(_day_pattern(self.files.path))))
 
+    def may_hold(self, path: str) -> bool:
+        """Whether a path within the landing is that of some day's file."""
+        return re.match(_day_pattern(self.files.path), PurePosixPath(path).as_posix()) is not None
+
 
 class Orders(Source, kind=ORDERS):
     """Order lines: the mapping's own files and columns. `no_products` are codes of fees, postage and more."""
@@ -198,6 +234,36 @@ class Returns(Source, kind=RETURNS):
 
 class Deliveries(Source, kind=DELIVERIES):
     """What was handed over, or tried to be, and how it is paid."""
+
+
+class Groups(Section):
+    """Which groups people belong to: customer_id and the columns that are groups, such as sex or an age band.
+
+    Ingest reads nothing of it and no score may rest on it: `goodstanding policy groups` looks at the file
+    when it is called, and keeps none of it.
+    """
+
+    name = "groups"
+    prefix = "groups."
+
+    files: OneFile
+
+    @model_validator(mode="after")
+    def _names_groups(self) -> Self:
+        if CUSTOMER not in self.columns:
+            raise ValueError(f"columns.{CUSTOMER} is missing")
+        if len(self.columns) == 1:
+            raise ValueError("columns: names no group beside customer_id")
+        for name, column in self.columns.items():
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in ("file_name", "line_number"):
+                raise ValueError(
+                    f"columns.{name}: call a group by small letters, digits and _, like age_band"
+                )
+            if column.cast not in TEXT:
+                raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(TEXT)}")
+        if self.columns[CUSTOMER].optional:
+            raise ValueError(f"columns.{CUSTOMER}.optional: a line without {CUSTOMER} is of no use")
+        return self
 
 
 class Closed(_Strict):
@@ -237,6 +303,7 @@ class Shop(_Strict):
     payments: Payments | None = None
     returns: Returns | None = None
     deliveries: Deliveries | None = None
+    groups: Groups | None = None
     closed: Closed | None = None
     archive: bool = False
     mapping_file: str = ""
@@ -248,6 +315,16 @@ class Shop(_Strict):
         """The kinds of lines that this shop has, orders first."""
         all_kinds = (self.orders, self.payments, self.returns, self.deliveries)
         return tuple(source for source in all_kinds if source is not None)
+
+    @model_validator(mode="after")
+    def _groups_are_no_days_file(self) -> Shop:
+        """Else ingest would read them."""
+        for source in self.sources if self.groups else ():
+            if self.groups and source.may_hold(self.groups.files.path):
+                raise ValueError(
+                    f"groups.files.path: {source.prefix}files.path matches it too; name the files apart"
+                )
+        return self
 
     @model_validator(mode="after")
     def _warehouse_can_read_it(self) -> Shop:
@@ -357,7 +434,7 @@ def _by_section(content: dict[str, Any], mapping_file: str) -> dict[str, Any]:
     sections: dict[str, Any] = {key: value for key, value in content.items() if key not in ORDERS_KEYS}
     if orders or PAYMENTS.name not in sections:
         sections["orders"] = orders
-    for kind in KINDS:
-        if isinstance(sections.get(kind.name), dict):
-            sections[kind.name] = {**sections[kind.name], "mapping_file": mapping_file}
+    for name in (*(kind.name for kind in KINDS), Groups.name):
+        if isinstance(sections.get(name), dict):
+            sections[name] = {**sections[name], "mapping_file": mapping_file}
     return {**sections, "mapping_file": mapping_file}

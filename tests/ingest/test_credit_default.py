@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -13,6 +13,7 @@ from goodstanding.days import Days
 from goodstanding.errors import DataProblem
 from goodstanding.settings import PROJECT, Settings
 from ingest.credit_default import MONTHS, main, write_statements
+from ingest.groups import read_groups
 from ingest.pseudonyms import pseudonym
 from ingest.shop import load_shop
 from tests.laws.conftest import STEPS
@@ -46,7 +47,7 @@ def people(credit_default: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
-def test_everybody_has_six_statements_and_nothing_of_whom_they_are(
+def test_everybody_has_six_statements_with_nothing_of_whom_they_are(
     credit_default: Path, tmp_path: Path
 ) -> None:
     landing = tmp_path / "landing"
@@ -59,6 +60,15 @@ def test_everybody_has_six_statements_and_nothing_of_whom_they_are(
         assert len(lines) == PEOPLE
     outcomes = (landing / "outcomes.csv").read_text().splitlines()
     assert sum(line.endswith(",1") for line in outcomes) == 6636
+    groups = read_groups(Settings(shop="credit_default", landing=landing, pseudonym_key=KEY, _env_file=None))
+    # counted in the table itself: SEX is 1 of men
+    assert groups.sex.value_counts().to_dict() == {"female": 18112, "male": 11888}
+    assert groups.age_band.value_counts().to_dict() == {
+        "26 to 40": 17855,
+        "41 to 61": 8058,
+        "up to 25": 3871,
+        "62 and over": 216,
+    }
 
 
 def test_payment_behaviour_says_of_each_person_what_the_table_says(
@@ -80,6 +90,7 @@ def test_payment_behaviour_says_of_each_person_what_the_table_says(
         orders = published.execute("select count(*) from marts.customer_profiles").fetchall()
     assert earlier == [(day, PEOPLE // SAMPLED, n) for n, day in enumerate(MONTHS, start=1)]
     assert orders == [(0,)]
+    assert not list(told_in(tmp_path / "home", ("female", "26 to 40", "age_band")))
     with duckdb.connect() as connection:
         connection.execute(f"create table people as from '{people}'")
         expected = connection.execute(EXPECTED).df()
@@ -91,6 +102,21 @@ def test_payment_behaviour_says_of_each_person_what_the_table_says(
         assert seen[column].astype(float).to_numpy() == pytest.approx(
             expected[column].astype(float).to_numpy(), nan_ok=True, rel=1e-9
         ), column
+
+
+def told_in(home: Path, texts: tuple[str, ...]) -> Iterator[str]:
+    """Where any of these texts stands in any table, or is the name of a column, of any file of a home."""
+    files = list(home.rglob("*.duckdb"))
+    assert len(files) >= 3
+    for file in files:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+            assert tables
+            for schema, table in tables:
+                rows = connection.execute(f'from "{schema}"."{table}"')
+                names = [column[0] for column in rows.description or []]
+                said = f"{names} {rows.fetchall()}"
+                yield from (f"{file.name} {schema}.{table}: {text}" for text in texts if text in said)
 
 
 def test_another_table_is_refused_and_leaves_no_landing(
