@@ -40,7 +40,7 @@ BASKET = "basket"
 # what no score may rest on, by whatever name a shop's files have for it
 PROTECTED = frozenset(
     """
-    age age_group birth_date birth_year birthday children citizenship civil_status country_of_birth
+    age age_band age_group birth_date birth_year birthday children citizenship civil_status country_of_birth
     date_of_birth disability dob education ethnicity family_status gender language marital_status marriage
     married nationality origin political_opinion pregnancy race religion sex sexual_orientation
     """.split()  # noqa: SIM905 - one name a line would be a page of them

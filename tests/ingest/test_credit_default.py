@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import csv
+from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from app.groups import approval_rates
 from goodstanding import pipeline
 from goodstanding.days import Days
 from goodstanding.errors import DataProblem
-from goodstanding.settings import PROJECT, Settings
+from goodstanding.settings import POLICY, PROJECT, Settings, settings
 from ingest.credit_default import MONTHS, main, write_statements
 from ingest.groups import read_groups
 from ingest.pseudonyms import pseudonym
@@ -71,18 +74,33 @@ def test_everybody_has_six_statements_with_nothing_of_whom_they_are(
     }
 
 
-def test_payment_behaviour_says_of_each_person_what_the_table_says(
-    people: Path, tmp_path: Path, use_settings: Callable[..., Settings]
-) -> None:
-    landing = tmp_path / "landing"
-    write_statements(people, landing)
-    use_settings(home=tmp_path / "home", landing=landing, shop="credit_default", pseudonym_key=KEY)
-    days = Days(min(MONTHS), max(MONTHS))
-    counts = pipeline.ingest(days, "run")
-    assert counts["accepted"] == counts["lines"] == 6 * PEOPLE // SAMPLED
-    for step in STEPS[1:]:
-        getattr(pipeline, step)(days, "run")
-    with duckdb.connect(str(tmp_path / "home" / "published" / "current.duckdb"), read_only=True) as published:
+@pytest.fixture(scope="module")
+def ran(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home in which the statements of these people are published."""
+    folder = tmp_path_factory.mktemp("ran")
+    write_statements(people, folder / "landing")
+    values = {
+        "home": folder / "home",
+        "landing": folder / "landing",
+        "shop": "credit_default",
+        "pseudonym_key": KEY,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(f"GOODSTANDING_{name.upper()}", str(value))
+        settings.cache_clear()
+        days = Days(min(MONTHS), max(MONTHS))
+        counts = pipeline.ingest(days, "run")
+        assert counts["accepted"] == counts["lines"] == 6 * PEOPLE // SAMPLED
+        for step in STEPS[1:]:
+            getattr(pipeline, step)(days, "run")
+        found = settings()
+    settings.cache_clear()
+    return found
+
+
+def test_payment_behaviour_says_of_each_person_what_the_table_says(people: Path, ran: Settings) -> None:
+    with duckdb.connect(str(ran.published / "current.duckdb"), read_only=True) as published:
         found = published.execute("from marts.payment_behaviour where as_of = '2005-09-30'").df()
         earlier = published.execute(
             "select as_of, count(*), max(instalments_due) from marts.payment_behaviour group by 1 order by 1"
@@ -90,7 +108,6 @@ def test_payment_behaviour_says_of_each_person_what_the_table_says(
         orders = published.execute("select count(*) from marts.customer_profiles").fetchall()
     assert earlier == [(day, PEOPLE // SAMPLED, n) for n, day in enumerate(MONTHS, start=1)]
     assert orders == [(0,)]
-    assert not list(told_in(tmp_path / "home", ("female", "26 to 40", "age_band")))
     with duckdb.connect() as connection:
         connection.execute(f"create table people as from '{people}'")
         expected = connection.execute(EXPECTED).df()
@@ -102,6 +119,45 @@ def test_payment_behaviour_says_of_each_person_what_the_table_says(
         assert seen[column].astype(float).to_numpy() == pytest.approx(
             expected[column].astype(float).to_numpy(), nan_ok=True, rel=1e-9
         ), column
+
+
+def test_a_run_keeps_nothing_of_who_is_of_which_group(ran: Settings) -> None:
+    assert "26 to 40" in (ran.landing_folder / "groups.csv").read_text()
+    assert not list(told_in(ran.home, ("female", "26 to 40", "age_band")))
+
+
+def test_each_group_is_granted_instalments_as_the_table_says(
+    people: Path, ran: Settings, tmp_path: Path
+) -> None:
+    """By a policy that says yes to those not late with the last statement, and rests on nothing else."""
+    with POLICY.open(encoding="utf-8") as file:
+        rows = [row | {"version": "in time"} for row in csv.DictReader(file)]
+    rows = [row for row in rows if row["decision"] == "cod" or not row["rule"].startswith("points")]
+    for row in rows:
+        if row["rule"] == "cap_customer":
+            row["value"] = "100000000"
+    points = {"decision": "emi", "applies_to": "last_days_late", "above": "", "up_to": ""}
+    rows += [
+        rows[0] | points | {"rule": "points", "up_to": "0", "value": "400"},
+        rows[0] | points | {"rule": "points", "above": "0", "value": "0"},
+        rows[0] | points | {"rule": "points_missing", "value": "0"},
+    ]
+    path = tmp_path / "in_time.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    found = approval_rates(ran, [Decimal("50.00")], str(path))
+    assert (found["asked"], found["unmatched"]) == (PEOPLE // SAMPLED, 0)
+    sexes = duckdb.execute(
+        f"select if(SEX = 1, 'male', 'female') as sex, count(*), avg(if(PAY_0 <= 0, 1, 0)) from '{people}' "
+        "group by sex order by sex"
+    ).fetchall()
+    of_sex = [row for row in found["rows"] if (row["decision"], row["column"]) == ("emi", "sex")]
+    assert [(row["value"], row["customers"]) for row in of_sex] == [(sex, count) for sex, count, _ in sexes]
+    assert [row["rate"] for row in of_sex] == pytest.approx([rate for *_, rate in sexes])
+    (_, _, women), (_, _, men) = sexes
+    assert min(row["ratio"] for row in of_sex) == pytest.approx(min(women / men, men / women))
 
 
 def told_in(home: Path, texts: tuple[str, ...]) -> Iterator[str]:
