@@ -20,8 +20,8 @@ import numpy as np
 from bench.readme import keep_apart
 from bench.run import machine
 from goodstanding.settings import settings
-from ml.cod import METHODS, read_pairs, read_windows
-from ml.orders import COD, TARGET
+from ml.order_scorecards import METHODS, read_pairs, read_windows
+from ml.orders import COD
 from ml.pairs import Pair
 from ml.side_by_side import Question, answer
 from warehouse.files import open_warehouse
@@ -33,7 +33,7 @@ WINDOW = (date(2011, 8, 9), date(2011, 10, 9))
 
 def read_views(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, list[Pair]]:
     """The labelled orders of both views."""
-    return {"window": read_windows(connection, [WINDOW]), "months": read_pairs(connection, as_of)}
+    return {"window": read_windows(connection, COD, [WINDOW]), "months": read_pairs(connection, COD, as_of)}
 
 
 def measure_returns(views: dict[str, list[Pair]], processes: int = 1, folds: int = 1000) -> dict[str, Any]:
@@ -47,7 +47,8 @@ def measure_returns(views: dict[str, list[Pair]], processes: int = 1, folds: int
 
 
 def _measure(pairs: Sequence[Pair], processes: int, folds: int) -> dict[str, Any]:
-    found = answer([Question(COD, pairs)], processes=processes, folds=folds, methods=METHODS)["tasks"][TARGET]
+    asked = [Question(COD.task, pairs)]
+    found = answer(asked, processes=processes, folds=folds, methods=METHODS)["tasks"][COD.name]
     shares = np.array([pair.test_on.labels.mean() for pair in pairs])
     sizes = np.array([len(pair.test_on.customers) for pair in pairs])
     return {

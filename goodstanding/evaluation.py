@@ -13,9 +13,10 @@ from typing import Any
 
 from goodstanding.evaluation_page import publish_evaluation
 from goodstanding.settings import Settings
-from ml import cod
 from ml.candidate import Balance
 from ml.champions import appoint
+from ml.order_scorecards import METHODS, read_question
+from ml.orders import DECISIONS
 from ml.segment_study import read_history, study
 from ml.side_by_side import Tell, answer, read_questions
 from ml.tasks import tasks_named
@@ -52,7 +53,7 @@ def run_evaluation(
         questions = read_questions(connection, as_of, asked)
         history = None if tasks else read_history(connection, as_of)
         value = None if tasks else read_value(connection, as_of)
-        decisions = None if tasks else [cod.read_question(connection, as_of)]
+        decisions = None if tasks else [read_question(connection, each, as_of) for each in DECISIONS]
         shop, first_day, simulated = connection.execute(
             """
             select any_value(source), min(event_day), bool_or(simulated) from intake.raw.days
@@ -61,7 +62,7 @@ def run_evaluation(
         ).fetchall()[0]
     answered = answer(questions, tell, balance, processes=settings.threads)
     appoint(answered, as_of, settings.models, by="evaluate")
-    risks = decisions and answer(decisions, tell, processes=settings.threads, methods=cod.METHODS)
+    risks = decisions and answer(decisions, tell, processes=settings.threads, methods=METHODS)
     found = {
         "as_of": str(as_of),
         "first_day": str(first_day),

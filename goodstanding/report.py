@@ -347,7 +347,8 @@ def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
 
     questions = {task.name: task.question for task in SCORED}
     found = []
-    questions |= {TARGET: "orders and spend within 90 days", orders.TARGET: orders.COD.question}
+    questions |= {TARGET: "orders and spend within 90 days"}
+    questions |= {each.name: each.task.question for each in orders.DECISIONS}
     for question, text in questions.items():
         card = newest_card(settings.models, question, as_of) or {}
         # a later evaluation may have appointed another by now

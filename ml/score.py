@@ -77,7 +77,7 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> d
     snapshot = read_snapshot(connection, as_of)
     said = [_ask_task(connection, task, snapshot, models) for task in SCORED]
     said.append(_ask_worth(connection, snapshot, models))
-    by_points = [_ask_cod(connection, snapshot, models)]
+    by_points = [_ask_decision(connection, decision, snapshot, models) for decision in orders.DECISIONS]
     said += by_points
     rows = {
         "customers": _customers(snapshot, said),
@@ -130,12 +130,14 @@ def _ask_worth(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, models
     return _judged(said, columns, drift.measure(said.card, snapshot, probability))
 
 
-def _ask_cod(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, models: Path) -> _Said:
+def _ask_decision(
+    connection: duckdb.DuckDBPyConnection, decision: orders.Decision, snapshot: Snapshot, models: Path
+) -> _Said:
     """Whether the scorecard may be used; its points are added up with a basket, where a decision is asked."""
-    said = _found(orders.TARGET, snapshot, models)
+    said = _found(decision.name, snapshot, models)
     if said.note or not said.card:
         return said
-    drifts = orders.drift_of_orders(connection, said.card, snapshot.as_of)
+    drifts = orders.drift_of_orders(connection, decision, said.card, snapshot.as_of)
     if not drifts:
         return replace(said, note=f"no order of the last {orders.ASKED_DAYS} days to judge it by")
     return _judged(said, {}, drifts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from goodstanding.errors import DataProblem
 from ml import champions, drift, store
 from ml.candidate import SEED, Candidate, probabilities
-from ml.cod import train_cod
 from ml.features import Snapshot, read_snapshot
 from ml.methods import METHODS
-from ml.orders import TARGET as COD
+from ml.order_scorecards import train_scorecard
+from ml.orders import DECISIONS, Decision
 from ml.short_list import SHORT_LIST
 from ml.side_by_side import Question, answer, read_questions
 from ml.tasks import SCORED, Task, known_to
@@ -52,9 +53,9 @@ def train(
         processes: how many measure at once; the result is the same for any number.
 
     Returns:
-        {data_day, models: {question: card, and those of `ml.worth` and `ml.cod`}, evaluations: {question: the
-        card that appointed the champion, see `ml.champions.appoint`}, refused: {question: what is missing}}.
-        A card:
+        {data_day, models: {question: card, and those of `ml.worth` and `ml.order_scorecards`}, evaluations:
+        {question: the card that appointed the champion, see `ml.champions.appoint`}, refused: {question: what
+        is missing}}. A card:
 
         - `model_id`, `target`, `data_day`, `recipe` (the method), `description`, `balance`, `evaluation` (the
           model_id of the card that appointed it), `classes`, `feature_names` (in the model's order);
@@ -85,7 +86,8 @@ def _train(
     refused = {question.task.name: question.refused for question in questions if question.refused}
     answered = [question for question in questions if question.pairs]
     cards = {}
-    for target, train_one in ((TARGET, train_worth), (COD, train_cod)):
+    beside = {TARGET: train_worth} | {each.name: partial(_by_points, each) for each in DECISIONS}
+    for target, train_one in beside.items():
         try:
             cards[target] = train_one(connection, as_of, models)
         except DataProblem as error:
@@ -109,6 +111,12 @@ def _train(
         "evaluations": {question.task.name: evaluations[question.task.name] for question in answered},
         "refused": refused,
     }
+
+
+def _by_points(
+    decision: Decision, connection: duckdb.DuckDBPyConnection, as_of: date, models: Path
+) -> dict[str, Any]:
+    return train_scorecard(connection, decision, as_of, models)
 
 
 def _is_settled(evaluation: dict[str, Any] | None) -> bool:

@@ -94,6 +94,13 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
         create table intermediate.int_order_features (
             customer_id varchar, invoice_no varchar, invoice_day date, as_of date,
             {", ".join(f"{name} double" for name in CHARACTERISTICS)}
+        );
+        create table intermediate.int_order_accounts (
+            customer_id varchar, invoice_no varchar, method_kind varchar
+        );
+        create table intermediate.int_instalment_states (
+            customer_id varchar, invoice_no varchar, valid_from date, valid_until date, due_day date,
+            paid_day date, days_late integer
         )
         """
     )

@@ -33,8 +33,8 @@ STALE = "insert into predictions.customers (customer_id, as_of) values ('somebod
 BUYS = [TASKS["buys_30d"], TASKS["buys_90d"]]
 
 QUESTIONS = [*(task.name for task in SCORED), TARGET]
-# what the scorecard of decisions says is told where there is a basket: see test_cod.py
-NO_SCORECARD = {"cod": "no cod model was trained on data up to 2011-12-09"}
+# what the scorecard of decisions says is told where there is a basket: see test_order_scorecards.py
+NO_SCORECARD = {name: f"no {name} model was trained on data up to 2011-12-09" for name in ("cod", "emi")}
 
 Shop = duckdb.DuckDBPyConnection
 
@@ -96,7 +96,9 @@ def test_every_customer_of_the_day_is_told_of_every_question_and_stale_rows_go(
         assert orders > 0 and spend > 0
         assert days == [None] * 3 or days[1] <= days[0] <= days[2]
         assert row[12:] == [summary["models"]["buys_90d"], None]
-    assert told(shop, "question, model_id", "models") == sorted({**summary["models"], "cod": None}.items())
+    assert told(shop, "question, model_id", "models") == sorted(
+        {**summary["models"], **dict.fromkeys(NO_SCORECARD)}.items()
+    )
 
 
 def test_segments_are_those_of_the_day_and_a_shop_of_a_few_customers_has_none(

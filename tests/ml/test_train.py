@@ -227,7 +227,7 @@ def test_where_every_question_is_refused_the_number_is_named_and_nothing_is_writ
 ) -> None:
     with pytest.raises(
         DataProblem,
-        match=rf"as of {day}: buys_30d needs 1 test cut .* would be enough; 6 further questions need more",
+        match=rf"as of {day}: buys_30d needs 1 test cut .* would be enough; 7 further questions need more",
     ):
         train(shop, day, tmp_path / "models")
     assert stored(tmp_path) == []

@@ -10,17 +10,18 @@ from rich.console import Console
 
 from goodstanding.evaluation_page import evaluation_page
 from goodstanding.evaluation_tables import print_evaluation
-from ml.cod import MEASURED, METHODS, read_question
+from ml.order_scorecards import MEASURED, METHODS, read_question
+from ml.orders import COD
 from ml.side_by_side import answer
 from tests.ml.order_log import NEWEST_DAY, open_shop
-from tests.ml.test_cod import take_orders
+from tests.ml.test_order_scorecards import take_orders
 
 
 @pytest.fixture(scope="module")
 def decided(evaluated: dict[str, Any]) -> dict[str, Any]:
     with open_shop(60) as shop:
         take_orders(shop, slope=0.8)
-        question = read_question(shop, NEWEST_DAY)
+        question = read_question(shop, COD, NEWEST_DAY)
     some = {name: METHODS[name] for name in (*MEASURED, "decision_tree")}
     return {**evaluated, "decisions": answer([question], folds=200, methods=some)}
 

@@ -15,8 +15,8 @@ import pytest
 from decisions.scorecard import Scorecard
 from goodstanding.errors import DataProblem
 from ml import store
-from ml.cod import read_pairs, read_question, read_windows, train_cod
-from ml.orders import CHARACTERISTICS, COD, TARGET, read_orders
+from ml.order_scorecards import read_pairs, read_question, read_windows, train_scorecard
+from ml.orders import CHARACTERISTICS, COD, EMI, read_orders
 from ml.risk import SCORECARD
 from ml.score import score
 from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, open_shop
@@ -80,7 +80,7 @@ def test_a_return_counts_within_60_days_and_of_products_alone(shop: duckdb.DuckD
             from intermediate.int_order_features where invoice_no <> 'i3'
             """
         )
-        orders = read_orders(small, date.min, NEWEST_DAY)
+        orders = read_orders(small, COD, date.min, NEWEST_DAY)
         names = small.execute(
             "select invoice_no from intermediate.int_order_features order by invoice_day, basket, invoice_no"
         ).fetchall()
@@ -92,15 +92,57 @@ def test_a_return_counts_within_60_days_and_of_products_alone(shop: duckdb.DuckD
     }
 
 
+def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
+    # days after the order: due, paid, told on, told otherwise on; and the days late that the shop states
+    told = {
+        "never paid": [(60, None, 0, None, None)],
+        "not 30 days late by then": [(61, None, 0, None, None)],
+        "paid 29 days late": [(31, 60, 5, None, None)],
+        "paid late": [(31, 61, 5, None, None)],
+        "settled in time, told on the last day": [(31, None, 0, 90, None), (31, 31, 90, None, None)],
+        "stated late": [(70, None, 70, None, 31)],
+        "stated late after the window": [(70, None, 70, 91, 0), (70, None, 91, None, 31)],
+    }
+    order = date(2011, 5, 1)
+
+    def after(days: int | None) -> date | None:
+        return None if days is None else order + timedelta(days=days)
+
+    with open_shop(60) as shop:
+        for name, states in {**told, "paid at once": []}.items():
+            shop.execute(
+                """
+                insert into intermediate.int_order_features by name
+                select 'ann' as customer_id, $1 as invoice_no, $2::date as invoice_day, 10 as basket
+                """,
+                [name, order],
+            )
+            if states:
+                accounts = "insert into intermediate.int_order_accounts values ('ann', $1, 'on_account')"
+                shop.execute(accounts, [name])
+            for due, paid, since, until, late in states:
+                shop.execute(
+                    "insert into intermediate.int_instalment_states values ('ann', $1, $2, $3, $4, $5, $6)",
+                    [name, after(since), after(until), after(due), after(paid), late],
+                )
+        came = read_orders(shop, EMI, date.min, NEWEST_DAY).labels
+    # of one day and basket they come in the order of their numbers; what was paid at once is not asked
+    assert {name for name, is_late in zip(sorted(told), came, strict=True) if is_late} == {
+        "never paid",
+        "paid late",
+        "stated late",
+    }
+
+
 def test_what_is_learnt_from_was_over_before_the_first_order_tested(shop: duckdb.DuckDBPyConnection) -> None:
-    pairs = read_pairs(shop, NEWEST_DAY)
+    pairs = read_pairs(shop, COD, NEWEST_DAY)
     assert [(str(pair.fit_on.as_of), str(pair.test_on.as_of)) for pair in pairs] == [
         ("2011-05-01", "2011-07-31"),
         ("2011-06-01", "2011-08-31"),
         ("2011-07-02", "2011-09-30"),
     ]
-    (pair,) = read_windows(shop, [(date(2011, 8, 9), date(2011, 10, 9))])
-    assert pair.fit_on.as_of + timedelta(days=COD.days) == date(2011, 8, 9)
+    (pair,) = read_windows(shop, COD, [(date(2011, 8, 9), date(2011, 10, 9))])
+    assert pair.fit_on.as_of + timedelta(days=COD.task.days) == date(2011, 8, 9)
     window = "invoice_day between '2011-08-10' and '2011-10-09'"
     counted = shop.execute(f"select 1 from intermediate.int_order_features where {window}").fetchall()
     assert len(pair.test_on.customers) == len(counted)
@@ -109,14 +151,14 @@ def test_what_is_learnt_from_was_over_before_the_first_order_tested(shop: duckdb
 @pytest.fixture(scope="module")
 def models(shop: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    train_cod(shop, date(2011, 11, 30), folder)
+    train_scorecard(shop, COD, date(2011, 11, 30), folder)
     return folder
 
 
 def test_the_card_says_what_was_learnt_and_nobody_stands_in_it(
     shop: duckdb.DuckDBPyConnection, models: Path
 ) -> None:
-    card = store.newest_card(models, TARGET, NEWEST_DAY)
+    card = store.newest_card(models, COD.name, NEWEST_DAY)
     assert card is not None
     assert (card["recipe"], card["fitted_on"]["label_until"]) == (SCORECARD, "2011-11-30")
     assert card["fitted_on"]["cut"] == "2011-10-01"
@@ -135,14 +177,14 @@ def test_later_days_change_nothing(models: Path, tmp_path: Path) -> None:
             ("int_invoice_states", "returned_amount = 0 where valid_from > '2011-11-30'"),
         ):
             again.execute(f"update intermediate.{table} set {changed}")
-        card = train_cod(again, date(2011, 11, 30), tmp_path)
-    assert card["model_id"] == store.newest_card(models, TARGET, NEWEST_DAY)["model_id"]
+        card = train_scorecard(again, COD, date(2011, 11, 30), tmp_path)
+    assert card["model_id"] == store.newest_card(models, COD.name, NEWEST_DAY)["model_id"]
 
 
 def test_the_day_is_scored_with_it(shop: duckdb.DuckDBPyConnection, models: Path) -> None:
-    told = "select as_of, decision, model_id, data_day, card, note from predictions.scorecards"
+    told = "select as_of, decision, model_id, data_day, card, note from predictions.scorecards order by 2"
     summary = score(shop, NEWEST_DAY, models)
-    ((as_of, decision, model_id, data_day, text, note),) = shop.execute(told).fetchall()
+    (as_of, decision, model_id, data_day, text, note), _ = shop.execute(told).fetchall()
     assert (as_of, decision, data_day, note) == (NEWEST_DAY, "cod", date(2011, 11, 30), None)
     assert summary["models"] == {"cod": model_id}
     assert Scorecard.from_json(json.loads(text)).model_id == model_id
@@ -154,8 +196,10 @@ def test_a_card_is_not_used_for_orders_of_another_kind(models: Path) -> None:
         take_orders(other, slope=0.8)
         other.execute("update intermediate.int_order_features set basket = 3000 where as_of > '2011-11-08'")
         score(other, NEWEST_DAY, models)
-        told = other.execute("select model_id, card, note from predictions.scorecards").fetchall()
-        ((model_id, text, note),) = told
+        told = other.execute(
+            "select model_id, card, note from predictions.scorecards order by decision"
+        ).fetchall()
+        (model_id, text, note), _ = told
     assert (model_id, text) == (None, None)
     assert note.startswith("refused: the stability index of basket since 2011-10-01 is ")
 
@@ -164,17 +208,19 @@ def test_before_any_training_the_table_says_why_there_is_none(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     score(shop, NEWEST_DAY, tmp_path)
-    assert shop.execute("select decision, card, note from predictions.scorecards").fetchall() == [
-        ("cod", None, "no cod model was trained on data up to 2011-12-09")
+    assert shop.execute("select decision, card, note from predictions.scorecards order by 1").fetchall() == [
+        (name, None, f"no {name} model was trained on data up to 2011-12-09") for name in ("cod", "emi")
     ]
 
 
 def test_a_scorecard_that_gains_nothing_and_a_young_shop_are_refused(tmp_path: Path) -> None:
     with open_shop(60) as connection:
-        assert "there is none" in str(read_question(connection, NEWEST_DAY).refused)
+        assert "there is none" in str(read_question(connection, COD, NEWEST_DAY).refused)
         take_orders(connection, slope=0.0)
         with pytest.raises(DataProblem, match=r"cod: .* ships: no challenger gains significantly"):
-            train_cod(connection, NEWEST_DAY, tmp_path)
-        with pytest.raises(DataProblem, match="cod needs a month of orders whose 60 days are over"):
-            train_cod(connection, date(2011, 2, 1), tmp_path)
+            train_scorecard(connection, COD, NEWEST_DAY, tmp_path)
+        with pytest.raises(
+            DataProblem, match="cod needs 1 month\\(s\\) of its orders whose 60 days are over"
+        ):
+            train_scorecard(connection, COD, date(2011, 2, 1), tmp_path)
     assert not list(tmp_path.iterdir())
