@@ -10,7 +10,7 @@ computed again from its receipt.
 
 The points of a card never rise with the basket (`policy.monotone_in_basket`) and caps do not depend on it,
 so there is a greatest basket that is answered yes, the limit, and every smaller one is. An answer never gets
-better by a larger basket or a greater cost of failure.
+better by a larger basket, but for a single cent that cannot be split, or by a greater cost of failure.
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ def verdict(question: Question, standing: Standing, card: Scorecard, rules: Rule
         granted = room
     elif probability <= rules.threshold(rules.part_payment_share):
         unpaid = (question.basket * (1 - rules.part_payment_share)).quantize(CENT, ROUND_DOWN)
-        granted = min(room, unpaid)
+        # at least a cent where there are two, so that no larger basket fares better
+        granted = min(room, max(unpaid, CENT)) if question.basket > CENT else Decimal(0)
     else:
         may_be = probability <= rules.threshold(rules.person_share) and room > 0
         return Verdict(NO, limit, Decimal(0), score, probability, PERSON if may_be else None)
