@@ -89,6 +89,7 @@ def test_readers_get_the_marts_and_the_predictions_as_tables_and_nothing_else(ho
         ("predictions", "customers"),
         ("predictions", "drift"),
         ("predictions", "models"),
+        ("predictions", "scorecards"),
     }
     assert read(home, "select view_name from duckdb_views() where not internal") == []
     schemas = read(home, "select schema_name from duckdb_schemas() where not internal")
