@@ -2,17 +2,20 @@
 
 The classical way of credit scoring (Siddiqi 2006, "Credit Risk Scorecards"): each characteristic is parted
 into bins, whose weight of evidence ln(share of the good / share of the feared) rises or falls throughout; a
-logistic regression weighs the characteristics; a linear scale makes points of it. What is measured is the
-card as it is applied, with whole points.
+logistic regression weighs the characteristics; a linear scale makes points of it. Between the last two each
+step from a bin to the next is weighed once more, all together, for a weight of evidence is counted as if its
+characteristic stood alone. What is measured is the card as it is applied, with whole points.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -32,6 +35,14 @@ MINIMUM_SHARE = 0.03
 MINIMUM_INFORMATION = 0.02
 # Half of a customer in each bin of either kind, so that every weight is finite.
 SMOOTHING = 0.5
+# How strongly a step is held to that of its weight of evidence. Of 1, 10, 50, 200 and 1000 the orders of
+# Online Retail before its test windows spoke for the last three, five folds by customer, three times (AUC
+# .6762; with 10 .6752, with 1 .6748, and .6756 without steps of their own).
+STEP_PENALTY = 50.0
+# The points that a characteristic has to earn somebody, or it is dropped: a tenth of what doubles odds. On
+# the credit card clients of bench/credit.py, with folds other than those it is measured on, half as many
+# characteristics (42 of 81) then order people as well as with 0.5 (AUC .786 both), with 15 worse (14, .782).
+MINIMUM_SPAN = 5.0
 
 
 @dataclass(frozen=True)
@@ -48,11 +59,14 @@ class Woe:
     missing: float | None
     information: float
 
+    def bins(self, values: Floats) -> NDArray[np.intp]:
+        """(rows,) the number of each value's bin; a missing one is in the bin after the last."""
+        return np.where(np.isnan(values), len(self.weights), np.searchsorted(self.borders, values))
+
     def of(self, values: Floats) -> Floats:
         """(rows,) the weight of each value; a missing one where none was met has the least."""
         missing = self.weights.min() if self.missing is None else self.missing
-        bins = np.searchsorted(self.borders, values, side="left")
-        return np.where(np.isnan(values), missing, self.weights[np.minimum(bins, len(self.weights) - 1)])
+        return np.append(self.weights, missing)[self.bins(values)]
 
 
 def bin_monotonely(values: Floats, feared: NDArray[np.bool_], minimum_share: float = MINIMUM_SHARE) -> Woe:
@@ -176,14 +190,81 @@ def weigh(evidence: Floats, feared: NDArray[np.bool_]) -> tuple[float, Floats]:
     return float(found[0]), found[1:]
 
 
+def refine(
+    woes: Sequence[Woe], coefficients: Floats, columns: Sequence[Floats], feared: NDArray[np.bool_]
+) -> tuple[float, list[Woe]]:
+    """Weigh all steps between bins together, by a logistic regression in which each keeps its direction.
+
+    An additive monotone model (Tutz and Leitenstorfer 2007, "Generalized Smooth Monotonic Regression in
+    Additive Modeling", J. Comput. Graph. Stat. 16), drawn to the steps that `weigh` gives: of the sum of the
+    losses `STEP_PENALTY` / 2 is the price of a squared difference, so where rows are few little changes.
+
+    Args:
+        woes: of each characteristic; each has `coefficients` of it, none negative.
+        columns: of each characteristic the values, (rows,), NaN where missing.
+        feared: (rows,).
+
+    Returns:
+        The intercept, and the characteristics with weights in log-odds of the good.
+    """
+    good = 1.0 - feared
+    if not woes:
+        return float(np.log(good.sum() / feared.sum())), []
+    starts, maps = [], []
+    bounds: list[tuple[float | None, float | None]] = [(None, None)]
+    for woe, coefficient in zip(woes, coefficients, strict=True):
+        steps = coefficient * np.diff(woe.weights)
+        missing = coefficient * (woe.of(np.array([np.nan]))[0] - woe.weights[0])
+        starts.append(np.append(steps, missing))
+        # the first bin weighs nothing, the next its step, the last all of them; the missing one by itself
+        maps.append(sparse.block_diag([np.tri(len(woe.weights), len(steps), -1), [[1.0]]]))
+        bounds += [(0, None) if step > 0 else (None, 0) for step in np.diff(woe.weights)]
+        bounds.append((None, None) if woe.missing is not None else (missing, missing))
+    start, to_bins = np.concatenate(starts), sparse.block_diag(maps, "csr")
+    sizes = [len(woe.weights) + 1 for woe in woes]
+    first = np.cumsum([0, *sizes[:-1]])
+    at = np.column_stack([woe.bins(values) for woe, values in zip(woes, columns, strict=True)]) + first
+    rows, width = at.shape
+    chosen = sparse.csr_array(
+        (np.ones(at.size), at.ravel(), np.arange(0, at.size + 1, width)), shape=(rows, sum(sizes))
+    )
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        log_odds = weights[0] + chosen @ (to_bins @ weights[1:])
+        value = np.logaddexp(0, log_odds) - good * log_odds
+        wrong = expit(log_odds) - good
+        apart = weights[1:] - start
+        gradient = to_bins.T @ (chosen.T @ wrong) + STEP_PENALTY * apart
+        total = float(value.sum() + STEP_PENALTY * apart @ apart / 2)
+        return total / rows, np.append(wrong.sum(), gradient) / rows
+
+    options = {"maxiter": 500, "ftol": 1e-10, "gtol": 1e-7}
+    intercept = np.log(good.sum() / feared.sum()) - (chosen @ (to_bins @ start)).mean()
+    found = minimize(
+        loss,
+        np.append(intercept, start),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options=options,
+    ).x
+    by_bin = np.split(to_bins @ found[1:], first[1:])
+    return float(found[0]), [
+        replace(woe, weights=of[:-1], missing=None if woe.missing is None else float(of[-1]))
+        for woe, of in zip(woes, by_bin, strict=True)
+    ]
+
+
 class PointsScorecard(ClassifierMixin, BaseEstimator):
     """A scorecard as a scikit-learn classifier: the second of its two classes is what is feared.
 
-    After `fit`: `woes_` (one `Woe` per column), `intercept_`, `coefficients_` (columns,), 0 where dropped.
+    After `fit`: `woes_` (one `Woe` per column); `kept_`, the numbers of the columns that count; of those
+    `weighed_`, the `Woe`s with weights in log-odds of the good, which with `intercept_` add up to a row's.
     """
 
-    def __init__(self, minimum_share: float = MINIMUM_SHARE) -> None:
+    def __init__(self, minimum_share: float = MINIMUM_SHARE, minimum_span: float = MINIMUM_SPAN) -> None:
         self.minimum_share = minimum_share
+        self.minimum_span = minimum_span
 
     def fit(self, X: Floats, y: Any) -> PointsScorecard:
         """Fit on X (rows, columns), NaN where missing, and y (rows,), of two classes."""
@@ -192,16 +273,18 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         self.woes_ = [bin_monotonely(column, feared, self.minimum_share) for column in X.T]
         evidence = np.column_stack([woe.of(column) for woe, column in zip(self.woes_, X.T, strict=True)])
         kept = np.array([woe.information >= MINIMUM_INFORMATION for woe in self.woes_])
-        self.coefficients_ = np.zeros(X.shape[1])
-        self.intercept_, self.coefficients_[kept] = weigh(evidence[:, kept], feared)
-        # what earns nobody a point is dropped
-        earned = self.coefficients_ * np.ptp(evidence, axis=0) * _points_per_log_odds()
-        dropped = (earned < 0.5) & (self.coefficients_ > 0)
-        if dropped.any():
-            kept = kept & ~dropped
-            self.coefficients_[:] = 0.0
-            self.intercept_, self.coefficients_[kept] = weigh(evidence[:, kept], feared)
+        self.kept_ = np.flatnonzero(kept)
+        self._weigh(X, evidence, feared)
+        # what earns nobody so many points is dropped, and the others weighed again
+        spans = np.array([_span(woe) for woe in self.weighed_])
+        self.kept_ = self.kept_[spans >= self.minimum_span]
+        self._weigh(X, evidence, feared)
         return self
+
+    def _weigh(self, X: Floats, evidence: Floats, feared: NDArray[np.bool_]) -> None:
+        _, coefficients = weigh(evidence[:, self.kept_], feared)
+        woes, columns = [self.woes_[at] for at in self.kept_], list(X[:, self.kept_].T)
+        self.intercept_, self.weighed_ = refine(woes, coefficients, columns, feared)
 
     def predict_proba(self, X: Floats) -> Floats:
         """(rows, 2), by the stated odds of each row's whole points."""
@@ -212,13 +295,11 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
     def card(self, names: list[str], decision: str = "", feared: str = "", model_id: str = "") -> Scorecard:
         """The scorecard as it is applied, of the columns that count, the greatest span of points first."""
         scale = _points_per_log_odds()
-        characteristics, least = [], 0.0
-        for name, woe, coefficient in zip(names, self.woes_, self.coefficients_, strict=True):
-            if coefficient > 0:
-                weights = [*woe.weights, *([] if woe.missing is None else [woe.missing])]
-                least += coefficient * min(weights)
-                characteristics.append(_characteristic(name, woe, scale * coefficient, min(weights)))
-        by_span = sorted(characteristics, key=lambda each: each.best.points, reverse=True)
+        found = [_characteristic(names[at], woe) for at, woe in zip(self.kept_, self.weighed_, strict=True)]
+        by_span = sorted(
+            (each for each in found if each.best.points), key=lambda each: each.best.points, reverse=True
+        )
+        least = sum(_least(woe) for woe in self.weighed_)
         base = ANCHOR_SCORE + scale * (self.intercept_ + least - np.log(ANCHOR_ODDS))
         return Scorecard(
             model_id,
@@ -236,13 +317,26 @@ def _points_per_log_odds() -> float:
     return POINTS_TO_DOUBLE / float(np.log(2))
 
 
-def _characteristic(name: str, woe: Woe, points_per_weight: float, least: float) -> Characteristic:
-    """Its bins with whole points, the fewest of them 0."""
-    points = [round(points_per_weight * (weight - least)) for weight in woe.weights]
-    ends = [None, *(float(border) for border in woe.borders), None]
-    bins = [Bin(earned, above, up_to) for earned, above, up_to in zip(points, ends, ends[1:], strict=False)]
+def _least(woe: Woe) -> float:
+    return float(min(*woe.weights, np.inf if woe.missing is None else woe.missing))
+
+
+def _span(woe: Woe) -> float:
+    """The most points that it earns."""
+    greatest = max(*woe.weights, -np.inf if woe.missing is None else woe.missing)
+    return _points_per_log_odds() * (greatest - _least(woe))
+
+
+def _characteristic(name: str, woe: Woe) -> Characteristic:
+    """Its bins with whole points, the fewest of them 0; neighbours of equal points are one bin."""
+    points = [round(_points_per_log_odds() * (weight - _least(woe))) for weight in woe.weights]
+    steps = np.flatnonzero(np.diff(points))
+    ends = [float(border) for border in woe.borders[steps]]
+    earned = [points[0], *(points[at + 1] for at in steps)]
+    bins = [Bin(*each) for each in zip(earned, [None, *ends], [*ends, None], strict=True)]
     if woe.missing is not None:
-        bins.append(Bin(round(points_per_weight * (woe.missing - least)), is_missing=True))
+        missing = round(_points_per_log_odds() * (woe.missing - _least(woe)))
+        bins.append(Bin(missing, is_missing=True))
     return Characteristic(name, tuple(bins))
 
 

@@ -18,6 +18,7 @@ from ml.scorecards import (
     bin_monotonely,
     card_probability,
     card_scores,
+    refine,
     weigh,
 )
 
@@ -90,12 +91,47 @@ def test_what_would_count_backwards_is_dropped_and_the_others_are_as_without_it(
     assert (intercept, coefficients[0]) == pytest.approx((alone[0], alone[1][0]), abs=1e-4)
 
 
+def test_steps_weighed_together_are_those_by_which_rows_were_drawn_and_not_what_each_column_says_alone() -> (
+    None
+):
+    generator = np.random.default_rng(7)
+    first = generator.integers(0, 3, 60_000)
+    second = np.where(generator.random(60_000) < 0.6, first, generator.integers(0, 3, 60_000))
+    truth = np.array([0.0, 0.2, 1.5]), np.array([0.0, 1.0, 1.2])
+    feared = generator.random(60_000) > 1 / (1 + np.exp(-truth[0][first] - truth[1][second]))
+    columns = [first.astype(float), np.where(second == 2, np.nan, second)]
+    woes = [bin_monotonely(column, feared) for column in columns]
+    evidence = np.column_stack([woe.of(column) for woe, column in zip(woes, columns, strict=True)])
+    _, coefficients = weigh(evidence, feared)
+    _, found = refine(woes, coefficients, columns, feared)
+    assert np.cumsum([0, *np.diff(found[0].weights)]) == pytest.approx(truth[0], abs=0.08)
+    assert found[1].missing is not None
+    assert [*np.diff(found[1].weights), found[1].missing] == pytest.approx([1.0, 1.2], abs=0.08)
+    alone = coefficients[0] * np.diff(woes[0].weights)
+    assert np.abs(alone - np.diff(truth[0])).max() > 0.1
+
+
+def test_a_step_that_goes_back_beside_the_others_is_none() -> None:
+    generator = np.random.default_rng(3)
+    first = generator.integers(0, 4, 20_000).astype(float)
+    # by itself it speaks for a customer, beside the other against
+    second = np.clip(first + generator.integers(-1, 2, 20_000), 0, 3)
+    feared = generator.random(20_000) < 1 / (1 + np.exp(1.2 * first - 0.4 * second))
+    columns = [first, second]
+    woes = [bin_monotonely(column, feared) for column in columns]
+    evidence = np.column_stack([woe.of(column) for woe, column in zip(woes, columns, strict=True)])
+    _, found = refine(woes, weigh(evidence, feared)[1], columns, feared)
+    assert (np.diff(woes[1].weights) > 0).all()
+    assert np.diff(found[1].weights) == pytest.approx(np.zeros(3))
+    assert (np.diff(found[0].weights) > 0.5).all()
+
+
 def test_the_points_of_a_row_are_its_log_odds_on_the_stated_scale() -> None:
     X, feared = made_up(4000)
     model = PointsScorecard().fit(X, feared)
     card = model.card(["first", "second", "copy", "noise"], decision="cod", feared="x", model_id="m")
-    evidence = np.column_stack([woe.of(column) for woe, column in zip(model.woes_, X.T, strict=True)])
-    log_odds = model.intercept_ + evidence @ model.coefficients_
+    weighed = zip(model.weighed_, X[:, model.kept_].T, strict=True)
+    log_odds = model.intercept_ + sum(woe.of(column) for woe, column in weighed)
     exact = ANCHOR_SCORE + POINTS_TO_DOUBLE * (log_odds - math.log(ANCHOR_ODDS)) / math.log(2)
     columns = dict(zip(["first", "second", "copy", "noise"], X.T, strict=True))
     # each bin and the base are rounded, by half a point at most
