@@ -190,10 +190,11 @@ def evaluate(
 @app.command()
 @_told
 def rollback(
-    question: Annotated[str, typer.Argument(help="Of which question, like buys_90d.")],
+    question: Annotated[str, typer.Argument(help="Of which question, like buys_90d, cod or emi.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make the champion before the present one stand again: its last model scores from the next run on."""
+    """Make the champion before the present one stand again, or the scorecard of cod or emi, from the next
+    run on."""
     from goodstanding.report import print_rollback
     from ml.champions import roll_back
 

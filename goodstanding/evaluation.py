@@ -63,6 +63,8 @@ def run_evaluation(
     answered = answer(questions, tell, balance, processes=settings.threads)
     appoint(answered, as_of, settings.models, by="evaluate")
     risks = decisions and answer(decisions, tell, processes=settings.threads, methods=METHODS)
+    if risks:
+        appoint(risks, as_of, settings.models, by="evaluate")
     found = {
         "as_of": str(as_of),
         "first_day": str(first_day),

@@ -2,6 +2,7 @@
 
 An evaluation leaves a card for each question that it could answer, in `models/evaluations/`, with every
 method that was measured. Its champion stands from its data day on: training fits that method, and no other.
+Decisions have one method that may ship, the scorecard, so there it is the cards that stand, each by itself.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from goodstanding.errors import WrongUse
+from goodstanding.errors import DataProblem, WrongUse
 from ml import store
-from ml.tasks import tasks_named
+from ml.orders import DECISIONS
+from ml.tasks import TASKS
 
 EVALUATIONS = "evaluations"
 WITHDRAWN = "withdrawn"
@@ -53,29 +55,35 @@ def champion(models: Path, target: str, as_of: date) -> dict[str, Any] | None:
 
 
 def roll_back(models: Path, target: str) -> dict[str, Any]:
-    """Make the champion before the present one stand again.
+    """Make the champion before the present one stand again; of a decision, the scorecard before.
 
-    The evaluations since the present champion came, and the models trained since, move to folders named
-    `withdrawn`, from which they can be moved back.
+    The evaluations since the present one came, and the models trained since, move to folders named
+    `withdrawn`, from which they can be moved back. Either stands until an evaluation appoints anew.
 
     Returns:
-        {target, champion (who stands again), instead_of, since (the data day of its evaluation), model_id
-        (the model that scores from now on; None until the next training), withdrawn (names, newest first)}.
+        {target, champion (who stands again), instead_of, since (the data day of its evaluation, or of the
+        scorecard), model_id (the model that scores from now on; None until the next training), withdrawn
+        (names, newest first)}.
 
     Raises:
         WrongUse: there is no such question, or it has had one champion only.
     """
-    tasks_named([target])
-    evaluations = store.cards(models / EVALUATIONS, target)
-    present = evaluations[0]["recipe"] if evaluations else None
-    earlier = next((card for card in evaluations if card["recipe"] != present), None)
+    by_points = [decision.name for decision in DECISIONS]
+    if target not in [*TASKS, *by_points]:
+        raise WrongUse(f"there is no task {target}; there are {', '.join([*TASKS, *by_points])}")
+    if target in by_points:
+        stood, name, kind = store.cards(models, target), "model_id", "scorecard"
+    else:
+        stood, name, kind = store.cards(models / EVALUATIONS, target), "recipe", "champion"
+    present = stood[0][name] if stood else None
+    earlier = next((card for card in stood if card[name] != present), None)
     if earlier is None:
         raise WrongUse(
-            f"{target} has no champion yet; train or evaluate first"
+            f"{target} has no {kind} yet; train or evaluate first"
             if present is None
-            else f"{target} has had no champion but {present}: there is none to go back to"
+            else f"{target} has had no {kind} but {present}: there is none to go back to"
         )
-    first = evaluations[evaluations.index(earlier) - 1]["data_day"]
+    first = stood[stood.index(earlier) - 1]["data_day"]
     withdrawn = []
     for folder in (models, models / EVALUATIONS):
         for card in store.cards(folder, target):
@@ -85,9 +93,25 @@ def roll_back(models: Path, target: str) -> dict[str, Any]:
     left = store.newest_card(models, target, date.max)
     return {
         "target": target,
-        "champion": earlier["recipe"],
+        "champion": earlier[name],
         "instead_of": present,
         "since": earlier["data_day"],
         "model_id": left and left["model_id"],
         "withdrawn": withdrawn,
     }
+
+
+def require_not_withdrawn(models: Path, target: str, as_of: date) -> None:
+    """Let no training bring back what was gone back from, before an evaluation has looked at the question.
+
+    Raises:
+        DataProblem: a scorecard was withdrawn, and there is no evaluation of its day or a later one; one that
+            was made before it was withdrawn has been withdrawn with it.
+    """
+    withdrawn = store.newest_card(models / WITHDRAWN, target, as_of)
+    evaluation = champion(models, target, as_of)
+    if withdrawn and not (evaluation and evaluation["data_day"] >= withdrawn["data_day"]):
+        raise DataProblem(
+            f"{target}: {withdrawn['model_id']} was withdrawn, and the scorecard before it stands until the "
+            "next evaluation (`goodstanding evaluate`)"
+        )

@@ -116,6 +116,7 @@ def _train(
 def _by_points(
     decision: Decision, connection: duckdb.DuckDBPyConnection, as_of: date, models: Path
 ) -> dict[str, Any]:
+    champions.require_not_withdrawn(models, decision.name, as_of)
     return train_scorecard(connection, decision, as_of, models)
 
 

@@ -197,6 +197,7 @@ def test_a_profile_without_a_publication_says_what_to_run(call: Call) -> None:
         (("train", "--day", "31.12.2011"), "'31.12.2011' is no day"),
         (("evaluate", "--task", "buys_7d"), "there is no task buys_7d; there are present_class, buys_30d"),
         (("rollback", "buys_7d"), "there is no task buys_7d; there are present_class, buys_30d"),
+        (("rollback", "cod"), "cod has no scorecard yet; train or evaluate first"),
         (("rollback", "buys_90d"), "buys_90d has no champion yet; train or evaluate first"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

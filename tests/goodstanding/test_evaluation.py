@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from goodstanding import pipeline
@@ -107,10 +108,14 @@ def test_a_value_that_was_refused_says_why_and_one_that_was_not_asked_for_says_n
 
 
 def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record(
-    at_once: Ran, tmp_path: Path, use_settings: Callable[..., Settings]
+    at_once: Ran, tmp_path: Path, use_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, landing = at_once.copy(tmp_path)
     current = use_settings(home=home, landing=landing)
+    appointed: list[str] = []
+    monkeypatch.setattr(
+        "goodstanding.evaluation.appoint", lambda found, *_, **__: appointed.extend(found["tasks"])
+    )
     result = pipeline.evaluate(Days.parse(FIRST, "2010-12-31"), "the run")
 
     assert result["as_of"] == LAST
@@ -126,6 +131,7 @@ def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record
     assert "would be enough" in result["segments"]["past"]["refused"]
     assert Path(result["page"]) == current.published / "evaluations" / f"{LAST}.html"
     assert "would be enough" in Path(result["page"]).read_text()
+    assert {"buys_90d", "cod", "emi"} <= set(appointed), "of decisions as of tasks"
 
 
 def test_the_report_of_a_run_lists_the_pages_once_there_are_some(

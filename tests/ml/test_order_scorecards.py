@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 from decisions.scorecard import Scorecard
-from goodstanding.errors import DataProblem
-from ml import store
+from goodstanding.errors import DataProblem, WrongUse
+from ml import champions, store
 from ml.order_scorecards import read_pairs, read_question, read_windows, train_scorecard
 from ml.orders import CHARACTERISTICS, COD, EMI, read_orders
 from ml.risk import SCORECARD
 from ml.score import score
+from ml.train import train
 from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, open_shop
 from warehouse.files import STANDING_SCHEMA
 
@@ -224,3 +225,38 @@ def test_a_scorecard_that_gains_nothing_and_a_young_shop_are_refused(tmp_path: P
         ):
             train_scorecard(connection, COD, date(2011, 2, 1), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_rolled_back_the_scorecard_before_stands_until_an_evaluation(
+    shop: duckdb.DuckDBPyConnection, models: Path, tmp_path: Path
+) -> None:
+    early = store.newest_card(models, COD.name, NEWEST_DAY)
+    assert early
+    store.save_card(early, tmp_path)
+    late = train_scorecard(shop, COD, NEWEST_DAY, tmp_path)
+    said = champions.roll_back(tmp_path, COD.name)
+    assert (said["champion"], said["instead_of"]) == (early["model_id"], late["model_id"])
+    assert (said["model_id"], said["withdrawn"]) == (early["model_id"], [late["model_id"]])
+
+    def stands() -> str:
+        score(shop, NEWEST_DAY, tmp_path)
+        told = "select model_id from predictions.models where question = 'cod'"
+        ((model_id,),) = shop.execute(told).fetchall()
+        return str(model_id)
+
+    # the weekly training does not bring it back
+    refused = train(shop, NEWEST_DAY, tmp_path, tasks=[])["refused"]
+    assert f"{late['model_id']} was withdrawn, and the scorecard before it stands" in refused["cod"]
+    assert stands() == early["model_id"]
+    task = {"refused": None, "champion": SCORECARD}
+    champions.appoint({"tasks": {COD.name: task}}, date(2011, 12, 8), tmp_path, by="evaluate")
+    assert "cod" in train(shop, NEWEST_DAY, tmp_path, tasks=[])["refused"], "that evaluation knew no better"
+    champions.appoint({"tasks": {COD.name: task}}, NEWEST_DAY, tmp_path, by="evaluate")
+    assert train(shop, NEWEST_DAY, tmp_path, tasks=[])["models"]["cod"]["model_id"] == late["model_id"]
+    assert stands() == late["model_id"]
+
+    # gone back from once more, the evaluation that let it come goes with it
+    again = champions.roll_back(tmp_path, COD.name)["withdrawn"]
+    assert again[0] == late["model_id"] and again[1].startswith("cod-2011-12-09-scorecard-")
+    with pytest.raises(WrongUse, match=f"cod has had no scorecard but {early['model_id']}: there is none"):
+        champions.roll_back(tmp_path, COD.name)
