@@ -114,7 +114,11 @@ def measure(card: Mapping[str, Any], snapshot: Snapshot, probability: Floats) ->
     found.append(
         Drift("score", "probability", stability_index(score, score_of(probability)), score["allowed"])
     )
-    if matured := card["matured"]:
-        off = abs(matured["mean_probability"] - matured["share"])
-        found.append(Drift("calibration", matured["cut"], off, CALIBRATION))
+    if matured := card.get("matured"):
+        found.append(calibration(matured["cut"], matured["mean_probability"], matured["share"]))
     return found
+
+
+def calibration(cut: str, said: float, came: float, allowed: float = CALIBRATION) -> Drift:
+    """How far the mean probability was off the share that came; `cut` is the day on which it was said."""
+    return Drift("calibration", cut, abs(said - came), allowed)

@@ -17,7 +17,7 @@ from goodstanding.errors import DataProblem
 from ml import drift, store
 from ml.candidate import SEED, probabilities
 from ml.features import MINIMUM_OF_CLASS, TEST_CUTS, month_end
-from ml.orders import CHARACTERISTICS, Decision, read_orders
+from ml.orders import CHARACTERISTICS, Decision, read_orders, read_spans
 from ml.pairs import Pair, rarest
 from ml.risk import SCORECARD, risk_methods
 from ml.side_by_side import Question, answer
@@ -37,13 +37,11 @@ def read_windows(
     connection: duckdb.DuckDBPyConnection, decision: Decision, windows: Sequence[tuple[date, date]]
 ) -> list[Pair]:
     """For each span of test orders, after a day up to another: they, and all whose windows were over."""
-    return [
-        Pair(
-            read_orders(connection, decision, date.min, since - decision.window),
-            read_orders(connection, decision, since, until),
-        )
-        for since, until in windows
+    spans = [
+        span for since, until in windows for span in ((date.min, since - decision.window), (since, until))
     ]
+    read = read_spans(connection, decision, spans) if spans else []
+    return [Pair(*pair) for pair in zip(read[::2], read[1::2], strict=True)]
 
 
 def read_pairs(connection: duckdb.DuckDBPyConnection, decision: Decision, as_of: date) -> list[Pair]:
@@ -86,7 +84,8 @@ def train_scorecard(
     """Fit the scorecard on all orders whose windows are over by a day, and store it; returns its card.
 
     The card is one of `ml.train` with `scorecard` (see `decisions.scorecard`), `measured` (what the rolling
-    months said of it and of the baselines, as `ml.side_by_side.answer` gives it) in place of an evaluation.
+    months said of it and of the baselines, as `ml.side_by_side.answer` gives it) in place of an evaluation,
+    and without `matured`, which `ml.orders.drift_of_orders` looks for anew every day.
 
     Raises:
         DataProblem: too few orders, or a scorecard that does not gain on the baselines; nothing is stored.
@@ -118,7 +117,6 @@ def train_scorecard(
             "shares": [round(float(np.mean(learnt.labels == n)), 6) for n in range(len(task.classes))],
         },
         "references": drift.references(learnt, used, said, (newest.fit_on, newest.test_on)),
-        "matured": None,
         "measured": {name: found[name] for name in ("cuts", "pooled", "baseline", "gain", "reason")},
         "scorecard": scorecard.to_json(),
         "seed": SEED,

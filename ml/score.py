@@ -137,7 +137,7 @@ def _ask_decision(
     said = _found(decision.name, snapshot, models)
     if said.note or not said.card:
         return said
-    drifts = orders.drift_of_orders(connection, decision, said.card, snapshot.as_of)
+    drifts = orders.drift_of_orders(connection, decision, said.card, snapshot.as_of, models)
     if not drifts:
         return replace(said, note=f"no order of the last {orders.ASKED_DAYS} days to judge it by")
     return _judged(said, {}, drifts)

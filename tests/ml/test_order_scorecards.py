@@ -205,6 +205,56 @@ def test_a_card_is_not_used_for_orders_of_another_kind(models: Path) -> None:
     assert note.startswith("refused: the stability index of basket since 2011-10-01 is ")
 
 
+def test_what_was_said_is_held_against_what_came_of_orders_after_the_card(
+    models: Path, tmp_path: Path
+) -> None:
+    newest = store.newest_card(models, COD.name, NEWEST_DAY)
+    assert newest
+    cut, over = date(2011, 9, 10), date(2011, 10, 10)
+
+    def calibration(models: Path) -> list[tuple[str, float, bool]]:
+        score(shop, NEWEST_DAY, models)
+        told = "select name, value, is_within from predictions.drift where kind = 'calibration'"
+        return shop.execute(told).fetchall()
+
+    with open_shop(60) as shop:
+        shop.execute(STANDING_SCHEMA.read_text())
+        take_orders(shop, slope=0.8)
+        store.save_card(
+            newest | {"data_day": "2011-09-10", "model_id": "cod-2011-09-10-scorecard-0"}, tmp_path
+        )
+        ((day, off, is_within),) = calibration(tmp_path)
+        matured = read_orders(shop, COD, cut, over)
+        scorecard = Scorecard.from_json(newest["scorecard"])
+        rows = matured.features.astype(object).replace({np.nan: None}).to_dict("records")
+        said = [scorecard.probability(scorecard.score(row)) for row in rows]
+        assert (day, is_within, len(said) > 200) == ("2011-09-10", True, True)
+        assert off == pytest.approx(abs(np.mean(said) - matured.labels.mean()))
+
+        # a card that saw the first of these orders is not asked about them
+        later = newest | {"data_day": "2011-09-11", "model_id": "cod-2011-09-11-scorecard-0"}
+        store.save_card(later, tmp_path / "later")
+        assert calibration(tmp_path / "later") == []
+
+        shop.execute(
+            "update intermediate.int_invoice_states set returned_amount = 1 "
+            "where invoice_day between '2011-09-11' and '2011-10-10'"
+        )
+        ((_, off, is_within),) = calibration(tmp_path)
+        note = "select note from predictions.scorecards where decision = 'cod' and card is null"
+        ((said_why,),) = shop.execute(note).fetchall()
+        assert not is_within and said_why == (
+            f"refused: its probabilities as of 2011-09-10 were {off:.3f} off what came, at most 0.05 is let "
+            "pass; train again"
+        )
+        # too few to tell
+        shop.execute(
+            "delete from intermediate.int_order_features "
+            "where invoice_day between '2011-09-11' and '2011-09-30'"
+        )
+        assert calibration(tmp_path) == []
+
+
 def test_before_any_training_the_table_says_why_there_is_none(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
