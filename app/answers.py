@@ -51,7 +51,7 @@ class Answers:
         self._path = settings.published / CURRENT
         self._fallback: tuple[Policy, ...] | None = None
         self.watch = watch
-        self.receipts = Receipts(settings.receipts)
+        self.receipts = Receipts(settings.receipts, settings.receipt_months)
 
     def today(self) -> date:
         """The day of the shop."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import date, datetime
@@ -45,6 +47,7 @@ from goodstanding.settings import Settings, settings
 log = logging.getLogger(__name__)
 # a batch of a hundred questions has some 15 kB
 MOST_BYTES = 100_000
+DAY_SECONDS = 24 * 60 * 60
 PROBLEM = "application/problem+json"
 HEADER = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="Made by `goodstanding key new --scope ...`."
@@ -60,7 +63,10 @@ def create(current: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watch.load()
+        ended = threading.Event()
+        threading.Thread(target=_prune_daily, args=(answers, ended), daemon=True).start()
         yield
+        ended.set()
 
     api = FastAPI(
         title="goodstanding",
@@ -163,6 +169,17 @@ def create(current: Settings | None = None) -> FastAPI:
         return _json({**found, "problem": watch.problem}, 200 if found["status"] == "ready" else 503)
 
     return api
+
+
+def _prune_daily(answers: Answers, ended: threading.Event) -> None:
+    """Drop old receipts at the start and then once a day; of several workers one does it."""
+    while True:
+        try:
+            answers.receipts.prune(answers.today(), ended.wait)
+        except (sqlite3.Error, OSError) as error:
+            log.error("old receipts are not dropped today: %s", error)
+        if ended.wait(DAY_SECONDS):
+            return
 
 
 class _Limit:

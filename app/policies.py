@@ -176,7 +176,7 @@ def compare_shadow(settings: Settings, days: int = OUTCOME_DAYS) -> dict[str, An
         DataProblem: nothing is published.
     """
     published = last_published(settings)
-    receipts = Receipts(settings.receipts)
+    receipts = Receipts(settings.receipts, settings.receipt_months)
     last = published.as_of - timedelta(days=days)
     questions: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     waiting, shadows = 0, set()

@@ -6,20 +6,24 @@ worker's crash loses no receipt whose answer went out; a power cut may lose thos
 (synchronous = normal), for a wait for the disk at each answer costs more than they are worth.
 
 What many receipts rest on, policies and scorecards, is kept once, by the SHA-256 of its content. A receipt
-has a pseudonym and never the shop's own customer id.
+has a pseudonym and never the shop's own customer id. Receipts are kept for some months (a setting) and then
+dropped, which frees room in the file for new ones and leaves it as large as it was.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from calendar import monthrange
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +36,7 @@ from decisions.decide import Question, Standing, decide
 from decisions.policy import Policy, parse_policies
 from decisions.scorecard import Scorecard
 from goodstanding.errors import DataProblem
+from goodstanding.settings import RECEIPT_MONTHS
 
 FILE = "receipts.sqlite"
 SCHEMA = """
@@ -49,7 +54,26 @@ create table if not exists granted (
 ) without rowid;
 create table if not exists basis (hash text primary key, content text not null) without rowid;
 create index if not exists receipts_by_day on receipts (day);
+-- the last day on which a receipt rested on it; of files that did not say so, at worst the newest
+create table if not exists basis_days (hash text primary key, last_day text not null) without rowid;
+insert or ignore into basis_days
+select hash, (select max(day) from receipts) from basis where hash not in (select hash from basis_days);
 """
+# What is dropped, in this order, as receipts rest on the basis: table, key, where its days stand.
+DROPPED = (
+    ("receipts", "rowid", "receipts where day"),
+    ("basis", "hash", "basis natural join basis_days where last_day"),
+    ("basis_days", "hash", "basis_days where last_day"),
+    ("grants", "day, question", "grants where day"),
+    ("granted", "day, method", "granted where day"),
+)
+# So many rows in one transaction, for which answers wait, and the pause after it. 20 of a million took 0.6 ms
+# (100: 5 ms), and 30 million can be dropped in a day.
+BATCH, PAUSE_SECONDS = 20, 0.05
+# Caps are of a day; a week is for clocks that were wrong.
+GRANT_DAYS = 7
+
+Kept = dict[tuple[int, str], tuple[Policy | Scorecard, str]]
 
 
 @lru_cache(maxsize=1)
@@ -62,12 +86,12 @@ def code_version() -> str:
 
 
 class Receipts:
-    """The file of receipts; each thread has a connection of its own."""
+    """The file of receipts, which are kept for some months; each thread has a connection of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+    def __init__(self, folder: Path, months: int = RECEIPT_MONTHS) -> None:
+        self._path, self._months = folder / FILE, months
         self._local = threading.local()
-        self._kept: dict[int, tuple[Policy | Scorecard, str]] = {}
+        self._kept: Kept = {}
 
     def decide(
         self,
@@ -132,14 +156,14 @@ class Receipts:
             "customer": customer,
             "question": vars(question),
             "standing": vars(standing),
-            "policy": self._keep_basis(connection, policy),
-            "scorecard": self._keep_basis(connection, card) if card else None,
+            "policy": self._keep_basis(connection, policy, at[0]),
+            "scorecard": self._keep_basis(connection, card, at[0]) if card else None,
             "code_version": code_version(),
             "answer": answer,
         }
         if shadow:
             other = decide(question, standing, card, shadow)
-            content["shadow"] = {"policy": self._keep_basis(connection, shadow), "answer": other}
+            content["shadow"] = {"policy": self._keep_basis(connection, shadow, at[0]), "answer": other}
         connection.execute(
             "insert into receipts values (?, ?, ?, ?)", (receipt_id, moment, at[0], _json(content))
         )
@@ -165,7 +189,10 @@ class Receipts:
             .fetchone()
         )
         if row is None:
-            raise DataProblem(f"there is no receipt {receipt_id}")
+            raise DataProblem(
+                f"there is no receipt {receipt_id}; it may be older than the {self._months} months for which "
+                "receipts are kept"
+            )
         return {"receipt_id": receipt_id, "at": row[0], **json.loads(row[1])}
 
     def since(self, first: date, last: date) -> Iterator[dict[str, Any]]:
@@ -207,6 +234,42 @@ class Receipts:
             "same_code": receipt["code_version"] == code_version(),
         }
 
+    def prune(self, today: date, has_ended: Callable[[float], bool | None] = time.sleep) -> dict[str, int]:
+        """Drop old receipts, what no receipt rests on any more, and grants of past days.
+
+        It goes in small transactions with a pause after each, so that answers get through.
+        While another process is at it, nothing is done here.
+
+        Args:
+            today: the day of the shop.
+            has_ended: waits for so many seconds, and says whether to stop.
+
+        Returns:
+            How many rows of each table were dropped.
+        """
+        dropped = {table: 0 for table, _, _ in DROPPED}
+        if not self._path.exists():
+            return dropped
+        kept_from = months_before(today, self._months)
+        granted_from = today - timedelta(days=GRANT_DAYS)
+        with self._path.with_suffix(".prune").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return dropped
+            for table, key, source in DROPPED:
+                first = granted_from if table in ("grants", "granted") else kept_from
+                sql = f"delete from {table} where ({key}) in (select {key} from {source} < ? limit {BATCH})"
+                while True:
+                    with self.transaction() as connection:
+                        count = connection.execute(sql, (first.isoformat(),)).rowcount
+                    dropped[table] += count
+                    if count < BATCH:
+                        break
+                    if has_ended(PAUSE_SECONDS):
+                        return dropped
+        return dropped
+
     def policy(self, content_hash: str) -> Policy:
         """A policy on which a receipt rests."""
         rows = self._basis("policy", content_hash)
@@ -222,16 +285,20 @@ class Receipts:
             standing[name] = Decimal(standing[name])
         return decide(Question(**question), Standing(**standing), card, self.policy(policy_hash))
 
-    def _keep_basis(self, connection: sqlite3.Connection, basis: Policy | Scorecard) -> str:
+    def _keep_basis(self, connection: sqlite3.Connection, basis: Policy | Scorecard, day: str) -> str:
         # the object is held, so that no other can get its id
-        known = self._kept.get(id(basis))
+        known = self._kept.get((id(basis), day))
         if known:
             return known[1]
         text = _json(basis.rows if isinstance(basis, Policy) else basis.to_json())
         found = _hash(text)
         connection.execute("insert or ignore into basis values (?, ?)", (found, text))
+        connection.execute(
+            "insert into basis_days values (?, ?) on conflict do update set last_day = max(last_day, ?)",
+            (found, day, day),
+        )
         # others may leave it out only once this very transaction is through
-        self._pending()[id(basis)] = (basis, found)
+        self._pending()[id(basis), day] = (basis, found)
         return found
 
     def _basis(self, name: str, content_hash: str) -> Any:
@@ -241,10 +308,10 @@ class Receipts:
             raise _Altered(name)
         return json.loads(row[0])
 
-    def _pending(self) -> dict[int, tuple[Policy | Scorecard, str]]:
+    def _pending(self) -> Kept:
         if not hasattr(self._local, "pending"):
             self._local.pending = {}
-        pending: dict[int, tuple[Policy | Scorecard, str]] = self._local.pending
+        pending: Kept = self._local.pending
         return pending
 
     @contextmanager
@@ -266,6 +333,12 @@ class Receipts:
             self._local.connection = open_sqlite(self._path, SCHEMA, synchronous="normal")
         found: sqlite3.Connection = self._local.connection
         return found
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day so many months ago, or the last of that month."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 class _Altered(Exception):

@@ -351,7 +351,7 @@ def receipt_verify(
     """Compute an answer again from its receipt alone, and say whether it is equal. Exit 1 if not."""
     from app.receipts import Receipts
 
-    found = Receipts(settings().receipts).verify(receipt_id)
+    found = Receipts(settings().receipts, settings().receipt_months).verify(receipt_id)
     if as_json:
         _print_json({"ok": found["equal"], **found})
     else:
@@ -360,6 +360,22 @@ def receipt_verify(
         console.print(f"receipt {receipt_id}: {text}, by {code}", highlight=False)
     if not found["equal"]:
         raise typer.Exit(1)
+
+
+@receipt_app.command("prune")
+@_told
+def receipt_prune(as_json: AsJson = False) -> None:
+    """Drop the receipts that need not be kept any more, as `goodstanding serve` does once a day."""
+    from app.answers import Answers
+
+    answers = Answers(settings())
+    found = answers.receipts.prune(answers.today())
+    if as_json:
+        _print_json({"ok": True, "dropped": found})
+    else:
+        console.print(
+            f"{found['receipts']:,} receipts dropped, and {found['basis']:,} of what they rested on"
+        )
 
 
 @policy_app.command("diff")

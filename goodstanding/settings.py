@@ -19,6 +19,8 @@ from goodstanding.errors import WrongUse
 PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT_LANDING = PROJECT / "data" / "landing"
 POLICY = PROJECT / "dbt_project" / "seeds" / "policy.csv"
+# What Regulation B asks of creditors (12 CFR 1002.12(b)): 25 months from when an applicant was told.
+RECEIPT_MONTHS = 25
 
 
 def _absolute(path: Path) -> Path:
@@ -58,6 +60,7 @@ class Settings(BaseSettings):
     memory_limit: Annotated[str, AfterValidator(_memory)] = "600MB"
     threads: int = Field(default=2, ge=1, le=256)
     as_of_days: int = Field(default=400, ge=1)
+    receipt_months: int = Field(default=RECEIPT_MONTHS, ge=3, le=1200)
     airflow_database: SecretStr | None = None
     port: int = Field(default=8080, ge=1, le=65535)
     real_data_required: bool = False

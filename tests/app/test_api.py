@@ -20,6 +20,7 @@ from app.models import EXAMPLE_ANSWER, Decision, PolicyInEffect, Profile, Readin
 from app.receipts import Receipts
 from decisions.policy import COD, EMI
 from decisions.scorecard import Bin, Characteristic
+from goodstanding.errors import DataProblem
 from tests.app.publication import Publication, name_of, policy_rows, publish
 from tests.app.test_published import CARD
 
@@ -150,6 +151,21 @@ def test_the_receipt_of_an_answer_is_verified(published, client, home):
     receipts = Receipts(home.receipts)
     assert receipts.verify(found["receipt_id"])["equal"]
     assert receipts.read(found["receipt_id"])["answer"]["limit"] == found["limit"]
+
+
+def test_old_receipts_are_dropped_while_it_serves(published, home, client):
+    receipt_id = ask(client)["receipt_id"]
+    receipts = Receipts(home.receipts)
+    with receipts.transaction() as connection:
+        connection.execute("update receipts set day = '2024-02-10'")
+    assert receipts.read(receipt_id), "it is done at the start and once a day"
+    with TestClient(create(home)):
+        for _ in range(200):
+            if not list(receipts.since(date.min, date.max)):
+                break
+            time.sleep(0.02)
+    with pytest.raises(DataProblem, match="it may be older than the 25 months"):
+        receipts.read(receipt_id)
 
 
 @pytest.mark.parametrize("path", ["/v1/customers/12", "/v1/policy"])

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from app.receipts import Receipts
+from app.receipts import Receipts, months_before
 from decisions.decide import Question, Standing
-from decisions.policy import COD, EMI, parse_policies, read_policies
+from decisions.policy import COD, EMI, Policy, parse_policies, read_policies
+from decisions.scorecard import Scorecard
 from goodstanding.errors import DataProblem
 from goodstanding.settings import POLICY
 from tests.app.publication import policy_rows
@@ -43,7 +44,8 @@ def receipts(tmp_path: Path) -> Receipts:
 def ask(receipts: Receipts, basket: str, customer: str | None = ANN, method: str = COD, **more: Any) -> dict:
     (policy,) = read_policies(POLICY)
     question = Question(method, Decimal(basket), more.pop("months", None))
-    return receipts.decide(DAY, customer, question, more.pop("standing", STANDING), None, policy, **more)
+    day, standing = more.pop("day", DAY), more.pop("standing", STANDING)
+    return receipts.decide(day, customer, question, standing, None, policy, **more)
 
 
 def file_of(receipts: Receipts) -> sqlite3.Connection:
@@ -87,7 +89,7 @@ def test_what_was_altered_is_not_equal(receipts, sql, named):
 
 
 def test_a_receipt_that_is_not_there_is_named(receipts):
-    with pytest.raises(DataProblem, match="there is no receipt nothing"):
+    with pytest.raises(DataProblem, match="no receipt nothing; it may be older than the 25 months"):
         receipts.verify("nothing")
 
 
@@ -155,6 +157,78 @@ def test_a_fault_leaves_neither_receipt_nor_grant(receipts, monkeypatch):
     monkeypatch.undo()
     assert file_of(receipts).execute("select count(*) from receipts").fetchone() == (1,)
     assert ask(receipts, "990.00")["decision"] == "yes"
+
+
+def shadow_policy() -> Policy:
+    rows = [row | {"version": "2", "mode": "shadow"} for row in policy_rows()]
+    (found,) = parse_policies(("here", row) for row in rows)
+    return found
+
+
+def test_what_is_older_than_the_months_is_dropped_with_what_it_alone_rested_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("app.receipts.BATCH", 3)
+    monkeypatch.setattr("app.receipts.PAUSE_SECONDS", 0)
+    receipts = Receipts(tmp_path / "receipts", months=6)
+    ((live,), shadow) = read_policies(POLICY), shadow_policy()
+    card = Scorecard("fitted-1", COD, "it comes back", 500, 600, 10.0, 40, ())
+    told: dict[date, list[str]] = {}
+    days = (date(2025, 8, 27), date(2025, 8, 28), date(2026, 2, 21), date(2026, 2, 22))
+    for day in days:
+        for basket in range(1, 8):
+            # of the policies, which are held, the later days write nothing but the day
+            more = {"card": card, "shadow": None} if day < days[1] else {"card": None, "shadow": shadow}
+            question = Question(COD, Decimal(basket))
+            answer = receipts.decide(day, ANN, question, STANDING, policy=live, **more)
+            told.setdefault(day, []).append(answer["receipt_id"])
+
+    assert receipts.prune(date(2026, 2, 28)) == {
+        **{"receipts": 7, "basis": 1, "basis_days": 1},
+        # of the days before 2026-02-21
+        **{"grants": 14, "granted": 2},
+    }
+    with pytest.raises(DataProblem, match="it may be older than the 6 months for which receipts are kept"):
+        receipts.verify(told[days[0]][0])
+    left = list(receipts.since(date.min, date.max))
+    assert [each["receipt_id"] for each in left] == [each for day in days[1:] for each in told[day]]
+    assert all(receipts.verify(each["receipt_id"])["equal"] for each in left)
+    # what the comparison with a shadow policy reads
+    assert {receipts.policy(each["shadow"]["policy"]).version for each in left} == {"2"}
+    assert set(receipts.prune(date(2026, 2, 28)).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("day", "first"),
+    [("2026-03-11", "2024-02-11"), ("2026-03-31", "2024-02-29"), ("2025-01-31", "2022-12-31")],
+)
+def test_months_go_back_to_the_same_day_or_the_last(day, first):
+    assert months_before(date.fromisoformat(day), 25) == date.fromisoformat(first)
+
+
+def test_of_a_file_that_knew_no_days_nothing_is_dropped_that_a_receipt_rests_on(receipts):
+    answer = ask(receipts, "120.00")
+    with file_of(receipts) as connection:
+        connection.execute("drop table basis_days")
+    again = Receipts(receipts._path.parent)
+    assert again.prune(date(2028, 4, 10))["basis"] == 0 and again.verify(answer["receipt_id"])["equal"]
+    assert again.prune(date(2028, 4, 12))["basis"] == 1
+
+
+def test_answers_go_on_beside_the_dropping_of_which_there_is_one_at_a_time(receipts, monkeypatch):
+    monkeypatch.setattr("app.receipts.BATCH", 1)
+    monkeypatch.setattr("app.receipts.GRANT_DAYS", 0)
+    for number in range(1, 6):
+        ask(receipts, f"{number}.00")
+    later, kept = date(2028, 5, 1), []
+
+    def has_ended(_: float) -> bool:
+        assert set(Receipts(receipts._path.parent).prune(later).values()) == {0}, "another is at it"
+        kept.append(ask(receipts, "10.00", BOB, day=later)["receipt_id"])
+        return len(kept) == 4
+
+    assert receipts.prune(later, has_ended)["receipts"] == 4, "it was told to stop"
+    monkeypatch.undo()
+    assert receipts.prune(later)["receipts"] == 1
+    assert all(receipts.verify(each)["equal"] for each in kept)
 
 
 def worker(folder: str, number: int) -> None:

@@ -145,7 +145,7 @@ def test_the_command_and_the_server_give_one_answer(call, served, arguments, ask
         )
 
 
-def test_a_receipt_that_was_altered_ends_in_exit_1(call, served, home):
+def test_a_receipt_that_was_altered_or_dropped_ends_in_exit_1(call, served, home):
     answer = served.post(
         "/v1/decisions", json={"customer_id": "11", "basket": "5.00", "method": "cod"}
     ).json()
@@ -156,8 +156,14 @@ def test_a_receipt_that_was_altered_ends_in_exit_1(call, served, home):
         connection.execute(altered, [answer["receipt_id"]])
     verified = call("receipt", "verify", answer["receipt_id"], "--json")
     assert verified.returncode == 1 and json.loads(verified.stdout)["differences"] == ["score"]
-    missing = call("receipt", "verify", "none", "--json")
-    assert missing.returncode == 1 and "there is no receipt none" in missing.stderr
+    with sqlite3.connect(home / "receipts" / "receipts.sqlite") as connection:
+        connection.execute(
+            "update receipts set day = '2000-01-01' where receipt_id = ?", [answer["receipt_id"]]
+        )
+    pruned = call("receipt", "prune", "--json")
+    assert pruned.returncode == 0 and json.loads(pruned.stdout)["dropped"]["receipts"] == 1
+    missing = call("receipt", "verify", answer["receipt_id"], "--json")
+    assert missing.returncode == 1 and f"there is no receipt {answer['receipt_id']}; it may" in missing.stderr
 
 
 def test_publications_during_a_load_lose_no_request(served, home):
