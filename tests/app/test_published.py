@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from hashlib import md5
 from pathlib import Path
 
 import duckdb
@@ -56,6 +57,23 @@ def test_one_customer_read_alone_stands_as_among_all(published, customer):
     assert len(alone.keys) == 1 and alone.standing(name, EMI, 0) == everybody.standing(name, EMI, 0)
     assert alone.profile(name) == everybody.profile(name)
     assert everybody.profile(name)["customer_id"] == name
+
+
+def test_customers_who_come_in_several_batches_are_found_each_with_their_own(published, monkeypatch):
+    monkeypatch.setattr("app.published.BATCH", 2048)
+    with duckdb.connect(str(published)) as file:
+        file.execute(
+            "insert into marts.customer_profiles by name "
+            "select md5(number::varchar) as customer_id, ?::date as as_of, 'Good' as class, "
+            "9 as credit_score, number as recency from range(5000) as numbers (number)",
+            [AS_OF],
+        )
+    found = read_published(published)
+    assert len(found.keys) == len(CUSTOMERS) + 5000 and found.keys.tolist() == sorted(found.keys.tolist())
+    for number in range(0, 5000, 7):
+        name = md5(str(number).encode()).hexdigest()
+        assert found.standing(name, COD, 0).measures["recency"] == number
+    assert found.profile(name)["recency"] == number
 
 
 def test_whom_nobody_knows_is_not_found(published):
