@@ -155,9 +155,10 @@ def train(
     if as_json:
         _print_json({"ok": True, **found})
     else:
-        from goodstanding.report import print_models
+        from goodstanding.report import print_models, print_refused
 
         print_models(found["models"], _screen())
+        print_refused(found["refused"], _screen())
 
 
 @app.command()

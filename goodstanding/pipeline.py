@@ -81,6 +81,7 @@ def train(days: Days, run_id: str) -> dict[str, Any]:
         as_of = min(days.last, required_newest_day(connection))
         found = train_models(connection, as_of, current.models, processes=current.threads)
         numbers["models"] = {name: card["model_id"] for name, card in found["models"].items()}
+        numbers["refused"] = found["refused"]
     return found
 
 

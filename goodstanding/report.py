@@ -6,7 +6,7 @@ Reading and printing are apart, so that `--json` prints the very numbers that th
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
@@ -368,6 +368,18 @@ def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
     return found
 
 
+def read_refused(settings: Settings, run_ids: list[str]) -> dict[str, str]:
+    """The questions for which trainings fitted nothing, and why."""
+    with open_intake(settings) as connection:
+        rows = _all(
+            connection,
+            "select numbers -> 'refused' as refused from ops.steps "
+            "where step = 'train' and run_id in (select unnest(?)) order by started_at",
+            [run_ids],
+        )
+    return {question: why for row in rows for question, why in json.loads(row["refused"]).items()}
+
+
 def print_models(models: list[dict[str, Any]], console: Console, mark: str = "") -> None:
     """Print which model answers each question, and what its method was worth on the test cuts."""
     table = titled_table(
@@ -393,6 +405,12 @@ def print_models(models: list[dict[str, Any]], console: Console, mark: str = "")
     table.caption = "On the future of rolling cuts, with 95 % intervals. All methods: goodstanding evaluate"
     table.caption_justify = "left"
     console.print(table)
+
+
+def print_refused(refused: Mapping[str, str], console: Console) -> None:
+    """Print for which questions a training fitted nothing; each reason names its question."""
+    for why in refused.values():
+        console.print(f"not fitted: {why}", highlight=False)
 
 
 def print_rollback(found: dict[str, Any], console: Console) -> None:

@@ -13,7 +13,7 @@ from goodstanding.airflow_env import airflow_home
 from goodstanding.days import Days, parse_day
 from goodstanding.errors import DataProblem, WrongUse
 from goodstanding.local import LocalRuns
-from goodstanding.report import read_models, read_report
+from goodstanding.report import read_models, read_refused, read_report
 from goodstanding.settings import Settings
 from ingest.download import NoNetwork, download_online_retail
 from ingest.shop import load_shop
@@ -76,14 +76,13 @@ def run_training(current: Settings, day: str | None, progress: Progress) -> dict
     """Train as of a day (default: the newest there is) through `train_models`.
 
     Returns:
-        {models: as `goodstanding.report.read_models` gives them}.
+        {models: as `goodstanding.report.read_models` gives them, refused: {question: why there is no model}}.
     """
     as_of = parse_day(day) if day else parse_day("9999-12-30")
     with _Steps(progress) as steps:
         runs = _runs(current, steps)
-        for wanted in steps.each([as_of]):
-            runs.train(wanted)
-    return {"models": read_models(current, as_of)}
+        run_ids = [runs.train(wanted) for wanted in steps.each([as_of])]
+    return {"models": read_models(current, as_of), "refused": read_refused(current, run_ids)}
 
 
 def build_sites(current: Settings) -> dict[str, str]:

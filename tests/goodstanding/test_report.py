@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from goodstanding.report import print_profile, print_report, print_status, read_profile, read_status
+from goodstanding.report import (
+    print_profile,
+    print_refused,
+    print_report,
+    print_status,
+    read_profile,
+    read_refused,
+    read_status,
+)
 from goodstanding.settings import Settings
 from tests.conftest import Year
 from warehouse.files import open_intake, open_published, open_warehouse
@@ -40,6 +48,14 @@ def shown(print_it: Callable[[Any, Console], None], found: dict[str, Any]) -> st
 @pytest.fixture
 def home(real_year: Year) -> Settings:
     return Settings(home=real_year.home, landing=real_year.landing, _env_file=None)
+
+
+def test_a_training_says_why_a_question_has_no_new_model(home: Settings) -> None:
+    with open_intake(home) as connection:
+        rows = connection.execute("select run_id from ops.steps where step = 'train'").fetchall()
+    refused = read_refused(home, [run_id for (run_id,) in rows])
+    assert list(refused) == ["emi"]
+    assert "not fitted: emi needs 3 month(s) of its orders" in shown(print_refused, refused)
 
 
 def test_the_year_has_the_numbers_that_everybody_counts(real_year: Year) -> None:
