@@ -127,7 +127,7 @@ SCORECARDS = """
 select
     scorecards.as_of,
     decision,
-    (card is null) = (coalesce(trim(scorecards.note), '') <> '') as is_explained,
+    card is not null or coalesce(trim(scorecards.note), '') <> '' as is_explained,
     scorecards.model_id is not distinct from models.model_id as model_agrees,
     coalesce(card ->> 'model_id' = scorecards.model_id and card ->> 'decision' = decision, card is null)
         as card_agrees

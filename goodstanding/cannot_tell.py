@@ -190,11 +190,20 @@ def coverage_moved(found: Found) -> Remark | None:
 
 
 def returns_are_a_proxy(found: Found) -> Remark | None:
-    """The label of returns."""
-    why = (
-        "returns_60d counts cancellation lines of products, a proxy: the order log knows no parcel, no "
-        "reason, and no delivery that was refused at the door."
-    )
+    """The label of returns, and whether it stands for refusals, too."""
+    decisions = (found.get("decisions") or {"tasks": {}})["tasks"]
+    if "cod_refused" in decisions:
+        why = (
+            "returns_60d counts cancellation lines of products, of parcels refused at the door, too: "
+            "cod_refused and cod tell the two apart."
+        )
+    else:
+        why = (
+            "returns_60d counts cancellation lines of products, a proxy: the order log knows no parcel, no "
+            "reason, and no delivery that was refused at the door."
+        )
+        if "cod" in decisions:
+            why += " For want of refusals the scorecard of cash on delivery learns the same."
     return ("What came back", why) if "returns_60d" in dict(_answered(found)) else None
 
 

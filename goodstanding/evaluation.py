@@ -15,8 +15,7 @@ from goodstanding.evaluation_page import publish_evaluation
 from goodstanding.settings import Settings
 from ml.candidate import Balance
 from ml.champions import appoint
-from ml.order_scorecards import METHODS, read_question
-from ml.orders import DECISIONS
+from ml.order_scorecards import answer_decisions, read_decisions
 from ml.segment_study import read_history, study
 from ml.side_by_side import Tell, answer, read_questions
 from ml.tasks import tasks_named
@@ -53,7 +52,7 @@ def run_evaluation(
         questions = read_questions(connection, as_of, asked)
         history = None if tasks else read_history(connection, as_of)
         value = None if tasks else read_value(connection, as_of)
-        decisions = None if tasks else [read_question(connection, each, as_of) for each in DECISIONS]
+        decisions = None if tasks else read_decisions(connection, as_of)
         shop, first_day, simulated = connection.execute(
             """
             select any_value(source), min(event_day), bool_or(simulated) from intake.raw.days
@@ -62,7 +61,7 @@ def run_evaluation(
         ).fetchall()[0]
     answered = answer(questions, tell, balance, processes=settings.threads)
     appoint(answered, as_of, settings.models, by="evaluate")
-    risks = decisions and answer(decisions, tell, processes=settings.threads, methods=METHODS)
+    risks = decisions and answer_decisions(decisions, tell, settings.threads)
     if risks:
         appoint(risks, as_of, settings.models, by="evaluate")
     found = {

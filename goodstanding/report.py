@@ -348,9 +348,13 @@ def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
     questions = {task.name: task.question for task in SCORED}
     found = []
     questions |= {TARGET: "orders and spend within 90 days"}
-    questions |= {each.name: each.task.question for each in orders.DECISIONS}
-    for question, text in questions.items():
-        card = newest_card(settings.models, question, as_of) or {}
+    asked = {
+        name: (text, newest_card(settings.models, name, as_of) or {}) for name, text in questions.items()
+    }
+    for method in orders.METHODS:
+        decision, learnt = orders.newest_card(settings.models, method, as_of)
+        asked[method] = decision.task.question, learnt or {}
+    for question, (text, card) in asked.items():
         # a later evaluation may have appointed another by now
         evaluation = card.get("evaluation")
         measured = (

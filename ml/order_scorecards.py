@@ -15,22 +15,20 @@ import numpy as np
 
 from goodstanding.errors import DataProblem
 from ml import drift, store
-from ml.candidate import SEED, probabilities
+from ml.candidate import SEED, Candidate, probabilities
 from ml.features import MINIMUM_OF_CLASS, TEST_CUTS, month_end
-from ml.orders import CHARACTERISTICS, Decision, read_orders, read_spans
+from ml.orders import CHARACTERISTICS, COD, Decision, read_orders, read_spans, told_decisions
 from ml.pairs import Pair, rarest
 from ml.risk import SCORECARD, risk_methods
-from ml.side_by_side import Question, answer
+from ml.side_by_side import Question, Tell, answer
 
-METHODS = risk_methods(
-    CHARACTERISTICS,
-    {
-        "basket": "the amount of the order alone; a logistic curve makes it a probability",
-        "return_rate": "the share of earlier orders that came back, alone; a logistic curve likewise",
-    },
-)
-# what a training measures, so that a card ships only where it gains on the baselines
-MEASURED = ("majority", "basket", "return_rate", SCORECARD)
+
+def methods_on(decision: Decision) -> dict[str, Candidate]:
+    """The methods of `ml.risk` on a decision, and as baselines what a scorecard of it has to gain on."""
+    return risk_methods(CHARACTERISTICS, decision.alone)
+
+
+METHODS = methods_on(COD)
 
 
 def read_windows(
@@ -78,6 +76,32 @@ def read_question(connection: duckdb.DuckDBPyConnection, decision: Decision, as_
         return Question(decision.task, refused=str(error))
 
 
+def read_decisions(
+    connection: duckdb.DuckDBPyConnection, as_of: date
+) -> list[tuple[Question, dict[str, Candidate]]]:
+    """The question of each label that the shop tells, with the methods to measure on it."""
+    return [
+        (read_question(connection, each, as_of), methods_on(each))
+        for each in told_decisions(connection, as_of)
+    ]
+
+
+def answer_decisions(
+    asked: Sequence[tuple[Question, dict[str, Candidate]]],
+    tell: Tell = lambda what, done, total: None,
+    processes: int = 1,
+) -> dict[str, Any]:
+    """What `ml.side_by_side.answer` finds of each by its own methods, in one."""
+    found = [answer([question], tell, processes=processes, methods=methods) for question, methods in asked]
+    return {
+        **found[0],
+        **{
+            part: {name: of for each in found for name, of in each[part].items()}
+            for part in ("tasks", "methods")
+        },
+    }
+
+
 def train_scorecard(
     connection: duckdb.DuckDBPyConnection, decision: Decision, as_of: date, models: Path
 ) -> dict[str, Any]:
@@ -92,21 +116,23 @@ def train_scorecard(
     """
     task = decision.task
     pairs = read_pairs(connection, decision, as_of)
-    measured = answer([Question(task, pairs)], methods={name: METHODS[name] for name in MEASURED})
+    # what a training measures, so that a card ships only where it gains on the baselines
+    methods = {name: each for name, each in methods_on(decision).items() if not each.rival}
+    measured = answer([Question(task, pairs)], methods=methods)
     found = measured["tasks"][task.name]
     if found["champion"] != SCORECARD:
         raise DataProblem(f"{task.name}: {found['reason']}")
     learnt = read_orders(connection, decision, date.min, as_of - decision.window)
-    fitted = METHODS[SCORECARD].fit(learnt)
+    fitted = methods[SCORECARD].fit(learnt)
     said = probabilities(fitted, learnt, CHARACTERISTICS)
     newest = pairs[-1]
-    scorecard = fitted.card(CHARACTERISTICS, task.name, decision.feared)
+    scorecard = fitted.card(CHARACTERISTICS, decision.method, decision.feared)
     used = tuple(each.name for each in scorecard.characteristics)
     card: dict[str, Any] = {
         "target": task.name,
         "data_day": str(as_of),
         "recipe": SCORECARD,
-        "description": METHODS[SCORECARD].description,
+        "description": methods[SCORECARD].description,
         "classes": list(task.classes),
         "feature_names": list(used),
         "fitted_on": {

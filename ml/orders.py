@@ -1,14 +1,17 @@
 """Orders as a decision meets them: what was known the day before, the basket, and whether the feared came.
 
 What is learnt from is `intermediate.int_order_features`, a row per order; a customer is asked about with the
-columns of `marts.master_data` and a basket, which are the same figures. No public data tell who refused a
-parcel at the door; that a product of the order was given back within 60 days stands for it. For what is lost
-by instalments stands that one was 30 days late, paid or not.
+columns of `marts.master_data` and a basket, which are the same figures.
+
+What is lost by cash on delivery is a parcel refused at the door. Where the shop tells refusals, that is
+learnt of the orders on delivery; where it does not (no public data do), that a product of the order was given
+back within 60 days stands for it. They are two labels, each with models of its own: what was learnt of one is
+never held against the other. For what is lost by instalments stands that one was 30 days late, paid or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -78,22 +81,28 @@ CHARACTERISTICS = (
 
 @dataclass(frozen=True)
 class Decision:
-    """One on which orders are let pass or not, and what is feared of them.
+    """One on which orders are let pass or not, and what is feared of them: a label, with models of its own.
 
-    `task` has the days after an order within which it may come; `asked` and `came` are SQL conditions on a
-    row of `orders` (int_order_features): whether it is such an order, and whether it came. It is tested on
-    the orders of so many `months` at once.
+    `task` has the label's lasting id and the days after an order within which it may come; `method` is what
+    is decided on. `asked`, `came` and `told` are SQL conditions: whether a row of `orders`
+    (int_order_features) is such an order, whether it came, and whether the shop had told of any by $as_of.
+    `alone` are the characteristics that a scorecard has to gain on, and what to say of each. `note` goes with
+    every answer. It is tested on the orders of so many `months` at once.
     """
 
     task: Task
+    method: str
     feared: str
     asked: str
     came: str
+    alone: Mapping[str, str]
+    told: str = "true"
+    note: str | None = None
     months: int = 1
 
     @property
     def name(self) -> str:
-        """As in `predictions.scorecards`."""
+        """The label's id, by which its models and evaluations are known."""
         return self.task.name
 
     @property
@@ -104,6 +113,59 @@ class Decision:
 
 # What one wrongly trusted costs, in margins of one wrongly refused: assumed, as literature on credit does.
 COST_RATIO = 5.0
+BASKET_ALONE = {"basket": "the amount of the order alone; a logistic curve makes it a probability"}
+
+
+def _account(condition: str) -> str:
+    """That what was told of how an order is paid, and whether it was refused, fulfils a condition."""
+    return f"""
+    exists (
+        select 1 from intermediate.int_order_accounts as accounts
+        where
+            accounts.customer_id = orders.customer_id and accounts.invoice_no = orders.invoice_no
+            and {condition}
+    )
+    """
+
+
+def _paid(method_kind: str, days: int) -> str:
+    return _account(
+        f"accounts.method_kind = '{method_kind}' and accounts.method_day <= orders.invoice_day + {days}"
+    )
+
+
+def _refused(days: int) -> str:
+    return _account(
+        f"accounts.method_kind = 'on_delivery' and accounts.refused_day <= orders.invoice_day + {days}"
+    )
+
+
+COD_REFUSED = Decision(
+    Task(
+        "cod_refused",
+        "which order on delivery is refused at the door within 30 days",
+        ("no", "yes"),
+        "",
+        days=30,
+        cost_ratio=COST_RATIO,
+    ),
+    "cod",
+    "the parcel is refused at the door",
+    asked=_paid("on_delivery", 30),
+    came=_refused(30),
+    alone={
+        **BASKET_ALONE,
+        "refusal_rate": "the share of earlier orders that were refused, alone; a logistic curve likewise",
+    },
+    told="""
+    exists (
+        select 1 from intermediate.int_order_accounts
+        where method_kind = 'on_delivery' and method_day <= $as_of and refused_day <= $as_of
+    )
+    """,
+    # orders on delivery are some of all
+    months=3,
+)
 COD = Decision(
     Task(
         "cod",
@@ -113,16 +175,24 @@ COD = Decision(
         days=60,
         cost_ratio=COST_RATIO,
     ),
+    "cod",
     "a product of the order is given back within 60 days",
-    "true",
-    """
+    asked="true",
+    # what was refused at the door is cancelled, too, and was never handed over
+    came=f"""
     exists (
         select 1 from intermediate.int_invoice_states as states
         where
             states.customer_id = orders.customer_id and states.invoice_no = orders.invoice_no
             and states.returned_amount > 0 and states.valid_from <= orders.invoice_day + 60
     )
+    and not {_refused(60)}
     """,
+    alone={
+        **BASKET_ALONE,
+        "return_rate": "the share of earlier orders that came back, alone; a logistic curve likewise",
+    },
+    note="No refusals at the door have been learnt from: that a product is given back stands for them.",
 )
 EMI = Decision(
     Task(
@@ -133,17 +203,11 @@ EMI = Decision(
         days=90,
         cost_ratio=COST_RATIO,
     ),
+    "emi",
     "an instalment of the order is 30 days late within 90 days",
-    """
-    exists (
-        select 1 from intermediate.int_order_accounts as accounts
-        where
-            accounts.customer_id = orders.customer_id and accounts.invoice_no = orders.invoice_no
-            and accounts.method_kind = 'on_account'
-    )
-    """,
+    asked=_paid("on_account", 90),
     # as macros/accounts.sql counts days late, at the end of the window
-    """
+    came="""
     exists (
         select 1 from intermediate.int_instalment_states as states
         where
@@ -155,10 +219,16 @@ EMI = Decision(
             ) >= 30
     )
     """,
+    alone={
+        **BASKET_ALONE,
+        "mean_days_late": "how late earlier instalments were on the mean, alone; a logistic curve likewise",
+    },
     # orders on account are few
     months=3,
 )
-DECISIONS = (COD, EMI)
+# Of the labels of one method the first that the shop tells is learnt for decisions; all are evaluated.
+DECISIONS = (COD_REFUSED, COD, EMI)
+METHODS = tuple(dict.fromkeys(each.method for each in DECISIONS))
 # A day's orders are too few to compare with those learnt from. By as many days, for each month on which a
 # decision is tested, calibration is judged.
 ASKED_DAYS = 30
@@ -173,13 +243,13 @@ def read_spans(
 ) -> list[Snapshot]:
     """The orders of a decision after a day up to another: what was known before each, and what came.
 
-    A row is an order, so a customer may stand in several; `outcome` knows the window after each order as far
-    as the warehouse does. All spans are read at once: the figures of an order are computed from all orders
-    before it, which takes as long for a day as for a year.
+    A row is an order, so a customer may stand in several; `features` is indexed by its number. `outcome`
+    knows the window after each order as far as the warehouse does. All spans are read at once: the figures of
+    an order are computed from all orders before it, which takes as long for a day as for a year.
     """
     rows = connection.execute(
         f"""
-        select customer_id, invoice_day, {", ".join(CHARACTERISTICS)}, {decision.came} as came
+        select customer_id, invoice_no, invoice_day, {", ".join(CHARACTERISTICS)}, {decision.came} as came
         from intermediate.int_order_features as orders
         where basket > 0 and invoice_day > $since and invoice_day <= $until and {decision.asked}
         order by invoice_day, basket, invoice_no, customer_id
@@ -189,13 +259,46 @@ def read_spans(
     days = rows.pop("invoice_day").to_numpy(dtype="datetime64[D]")
     customers = rows.pop("customer_id").to_numpy(dtype=object)
     outcome = rows.pop("came").to_numpy(dtype=bool)
-    features = rows.astype(np.float64)
+    features = rows.set_index("invoice_no").astype(np.float64)
     found = []
     for since, until in spans:
         of_span = (days > np.datetime64(since)) & (days <= np.datetime64(until))
-        part = features[of_span].reset_index(drop=True)
-        found.append(Snapshot(until, customers[of_span], part, outcome[of_span]))
+        found.append(Snapshot(until, customers[of_span], features[of_span], outcome[of_span]))
     return found
+
+
+def told_decisions(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[Decision]:
+    """Those of which the shop had told by a day, in the order of `DECISIONS`."""
+    return [
+        each
+        for each in DECISIONS
+        if connection.execute(
+            f"select {each.told}", {"as_of": as_of} if "$as_of" in each.told else {}
+        ).fetchall()
+        == [(True,)]
+    ]
+
+
+def learnt_decisions(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[Decision]:
+    """The one of each method that a training learns: where refusals are told, nothing need stand for them."""
+    first: dict[str, Decision] = {}
+    for each in told_decisions(connection, as_of):
+        first.setdefault(each.method, each)
+    return list(first.values())
+
+
+def newest_card(models: Path, method: str, as_of: date) -> tuple[Decision, dict[str, Any] | None]:
+    """The newest card of a method not after a day, and of which label it is; None where there is none.
+
+    Where a shop begins to tell refusals, the card that it has goes on until one of refusals is learnt.
+
+    Raises:
+        DataProblem: a card cannot be read.
+    """
+    labels = [each for each in DECISIONS if each.method == method]
+    found = [(each, card) for each in labels if (card := store.newest_card(models, each.name, as_of))]
+    # of one day's cards the first label's
+    return max(found, key=lambda pair: pair[1]["data_day"], default=(labels[-1], None))
 
 
 def read_orders(

@@ -51,13 +51,14 @@ TABLES = {
 
 @dataclass
 class _Said:
-    """What was said on one question, or the note why nothing was."""
+    """What was said on one question, or the note why nothing was; a remark goes with what was said."""
 
     question: str
     card: dict[str, Any] | None = None
     columns: dict[str, Any] = field(default_factory=dict)
     drifts: list[drift.Drift] = field(default_factory=list)
     note: str | None = None
+    remark: str | None = None
 
 
 def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> d
     snapshot = read_snapshot(connection, as_of)
     said = [_ask_task(connection, task, snapshot, models) for task in SCORED]
     said.append(_ask_worth(connection, snapshot, models))
-    by_points = [_ask_decision(connection, decision, snapshot, models) for decision in orders.DECISIONS]
+    by_points = [_ask_decision(connection, method, snapshot, models) for method in orders.METHODS]
     said += by_points
     rows = {
         "customers": _customers(snapshot, said),
@@ -131,20 +132,24 @@ def _ask_worth(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, models
 
 
 def _ask_decision(
-    connection: duckdb.DuckDBPyConnection, decision: orders.Decision, snapshot: Snapshot, models: Path
+    connection: duckdb.DuckDBPyConnection, method: str, snapshot: Snapshot, models: Path
 ) -> _Said:
     """Whether the scorecard may be used; its points are added up with a basket, where a decision is asked."""
-    said = _found(decision.name, snapshot, models)
-    if said.note or not said.card:
+    decision, card = orders.newest_card(models, method, snapshot.as_of)
+    said = replace(_said(method, card, snapshot), remark=decision.note)
+    if said.note or not card:
         return said
-    drifts = orders.drift_of_orders(connection, decision, said.card, snapshot.as_of, models)
+    drifts = orders.drift_of_orders(connection, decision, card, snapshot.as_of, models)
     if not drifts:
         return replace(said, note=f"no order of the last {orders.ASKED_DAYS} days to judge it by")
     return _judged(said, {}, drifts)
 
 
 def _found(question: str, snapshot: Snapshot, models: Path) -> _Said:
-    card = store.newest_card(models, question, snapshot.as_of)
+    return _said(question, store.newest_card(models, question, snapshot.as_of), snapshot)
+
+
+def _said(question: str, card: dict[str, Any] | None, snapshot: Snapshot) -> _Said:
     if card is None:
         return _Said(question, note=f"no {question} model was trained on data up to {snapshot.as_of}")
     if not len(snapshot.customers):
@@ -209,7 +214,7 @@ def _model(each: _Said, as_of: date) -> tuple[Any, ...]:
 def _scorecard(each: _Said, as_of: date) -> tuple[Any, ...]:
     _, question, model_id, data_day, _, note = _model(each, as_of)
     card = json.dumps(each.card["scorecard"]) if each.card and not note else None
-    return as_of, question, model_id, data_day, card, note
+    return as_of, question, model_id, data_day, card, note or each.remark
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, tables: dict[str, pd.DataFrame]) -> None:

@@ -22,7 +22,7 @@ from ml.candidate import SEED, Candidate, probabilities
 from ml.features import Snapshot, read_snapshot
 from ml.methods import METHODS
 from ml.order_scorecards import train_scorecard
-from ml.orders import DECISIONS, Decision
+from ml.orders import Decision, learnt_decisions
 from ml.short_list import SHORT_LIST
 from ml.side_by_side import Question, answer, read_questions
 from ml.tasks import SCORED, Task, known_to
@@ -86,7 +86,8 @@ def _train(
     refused = {question.task.name: question.refused for question in questions if question.refused}
     answered = [question for question in questions if question.pairs]
     cards = {}
-    beside = {TARGET: train_worth} | {each.name: partial(_by_points, each) for each in DECISIONS}
+    decisions = learnt_decisions(connection, as_of)
+    beside = {TARGET: train_worth} | {each.name: partial(_by_points, each) for each in decisions}
     for target, train_one in beside.items():
         try:
             cards[target] = train_one(connection, as_of, models)

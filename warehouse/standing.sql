@@ -55,6 +55,7 @@ create table if not exists predictions.scorecards (
     data_day date,
     -- as decisions.scorecard.Scorecard writes and reads it
     card json,
+    -- why there is none, or what its label stands for
     note varchar,
 );
 

@@ -115,6 +115,18 @@ def test_returns_are_a_proxy_where_they_were_answered(found: dict[str, Any]) -> 
     assert remarks.returns_are_a_proxy(found) is None
 
 
+def test_it_says_whether_refusals_are_told_from_returns(found: dict[str, Any]) -> None:
+    def why(*decisions: str) -> str:
+        task = {"returns_60d": {"cuts": [{"train_cut": "2011-08-31", "test_cut": "2011-09-30"}]}}
+        asked = {"tasks": dict.fromkeys(decisions)}
+        remark = remarks.returns_are_a_proxy({**found, "tasks": task, "decisions": asked})
+        assert remark
+        return remark[1]
+
+    assert "For want of refusals the scorecard of cash on delivery learns the same" in why("cod", "emi")
+    assert "cod_refused and cod tell the two apart" in why("cod_refused", "cod", "emi")
+
+
 def test_folds_of_one_day_tell_nothing_of_customers_and_count_among_no_other_remark(
     found: dict[str, Any],
 ) -> None:

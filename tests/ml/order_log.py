@@ -96,7 +96,7 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
             {", ".join(f"{name} double" for name in CHARACTERISTICS)}
         );
         create table intermediate.int_order_accounts (
-            customer_id varchar, invoice_no varchar, method_kind varchar
+            customer_id varchar, invoice_no varchar, method_kind varchar, method_day date, refused_day date
         );
         create table intermediate.int_instalment_states (
             customer_id varchar, invoice_no varchar, valid_from date, valid_until date, due_day date,

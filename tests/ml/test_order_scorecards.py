@@ -16,7 +16,16 @@ from decisions.scorecard import Scorecard
 from goodstanding.errors import DataProblem, WrongUse
 from ml import champions, store
 from ml.order_scorecards import read_pairs, read_question, read_windows, train_scorecard
-from ml.orders import CHARACTERISTICS, COD, EMI, read_orders
+from ml.orders import (
+    CHARACTERISTICS,
+    COD,
+    COD_REFUSED,
+    EMI,
+    learnt_decisions,
+    newest_card,
+    read_orders,
+    told_decisions,
+)
 from ml.risk import SCORECARD
 from ml.score import score
 from ml.train import train
@@ -57,6 +66,18 @@ def take_orders(connection: duckdb.DuckDBPyConnection, slope: float) -> None:
         """
     )
     connection.unregister("rows")
+
+
+def tell_account(
+    connection: duckdb.DuckDBPyConnection,
+    invoice_no: str,
+    kind: str,
+    told: date,
+    refused: date | None = None,
+    customer: str = "ann",
+) -> None:
+    accounts = "insert into intermediate.int_order_accounts values ($1, $2, $3, $4, $5)"
+    connection.execute(accounts, [customer, invoice_no, kind, told, refused])
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +140,7 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
                 [name, order],
             )
             if states:
-                accounts = "insert into intermediate.int_order_accounts values ('ann', $1, 'on_account')"
-                shop.execute(accounts, [name])
+                tell_account(shop, name, "on_account", order)
             for due, paid, since, until, late in states:
                 shop.execute(
                     "insert into intermediate.int_instalment_states values ('ann', $1, $2, $3, $4, $5, $6)",
@@ -133,6 +153,50 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
         "paid late",
         "stated late",
     }
+
+
+def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
+    order = date(2011, 5, 1)
+    # how it is paid, days after the order: told, refused, cancelled
+    told = {
+        "accepted": ("on_delivery", 2, None, None),
+        "given back": ("on_delivery", 2, None, 20),
+        "known too late to be on delivery": ("on_delivery", 31, 32, 33),
+        "prepaid": ("e_payment", 0, None, 5),
+        "refused": ("on_delivery", 2, 3, 3),
+        "refused in the end": ("on_delivery", 2, 30, 40),
+        "refused late": ("on_delivery", 2, 31, 31),
+    }
+    with open_shop(60) as shop:
+        shop.execute("delete from intermediate.int_invoice_states")
+        for name, (kind, *days) in told.items():
+            known, refused, cancelled = (day and order + timedelta(days=day) for day in days)
+            tell_account(shop, name, kind, known or order, refused)
+            shop.execute(
+                """
+                insert into intermediate.int_order_features by name
+                select 'ann' as customer_id, $1 as invoice_no, $2::date as invoice_day, 10 as basket;
+                """,
+                [name, order],
+            )
+            if cancelled:
+                shop.execute(
+                    """
+                    insert into intermediate.int_invoice_states by name
+                    select
+                        'ann' as customer_id, $1 as invoice_no, $2::date as valid_from, 10 as returned_amount
+                    """,
+                    [name, cancelled],
+                )
+        found = {each.name: read_orders(shop, each, date.min, NEWEST_DAY) for each in (COD_REFUSED, COD)}
+    labels = {
+        name: dict(zip(orders.features.index, orders.labels.tolist(), strict=True))
+        for name, orders in found.items()
+    }
+    assert set(told) - set(labels["cod_refused"]) == {"prepaid", "known too late to be on delivery"}
+    assert {name for name, came in labels["cod_refused"].items() if came} == {"refused", "refused in the end"}
+    assert set(labels["cod"]) == set(told)
+    assert {name for name, came in labels["cod"].items() if came} == {"given back", "prepaid"}
 
 
 def test_what_is_learnt_from_was_over_before_the_first_order_tested(shop: duckdb.DuckDBPyConnection) -> None:
@@ -186,9 +250,81 @@ def test_the_day_is_scored_with_it(shop: duckdb.DuckDBPyConnection, models: Path
     told = "select as_of, decision, model_id, data_day, card, note from predictions.scorecards order by 2"
     summary = score(shop, NEWEST_DAY, models)
     (as_of, decision, model_id, data_day, text, note), _ = shop.execute(told).fetchall()
-    assert (as_of, decision, data_day, note) == (NEWEST_DAY, "cod", date(2011, 11, 30), None)
+    assert (as_of, decision, data_day) == (NEWEST_DAY, "cod", date(2011, 11, 30))
+    assert "that a product is given back stands for them" in note
     assert summary["models"] == {"cod": model_id}
     assert Scorecard.from_json(json.loads(text)).model_id == model_id
+
+
+def test_what_a_shop_tells_says_which_label_is_learnt_and_the_newest_card_decides(tmp_path: Path) -> None:
+    first = date(2011, 3, 5)
+    with open_shop(60) as shop:
+        # a refusal of no order on delivery, and one that is told later
+        tell_account(shop, "1", "e_payment", first, first)
+        tell_account(shop, "2", "on_delivery", first, first + timedelta(days=2))
+        told = {
+            day: (
+                [each.name for each in told_decisions(shop, day)],
+                [*(each.name for each in learnt_decisions(shop, day))],
+            )
+            for day in (first + timedelta(days=days) for days in (1, 2))
+        }
+    assert list(told.values()) == [
+        (["cod", "emi"], ["cod", "emi"]),
+        (["cod_refused", "cod", "emi"], ["cod_refused", "emi"]),
+    ]
+
+    def newest(as_of: date) -> tuple[str, str | None]:
+        decision, card = newest_card(tmp_path, "cod", as_of)
+        return decision.name, card and card["model_id"]
+
+    assert newest(NEWEST_DAY) == ("cod", None)
+    for target, day in (("cod", "2011-03-01"), ("cod_refused", "2011-06-01"), ("cod", "2011-06-01")):
+        card = {"model_id": f"{target}-{day}-scorecard-1", "target": target, "data_day": day}
+        store.save_card(card, tmp_path)
+    # returns stand for refusals until one of refusals has been learnt
+    assert newest(date(2011, 5, 31)) == ("cod", "cod-2011-03-01-scorecard-1")
+    assert newest(NEWEST_DAY) == ("cod_refused", "cod_refused-2011-06-01-scorecard-1")
+
+
+def take_refusals(connection: duckdb.DuckDBPyConnection) -> None:
+    """Every order of `take_orders` is on delivery, and four of five that came back were refused."""
+    connection.execute(
+        """
+        insert into intermediate.int_order_accounts
+        select
+            customer_id, invoice_no, 'on_delivery', invoice_day,
+            case when max(returned_amount) > 0 and invoice_no[2:]::integer % 5 > 0 then invoice_day + 3 end
+        from intermediate.int_invoice_states where invoice_no is not null
+        group by customer_id, invoice_no, invoice_day
+        """
+    )
+
+
+def test_a_shop_that_begins_to_tell_refusals_goes_on_with_its_card_until_they_are_learnt(
+    models: Path, tmp_path: Path
+) -> None:
+    returns = newest_card(models, "cod", NEWEST_DAY)[1]
+    assert returns
+    store.save_card(returns, tmp_path)
+    told = "select model_id, note, card ->> 'feared' from predictions.scorecards where decision = 'cod'"
+    with open_shop(60) as shop:
+        shop.execute(STANDING_SCHEMA.read_text())
+        take_orders(shop, slope=0.8)
+        take_refusals(shop)
+        score(shop, NEWEST_DAY, tmp_path)
+        (before,) = shop.execute(told).fetchall()
+        trained = train(shop, NEWEST_DAY, tmp_path, tasks=[])
+        score(shop, NEWEST_DAY, tmp_path)
+        (after,) = shop.execute(told).fetchall()
+        drifts = shop.execute(
+            "select name from predictions.drift where question = 'cod' order by 1"
+        ).fetchall()
+    card = trained["models"]["cod_refused"]
+    assert before == (returns["model_id"], COD.note, COD.feared)
+    assert after == (card["model_id"], None, "the parcel is refused at the door")
+    assert card["measured"]["baseline"] in ("basket", "refusal_rate") and "cod" not in trained["models"]
+    assert drifts == [(name,) for name in sorted([*card["references"]["inputs"], "probability"])]
 
 
 def test_a_card_is_not_used_for_orders_of_another_kind(models: Path) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from goodstanding.evaluation_page import evaluation_page
 from goodstanding.evaluation_tables import print_evaluation
-from ml.order_scorecards import MEASURED, METHODS, read_question
+from ml.order_scorecards import METHODS, read_question
 from ml.orders import COD
 from ml.side_by_side import answer
 from tests.ml.order_log import NEWEST_DAY, open_shop
@@ -22,7 +22,7 @@ def decided(evaluated: dict[str, Any]) -> dict[str, Any]:
     with open_shop(60) as shop:
         take_orders(shop, slope=0.8)
         question = read_question(shop, COD, NEWEST_DAY)
-    some = {name: METHODS[name] for name in (*MEASURED, "decision_tree")}
+    some = {name: each for name, each in METHODS.items() if not each.rival or name == "decision_tree"}
     return {**evaluated, "decisions": answer([question], folds=200, methods=some)}
 
 
