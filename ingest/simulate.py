@@ -174,7 +174,12 @@ def moment_of(rng: np.random.Generator, day: date) -> datetime:
 
 
 def draw_sales(
-    rng: np.random.Generator, calendar: list[date], customers: int, days: int, catalogue: list[Item]
+    rng: np.random.Generator,
+    calendar: list[date],
+    customers: int,
+    days: int,
+    catalogue: list[Item],
+    lines_an_order: float = LINES_AN_ORDER,
 ) -> list[Invoice]:
     """Each customer's orders, from joining (a third had joined before the first day) to dropping out."""
     busy = np.concatenate([[0.0], np.cumsum(_weights(calendar))])  # trading time: evenly busy
@@ -182,7 +187,7 @@ def draw_sales(
     joins = np.where(rng.random(customers) < 0.35, 0.0, rng.random(customers)) * len(calendar)
     leaves = np.minimum(joins + rng.exponential(LIFETIME_YEARS * year, customers), len(calendar))
     rates = rng.gamma(GAMMA_SHAPE, ORDERS_A_YEAR / GAMMA_SHAPE, customers) / year
-    sizes = rng.gamma(1.5, (LINES_AN_ORDER - 1) / 1.5, customers)  # lines of an order, beyond the first
+    sizes = rng.gamma(1.5, (lines_an_order - 1) / 1.5, customers)  # lines of an order, beyond the first
     bulk = np.minimum(np.exp(rng.normal(0, 0.6, customers)), 8)  # some buy for a shop of their own
     favourites = _popular(rng, (customers, FAVOURITES))
     numbers = 12346 + rng.permutation(6 * customers)[:customers]

@@ -110,6 +110,34 @@ def test_what_happens_is_what_the_true_risks_make_likely(found: Query) -> None:
         assert orders > 100 and abs(refused - expected) < 4 * variance**0.5
 
 
+def test_an_instalment_is_30_days_late_as_often_as_was_likely(found: Query) -> None:
+    """Of orders whose 90 days are over; within four standard errors, and of the likelier half alone."""
+    for risky in ("true", "late_30d_probability > 0.06"):
+        [(orders, expected, variance, late)] = found(
+            f"""
+            with told as (
+                select
+                    cast(regexp_extract(filename, '([0-9-]{{10}}).csv', 1) as date) as told_on, *,
+                    min(due - 30 * instalment::integer) over (partition by "order") + 90 as until
+                from payments where method = 'instalments'
+            ),
+            plans as (
+                select "order", instalment, any_value(until) as until, any_value(due) as due,
+                    max(paid) filter (told_on <= until) as paid
+                from told group by all
+            ),
+            orders as (
+                select "order", bool_or(coalesce(paid, until) - due >= 30) as is_late
+                from plans group by all having any_value(until) < (select max(told_on) from told)
+            )
+            select count(*), sum(late_30d_probability),
+                sum(late_30d_probability * (1 - late_30d_probability)), count(*) filter (is_late)
+            from orders join true_orders using ("order") where {risky}
+            """
+        )
+        assert orders > 40 and abs(late - expected) < 4 * variance**0.5
+
+
 def test_the_instalments_of_an_order_sum_to_it_exactly_and_the_debt_falls_by_what_is_paid(
     found: Query,
 ) -> None:
