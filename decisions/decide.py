@@ -32,7 +32,7 @@ from decisions.policy import (
     Policy,
     Rules,
 )
-from decisions.reasons import bin_text, changes, class_move, label, losses
+from decisions.reasons import bin_text, changes, class_move, grounds, label, losses
 from decisions.scorecard import Scorecard, Value
 
 YES, PARTIAL, NO = "yes", "partial", "no"
@@ -41,8 +41,8 @@ MOST_REASONS = 4
 UNLIMITED = Decimal("1e15")
 HAND_SET = {
     COD: "No scorecard has been fitted to deliveries: the points are set by hand, and their odds assumed.",
-    EMI: "No scorecard has been fitted to payments, so this rests on the RFM credit score and return "
-    "behaviour: the points are set by hand, and their odds assumed.",
+    EMI: "No scorecard has been fitted to payments, so this rests on {grounds}: the points are set by hand, "
+    "and their odds assumed.",
 }
 SITUATION_REASONS = {
     UNKNOWN_CUSTOMER: "Nothing is known of this customer",
@@ -149,7 +149,7 @@ def decide(
         "class_move": move,
         "benefits": standing.benefits,
         "situation": _situation(standing, rules),
-        "notes": _notes(question, standing, scorecard),
+        "notes": _notes(question, standing, card, is_fitted=scorecard is not None),
         "policy_version": policy.version,
         "model_id": card.model_id if found.score is not None else None,
         "as_of": standing.as_of,
@@ -334,8 +334,8 @@ def _plan(question: Question, rules: Rules, found: Verdict) -> dict[str, Any] | 
     }
 
 
-def _notes(question: Question, standing: Standing, scorecard: Scorecard | None) -> list[str]:
-    notes = [HAND_SET[question.method]] if scorecard is None else []
+def _notes(question: Question, standing: Standing, card: Scorecard, is_fitted: bool) -> list[str]:
+    notes = [] if is_fitted else [HAND_SET[question.method].format(grounds=grounds(card))]
     if standing.note:
         notes.append(standing.note)
     if standing.simulated:

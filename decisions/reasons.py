@@ -38,6 +38,20 @@ LABELS = {
     "m_score": "the monetary score",
 }
 
+# what a card rests on, by the names of its characteristics; the first that matches
+GROUNDS = (
+    (re.compile(r"^([rfm]|credit)_score$"), "the RFM credit score"),
+    (re.compile(r"return|cancel|refus"), "return behaviour"),
+    (
+        re.compile(
+            r"instalment|late$|paid|on_time|utilisation|credit_limit|outstanding|^orders_(e|auto|on)_"
+        ),
+        "payment behaviour",
+    ),
+    (re.compile(r"^basket$"), "the basket"),
+    (re.compile(""), "earlier orders"),
+)
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -80,6 +94,16 @@ class Loss:
                 "is_missing": self.best.is_missing,
             },
         }
+
+
+def grounds(card: Scorecard) -> str:
+    """What a card rests on, such as: the RFM credit score and return behaviour."""
+    matched = {
+        next(ground for pattern, ground in GROUNDS if pattern.search(each.name))
+        for each in card.characteristics
+    }
+    *others, last = [ground for _, ground in GROUNDS if ground in matched]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def losses(card: Scorecard, values: Mapping[str, Value]) -> list[Loss]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from decisions.decide import NO, PARTIAL, YES, Question, Standing, decide, verdict
 from decisions.instalments import CENT
 from decisions.policy import COD, EMI, Policy, parse_policies
+from decisions.reasons import grounds
 from decisions.scorecard import Scorecard
 from tests.decisions.conftest import cards, cents, questions, standings
 
@@ -166,8 +167,35 @@ def test_an_answer_without_payments_says_on_what_it_rests(policy):
     known = decide(Question(EMI, Decimal("120.00"), 6), standing_of(), None, policy)
     assert "rests on the RFM credit score and return behaviour" in known["notes"][0]
     assert known["model_id"] == "hand-set-emi-1" and known["plan"]["months"] == 6
+    by_payments = with_characteristics(policy, "worst_days_late", "basket", "return_rate", "frequency")
+    note = decide(Question(EMI, Decimal("120.00"), 6), standing_of(), None, by_payments)["notes"][0]
+    assert "rests on return behaviour, payment behaviour, the basket and earlier orders: the" in note
     fitted_card = replace(policy.rules[EMI].card, model_id="fitted")
     assert decide(Question(EMI, Decimal("120.00"), 6), standing_of(), fitted_card, policy)["notes"] == []
+
+
+def with_characteristics(policy: Policy, *names: str) -> Policy:
+    """The policy with an EMI card of its own that rests on these."""
+    rules = policy.rules[EMI]
+    (one, *_) = rules.card.characteristics
+    card = replace(rules.card, characteristics=tuple(replace(one, name=name) for name in names))
+    return replace(policy, rules={**policy.rules, EMI: replace(rules, card=card)})
+
+
+@pytest.mark.parametrize(
+    ("names", "ground"),
+    [
+        (("credit_score", "m_score"), "the RFM credit score"),
+        (("cancelled_orders_6m", "days_since_cancellation", "refusal_rate"), "return behaviour"),
+        (
+            ("orders_on_account_6m", "on_time_share", "overdue_instalments", "utilisation"),
+            "payment behaviour",
+        ),
+        (("orders_6m", "mean_gap_days", "last_basket"), "earlier orders"),
+    ],
+)
+def test_every_characteristic_belongs_to_one_ground(policy, names, ground):
+    assert {grounds(with_characteristics(policy, name).rules[EMI].card) for name in names} == {ground}
 
 
 def test_made_up_orders_are_said_to_be_so(policy):
