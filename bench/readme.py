@@ -97,6 +97,8 @@ learnt in {bg["fit"]["seconds"]:.1f} s by BG/NBD and
         text += _returns(found["returns"])
     if "credit" in found:
         text += _credit(found["credit"])
+    if "true_risks" in found:
+        text += _true_risks(found["true_risks"])
     if "api" in found:
         text += _api(found["api"])
     for name, scale in found.items():
@@ -183,6 +185,67 @@ Where the scorecard approves four fifths, it approves of groups that it knows no
 def _ratio(groups: dict[str, dict[str, float]]) -> float:
     shares = [of["best_80"] for of in groups.values()]
     return min(shares) / max(shares)
+
+
+def _true_risks(found: dict[str, Any]) -> str:
+    """How near the scorecards of the simulated shop come to its true chances, and what its chain takes."""
+    steps = {
+        "simulate": "making it up",
+        "run_to_cut": "its days up to then",
+        "train": "training",
+        "run_after": "the days after",
+    }
+    costs = ", ".join(
+        f"{what} {cost['seconds']:.0f} ({cost['cpu_seconds']:.0f}), {cost['peak_mb']:,} MB"
+        for what, cost in ((what, found["costs"][step]) for step, what in steps.items())
+    )
+    text = f"""
+Scorecards against the truth (`python -m bench.true_risks`), SIMULATED: a shop of {found["customers"]:,} \
+customers, {found["days"]} days and {found["order_lines"]:,} order lines,
+its cards learnt by {found["cut"]} and asked about later orders. *Truth*: the chances by which it was drawn \
+what happens; no score can know more.
+*Rank*: Spearman's correlation of score and chance over the orders. {found["as_of_days"]} days are kept to \
+learn from (`GOODSTANDING_AS_OF_DAYS`), with {found["memory_limit"]} for DuckDB.
+
+| label | orders | came | AUC | AUC of baselines | AUC of the truth | rank | mean said, true | ECE |
+| --- | ---: | ---: | --- | --- | --- | --- | --- | ---: |
+"""
+    for label, held in found["labels"].items():
+        if held is None:
+            text += f"| {label} | no card shipped |" + " |" * 7 + "\n"
+            continue
+        measures = held["measures"]
+        baselines = ", ".join(
+            f"{name} {of['auc']['value']:.3f}"
+            for name, of in measures.items()
+            if name not in ("scorecard", "truth")
+        )
+        means = ", ".join(f"{held['mean'][of]:.3f}" for of in ("scorecard", "truth"))
+        auc, ceiling = (_interval(measures[of]["auc"]) for of in ("scorecard", "truth"))
+        text += (
+            f"| {label} | {held['orders']:,} | {held['share']:.1%} | {auc} | {baselines} | {ceiling} "
+            f"| {_interval(held['spearman'])} | {means} | {measures['scorecard']['ece']['value']:.3f} |\n"
+        )
+    text += "\nThe more is known of a customer, the less is missing to the truth:\n"
+    text += "\n".join(_by_history(label, held["history"]) for label, held in found["labels"].items() if held)
+    load = found["machine"]["load_before"]
+    heading = f"Seconds (of the processor) at a load of {load:.1f} by other work, and peak memory"
+    return f"{text}\n\n{heading}:\n{costs}.\n"
+
+
+def _by_history(label: str, history: dict[str, Any]) -> str:
+    few, many = (
+        f"AUC {_interval(part['scorecard'])}, truth {part['truth']['value']:.3f}"
+        for part in (history["few"], history["many"])
+    )
+    return (
+        f"- {label}: {history['few']['orders']:,} orders after fewer than 10 `{history['of']}`, {few}; "
+        f"{history['many']['orders']:,} after more, {many}."
+    )
+
+
+def _interval(of: dict[str, float]) -> str:
+    return f"{of['value']:.3f} [{of['low']:.3f}, {of['high']:.3f}]"
 
 
 def _api(found: dict[str, Any]) -> str:

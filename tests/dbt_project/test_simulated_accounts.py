@@ -9,11 +9,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from bench.true_risks import rank_correlation, read_chances
 from goodstanding import pipeline
 from goodstanding.days import Days
 from goodstanding.settings import settings
 from ingest.pseudonyms import pseudonym
 from ingest.simulate_accounts import simulate_accounts
+from ml.candidate import probabilities
+from ml.order_scorecards import methods_on
+from ml.orders import CHARACTERISTICS, COD_REFUSED, read_orders
+from ml.risk import SCORECARD
 
 FIRST, COUNT = date(2011, 1, 3), 75
 LAST = FIRST + timedelta(days=COUNT - 1)
@@ -151,3 +156,23 @@ def test_an_order_is_judged_by_the_payments_that_master_data_had_told_the_day_be
     ).fetchall()[0]
     standing.execute("use memory")
     assert differ == 0 and same > 10 and paying > 3
+
+
+def test_a_scorecard_of_refusals_ranks_later_orders_by_their_true_chances(
+    standing: duckdb.DuckDBPyConnection, shop: tuple[Path, Path]
+) -> None:
+    """Learnt from some three hundred orders it knows little, but more than chance."""
+    until = LAST - timedelta(days=30)
+    standing.execute("use standing")
+    learnt, asked = (
+        read_orders(standing, COD_REFUSED, since, until)
+        for since, until in ((date.min, until), (until, LAST))
+    )
+    standing.execute("use memory")
+    card = methods_on(COD_REFUSED)[SCORECARD].fit(learnt)
+    said = probabilities(card, asked, CHARACTERISTICS)
+    chances = read_chances(shop[0]).loc[asked.features.index]
+    assert set(chances["method"]) == {"cash on delivery"}
+    truth = chances["refusal_probability"].to_numpy()
+    found = rank_correlation(asked.customers, said, truth, folds=1000)
+    assert len(truth) > 100 and found["low"] > 0

@@ -1,0 +1,213 @@
+"""The scorecards of the simulated shop held against the chances by which it was drawn what its customers do.
+
+    python -m bench.true_risks [--customers N] [--days N]
+
+Not part of `make bench`. It makes up a shop, runs its days up to a cut through the chain, trains there, runs
+the days after it, and asks the cards of the cut about the orders that came later. `true_risks/` of the
+landing has the chance of each order, which no step of the chain reads. No score can tell more of what came
+than that chance does: its AUC is the ceiling.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from bench.cost import GOODSTANDING, cost_of, environment_of, run_days
+from bench.readme import keep_apart
+from bench.run import machine
+from decisions.scorecard import Scorecard
+from goodstanding.days import Days
+from goodstanding.errors import GoodstandingError
+from goodstanding.settings import Settings
+from ingest.simulate_accounts import TRUE_RISKS
+from ml import evaluate
+from ml.candidate import SEED, probabilities
+from ml.measures import Floats
+from ml.order_scorecards import methods_on
+from ml.orders import COD_REFUSED, EMI, Decision, newest_card, read_orders
+from ml.scorecards import card_probability
+from warehouse.files import open_warehouse
+
+FIRST = date(2010, 12, 1)
+# The last days of the shop, after the cut: of the windows of 90 days then two months of orders are over.
+ASKED_DAYS = 150
+# The chance of what each label counts, by its name in `true_risks/orders.csv`.
+CHANCES = {COD_REFUSED.name: "refusal_probability", EMI.name: "late_30d_probability"}
+# What was known of a customer before, by the number of these: of few the chances cannot be told apart yet.
+HISTORY = {COD_REFUSED.name: "orders", EMI.name: "instalments_due"}
+MANY = 10
+MEASURES = ("auc", "ks", "brier", "ece", "cost")
+
+
+def read_chances(landing: Path) -> pd.DataFrame:
+    """The true chances of each order, by its number."""
+    path = landing / TRUE_RISKS / "orders.csv"
+    return pd.read_csv(path, dtype={"order": str}).set_index("order")
+
+
+def hold_against_truth(
+    connection: duckdb.DuckDBPyConnection,
+    decision: Decision,
+    card: dict[str, Any],
+    chances: pd.DataFrame,
+    until: date,
+    folds: int = evaluate.FOLDS,
+) -> dict[str, Any]:
+    """Ask a card about the orders after its data day whose windows are over by a day.
+
+    Args:
+        card: as `ml.order_scorecards.train_scorecard` stores it.
+        chances: as `read_chances` gives them.
+
+    Returns:
+        {orders, customers, share (of what came), mean (chances: the scorecard's, the true), learnt: orders;
+        measures: {of scorecard, truth and each baseline: {measure: {value, low, high}}}; gap (of the AUC to
+        the truth's), spearman: {value, low, high} (the rank correlation of score and true chance), history:
+        {of, few, many: {orders, scorecard, truth: AUC as {value, low, high}} of customers with fewer than 10
+        of what `of` names, and with more}}. Intervals are of 95 % by customer.
+    """
+    since = date.fromisoformat(card["data_day"])
+    asked = read_orders(connection, decision, since, until - decision.window)
+    scorecard = Scorecard.from_json(card["scorecard"])
+    columns = {each.name: asked.matrix([each.name])[:, 0] for each in scorecard.characteristics}
+    truth = chances.loc[asked.features.index, CHANCES[decision.name]].to_numpy()
+    learnt = read_orders(connection, decision, date.min, since - decision.window)
+    said = {"scorecard": card_probability(scorecard, columns), "truth": truth}
+    for name in decision.alone:
+        method = methods_on(decision)[name]
+        said[name] = probabilities(method.fit(learnt), asked, method.columns)
+    cut = evaluate.TestCut(asked.customers, asked.labels, said, decision.task.cost_ratio)
+    found = evaluate.compare([cut], "truth", [], SEED, folds)
+    has_many = asked.features[HISTORY[decision.name]].to_numpy() >= MANY
+    return {
+        "orders": len(asked.customers),
+        "customers": len(np.unique(asked.customers)),
+        "learnt": card["fitted_on"]["orders"],
+        "share": round(float(asked.labels.mean()), 4),
+        "mean": {name: round(float(said[name].mean()), 4) for name in ("scorecard", "truth")},
+        "measures": {
+            name: {measure: by_measure[measure] for measure in MEASURES}
+            for name, by_measure in found["pooled"].items()
+        },
+        "gap": found["auc_gain"]["scorecard"],
+        "spearman": rank_correlation(asked.customers, said["scorecard"], truth, folds),
+        "history": {
+            "of": HISTORY[decision.name],
+            "few": _auc_among(cut, ~has_many, folds),
+            "many": _auc_among(cut, has_many, folds),
+        },
+    }
+
+
+def _auc_among(cut: evaluate.TestCut, rows: NDArray[np.bool_], folds: int) -> dict[str, Any]:
+    """The AUC of scorecard and truth among some rows."""
+    said = {name: cut.probabilities[name][rows] for name in ("scorecard", "truth")}
+    some = evaluate.TestCut(cut.customers[rows], cut.actual[rows], said)
+    pooled = evaluate.compare([some], "truth", [], SEED, folds)["pooled"]
+    return {"orders": int(rows.sum()), **{name: pooled[name]["auc"] for name in said}}
+
+
+def rank_correlation(
+    customers: NDArray[np.object_], one: Floats, other: Floats, folds: int
+) -> dict[str, float]:
+    """Spearman's rank correlation, with an interval of 95 % by customer; ranks are those among all rows."""
+    first, second = rankdata(one), rankdata(other)
+    drawn = np.concatenate(
+        [_correlation(first, second, each) for (each,) in evaluate.resamples([customers], SEED, folds)]
+    )
+    low, high = np.quantile(drawn, [(1 - evaluate.CONFIDENCE) / 2, (1 + evaluate.CONFIDENCE) / 2])
+    value = _correlation(first, second, np.ones((1, len(one))))[0]
+    return {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+
+
+def _correlation(one: Floats, other: Floats, weights: Floats) -> Floats:
+    total = weights.sum(axis=1)
+    mean_one, mean_other = weights @ one / total, weights @ other / total
+    together = weights @ (one * other) / total - mean_one * mean_other
+    spread = (weights @ one**2 / total - mean_one**2) * (weights @ other**2 / total - mean_other**2)
+    return np.asarray(together / np.sqrt(spread))
+
+
+def measure_chain(folder: Path, customers: int, days: int, as_of_days: int, memory: str) -> dict[str, Any]:
+    """Make up a shop in a folder, run it, train at the cut, and hold the cards against the truth.
+
+    Returns:
+        {customers, days, as_of_days, memory_limit, order_lines, cut, costs: {simulate, run_to_cut, train,
+        run_after: {seconds, cpu_seconds, peak_mb}}, labels: {label: as `hold_against_truth`; None where no
+        card shipped at the cut}, published: {decision: the model_id that decides at the end, or why none
+        does}}.
+    """
+    landing = folder / "landing"
+    landing.mkdir(parents=True)
+    home = Settings(
+        home=folder / "home", landing=landing, shop="simulated", as_of_days=as_of_days, memory_limit=memory
+    )
+    last = FIRST + timedelta(days=days - 1)
+    cut = last - timedelta(days=ASKED_DAYS)
+    environment = environment_of(home)
+    options = ["--customers", str(customers), "--days", str(days), "--json"]
+    simulated = cost_of([GOODSTANDING, "simulate", str(landing), *options], environment)
+    costs = {"simulate": simulated, "run_to_cut": run_days(home, Days(FIRST, cut))}
+    costs["train"] = cost_of([GOODSTANDING, "train", "--day", str(cut)], environment)
+    costs["run_after"] = run_days(home, Days(cut + timedelta(days=1), last))
+    chances = read_chances(landing)
+    labels: dict[str, Any] = {}
+    with open_warehouse(home) as connection:
+        for decision in (COD_REFUSED, EMI):
+            found, card = newest_card(home.models, decision.method, cut)
+            labels[decision.name] = (
+                hold_against_truth(connection, decision, card, chances, last)
+                if card and found == decision
+                else None
+            )
+    with duckdb.connect(str(home.published / "current.duckdb"), read_only=True) as published:
+        rows = published.execute(
+            "select decision, coalesce(model_id, note) from predictions.scorecards order by decision"
+        ).fetchall()
+    return {
+        "customers": customers,
+        "days": days,
+        "as_of_days": as_of_days,
+        "memory_limit": memory,
+        "order_lines": json.loads(simulated.output)["order_lines"],
+        "cut": str(cut),
+        "costs": {name: cost.figures() for name, cost in costs.items()},
+        "labels": labels,
+        "published": dict(rows),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--customers", type=int, default=20_000)
+    parser.add_argument("--days", type=int, default=730)
+    parser.add_argument(
+        "--as-of-days", type=int, default=730, help="days back to which orders are learnt from"
+    )
+    parser.add_argument("--memory", default="2GB", help="for DuckDB")
+    asked = parser.parse_args()
+    on = machine()
+    with tempfile.TemporaryDirectory(prefix="goodstanding-true-risks-") as folder:
+        try:
+            chain = measure_chain(Path(folder), asked.customers, asked.days, asked.as_of_days, asked.memory)
+        except GoodstandingError as error:
+            sys.exit(f"bench: {error}")
+    found = {"machine": on, **chain}
+    keep_apart("true_risks", found)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
