@@ -149,7 +149,7 @@ def decide(
         "class_move": move,
         "benefits": standing.benefits,
         "situation": _situation(standing, rules),
-        "notes": _notes(question, standing, card, is_fitted=scorecard is not None),
+        "notes": _notes(question, standing, card if found.score is not None else None, scorecard),
         "policy_version": policy.version,
         "model_id": card.model_id if found.score is not None else None,
         "as_of": standing.as_of,
@@ -334,8 +334,16 @@ def _plan(question: Question, rules: Rules, found: Verdict) -> dict[str, Any] | 
     }
 
 
-def _notes(question: Question, standing: Standing, card: Scorecard, is_fitted: bool) -> list[str]:
-    notes = [] if is_fitted else [HAND_SET[question.method].format(grounds=grounds(card))]
+def _notes(
+    question: Question, standing: Standing, used: Scorecard | None, fitted: Scorecard | None
+) -> list[str]:
+    """What an answer rests on; `used` is None where the policy's safe answer was given."""
+    notes = []
+    if used and not fitted:
+        notes.append(HAND_SET[question.method].format(grounds=grounds(used)))
+    asked = [each.name for each in used.characteristics if each.name != BASKET] if used else []
+    if asked and all(standing.values.get(name) is None for name in asked):
+        notes.append("None of what the points rest on is known of this customer.")
     if standing.note:
         notes.append(standing.note)
     if standing.simulated:

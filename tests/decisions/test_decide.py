@@ -170,6 +170,12 @@ def test_an_answer_without_payments_says_on_what_it_rests(policy):
     by_payments = with_characteristics(policy, "worst_days_late", "basket", "return_rate", "frequency")
     note = decide(Question(EMI, Decimal("120.00"), 6), standing_of(), None, by_payments)["notes"][0]
     assert "rests on return behaviour, payment behaviour, the basket and earlier orders: the" in note
+    unknown = decide(Question(EMI, Decimal("120.00"), 6), standing_of(values={}), None, policy)
+    assert unknown["notes"][1] == "None of what the points rest on is known of this customer."
+    # the policy's safe answer rests on no card
+    assert (
+        decide(Question(EMI, Decimal("120.00"), 6), Standing("unknown_customer"), None, policy)["notes"] == []
+    )
     fitted_card = replace(policy.rules[EMI].card, model_id="fitted")
     assert decide(Question(EMI, Decimal("120.00"), 6), standing_of(), fitted_card, policy)["notes"] == []
 
