@@ -191,7 +191,7 @@ def evaluate(
 @app.command()
 @_told
 def rollback(
-    question: Annotated[str, typer.Argument(help="Of which question, like buys_90d, cod or emi.")],
+    question: Annotated[str, typer.Argument(help="Of which question, like buys_90d, cod_refused or emi.")],
     as_json: AsJson = False,
 ) -> None:
     """Make the champion before the present one stand again, or the scorecard of cod or emi, from the next
