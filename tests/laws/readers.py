@@ -31,7 +31,7 @@ select
     = (select count(*) from marts.customer_classes where as_of = publication.as_of) as scores_are_classes
 from marts.publication
 """
-# fifty readers at this pace take a fifth of a core
+# fifty readers at this pace take a third of a core
 SECONDS_BETWEEN_READS = 2.0
 
 
@@ -39,11 +39,16 @@ def read(path: Path, stop: Path) -> dict[str, Any]:
     """One reader."""
     seen: list[str] = []
     reads, bad, first = 0, 0, ""
+    # it opens the file anew for each read, and starts DuckDB, two thirds of what a read took, but once
+    engine = duckdb.connect(config={"threads": 1})
     while not stop.exists():
         reads += 1
         try:
-            with duckdb.connect(str(path), read_only=True, config={"threads": 1}) as connection:
+            engine.execute(f"attach '{path}' as published (read_only)")
+            with engine.cursor() as connection:
+                connection.execute("use published")
                 [(as_of, *is_whole)] = connection.execute(WHOLE_DAY).fetchall()
+            engine.execute("detach published")
             fault = "" if all(is_whole) and (not seen or str(as_of) >= seen[-1]) else f"{as_of} {is_whole}"
             seen.append(str(as_of))
         except Exception as error:
