@@ -17,6 +17,14 @@ from numpy.typing import NDArray
 from ml.features import Snapshot
 
 SEED = 20111209
+# With these, and a seed, LightGBM grows the same trees from the same rows, and says nothing meanwhile.
+LIGHTGBM_REPEATABLE: dict[str, Any] = {
+    "deterministic": True,
+    "force_row_wise": True,
+    # two threads wait for each other on busy cores: 290 to 430 ms a fit of 3,300 customers, one takes 65
+    "num_threads": 1,
+    "verbose": -1,
+}
 
 Balance = Literal["weights", "down_sampling"]
 

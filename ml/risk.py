@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
-from ml.candidate import SEED, Candidate
+from ml.candidate import LIGHTGBM_REPEATABLE, SEED, Candidate
 from ml.measures import Floats
 from ml.methods import METHODS, ON_MEASURES
 from ml.scorecards import PointsScorecard
@@ -54,10 +54,7 @@ def _trees() -> Any:
         subsample=0.7,
         subsample_freq=1,
         random_state=SEED,
-        deterministic=True,
-        force_row_wise=True,
-        num_threads=1,
-        verbose=-1,
+        **LIGHTGBM_REPEATABLE,
     )
 
 

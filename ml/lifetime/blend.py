@@ -26,7 +26,7 @@ import numpy as np
 from scipy import optimize, special
 
 from goodstanding.errors import DataProblem
-from ml.candidate import SEED
+from ml.candidate import LIGHTGBM_REPEATABLE, SEED
 from ml.evaluate import resamples
 from ml.lifetime.counts import ParetoNBD
 from ml.lifetime.history import Floats
@@ -63,10 +63,7 @@ SETTINGS: dict[str, Any] = {
     "subsample": 0.7,
     "subsample_freq": 1,
     "extra_trees": True,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": 1,
-    "verbose": -1,
+    **LIGHTGBM_REPEATABLE,
 }
 
 Members = Mapping[str, Floats]
