@@ -131,10 +131,7 @@ def simulate_shop(
         WrongUse: the shop is closed on all of these days.
     """
     rng = np.random.default_rng(seed)
-    shop = load_shop(Settings.model_construct(shop="online_retail"))
-    calendar = [day for day in (first + timedelta(days=n) for n in range(days)) if shop.trades_on(day)]
-    if not calendar:
-        raise WrongUse(f"the shop does not trade on any of the {days} days from {first}")
+    calendar = trading_days("online_retail", first, days)
     with new_landing(landing) as (filling, _):
         (filling / SIMULATED_MARKER).write_text(NOTICE, encoding="utf-8")
         catalogue = draw_catalogue(rng)
@@ -143,6 +140,19 @@ def simulate_shop(
         invoices += _cancellations(rng, calendar, invoices, catalogue)
         invoices += _sundries(rng, calendar)
         return write_days(rng, filling, calendar, invoices)
+
+
+def trading_days(shop: str, first: date, days: int) -> list[date]:
+    """On which of `days` days from the first a shop trades, as its mapping in `shops/` says.
+
+    Raises:
+        WrongUse: the shop is closed on all of them.
+    """
+    trades_on = load_shop(Settings.model_construct(shop=shop)).trades_on
+    calendar = [day for day in (first + timedelta(days=n) for n in range(days)) if trades_on(day)]
+    if not calendar:
+        raise WrongUse(f"the shop does not trade on any of the {days} days from {first}")
+    return calendar
 
 
 def draw_catalogue(rng: np.random.Generator) -> list[Item]:

@@ -22,11 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from goodstanding.errors import WrongUse
-from goodstanding.settings import Settings
 from ingest.landing import new_landing
 from ingest.load import SIMULATED_MARKER
-from ingest.shop import load_shop
 from ingest.simulate import (
     NOTICE,
     Invoice,
@@ -35,6 +32,7 @@ from ingest.simulate import (
     draw_sales,
     moment_of,
     numbered,
+    trading_days,
     write_days,
 )
 
@@ -123,11 +121,8 @@ def simulate_accounts(
         WrongUse: the shop is closed on all of these days.
     """
     rng = np.random.default_rng(seed)
-    shop = load_shop(Settings.model_construct(shop="simulated"))
+    calendar = trading_days("simulated", first, days)
     span = [first + timedelta(days=n) for n in range(days)]
-    calendar = [day for day in span if shop.trades_on(day)]
-    if not calendar:
-        raise WrongUse(f"the shop does not trade on any of the {days} days from {first}")
     with new_landing(landing) as (filling, _):
         (filling / SIMULATED_MARKER).write_text(NOTICE, encoding="utf-8")
         sales = draw_sales(rng, calendar, customers, days, draw_catalogue(rng), LINES_AN_ORDER)
