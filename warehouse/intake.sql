@@ -149,61 +149,21 @@ create table if not exists raw.file_versions (
 );
 
 -- The lines of ended file versions, and those that were set aside, with the time for which they were known.
-create table if not exists raw.superseded_order_lines as
+create or replace temporary macro with_time_known(lines) as table
 select
     *,
     cast(null as timestamp) as known_from,
     cast(null as timestamp) as known_until
-from raw.order_lines limit 0;
+from query_table(lines) limit 0;
 
-create table if not exists raw.superseded_rejected_order_lines as
-select
-    *,
-    cast(null as timestamp) as known_from,
-    cast(null as timestamp) as known_until
-from raw.rejected_order_lines limit 0;
-
-create table if not exists raw.superseded_payments as
-select
-    *,
-    cast(null as timestamp) as known_from,
-    cast(null as timestamp) as known_until
-from raw.payments limit 0;
-
-create table if not exists raw.superseded_rejected_payments as
-select
-    *,
-    cast(null as timestamp) as known_from,
-    cast(null as timestamp) as known_until
-from raw.rejected_payments limit 0;
-
-create table if not exists raw.superseded_returns as
-select
-    *,
-    cast(null as timestamp) as known_from,
-    cast(null as timestamp) as known_until
-from raw.returns limit 0;
-
-create table if not exists raw.superseded_rejected_returns as
-select
-    *,
-    cast(null as timestamp) as known_from,
-    cast(null as timestamp) as known_until
-from raw.rejected_returns limit 0;
-
-create table if not exists raw.superseded_deliveries as
-select
-    *,
-    cast(null as timestamp) as known_from,
-    cast(null as timestamp) as known_until
-from raw.deliveries limit 0;
-
-create table if not exists raw.superseded_rejected_deliveries as
-select
-    *,
-    cast(null as timestamp) as known_from,
-    cast(null as timestamp) as known_until
-from raw.rejected_deliveries limit 0;
+create table if not exists raw.superseded_order_lines as from with_time_known('raw.order_lines');
+create table if not exists raw.superseded_rejected_order_lines as from with_time_known('raw.rejected_order_lines');
+create table if not exists raw.superseded_payments as from with_time_known('raw.payments');
+create table if not exists raw.superseded_rejected_payments as from with_time_known('raw.rejected_payments');
+create table if not exists raw.superseded_returns as from with_time_known('raw.returns');
+create table if not exists raw.superseded_rejected_returns as from with_time_known('raw.rejected_returns');
+create table if not exists raw.superseded_deliveries as from with_time_known('raw.deliveries');
+create table if not exists raw.superseded_rejected_deliveries as from with_time_known('raw.rejected_deliveries');
 
 -- What the marts have yet to take up: the lines of a day that changed, by all that the lines are found by which
 -- change with them. A row without customer stands for the day itself and for its lines without customer; one with a
