@@ -4,7 +4,10 @@ Limits are set so that no day of a real year of a gift shop (305 trading days, 5
 that year showed stands beside each.
 """
 
+from great_expectations.expectations import Expectation
+
 from expectations.suite import ENOUGH, Batch, between, holds, one_of, present, unique
+from ingest.kinds import OPTIONAL_KINDS
 
 LINES = """
 select
@@ -62,8 +65,8 @@ OTHER_KINDS = "".join(
     select event_day, file_name, {is_accepted} from intake.raw.{table}
     where event_day between $first and $last
     """
-    for kind in ("payments", "returns", "deliveries")
-    for table, is_accepted in ((kind, "true"), (f"rejected_{kind}", "false"))
+    for kind in OPTIONAL_KINDS
+    for table, is_accepted in ((kind.table, "true"), (f"rejected_{kind.table}", "false"))
 )
 
 # One row per day that has lines or files. A day is held against the up to 28 trading days before it.
@@ -141,6 +144,22 @@ left join against_usual using (event_day)
 order by event_day
 """
 
+
+def _of_some_shops(kind: str, sql: str, *expectations: Expectation) -> Batch:
+    """The lines of a kind that not every shop tells."""
+    return Batch(
+        name=kind,
+        sql=sql,
+        key=("file_name", "line_number"),
+        chunked_by=f"intake.raw.{kind}",
+        optional=True,
+        expectations=[
+            unique(["file_name", "line_number"], "no line of a file is stored twice"),
+            *expectations,
+        ],
+    )
+
+
 BATCHES = (
     Batch(
         name="raw order lines",
@@ -179,46 +198,28 @@ BATCHES = (
             between("sales_of_usual", 1 / 8, 8, "sales are 1/8 to 8 times the median of recent days"),
         ],
     ),
-    Batch(
-        name="payments",
-        sql=PAYMENTS,
-        key=("file_name", "line_number"),
-        chunked_by="intake.raw.payments",
-        optional=True,
-        expectations=[
-            unique(["file_name", "line_number"], "no line of a file is stored twice"),
-            one_of("method_kind", ["e_payment", "auto_billed", "on_delivery", "on_account"]),
-            between("amount", -10_000_000, 10_000_000),
-            # 30 years of instalments, and debts as old as that
-            between("days_until_due", -11_000, 11_000, "an instalment is due within 30 years"),
-            between("instalment_no", 0, 1_000),
-            holds("is_paid_by_then", "nothing was paid after the day on which it is told"),
-            holds("signs_are_right", "no credit limit and no delay is below zero"),
-        ],
+    _of_some_shops(
+        "payments",
+        PAYMENTS,
+        one_of("method_kind", ["e_payment", "auto_billed", "on_delivery", "on_account"]),
+        between("amount", -10_000_000, 10_000_000),
+        # 30 years of instalments, and debts as old as that
+        between("days_until_due", -11_000, 11_000, "an instalment is due within 30 years"),
+        between("instalment_no", 0, 1_000),
+        holds("is_paid_by_then", "nothing was paid after the day on which it is told"),
+        holds("signs_are_right", "no credit limit and no delay is below zero"),
     ),
-    Batch(
-        name="returns",
-        sql=RETURNS,
-        key=("file_name", "line_number"),
-        chunked_by="intake.raw.returns",
-        optional=True,
-        expectations=[
-            unique(["file_name", "line_number"], "no line of a file is stored twice"),
-            one_of("return_kind", ["return", "refusal"]),
-            holds("event_day_is_right", "the event day is the date of the return"),
-            holds("sign_is_right", "no amount is below zero"),
-        ],
+    _of_some_shops(
+        "returns",
+        RETURNS,
+        one_of("return_kind", ["return", "refusal"]),
+        holds("event_day_is_right", "the event day is the date of the return"),
+        holds("sign_is_right", "no amount is below zero"),
     ),
-    Batch(
-        name="deliveries",
-        sql=DELIVERIES,
-        key=("file_name", "line_number"),
-        chunked_by="intake.raw.deliveries",
-        optional=True,
-        expectations=[
-            unique(["file_name", "line_number"], "no line of a file is stored twice"),
-            one_of("method_kind", ["prepaid", "on_delivery"]),
-            holds("event_day_is_right", "the event day is the date of the delivery"),
-        ],
+    _of_some_shops(
+        "deliveries",
+        DELIVERIES,
+        one_of("method_kind", ["prepaid", "on_delivery"]),
+        holds("event_day_is_right", "the event day is the date of the delivery"),
     ),
 )

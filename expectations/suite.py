@@ -1,6 +1,6 @@
 """What a suite is made of: batches, that is a query and what is expected of its rows.
 
-A gate's module (`raw_orders`, `invoices`, `scores`, `predictions`) holds nothing but `BATCHES`. To add an
+A gate's module (`raw_orders`, `invoices`, `scores`, `predictions`) is its queries and `BATCHES`. To add an
 expectation, add one line there: any class of `great_expectations.expectations` on a column that the batch's
 query selects. `description` is the sentence that people read when it fails; without one, Great
 Expectations words it.
