@@ -137,8 +137,13 @@ def real_year(real_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Y
 STACKS = ("test_supervisor.py", "test_scheduler.py", "test_postgres.py")
 # long tests that share nothing: each may go where there is room
 SPREAD = ("test_histories.py", "test_crashes.py", "test_prefix.py")
-# minutes each; begun late, one of them would keep one process busy and leave the other without work
-FIRST = ("stacks", "test_histories", "test_contention", "test_crashes", "test_runs", "test_cli")
+# Minutes each, or few tests that are long, and xdist leaves files of few tests to the end: begun late, one of
+# them would keep one process busy and leave the other without work. The prefixes come before other files of
+# the real year: their process runs it while the other has histories, else one might wait for the other.
+FIRST = (
+    *("stacks", "test_histories", "test_prefix", "test_contention", "test_crashes", "test_runs", "test_cli"),
+    "tests/laws/",
+)
 
 
 class ByFile(LoadScopeScheduling):
