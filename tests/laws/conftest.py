@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from goodstanding import pipeline, transform
+from goodstanding import pipeline
 from goodstanding.days import Days
 from goodstanding.settings import Settings
 from tests.shop import line, mapping, write_day
@@ -102,19 +102,6 @@ def drawn_accounts(draw: random.Random, day: date) -> list[str]:
         lines.append(f"returns:{order},{customer},{day} 10:00:00,{draw.choice(['refused', 'torn'])},2")
         lines.append(f"deliveries:{order},{customer},{day} 10:00:00,{draw.choice(['cod', 'post'])}")
     return lines
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_parse_for_all_homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The laws go through some thirty homes, and a parse of the dbt project for each takes 1.8 s of CPU.
-
-    Each build writes the paths of its own home into the parsed project. The documentation of the SQL, which
-    reads what a parse has left in its home, is not built here.
-    """
-    parse, any_home = transform._manifest, tmp_path_factory.getbasetemp()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transform, "_manifest", lambda stamp, _: parse(stamp, any_home))
-        yield
 
 
 @pytest.fixture
