@@ -13,6 +13,8 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -58,11 +60,17 @@ def _trees() -> Any:
     )
 
 
+def _observed(X: Floats) -> NDArray[np.intp]:
+    """The columns of which there is any value to learn from: a shop need not tell of refusals or payments."""
+    return np.flatnonzero(~np.isnan(X).all(axis=0))
+
+
 def on_quantiles(build: Callable[[], Any]) -> Any:
     """A method behind each column's quantiles in what it was fitted on; a missing value is its own column."""
     quantiles = QuantileTransformer(n_quantiles=200, random_state=SEED)
     gaps = SimpleImputer(strategy="constant", fill_value=0.5, add_indicator=True)
-    return make_pipeline(quantiles, gaps, build())
+    observed = make_column_transformer(("passthrough", _observed))
+    return make_pipeline(observed, quantiles, gaps, build())
 
 
 def _on_gaps(method: Candidate) -> Callable[[], Any]:

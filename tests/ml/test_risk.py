@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
+from sklearn.linear_model import LogisticRegression
 
 from ml.candidate import probabilities
 from ml.features import Snapshot
 from ml.measures import risk_measures
-from ml.risk import RIVALS, SCORECARD, MonotoneTrees, risk_methods
+from ml.risk import RIVALS, SCORECARD, MonotoneTrees, on_quantiles, risk_methods
 
 ONES = np.ones((1, 20))
 
@@ -88,3 +89,18 @@ def test_trees_count_each_column_one_way() -> None:
     assert (steps >= 0).all() or (steps <= 0).all()
     line = np.column_stack([np.linspace(-3, 3, 200), np.zeros(200)])
     assert (np.diff(trees.predict_proba(line)[:, 1]) >= 0).all()
+
+
+def test_what_a_shop_does_not_tell_changes_no_method_and_raises_no_warning(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    generator = np.random.default_rng(4)
+    X = generator.normal(size=(300, 2))
+    feared = generator.random(300) < 1 / (1 + np.exp(1 - X[:, 0]))
+    with_nothing = np.column_stack([X[:, :1], np.full(300, np.nan), X[:, 1:]])
+    said = [
+        on_quantiles(LogisticRegression).fit(columns, feared).predict_proba(columns)
+        for columns in (X, with_nothing)
+    ]
+    assert np.array_equal(*said)
+    assert not [str(each.message) for each in recwarn]
