@@ -163,8 +163,8 @@ def weigh(evidence: Floats, feared: NDArray[np.bool_]) -> tuple[float, Floats]:
     """Logistic regression of ln(odds of the good) on weights of evidence, none of them counted backwards.
 
     A coefficient below 0 would take points off for what by itself speaks for a customer; such characteristics
-    get 0, that is they are dropped, and the others are those of a plain regression without them. A penalty of
-    half their squares against the sum of the losses keeps them finite where a few rows can be told apart.
+    get 0, and the others are those of a plain regression without them; `refine` starts from both. A penalty
+    of half their squares against the sum of the losses keeps them finite where a few rows can be told apart.
 
     Args:
         evidence: (rows, characteristics).
