@@ -45,5 +45,5 @@ ENV PATH=/opt/venv/bin:$PATH \
 
 WORKDIR /opt/goodstanding
 USER 50000:0
-ENTRYPOINT ["python", "-m", "goodstanding.airflow_env"]
+ENTRYPOINT ["python", "-m", "app.runtime.airflow_env"]
 CMD ["airflow", "version"]

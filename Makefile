@@ -63,7 +63,7 @@ docs: $(SETUP)  ## build the sites with the checks and the SQL
 	@$(BIN)/goodstanding docs
 
 compose-env:  ## write .env with generated secrets for docker compose
-	@$(PYTHON) -m goodstanding.compose_env
+	@$(PYTHON) -m app.runtime.compose_env
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 

@@ -33,14 +33,14 @@ import duckdb
 import pandas as pd
 import psutil  # type: ignore[import-untyped]
 
-from app.keys import SCOPES, Keys
+from app.api.keys import SCOPES, Keys
 from bench.cost import GOODSTANDING
 from bench.readme import keep_apart
 from bench.run import machine
-from decisions.policy import COLUMNS
-from goodstanding.errors import DataProblem
-from goodstanding.settings import POLICY, Settings
-from ingest.pseudonyms import pseudonym
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import POLICY, Settings
+from goodstanding.decisions.policy import COLUMNS
+from goodstanding.identity.pseudonyms import pseudonym
 
 KEY = "5a" * 32
 CONNECTIONS = 32

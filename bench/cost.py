@@ -10,9 +10,9 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from goodstanding.days import Days
-from goodstanding.errors import DataProblem
-from goodstanding.settings import PROJECT, Settings
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import PROJECT, Settings
 
 Figures = dict[str, float]
 

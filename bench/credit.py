@@ -29,7 +29,7 @@ from ml.candidate import SEED, Candidate, probabilities
 from ml.features import Snapshot
 from ml.measures import Floats
 from ml.processes import run
-from ml.risk import SCORECARD, risk_methods
+from ml.scorecards.rivals import SCORECARD, risk_methods
 
 OUTCOME = "default_payment_next_month"
 PROTECTED = ("SEX", "EDUCATION", "MARRIAGE", "AGE")
@@ -105,7 +105,7 @@ def characteristics(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def methods_on(columns: tuple[str, ...]) -> dict[str, Candidate]:
-    """The methods of `ml.risk` on all characteristics; the baselines are the latest status and the limit."""
+    """The methods of `ml.scorecards.rivals` on all characteristics; baselines: latest status, limit."""
     return risk_methods(
         columns,
         {

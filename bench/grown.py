@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 import yaml
 
-from goodstanding.settings import PROJECT
-from ingest.casts import literal
+from goodstanding.core.settings import PROJECT
+from goodstanding.ingest.casts import literal
 
 # whole weeks, so that a day of the week stays one; the real numbers span 45,223
 YEAR = timedelta(weeks=52)

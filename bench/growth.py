@@ -18,10 +18,10 @@ import duckdb
 
 from bench.cost import run_days
 from bench.grown import write_mapping, write_years
-from goodstanding.days import Days
-from goodstanding.errors import DataProblem
-from goodstanding.settings import Settings, settings
-from ingest.shop import load_shop
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import Settings, settings
+from goodstanding.shops.mapping import load_shop
 
 SHORT, LONG = 1, 10
 # the first of the days pays for imports and for what a process does once

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from goodstanding.settings import PROJECT
+from goodstanding.core.settings import PROJECT
 
 RESULTS = PROJECT / "bench" / "results.json"
 README = PROJECT / "README.md"

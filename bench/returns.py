@@ -19,13 +19,13 @@ import numpy as np
 
 from bench.readme import keep_apart
 from bench.run import machine
-from goodstanding.settings import settings
-from ml.order_scorecards import METHODS, read_pairs, read_windows
-from ml.orders import COD
+from goodstanding.core.settings import settings
+from goodstanding.warehouse.files import open_warehouse
+from goodstanding.warehouse.ledger import required_newest_day
 from ml.pairs import Pair
+from ml.scorecards.orders import COD
+from ml.scorecards.train import METHODS, read_pairs, read_windows
 from ml.side_by_side import Question, answer
-from warehouse.files import open_warehouse
-from warehouse.ledger import required_newest_day
 
 # after the first day, up to the second; learnt from are the orders up to 60 days before the first
 WINDOW = (date(2011, 8, 9), date(2011, 10, 9))

@@ -35,17 +35,17 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from app.runtime.airflow_api import AirflowApi, ApiError
+from app.runtime.airflow_env import admin_password
 from bench.cost import GOODSTANDING, Figures, cost_of, environment_of, run_cost, run_days
 from bench.growth import measure_growth
 from bench.readme import RESULTS, write_results
 from bench.year import measure_range
-from goodstanding.airflow_api import AirflowApi, ApiError
-from goodstanding.airflow_env import admin_password
-from goodstanding.days import Days
-from goodstanding.errors import DataProblem, GoodstandingError
-from goodstanding.settings import PROJECT, Settings, settings
-from ingest.shop import load_shop
-from warehouse.files import open_published
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem, GoodstandingError
+from goodstanding.core.settings import PROJECT, Settings, settings
+from goodstanding.shops.mapping import load_shop
+from goodstanding.warehouse.files import open_published
 
 PEERS = ("duckdb", "pandas")
 PEER_RUNS = 3

@@ -29,10 +29,10 @@ from bench.grown import write_copies, write_parquet_mapping
 from bench.readme import keep_apart
 from bench.run import machine, published_numbers, require_same
 from bench.year import TO_CLASSES
-from goodstanding.days import Days
-from goodstanding.errors import DataProblem, GoodstandingError
-from goodstanding.settings import Settings, settings
-from ingest.shop import load_shop
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem, GoodstandingError
+from goodstanding.core.settings import Settings, settings
+from goodstanding.shops.mapping import load_shop
 
 # they hang on borders, which may interpolate between other customers once there are more of them
 NOT_TIMES = ("classes", "borders")

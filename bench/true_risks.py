@@ -27,18 +27,18 @@ from scipy.stats import rankdata
 from bench.cost import GOODSTANDING, cost_of, environment_of, run_days
 from bench.readme import keep_apart
 from bench.run import machine
-from decisions.scorecard import Scorecard
-from goodstanding.days import Days
-from goodstanding.errors import GoodstandingError
-from goodstanding.settings import Settings
-from ingest.simulate_accounts import TRUE_RISKS
+from goodstanding.core.days import Days
+from goodstanding.core.errors import GoodstandingError
+from goodstanding.core.settings import Settings
+from goodstanding.decisions.scorecard import Scorecard
+from goodstanding.ingest.samples.simulate_accounts import TRUE_RISKS
+from goodstanding.warehouse.files import open_warehouse
 from ml import evaluate
 from ml.candidate import SEED, probabilities
 from ml.measures import Floats
-from ml.order_scorecards import methods_on
-from ml.orders import COD_REFUSED, EMI, Decision, newest_card, read_orders
-from ml.scorecards import card_probability
-from warehouse.files import open_warehouse
+from ml.scorecards.fit import card_probability
+from ml.scorecards.orders import COD_REFUSED, EMI, Decision, newest_card, read_orders
+from ml.scorecards.train import methods_on
 
 FIRST = date(2010, 12, 1)
 # The last days of the shop, after the cut: of the windows of 90 days then two months of orders are over.
@@ -68,7 +68,7 @@ def hold_against_truth(
     """Ask a card about the orders after its data day whose windows are over by a day.
 
     Args:
-        card: as `ml.order_scorecards.train_scorecard` stores it.
+        card: as `ml.scorecards.train.train_scorecard` stores it.
         chances: as `read_chances` gives them.
 
     Returns:

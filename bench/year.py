@@ -20,10 +20,10 @@ from pydantic import SecretStr
 
 from bench.cost import run_days
 from bench.readme import keep_apart
-from goodstanding.days import Days
-from goodstanding.errors import DataProblem, GoodstandingError
-from goodstanding.settings import Settings, settings
-from ingest.shop import load_shop
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem, GoodstandingError
+from goodstanding.core.settings import Settings, settings
+from goodstanding.shops.mapping import load_shop
 
 TO_CLASSES = ("ingest", "check_raw", "transform")
 # they tell of the runs, not of the shop

@@ -25,18 +25,18 @@ STEPS = (
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            exception=["goodstanding.errors.DataProblem", "goodstanding.errors.WrongUse"],
+            exception=["goodstanding.core.errors.DataProblem", "goodstanding.core.errors.WrongUse"],
             action=RetryAction.FAIL,
             reason="the same input would fail again: see the message, mend, then clear this task",
         ),
         RetryRule(
-            exception="goodstanding.errors.DayNotOver",
+            exception="goodstanding.core.errors.DayNotOver",
             action=RetryAction.RETRY,
             retry_delay=timedelta(hours=1),
             reason="the day still goes on in the shop's time zone",
         ),
         RetryRule(
-            exception="goodstanding.errors.WarehouseBusy",
+            exception="goodstanding.core.errors.WarehouseBusy",
             action=RetryAction.RETRY,
             retry_delay=timedelta(seconds=30),
             reason="another process has the warehouse open",
@@ -55,12 +55,12 @@ DEFAULT_ARGS: dict[str, Any] = {
 
 
 def run_step(name: str) -> dict[str, Any]:
-    """Call one step of `goodstanding.pipeline` for the days of the run that this task belongs to."""
-    from goodstanding import pipeline
-    from goodstanding.days import days_of
+    """Call one step of `pipeline.steps` for the days of the run that this task belongs to."""
+    from goodstanding.core.days import days_of
+    from pipeline import steps
 
     context = get_current_context()
-    result: dict[str, Any] = getattr(pipeline, name)(days_of(context), context["run_id"])
+    result: dict[str, Any] = getattr(steps, name)(days_of(context), context["run_id"])
     return result
 
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
-from goodstanding.days import Days
-from goodstanding.errors import DataProblem, GateFailed, WrongUse
-from goodstanding.settings import Settings
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem, GateFailed, WrongUse
+from goodstanding.core.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb

@@ -7,7 +7,7 @@ that year showed stands beside each.
 from great_expectations.expectations import Expectation
 
 from expectations.suite import ENOUGH, Batch, between, holds, one_of, present, unique
-from ingest.kinds import OPTIONAL_KINDS
+from goodstanding.shops.kinds import OPTIONAL_KINDS
 
 LINES = """
 select

@@ -12,9 +12,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from goodstanding.errors import DataProblem, WrongUse
+from goodstanding.core.errors import DataProblem, WrongUse
 from ml import store
-from ml.orders import DECISIONS
+from ml.scorecards.orders import DECISIONS
 from ml.tasks import TASKS
 
 EVALUATIONS = "evaluations"

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 
 TEST_CUTS = 3
 # Of each class, in the train and in the test snapshot: an AUC of 50 against 50 is known to about +-.11.

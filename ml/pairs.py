@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.candidate import SEED
 from ml.features import (
     MINIMUM_OF_CLASS,

@@ -16,11 +16,12 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from goodstanding.errors import DataProblem
-from ml import drift, orders, store, worth
+from goodstanding.core.errors import DataProblem
+from ml import drift, store, worth
 from ml.candidate import probabilities
 from ml.features import Snapshot, read_snapshot
-from ml.segments import segment_of_each
+from ml.scorecards import orders
+from ml.segments.assign import segment_of_each
 from ml.tasks import SCORED, Task, known_to
 
 # The column of each yes-or-no question; the question about classes has two.

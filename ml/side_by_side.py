@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml import evaluate
 from ml.candidate import SEED, Balance, Candidate, probabilities
 from ml.curves import curves

@@ -22,8 +22,8 @@ from typing import Any
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from goodstanding.errors import DataProblem
-from goodstanding.settings import PROJECT
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import PROJECT
 
 # What a model file may hold beside the scikit-learn, NumPy and SciPy types that skops itself holds safe: a
 # test holds every method against this list.

@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from goodstanding.errors import WrongUse
+from goodstanding.core.errors import WrongUse
 from ml.features import Snapshot, month_end
 
 CLASSES = ("Worst", "Average", "Good", "Best")

@@ -16,13 +16,13 @@ import duckdb
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml import champions, drift, store
 from ml.candidate import SEED, Candidate, probabilities
 from ml.features import Snapshot, read_snapshot
 from ml.methods import METHODS
-from ml.order_scorecards import train_scorecard
-from ml.orders import Decision, learnt_decisions
+from ml.scorecards.orders import Decision, learnt_decisions
+from ml.scorecards.train import train_scorecard
 from ml.short_list import SHORT_LIST
 from ml.side_by_side import Question, answer, read_questions
 from ml.tasks import SCORED, Task, known_to
@@ -53,7 +53,7 @@ def train(
         processes: how many measure at once; the result is the same for any number.
 
     Returns:
-        {data_day, models: {question: card, and those of `ml.worth` and `ml.order_scorecards`}, evaluations:
+        {data_day, models: {question: card, and those of `ml.worth` and `ml.scorecards.train`}, evaluations:
         {question: the card that appointed the champion, see `ml.champions.appoint`}, refused: {question: what
         is missing}}. A card:
 

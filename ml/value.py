@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.candidate import SEED
 from ml.evaluate import CONFIDENCE, resamples
 from ml.features import MINIMUM_OF_CLASS, TEST_CUTS, month_end

@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml import drift, store
 from ml.features import MINIMUM_OF_CLASS, Snapshot, month_end, read_snapshot
 from ml.lifetime import MOST_CORRELATED, GammaGamma, Histories, ParetoNBD, next_order_day

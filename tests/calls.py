@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from goodstanding.settings import PROJECT
+from goodstanding.core.settings import PROJECT
 
 CALLS = """
 import json, os, sys
 from typer.testing import CliRunner
-from goodstanding.cli import app
-from goodstanding.settings import settings
+from app.cli.main import app
+from goodstanding.core.settings import settings
 for call in map(json.loads, sys.stdin):
     os.environ |= {f"GOODSTANDING_{name}": value for name, value in call["settings"].items()}
     settings.cache_clear()

@@ -18,7 +18,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from goodstanding.settings import Settings, settings
+from goodstanding.core.settings import Settings, settings
+
+# fixtures that tests of several rooms share
+pytest_plugins = ["tests.ran"]
 
 DATA = Path(__file__).parent.parent / "data"
 REAL_LANDING = os.environ.get("GOODSTANDING_LANDING")

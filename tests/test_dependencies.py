@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parent.parent
 # bench is measured by hand, in the environment of developers
-ROOMS = ("app", "dags", "decisions", "expectations", "goodstanding", "ingest", "ml", "warehouse")
+ROOMS = ("app", "dags", "expectations", "goodstanding", "ml", "pipeline")
 FOR_EXTRAS = PROJECT / "ml" / "extras.py"
 MODULES = sorted(path for room in ROOMS for path in (PROJECT / room).rglob("*.py"))
 

@@ -12,7 +12,7 @@
 
     dbt's own incremental materialization asks the database for a table's columns four times, compares them, and
     goes through a temporary table: 0.4 s of a daily run. None of it is needed here: a run builds everything
-    anew, contracts checked, as soon as a model, macro or seed is another (goodstanding/transform.py), so between
+    anew, contracts checked, as soon as a model, macro or seed is another (pipeline/transform.py), so between
     two such builds the columns cannot differ. Columns are still matched by name.
 
     In such a build nothing is narrowed to what changed, and what is passing is no table but a view: joining every

@@ -25,7 +25,7 @@ import lightgbm
 import numpy as np
 from scipy import optimize, special
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.candidate import LIGHTGBM_REPEATABLE, SEED
 from ml.evaluate import resamples
 from ml.lifetime.counts import ParetoNBD

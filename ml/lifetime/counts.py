@@ -20,7 +20,7 @@ from typing import Self
 import numpy as np
 from scipy import special, stats
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.lifetime.history import Floats, Histories
 from ml.lifetime.likelihood import (
     NODES,

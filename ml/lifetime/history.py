@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 
 Floats = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.lifetime.counts import CountModel
 from ml.lifetime.history import Floats, Histories
 from ml.lifetime.spend import GammaGamma

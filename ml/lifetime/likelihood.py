@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from scipy import optimize, special
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.lifetime.history import Floats, Histories
 
 # Of log-parameters, in units of the mean age: at e^-12 and e^12 nothing changes any more in double precision.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.lifetime.counts import CountModel
 from ml.lifetime.history import Floats, Histories
 from ml.lifetime.likelihood import climb

@@ -6,10 +6,10 @@ import asyncio
 import socket
 from datetime import date
 
-from app.published import read_published
+from app.api.published import read_published
 from bench.api import KEY, Load, make_publication, of_windows, put_load
 from bench.readme import _api
-from ingest.pseudonyms import pseudonym
+from goodstanding.identity.pseudonyms import pseudonym
 
 
 def test_the_made_up_publication_answers_for_each_of_its_customers(tmp_path):

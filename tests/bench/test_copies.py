@@ -14,11 +14,11 @@ import pytest
 from bench import peer_duckdb
 from bench.grown import write_copies, write_parquet_mapping
 from bench.scale import most_disk, require_times
-from goodstanding.days import Days
-from goodstanding.errors import DataProblem
-from goodstanding.settings import Settings
-from ingest.load import ingest
-from ingest.shop import load_shop
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import Settings
+from goodstanding.ingest.load import ingest
+from goodstanding.shops.mapping import load_shop
 
 TIMES = 3
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.cost import Cost, cost_of, run_cost
-from goodstanding.errors import DataProblem
-from goodstanding.settings import Settings
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import Settings
 
 
 def test_a_process_is_measured_by_its_wall_time_and_its_own_peak_memory() -> None:

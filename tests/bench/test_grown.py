@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.grown import FEWEST_LINES, write_mapping, write_years
-from goodstanding.settings import Settings
-from ingest.shop import load_shop
+from goodstanding.core.settings import Settings
+from goodstanding.shops.mapping import load_shop
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 DAYS = ("2011-01-04", "2011-12-08")

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 
 from bench.run import last_days, measure_peers, published_numbers, require_same
-from goodstanding.errors import DataProblem
-from goodstanding.settings import Settings
-from ingest.download import COLUMNS
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import Settings
+from goodstanding.ingest.samples.download import COLUMNS
 
 LINES = [
     "1,MUG,A MUG,5,2011-01-04 09:00:00,1.5,1.0,France",

@@ -12,11 +12,11 @@ from scipy.stats import spearmanr
 
 from bench.readme import RESULTS, measured_section
 from bench.true_risks import hold_against_truth, rank_correlation
-from ml.order_scorecards import methods_on
-from ml.orders import CHARACTERISTICS, COD_REFUSED, read_orders
-from ml.risk import SCORECARD
+from ml.scorecards.orders import CHARACTERISTICS, COD_REFUSED, read_orders
+from ml.scorecards.rivals import SCORECARD
+from ml.scorecards.train import methods_on
 from tests.ml.order_log import NEWEST_DAY, open_shop
-from tests.ml.test_order_scorecards import take_orders, take_refusals
+from tests.ml.scorecards.test_train import take_orders, take_refusals
 
 CUT = date(2011, 8, 31)
 

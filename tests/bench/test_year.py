@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from bench.year import require_equal
-from goodstanding.errors import DataProblem
-from goodstanding.settings import Settings
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import Settings
 
 
 def published(home: Path, rows: list[int], run_id: str) -> Settings:

@@ -4,5 +4,5 @@
 cd "$(dirname "$0")/../.." || exit 2
 base=$(git rev-list -1 --before='6 hours ago' HEAD) || exit 2
 [ -n "$base" ] || exit 0
-! git diff --quiet "$base" HEAD -- Dockerfile .dockerignore docker-compose.yaml goodstanding/compose_env.py \
+! git diff --quiet "$base" HEAD -- Dockerfile .dockerignore docker-compose.yaml app/runtime/compose_env.py \
     requirements.lock tests/compose

@@ -19,7 +19,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT))
 
-from goodstanding.airflow_api import AirflowApi, ApiError  # noqa: E402
+from app.runtime.airflow_api import AirflowApi, ApiError  # noqa: E402
 
 STEPS = ["ingest", "check_raw", "transform", "check_invoices", "check_scores", "score", "check_predictions"]
 STEPS += ["publish"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from goodstanding.settings import PROJECT
+from goodstanding.core.settings import PROJECT
 
 SCRIPT = PROJECT / "tests" / "compose" / "changed.sh"
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from goodstanding.airflow_env import QUIET, TUNING, airflow_environment
-from goodstanding.compose_env import fresh_values
-from goodstanding.settings import PROJECT, Settings
+from app.runtime.airflow_env import QUIET, TUNING, airflow_environment
+from app.runtime.compose_env import fresh_values
+from goodstanding.core.settings import PROJECT, Settings
 
 COMPOSE = PROJECT / "docker-compose.yaml"
 # What differs in a container: where things lie and answer, and the secrets.

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from goodstanding.airflow_env import airflow_environment, prepare, sqlite_url
-from goodstanding.settings import Settings
+from app.runtime.airflow_env import airflow_environment, prepare, sqlite_url
+from goodstanding.core.settings import Settings
 
 DAGS = Path(__file__).parents[2] / "dags"
 

@@ -47,7 +47,7 @@ def test_catchup_is_written_on_the_dag_where_airflow_reads_it(path):
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_every_task_writes_alone_and_retries_only_what_a_retry_can_mend(bag, dag_id):
-    from goodstanding.errors import DataProblem, DayNotOver, GateFailed, WarehouseBusy, WrongUse
+    from goodstanding.core.errors import DataProblem, DayNotOver, GateFailed, WarehouseBusy, WrongUse
 
     for task in bag.dags[dag_id].tasks:
         assert (task.pool, task.pool_slots) == ("duckdb_writer", 1), "DuckDB admits one writing process"

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from goodstanding.settings import PROJECT
+from goodstanding.core.settings import PROJECT
 
 STEPS = [
     "ingest",
@@ -34,10 +34,10 @@ HOLD_ROWS = {"order_lines", "invoices", "rfm_scores", "customer_classes", "custo
 RUNS = """
 import json, sys
 from datetime import date
-from goodstanding import pipeline
-from goodstanding.days import Days
-from goodstanding.local import LocalRuns
-from goodstanding.settings import settings
+from pipeline import steps
+from goodstanding.core.days import Days
+from app.runtime.local import LocalRuns
+from goodstanding.core.settings import settings
 
 told, errors = [], {}
 runs = LocalRuns(settings(), told.append)
@@ -58,7 +58,7 @@ after_failure = list(told)
 def broken(days, run_id):
     raise ZeroDivisionError("nobody thought of that")
 
-pipeline.ingest = broken
+steps.ingest = broken
 try_day("a fault of ours")
 print(json.dumps({"ids": ids, "steps": steps, "after_failure": after_failure, "errors": errors,
                   "log": str(runs.log_file)}))

@@ -23,10 +23,10 @@ import duckdb
 import psutil
 import pytest
 
-from goodstanding import sessions, supervisor
-from goodstanding.airflow_api import AirflowApi, ApiError
-from goodstanding.airflow_env import admin_password, airflow_home
-from goodstanding.settings import Settings
+from app.runtime import sessions, supervisor
+from app.runtime.airflow_api import AirflowApi, ApiError
+from app.runtime.airflow_env import admin_password, airflow_home
+from goodstanding.core.settings import Settings
 from tests.conftest import call_goodstanding
 from tests.laws.conftest import KEY, Warehouse, days_from, fill
 from tests.shop import mapping, write_day

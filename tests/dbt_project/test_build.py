@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from goodstanding.days import Days
-from goodstanding.errors import DataProblem
-from goodstanding.runs import build_sites
-from goodstanding.transform import DBT_PROJECT, _name_broken_rules, run_dbt, transform
-from warehouse.files import open_intake, open_warehouse
+from app.cli.runs import build_sites
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem
+from goodstanding.warehouse.files import open_intake, open_warehouse
+from pipeline.transform import DBT_PROJECT, _name_broken_rules, run_dbt, transform
 
 
 def test_every_unit_test_passes_on_an_empty_warehouse_and_the_docs_are_built(tmp_path, use_settings):

@@ -10,15 +10,15 @@ import duckdb
 import pytest
 
 from bench.true_risks import rank_correlation, read_chances
-from goodstanding import pipeline
-from goodstanding.days import Days
-from goodstanding.settings import settings
-from ingest.pseudonyms import pseudonym
-from ingest.simulate_accounts import simulate_accounts
+from goodstanding.core.days import Days
+from goodstanding.core.settings import settings
+from goodstanding.identity.pseudonyms import pseudonym
+from goodstanding.ingest.samples.simulate_accounts import simulate_accounts
 from ml.candidate import probabilities
-from ml.order_scorecards import methods_on
-from ml.orders import CHARACTERISTICS, COD_REFUSED, read_orders
-from ml.risk import SCORECARD
+from ml.scorecards.orders import CHARACTERISTICS, COD_REFUSED, read_orders
+from ml.scorecards.rivals import SCORECARD
+from ml.scorecards.train import methods_on
+from pipeline import steps
 
 FIRST, COUNT = date(2011, 1, 3), 75
 LAST = FIRST + timedelta(days=COUNT - 1)
@@ -69,7 +69,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         }.items():
             patch.setenv(f"GOODSTANDING_{name}", str(value))
         settings.cache_clear()
-        for step in (pipeline.ingest, pipeline.check_raw, pipeline.transform):
+        for step in (steps.ingest, steps.check_raw, steps.transform):
             step(Days(FIRST, LAST), "run")
     settings.cache_clear()
     return landing, home

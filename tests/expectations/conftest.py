@@ -10,10 +10,10 @@ import duckdb
 import pytest
 
 from expectations.gate import run_gate
-from goodstanding.days import Days
-from goodstanding.errors import GateFailed
-from goodstanding.settings import Settings
-from warehouse.files import INTAKE_SCHEMA, STANDING_SCHEMA
+from goodstanding.core.days import Days
+from goodstanding.core.errors import GateFailed
+from goodstanding.core.settings import Settings
+from goodstanding.warehouse.files import INTAKE_SCHEMA, STANDING_SCHEMA
 
 DAY = date(2011, 3, 9)
 TODAY = Days(DAY, DAY)

@@ -3,8 +3,8 @@
 import pytest
 
 from expectations.gate import run_gate
-from goodstanding.days import Days
-from goodstanding.errors import GateFailed
+from goodstanding.core.days import Days
+from goodstanding.core.errors import GateFailed
 
 CUSTOMERS, MODELS = "update predictions.customers set", "update predictions.models set"
 ONE, BUYS = "where customer_id = sha256('shopper 7')", "where question = 'buys_90d'"

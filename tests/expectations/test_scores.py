@@ -2,7 +2,7 @@
 
 import pytest
 
-from goodstanding.days import Days
+from goodstanding.core.days import Days
 
 CLASSES = "update marts.customer_classes set"
 ONE = "where customer_id = sha256('shopper 7') and as_of = '2011-03-09'"

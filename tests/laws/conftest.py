@@ -12,9 +12,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from goodstanding import pipeline
-from goodstanding.days import Days
-from goodstanding.settings import Settings
+from goodstanding.core.days import Days
+from goodstanding.core.settings import Settings
+from pipeline import steps
 from tests.shop import line, mapping, write_day
 
 STEPS = (
@@ -43,7 +43,7 @@ class Warehouse:
     def step(self, name: str, first: date, last: date | None = None) -> None:
         """One step of the run of these days."""
         self.use(home=self.home, landing=self.landing, shop=self.shop, pseudonym_key=KEY)
-        getattr(pipeline, name)(Days(first, last or first), f"run of {first}")
+        getattr(steps, name)(Days(first, last or first), f"run of {first}")
 
     def run(self, first: date, last: date | None = None) -> None:
         """One run of these days."""

@@ -25,8 +25,8 @@ from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
-from goodstanding.errors import DataProblem, GateFailed
-from goodstanding.settings import Settings, settings
+from goodstanding.core.errors import DataProblem, GateFailed
+from goodstanding.core.settings import Settings, settings
 from ml import store
 from ml.features import RFM_RANK
 from ml.short_list import SHORT_LIST

@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-import ingest.load
-from goodstanding.as_known import build_as_known
-from goodstanding.errors import GateFailed
+import goodstanding.ingest.load as load
+from goodstanding.core.errors import GateFailed
+from pipeline.as_known import build_as_known
 from tests.laws.conftest import days_from, drawn_accounts, drawn_day, fill
 from tests.shop import write_accounts, write_day
 
@@ -45,7 +45,7 @@ def mornings(monkeypatch):
     """Say on which morning the next ingests take place."""
 
     def on(day: date) -> None:
-        monkeypatch.setattr(ingest.load, "_now", lambda: datetime(day.year, day.month, day.day, 4))
+        monkeypatch.setattr(load, "_now", lambda: datetime(day.year, day.month, day.day, 4))
 
     return on
 

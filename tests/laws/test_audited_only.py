@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goodstanding.errors import DataProblem, GateFailed
+from goodstanding.core.errors import DataProblem, GateFailed
 from tests.laws.conftest import STEPS, days_from, fill
 from tests.shop import write_day
 

@@ -27,7 +27,7 @@ def test_a_planted_fault_is_found_and_its_script_repeats_it(
         connection.execute("delete from raw.changes; update raw.days set transformed_version = version")
 
     # a transform strikes off also what waits for its gate: here the file of day 0, beside the run of day 1
-    monkeypatch.setattr("goodstanding.transform.settle_changes", forget)
+    monkeypatch.setattr("pipeline.transform.settle_changes", forget)
     history = History(Shop(seed=1), (Interleave(((0, 0), (1, 1)), (0, 1, 1, 1, 0)), RunRange(2, 4)))
     with pytest.raises(AssertionError) as found:
         check(history, tmp_path)

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
-from goodstanding import pipeline
-from goodstanding.days import Days
-from goodstanding.settings import Settings
+from goodstanding.core.days import Days
+from goodstanding.core.settings import Settings
+from pipeline import steps
 from tests.conftest import Year
 from tests.laws.history import DAYS, Shop, new_home, write_files
 
@@ -98,7 +98,7 @@ def test_on_the_real_year_the_marts_as_of_ten_days_are_the_same_when_no_later_da
     for day in (first + timedelta(days=n) for n in chosen):
         days = Days(known_until + timedelta(days=1), day)
         # the gates and publish look at the marts and leave them as they are
-        for step in (pipeline.ingest, pipeline.check_raw, pipeline.transform):
+        for step in (steps.ingest, steps.check_raw, steps.transform):
             step(days, f"run of {days}")
         known_until = day
         for table in AS_OF_TABLES[:4]:

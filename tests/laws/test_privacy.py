@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ingest.pseudonyms import pseudonym
+from goodstanding.identity.pseudonyms import pseudonym
 from tests.conftest import Year, call_goodstanding
 from tests.shop import HEADER, line
 

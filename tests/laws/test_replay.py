@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from goodstanding.settings import settings
+from goodstanding.core.settings import settings
+from goodstanding.warehouse.files import open_intake
 from tests.laws.conftest import days_from, fill
 from tests.shop import line, write_day
-from warehouse.files import open_intake
 
 
 def test_an_unchanged_file_changes_nothing_and_is_no_change_to_the_marts(warehouse):

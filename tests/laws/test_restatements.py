@@ -68,7 +68,9 @@ def test_what_was_first_told_and_all_restatements_give_what_is_told_now(warehous
             lived.step(step, day)
         if number == len(order) // 2:
             with monkeypatch.context() as patch, pytest.raises(Crash):
-                patch.setattr("warehouse.publish.put_in_place", lambda *_: (_ for _ in ()).throw(Crash))
+                patch.setattr(
+                    "goodstanding.warehouse.publish.put_in_place", lambda *_: (_ for _ in ()).throw(Crash)
+                )
                 lived.step("publish", day)
             assert restatements(lived) == carried, "what was not shown has not been told"
         lived.step("publish", day)

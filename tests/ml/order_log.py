@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from ml.orders import CHARACTERISTICS
+from ml.scorecards.orders import CHARACTERISTICS
 
 # who ordered when for how much, and when it was cancelled, if it was
 Order = tuple[str, date, float, date | None]

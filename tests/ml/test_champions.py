@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from goodstanding.errors import WrongUse
+from goodstanding.core.errors import WrongUse
 from ml import champions, store
 
 NEWEST = date(2011, 12, 31)

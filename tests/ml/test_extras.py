@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from goodstanding.settings import PROJECT
+from goodstanding.core.settings import PROJECT
 from ml.extras import KerasNetwork, xgboost_trees
 from ml.methods import METHODS
 

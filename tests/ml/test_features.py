@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.features import (
     MEASURES,
     RANKS,

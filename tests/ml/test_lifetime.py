@@ -16,7 +16,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from bench.lifetime import read_cdnow
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.lifetime import (
     BGNBD,
     NBD,

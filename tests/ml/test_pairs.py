@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml.candidate import probabilities
 from ml.features import Snapshot
 from ml.methods import METHODS

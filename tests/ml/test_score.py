@@ -14,19 +14,19 @@ import pytest
 import skops.io
 from sklearn.preprocessing import FunctionTransformer
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
+from goodstanding.warehouse.files import STANDING_SCHEMA
 from ml import champions, store
 from ml.candidate import probabilities
 from ml.features import read_snapshot
 from ml.methods import METHODS
 from ml.score import score
-from ml.segments import segment_of_each
+from ml.segments.assign import segment_of_each
 from ml.side_by_side import answer, read_questions
 from ml.tasks import SCORED, TASKS, known_to
 from ml.train import train
 from ml.worth import TARGET
 from tests.ml.order_log import NEWEST_DAY, open_shop
-from warehouse.files import STANDING_SCHEMA
 
 EARLY, LATE = date(2011, 8, 31), date(2011, 10, 31)
 STALE = "insert into predictions.customers (customer_id, as_of) values ('somebody', '2010-12-01')"

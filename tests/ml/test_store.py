@@ -16,7 +16,7 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml import champions, store
 from ml.short_list import SHORT_LIST
 

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from goodstanding.errors import WrongUse
+from goodstanding.core.errors import WrongUse
 from ml.tasks import TASKS, tasks_named
 
 CUT = date(2011, 8, 31)

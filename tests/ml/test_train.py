@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml import champions, store
 from ml.candidate import probabilities
 from ml.methods import METHODS

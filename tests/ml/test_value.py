@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from goodstanding.settings import Settings
+from goodstanding.core.settings import Settings
+from goodstanding.warehouse.files import open_warehouse
 from ml.lifetime import OrderLog
 from ml.value import METHODS, SIMPLE, ValueQuestion, measure_value, read_value
 from tests.conftest import Year
 from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, add_orders, open_shop
-from warehouse.files import open_warehouse
 
 FOLDS = 60
 CUTS = ["2011-06-30", "2011-07-31", "2011-08-31"]

@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from goodstanding.errors import DataProblem
+from goodstanding.core.errors import DataProblem
 from ml import store
 from ml.features import read_snapshot
 from ml.lifetime import GammaGamma, Histories, ParetoNBD, next_order_day

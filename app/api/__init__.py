@@ -1,0 +1,1 @@
+"""Decisions and profiles over HTTP; reads the published warehouse alone."""

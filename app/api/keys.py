@@ -1,0 +1,178 @@
+"""API keys: who may ask what. Only their hashes are kept, in one file that the commands write.
+
+A key is `gs_<id>_<secret>`. The secret has 256 bits of chance, so one round of SHA-256 keeps it; the id names
+the key in commands and lists. A key that is rotated goes on for some hours beside its successor.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from app.api.published import Stamp, now, stamp_of
+from app.api.sqlite import open_sqlite
+from goodstanding.core.errors import WrongUse
+
+SCOPES = ("decisions", "policy", "profiles")
+FILE, RATES = "keys.json", "rates.sqlite"
+FORM = re.compile(r"gs_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
+PER_SECOND = 500
+SCHEMA = """
+create table if not exists rates (
+    key_id text primary key, second integer not null, requests integer not null
+) without rowid
+"""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is kept of a key. Times are UTC, as ISO 8601; `per_second` is how many requests it may make."""
+
+    key_id: str
+    hash: str
+    scopes: tuple[str, ...]
+    per_second: int
+    made_at: str
+    ends_at: str | None = None
+
+    def is_valid(self, at: datetime) -> bool:
+        """Whether it has neither been revoked nor rotated away."""
+        return self.ends_at is None or at.isoformat() < self.ends_at
+
+
+class Keys:
+    """The keys of a home. Reading looks at the file again only where it is another one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._stamp: Stamp | None = None
+        self._keys: dict[str, Key] = {}
+
+    def all(self) -> list[Key]:
+        """Every key ever made, the newest last."""
+        stamp = stamp_of(self._path)
+        if stamp != self._stamp:
+            self._keys = {each.key_id: each for each in self._read()} if stamp else {}
+            self._stamp = stamp
+        return list(self._keys.values())
+
+    def find(self, text: str | None) -> Key | None:
+        """The valid key of this text, or None."""
+        match = FORM.fullmatch(text or "")
+        self.all()
+        key = self._keys.get(match[1]) if match else None
+        given = hashlib.sha256((text or "").encode()).hexdigest()
+        if key is None or not hmac.compare_digest(key.hash, given):
+            return None
+        return key if key.is_valid(now()) else None
+
+    def new(self, scopes: Sequence[str], per_second: int = PER_SECOND) -> tuple[Key, str]:
+        """Make a key; its text is told here and never again.
+
+        Raises:
+            WrongUse: there is no such scope, or none is given.
+        """
+        unknown = set(scopes) - set(SCOPES)
+        if unknown or not scopes:
+            what = f"there is no scope '{min(unknown)}'" if unknown else "a key needs a scope"
+            raise WrongUse(f"{what}; scopes are {', '.join(SCOPES)}")
+        key_id = secrets.token_hex(4)
+        text = f"gs_{key_id}_{secrets.token_urlsafe(32)}"
+        key = Key(
+            key_id=key_id,
+            hash=hashlib.sha256(text.encode()).hexdigest(),
+            scopes=tuple(sorted(set(scopes))),
+            per_second=per_second,
+            made_at=now().isoformat(timespec="seconds"),
+        )
+        with self._writing() as keys:
+            keys.append(key)
+        return key, text
+
+    def revoke(self, key_id: str) -> Key:
+        """End a key at once.
+
+        Raises:
+            WrongUse: there is no such key, or it has ended.
+        """
+        return self._end(key_id, now())
+
+    def rotate(self, key_id: str, hours: float) -> tuple[Key, str]:
+        """Make a successor with the same scopes; the key itself ends so many hours later.
+
+        Raises:
+            WrongUse: there is no such key, or it has ended.
+        """
+        old = self._end(key_id, now() + timedelta(hours=hours))
+        return self.new(old.scopes, old.per_second)
+
+    def _end(self, key_id: str, at: datetime) -> Key:
+        with self._writing() as keys:
+            for place, key in enumerate(keys):
+                if key.key_id == key_id and key.is_valid(now()):
+                    keys[place] = replace(key, ends_at=at.isoformat())
+                    return keys[place]
+        raise WrongUse(f"there is no valid key {key_id}; `goodstanding key list` names those there are")
+
+    def _read(self) -> list[Key]:
+        found = json.loads(self._path.read_text(encoding="utf-8"))
+        return [Key(**{**each, "scopes": tuple(each["scopes"])}) for each in found]
+
+    @contextmanager
+    def _writing(self) -> Iterator[list[Key]]:
+        """The keys to change; the file is replaced as a whole, by one process at a time."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(self._path.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            keys = self._read() if self._path.exists() else []
+            yield keys
+            descriptor, draft = tempfile.mkstemp(prefix=f".{FILE}-", dir=self._path.parent)  # mode 0600
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump([asdict(key) for key in keys], file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, self._path)
+
+
+class Rates:
+    """How many requests each key made within this second, counted for all workers together."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / RATES
+        self._local = threading.local()
+
+    def allows(self, key: Key) -> bool:
+        """Count a request; whether the key may make it."""
+        second = int(time.time())
+        row = self._connection().execute(
+            """
+            insert into rates values (?, ?, 1) on conflict do update set
+                requests = case when second = excluded.second then requests + 1 else 1 end,
+                second = excluded.second
+            returning requests
+            """,
+            (key.key_id, second),
+        )
+        (requests,) = row.fetchone()
+        return int(requests) <= key.per_second
+
+    def _connection(self) -> sqlite3.Connection:
+        if not hasattr(self._local, "connection"):
+            # a count of one second need not outlive anything
+            self._local.connection = open_sqlite(self._path, SCHEMA, synchronous="off")
+        found: sqlite3.Connection = self._local.connection
+        return found

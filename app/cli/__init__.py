@@ -1,0 +1,1 @@
+"""The command `goodstanding`, and what it prints."""

@@ -1,0 +1,155 @@
+"""What the command line's `run` and `train` do: which days go through which DAG."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import timedelta
+from typing import Any
+
+from rich.progress import Progress
+
+from app.runtime.airflow_env import airflow_home
+from app.runtime.local import LocalRuns
+from goodstanding.core.days import Days, parse_day
+from goodstanding.core.errors import DataProblem, WrongUse
+from goodstanding.core.settings import Settings
+from goodstanding.ingest.samples.download import NoNetwork, download_online_retail
+from goodstanding.ingest.samples.simulate import simulate_shop
+from goodstanding.shops.mapping import load_shop
+from pipeline.report import read_models, read_refused, read_report
+
+# Of the whole landing, the last days go through one DAG run each, as they do every morning.
+LAST_DAYS = 7
+
+
+def run_days(current: Settings, days: Days, daily: bool, progress: Progress) -> dict[str, Any]:
+    """Run a range as one `orders_history` run, or as one `orders_daily` run per day; returns the report.
+
+    Raises:
+        GoodstandingError: what the first failed step raised. Days before it stay done.
+    """
+    load_shop(current)
+    with _Steps(progress) as steps:
+        runs = _runs(current, steps)
+        if daily:
+            run_ids = [runs.daily(day) for day in steps.each(days)]
+        else:
+            run_ids = [runs.history(day) for day in steps.each([days])]
+    return read_report(current, run_ids)
+
+
+def run_landing(current: Settings, progress: Progress) -> dict[str, Any]:
+    """The whole landing: all but its last seven days as one range, a model, then those days one by one.
+
+    Where no landing is set and `data/landing` is empty, the public data are downloaded first, or, without a
+    network, a simulated shop is made; everything it leads to is marked simulated.
+    """
+    _fill_landing(current, progress)
+    shop = load_shop(current)
+    days = shop.days_in(current.landing_folder)
+    if days is None:
+        raise DataProblem(
+            f"no file in {current.landing_folder} matches '{shop.sources[0].files.path}'; put the shop's "
+            f"day files there, or mend files.path in {shop.mapping_file}"
+        )
+    border = days.last - timedelta(days=LAST_DAYS)
+    run_ids, note = [], None
+    with _Steps(progress) as steps:
+        runs = _runs(current, steps)
+        if border >= days.first:
+            run_ids += [runs.history(past) for past in steps.each([Days(days.first, border)])]
+            try:
+                run_ids += [runs.train(day) for day in steps.each([border])]
+            except DataProblem as error:
+                # a young shop has no model yet: its profiles say so
+                note = str(error)
+        last_days = Days(max(days.first, border + timedelta(days=1)), days.last)
+        run_ids += [runs.daily(day) for day in steps.each(last_days)]
+        steps.describe("dbt documentation")
+        sites = build_sites(current)
+    report = read_report(current, run_ids)
+    return report | {"model_note": note, "paths": report["paths"] | sites}
+
+
+def run_training(current: Settings, day: str | None, progress: Progress) -> dict[str, Any]:
+    """Train as of a day (default: the newest there is) through `train_models`.
+
+    Returns:
+        {models: as `pipeline.report.read_models` gives them, refused: {question: why there is no model}}.
+    """
+    as_of = parse_day(day) if day else parse_day("9999-12-30")
+    with _Steps(progress) as steps:
+        runs = _runs(current, steps)
+        run_ids = [runs.train(wanted) for wanted in steps.each([as_of])]
+    return {"models": read_models(current, as_of), "refused": read_refused(current, run_ids)}
+
+
+def build_sites(current: Settings) -> dict[str, str]:
+    """Build the static sites about the data and the SQL; returns what each is and where."""
+    from pipeline.pages.data_docs import build_docs
+    from pipeline.transform import run_dbt
+
+    checks = build_docs(current)
+    run_dbt(current, ["docs", "generate", "--static", "--no-compile"])
+    target = current.published / "dbt_docs" / "index.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_suffix(".draft")
+    shutil.copyfile(current.home / "dbt" / "target" / "static_index.html", draft)
+    os.replace(draft, target)
+    return {"data_docs": str(checks), "dbt_docs": str(target)}
+
+
+def _runs(current: Settings, steps: _Steps) -> LocalRuns:
+    steps.describe("setting up Airflow" + ("" if airflow_home(current).exists() else " (once)"))
+    return LocalRuns(current, tell=steps.step)
+
+
+def _fill_landing(current: Settings, progress: Progress) -> None:
+    """Where the landing is empty, fill it: with the public data or, without a network, a simulated shop."""
+    folder = current.landing_folder
+    is_empty = not (folder.is_dir() and any(folder.iterdir()))
+    if current.real_data_required and (is_empty or folder == current.simulated_landing):
+        raise WrongUse(
+            "setting GOODSTANDING_LANDING: the real data are required (GOODSTANDING_REAL_DATA_REQUIRED), "
+            "and no landing is set"
+        )
+    if is_empty:
+        try:
+            download_online_retail(folder, progress.console)
+        except NoNetwork as error:
+            progress.console.print(f"{error}\nRunning on a simulated shop instead.", highlight=False)
+            simulate_shop(current.simulated_landing)
+    if current.landing_folder == current.simulated_landing:
+        text = f"SIMULATED: the orders are made up ({current.simulated_landing})"
+        progress.console.print(text, highlight=False)
+
+
+class _Steps:
+    """One line of progress: which run, which step."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=None)
+        self._name = ""
+
+    def __enter__(self) -> _Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.update(self._task, visible=False)
+
+    def describe(self, text: str) -> None:
+        self._progress.update(self._task, description=text)
+
+    def step(self, name: str) -> None:
+        self.describe(f"{self._name}: {name}")
+
+    def each(self, items: Any) -> Any:
+        """Go through the items, counting them."""
+        self._progress.update(self._task, total=len(items), completed=0)
+        for item in items:
+            self._name = str(item)
+            self.describe(self._name)
+            yield item
+            self._progress.advance(self._task)

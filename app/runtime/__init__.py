@@ -1,0 +1,1 @@
+"""Airflow and its database on this machine."""

@@ -1,0 +1,80 @@
+"""One supervised program: how it is started, where it writes, how it ended."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goodstanding.core.settings import PROJECT
+
+
+@dataclass
+class Component:
+    """A program that leads a session of its own and appends to one log file.
+
+    Attributes:
+        user: a system user to run as, where this process is root and the program must not be.
+        deaths: when it ended unasked, by the monotonic clock.
+    """
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    log: Path
+    user: str | None = None
+    deaths: list[float] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; signals from this terminal do not reach it."""
+        account = pwd.getpwnam(self.user) if self.user else None
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Another user may have no way into the project's folder.
+                cwd="/" if account else PROJECT,
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int | None:
+        """Process id and number of its session; None before the start."""
+        return self.process.pid if self.process else None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and runs no more."""
+        return self.process is not None and self.process.poll() is not None
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words; empty while it runs."""
+        code = self.process.poll() if self.process else None
+        if code is None:
+            return ""
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines of its log, marked as a quotation."""
+        text = self.log.read_text(errors="replace").splitlines()[-lines:] if self.log.exists() else []
+        return "\n".join(f"  | {line}" for line in text)
+
+
+def fresh_log(path: Path) -> Path:
+    """A log file to begin; the one of the former run is kept beside it under `.previous`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        os.replace(path, path.with_suffix(path.suffix + ".previous"))
+    return path

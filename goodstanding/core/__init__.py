@@ -1,0 +1,1 @@
+"""What every room stands on: settings, errors, days, vocabulary, SQL quoting, writes that last."""

@@ -1,0 +1,92 @@
+"""Event days: the one place that says which days a run is about.
+
+The event day of an order is its day in the shop's own time zone. A run carries its day as a label, the UTC
+date at which its data interval starts: so a backfill from the 1st to the 3rd is the shop's 1st to 3rd, in
+every time zone and on both days of a clock change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from goodstanding.core.errors import DayNotOver, WrongUse
+
+
+@dataclass(frozen=True, order=True)
+class Days:
+    """A closed range of event days; one day is a range of one."""
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise WrongUse(f"the range of days ends ({self.last}) before it begins ({self.first})")
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.first + timedelta(days=n) for n in range(len(self)))
+
+    def __len__(self) -> int:
+        return (self.last - self.first).days + 1
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+    @classmethod
+    def parse(cls, first: str, last: str | None = None) -> Days:
+        """Read ISO dates; `last` defaults to `first`.
+
+        Raises:
+            WrongUse: a text is no date written like 2011-12-09, or the range is empty.
+        """
+        return cls(parse_day(first), parse_day(last or first))
+
+
+def parse_day(text: str) -> date:
+    """Read one ISO date, or raise `WrongUse` saying what was given."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WrongUse(f"'{text}' is no day; write it like 2011-12-09") from None
+
+
+def days_of(context: Mapping[str, Any]) -> Days:
+    """The event days of an Airflow run, whatever started it.
+
+    Params `from` and `to` (`orders_history`) come first, then `day` (a manual run of one day), then the
+    data interval (scheduled runs, backfills, and manual runs without a day): a week's holds seven days.
+
+    Raises:
+        WrongUse: the run has neither; it says which params to give.
+    """
+    params = context.get("params") or {}
+    if params.get("from") and params.get("to"):
+        return Days.parse(str(params["from"]), str(params["to"]))
+    if params.get("day"):
+        return Days.parse(str(params["day"]))
+    start: datetime | None = context.get("data_interval_start")
+    end: datetime | None = context.get("data_interval_end")
+    if start is None or end is None:
+        raise WrongUse("this run has no data interval: trigger it with a day, or with from and to")
+    first = start.astimezone(UTC).date()
+    return Days(first, max(first, end.astimezone(UTC).date() - timedelta(days=1)))
+
+
+def require_over(days: Days, timezone: str, now: datetime | None = None) -> None:
+    """Refuse a day that still goes on in the shop's time zone: its file cannot be complete.
+
+    Raises:
+        DayNotOver: says when the day ends.
+    """
+    end = end_of(days.last, timezone)
+    if (now or datetime.now(UTC)) < end:
+        raise DayNotOver(f"{days.last} is not over in {timezone} before {end:%Y-%m-%d %H:%M} UTC")
+
+
+def end_of(day: date, timezone: str) -> datetime:
+    """The moment, in UTC, at which a day of the shop is over and the next begins."""
+    return datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(timezone)).astimezone(UTC)

@@ -1,0 +1,130 @@
+"""Every setting of the product, in one typed place.
+
+Settings come from the environment (prefix `GOODSTANDING_`) or from a file `.env` beside this project;
+`.env.example` documents each. A wrong one stops the program at start with one line.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from goodstanding.core.errors import WrongUse
+
+PROJECT = Path(__file__).resolve().parents[2]
+DEFAULT_LANDING = PROJECT / "data" / "landing"
+POLICY = PROJECT / "dbt_project" / "seeds" / "policy.csv"
+# What Regulation B asks of creditors (12 CFR 1002.12(b)): 25 months from when an applicant was told.
+RECEIPT_MONTHS = 25
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _existing_folder(path: Path) -> Path:
+    path = _absolute(path)
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}; put the daily order files there or unset it")
+    return path
+
+
+def _memory(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d*(\.\d+)?\s*(MB|GB|MiB|GiB)", text):
+        raise ValueError(f"'{text}' is no amount of memory; write it like 800MB or 2GB")
+    return text
+
+
+def _hex_key(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"([0-9a-fA-F]{2}){32,}", key.get_secret_value()):
+        raise ValueError("the key must be hexadecimal and at least 32 bytes (64 digits) long")
+    return key
+
+
+class Settings(BaseSettings):
+    """All settings; paths are absolute once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GOODSTANDING_", env_file=PROJECT / ".env", env_ignore_empty=True, extra="ignore"
+    )
+
+    home: Annotated[Path, AfterValidator(_absolute)] = PROJECT / "var"
+    landing: Annotated[Path, AfterValidator(_existing_folder)] | None = None
+    shop: str = "online_retail"
+    pseudonym_key: Annotated[SecretStr, AfterValidator(_hex_key)] | None = None
+    memory_limit: Annotated[str, AfterValidator(_memory)] = "600MB"
+    threads: int = Field(default=2, ge=1, le=256)
+    as_of_days: int = Field(default=400, ge=1)
+    receipt_months: int = Field(default=RECEIPT_MONTHS, ge=3, le=1200)
+    airflow_database: SecretStr | None = None
+    port: int = Field(default=8080, ge=1, le=65535)
+    real_data_required: bool = False
+
+    @property
+    def landing_folder(self) -> Path:
+        """Where the shop's daily files lie: the setting, else `data/landing` of this project.
+
+        While that is empty, the simulated shop of this home, where one has been made.
+        """
+        if self.landing:
+            return self.landing
+        has_files = DEFAULT_LANDING.is_dir() and any(DEFAULT_LANDING.iterdir())
+        return (
+            self.simulated_landing if self.simulated_landing.is_dir() and not has_files else DEFAULT_LANDING
+        )
+
+    @property
+    def simulated_landing(self) -> Path:
+        """Where `make run` puts a simulated shop, where it has no network for the real one."""
+        return self.home / "simulated_landing"
+
+    @property
+    def warehouse(self) -> Path:
+        """Folder of the two working DuckDB files; only a run opens them."""
+        return self.home / "warehouse"
+
+    @property
+    def published(self) -> Path:
+        """Folder of what readers open: `current.duckdb` and the sites with the checks and the SQL docs."""
+        return self.home / "published"
+
+    @property
+    def evaluations(self) -> Path:
+        """Folder of the evaluations' pages, beside the other sites."""
+        return self.published / "evaluations"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the trained models and their cards."""
+        return self.home / "models"
+
+    @property
+    def receipts(self) -> Path:
+        """Folder of the receipts of answers."""
+        return self.home / "receipts"
+
+    @property
+    def api(self) -> Path:
+        """Folder of the keys of the API (hashes) and of their rates."""
+        return self.home / "api"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        WrongUse: a setting cannot be used; the message names it, its fault and nothing secret.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "GOODSTANDING_" + "_".join(str(part) for part in first["loc"]).upper()
+        reason = first["msg"].removeprefix("Value error, ")
+        raise WrongUse(f"setting {name}: {reason}") from None

@@ -1,0 +1,1 @@
+"""The border at which people become pseudonyms."""

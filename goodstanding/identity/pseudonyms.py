@@ -1,0 +1,56 @@
+"""Pseudonyms: the only form in which a customer is known past the door.
+
+A pseudonym is the first 32 hex digits (128 bits) of HMAC-SHA256 under the shop's own key, so the same
+customer has the same pseudonym every day and nobody without the key can go back or test a guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import tempfile
+from pathlib import Path
+
+from goodstanding.core.errors import WrongUse
+from goodstanding.core.settings import Settings
+
+LENGTH = 32
+
+
+def pseudonym_key(settings: Settings) -> bytes:
+    """The key: from the settings, else from the home, where it is made once and readable by its owner only.
+
+    Raises:
+        WrongUse: the key file of the home does not hold a key.
+    """
+    if settings.pseudonym_key:
+        return bytes.fromhex(settings.pseudonym_key.get_secret_value())
+    path = settings.home / "pseudonym.key"
+    if not path.exists():
+        _make_key(path)
+    text = path.read_text(encoding="ascii", errors="replace").strip()
+    if not re.fullmatch(r"([0-9a-fA-F]{2}){32,}", text):
+        raise WrongUse(f"{path} holds no key; restore it, or the same customers get other pseudonyms")
+    return bytes.fromhex(text)
+
+
+def _make_key(path: Path) -> None:
+    """Write a new key; where two processes meet here, the first one's key stands."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(draft)
+
+
+def pseudonym(customer: str, key: bytes) -> str:
+    """The pseudonym of the shop's own customer id, written as the mapping casts it (17850, not 17850.0)."""
+    return hmac.new(key, customer.encode(), hashlib.sha256).hexdigest()[:LENGTH]

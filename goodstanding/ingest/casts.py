@@ -1,0 +1,125 @@
+"""Casting text to canonical values, as SQL: each cast gives null for what it cannot read exactly.
+
+Nothing is rounded or guessed: 3.7 is no whole number, a price with a fifth decimal is set aside.
+"""
+
+from __future__ import annotations
+
+import re
+
+from goodstanding.shops.mapping import Column, Shop, Source
+
+QUANTITY_LIMIT = 1_000_000_000
+REASONS = {
+    "text": "missing",
+    "whole_number": "no whole number",
+    "integer": f"no whole number within {QUANTITY_LIMIT:,} of zero",
+    "decimal": "no amount as the mapping writes it with at most 4 decimals, below 100,000,000,000,000",
+    "timestamp": "no time as the mapping writes it",
+    "date": "no day as the mapping writes it",
+}
+# what a cast gives, for a column that a shop does not map
+TYPES = {
+    "text": "varchar",
+    "whole_number": "varchar",
+    "integer": "bigint",
+    "decimal": "decimal(18, 4)",
+    "timestamp": "timestamp",
+    "date": "date",
+}
+# ISO 8601, as DuckDB prints times too. Matched first, because a cast to a timestamp drops an offset silently.
+LOCAL_TIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
+LOCAL_DAY = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?"
+TIME_WITH_OFFSET = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)"
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _stripped(name: str) -> str:
+    return f"nullif(trim({name}, E' \\t\\r\\n'), '')"
+
+
+def _has_text(name: str) -> str:
+    # as not null after trimming, at a fifth of its cost
+    return rf"regexp_matches({name}, '[^ \t\r\n]')"
+
+
+def cast(name: str, column: Column, shop: Shop) -> str:
+    """SQL for the canonical value of a text column of `text_lines`; null where it cannot be read."""
+    if column.cast == "text":
+        return f"case when {_has_text(name)} then {name} end"
+    if column.cast == "whole_number":
+        return rf"nullif(regexp_extract({name}, '^\s*(\d+)(\.0*)?\s*$', 1), '')"
+    if column.cast == "integer":
+        digits = rf"regexp_extract({name}, '^\s*([+-]?\d+)(\.0*)?\s*$', 1)"
+        number = f"try_cast({digits} as bigint)"
+        return f"case when {number} between -{QUANTITY_LIMIT} and {QUANTITY_LIMIT} then {number} end"
+    if column.cast == "decimal":
+        return _decimal(name, column)
+    if column.cast == "date":
+        return _date(name, column)
+    return _timestamp(name, column, shop)
+
+
+def _decimal(name: str, column: Column) -> str:
+    """Thousands marks must stand between groups of three: 1.50 is not 150 in a shop that writes 1,50."""
+    text, mark, thousands = _stripped(name), re.escape(column.decimal_mark), re.escape(column.thousands_mark)
+    whole = rf"(\d{{1,3}}({thousands}\d{{3}})+|\d*)" if thousands else r"\d*"
+    pattern = rf"[+-]?{whole}({mark}\d{{0,4}}0*)?"
+    exact = f"regexp_full_match({text}, {literal(pattern)})"
+    if thousands:
+        text = f"replace({text}, {literal(column.thousands_mark)}, '')"
+    if column.decimal_mark != ".":
+        text = f"replace({text}, {literal(column.decimal_mark)}, '.')"
+    return f"case when {exact} then try_cast({text} as decimal(18, 4)) end"
+
+
+def _date(name: str, column: Column) -> str:
+    text = _stripped(name)
+    if column.format:
+        return f"cast(try_strptime({text}, {literal(column.format)}) as date)"
+    is_day = f"regexp_full_match({text}, {literal(LOCAL_DAY)})"
+    return f"case when {is_day} then try_cast(left({text}, 10) as date) end"
+
+
+def _timestamp(name: str, column: Column, shop: Shop) -> str:
+    """The shop's local time; what is written in another zone, or with an offset, is moved there.
+
+    The connection's own time zone must be UTC.
+    """
+    text, here = _stripped(name), literal(shop.timezone)
+    if column.format:
+        local = f"cast(try_strptime({text}, {literal(column.format)}) as timestamp)"
+        zone = "UTC" if column.format_has_offset else column.zone
+    else:
+        is_local = f"regexp_full_match({text}, {literal(LOCAL_TIME)})"
+        local = f"case when {is_local} then try_cast({text} as timestamp) end"
+        zone = column.zone
+    if zone:
+        local = f"timezone({here}, timezone({literal(zone)}, {local}))"
+    if column.format:
+        return local
+    instant = f"timezone({here}, try_cast({text} as timestamptz))"
+    return f"case when regexp_full_match({text}, {literal(TIME_WITH_OFFSET)}) then {instant} else {local} end"
+
+
+def unreadable_reason(source: Source) -> str:
+    """SQL for why a line cannot be used, in the order of the columns; null where it can.
+
+    For each column it reads the text and, as `<name>_value`, what `cast` gave: first whether there is a
+    value, for then nothing is wrong, and most lines have all of them.
+    """
+    branches = []
+    for name in source.of.casts:
+        column = source.columns.get(name)
+        if column is None:
+            continue
+        no_value = f"{name}_value is null"
+        if not column.optional:
+            branches.append(f"when {no_value} and {_has_text(name)} is not true then '{name}: missing'")
+        if column.cast != "text":
+            branches.append(f"when {no_value} and {_has_text(name)} then '{name}: {REASONS[column.cast]}'")
+    return "case " + " ".join(branches) + " end"

@@ -1,0 +1,71 @@
+"""Which groups people belong to, read at the moment of asking and kept nowhere.
+
+Groups are for looking at what decisions come to, and for nothing else: they are read into memory, the shop's
+own ids become pseudonyms there, and neither the warehouse nor a publication ever holds any of it.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import duckdb
+import pandas as pd
+
+from goodstanding.core.errors import DataProblem, WrongUse
+from goodstanding.core.settings import Settings
+from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
+from goodstanding.ingest.casts import REASONS, cast
+from goodstanding.ingest.read import inspect, load_text
+from goodstanding.shops.mapping import CUSTOMER, load_shop
+
+
+def read_groups(settings: Settings) -> pd.DataFrame:
+    """The groups of everybody in the file that the shop's mapping names.
+
+    Returns:
+        A row for each person: the pseudonym as the index, and a column of text for each group, missing
+        where the file says nothing.
+
+    Raises:
+        WrongUse: the mapping has no `groups`, or the file is not there.
+        DataProblem: a line cannot be read, or two tell of the same person; names the file and the line, and
+            never what stands there.
+    """
+    shop = load_shop(settings)
+    groups = shop.groups
+    if groups is None:
+        raise WrongUse(f"{shop.mapping_file} has no section groups: it names the file, and which columns")
+    landing = settings.landing_folder
+    path = landing / groups.files.path
+    if not path.is_file():
+        raise WrongUse(f"{shop.mapping_file}: groups.files.path: there is no file {path}")
+    # of no day
+    file = inspect(path, landing, date.max, groups)
+    values = {name: cast(f'"{name}"', column, shop) for name, column in groups.columns.items()}
+    listed = ", ".join(f'"{name}", {value} as "{name}_value"' for name, value in values.items())
+    with duckdb.connect(config={"threads": 1}) as connection:
+        load_text(connection, [file], groups)
+        for number, _, reason in file.unreadable:
+            raise DataProblem(f"{file.name}, line {number}: {reason}; mend that line")
+        lines = connection.execute(f"select line_number, {listed} from text_lines order by line_number").df()
+    for name, column in groups.columns.items():
+        is_wrong = lines[f"{name}_value"].isna()
+        if name != CUSTOMER:  # a group may be blank
+            is_wrong &= lines[name].fillna("").str.strip() != ""
+        if is_wrong.any():
+            raise DataProblem(
+                f"{file.name}, line {lines.line_number[is_wrong].iloc[0]}: {REASONS[column.cast]}; mend that "
+                f"line, or groups.columns.{name} in {shop.mapping_file}"
+            )
+    is_again = lines[f"{CUSTOMER}_value"].duplicated()
+    if is_again.any():
+        raise DataProblem(
+            f"{file.name}, line {lines.line_number[is_again].iloc[0]}: an earlier line has the same "
+            f"groups.columns.{CUSTOMER}; leave one of them"
+        )
+    key = pseudonym_key(settings)
+    names = [name for name in groups.columns if name != CUSTOMER]
+    return pd.DataFrame(
+        {name: lines[f"{name}_value"].str.strip().to_numpy() for name in names},
+        index=[pseudonym(each, key) for each in lines[f"{CUSTOMER}_value"]],
+    )

@@ -1,0 +1,1 @@
+"""Landings for trying things out: public data, and made-up shops."""

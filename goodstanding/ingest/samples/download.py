@@ -1,0 +1,192 @@
+"""The public data set as a landing: download the UCI archive, check it, split it into one file per day.
+
+The archive holds one workbook with every order line of a British online gift shop from 2010-12-01 to
+2011-12-09. The daily files look as pandas would write the workbook: whole invoice numbers, prices and
+customers as floats (`2.55`, `17850.0`), descriptions with their blanks.
+"""
+
+from __future__ import annotations
+
+import csv
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
+from http.client import HTTPException
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from python_calamine import CalamineError, CalamineWorkbook
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from goodstanding.core.errors import DataProblem, GoodstandingError
+from goodstanding.ingest.landings.folder import new_landing
+
+URL = "https://archive.ics.uci.edu/static/public/352/online+retail.zip"
+WORKBOOK = "Online Retail.xlsx"
+ROWS = 541_909
+COLUMNS = [
+    "InvoiceNo",
+    "StockCode",
+    "Description",
+    "Quantity",
+    "InvoiceDate",
+    "UnitPrice",
+    "CustomerID",
+    "Country",
+]
+ATTRIBUTION = """\
+Online Retail, UCI Machine Learning Repository, id 352, https://doi.org/10.24432/C5BW33.
+Chen, D., Sain, S. L., Guo, K. (2012). Data mining for the online retail industry: A case study of RFM
+model-based customer segmentation using data mining. Journal of Database Marketing & Customer Strategy
+Management 19(3), 197-208.
+Licence: Creative Commons Attribution 4.0 International (CC BY 4.0). Changed: one workbook was split into one
+CSV file per day.
+"""
+CHUNK = 1 << 16
+SILENCE_SECONDS = 30
+"""How long the server may say nothing, when connecting and between two chunks."""
+
+
+class NoNetwork(GoodstandingError):
+    """The public address cannot be reached from here."""
+
+
+def download_online_retail(
+    landing: Path, console: Console | None = None, *, url: str = URL, rows: int = ROWS
+) -> int:
+    """Fill an empty or missing `landing` with the daily files of the UCI archive.
+
+    The landing appears only when every file in it is complete and checked.
+
+    Args:
+        landing: folder to fill.
+        console: where to draw progress; nothing is drawn without one.
+        url: address of the archive.
+        rows: order lines that the workbook must hold.
+
+    Returns:
+        Order lines written.
+
+    Raises:
+        NoNetwork: the address cannot be reached.
+        DataProblem: what came is not the archive, whole and with its columns and rows, or the landing holds
+            files already. Nothing is left behind.
+    """
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=console or Console(quiet=True),
+    )
+    with new_landing(landing) as (filling, scratch), progress:
+        archive = scratch / "archive.zip"
+        _download(url, archive, progress)
+        task = progress.add_task("Splitting the order lines by day", total=rows)
+        found = _split_by_day(_rows(_unpack(archive, scratch, url)), filling, progress, task)
+        if found != rows:
+            raise DataProblem(f"{WORKBOOK} from {url}: expected {rows:,} order lines, found {found:,}")
+        (filling / "ATTRIBUTION.txt").write_text(ATTRIBUTION, encoding="utf-8")
+    return found
+
+
+def _download(url: str, target: Path, progress: Progress) -> None:
+    try:
+        response = urllib.request.urlopen(url, timeout=SILENCE_SECONDS)
+    except urllib.error.HTTPError as error:
+        raise DataProblem(f"{url} answered {error.code} {error.reason} instead of the archive") from None
+    except (OSError, HTTPException) as error:  # name lookup, refusal, time-out, certificate
+        raise NoNetwork(f"{url} cannot be reached: {getattr(error, 'reason', error)}") from None
+    with response, target.open("wb") as file:
+        length = response.headers.get("Content-Length")
+        total = int(length) if length and length.isdigit() else None
+        task = progress.add_task("Downloading the UCI archive", total=total)
+        received = 0
+        try:
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                received += len(chunk)
+                progress.update(task, completed=received)
+        except (OSError, HTTPException) as error:
+            raise DataProblem(f"{url} broke off after {received:,} bytes ({error}); try again") from None
+        progress.update(task, completed=received, total=received)
+    if total is not None and received != total:
+        raise DataProblem(f"{url} broke off: expected {total:,} bytes, got {received:,}; try again")
+
+
+def _unpack(archive: Path, scratch: Path, url: str) -> Path:
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            return Path(zipped.extract(WORKBOOK, scratch))
+    except KeyError:
+        raise DataProblem(f"the archive from {url} holds no '{WORKBOOK}'") from None
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise DataProblem(f"what {url} sent is no whole zip archive ({error}); try again") from None
+
+
+def _rows(workbook: Path) -> Iterator[list[Any]]:
+    """The cells of the first sheet, row by row, once its header is as expected."""
+    try:
+        sheet = CalamineWorkbook.from_path(workbook).get_sheet_by_index(0)
+        rows: Iterator[list[Any]] = sheet.iter_rows()
+    except CalamineError as error:
+        raise DataProblem(f"{WORKBOOK} cannot be read: {error}") from None
+    header = next(rows, [])
+    if header != COLUMNS:
+        raise DataProblem(
+            f"{WORKBOOK}: expected the columns {', '.join(COLUMNS)}, found {', '.join(map(str, header))}"
+        )
+    return rows
+
+
+def _split_by_day(rows: Iterable[list[Any]], folder: Path, progress: Progress, task: TaskID) -> int:
+    """Write each row into the file of its day, keeping the order of rows; returns how many there were."""
+    count = 0
+
+    def order_lines() -> Iterator[tuple[date, list[str]]]:
+        nonlocal count
+        for count, row in enumerate(rows, start=1):
+            try:
+                yield _as_text(row)
+            except (TypeError, ValueError, OverflowError):
+                raise DataProblem(f"{WORKBOOK}: row {count + 1} is no order line") from None
+            if count % 10_000 == 0:
+                progress.update(task, completed=count)
+
+    # one file open at a time: the workbook is in the order of days, and some systems allow 256 open files
+    for day, lines in groupby(order_lines(), key=itemgetter(0)):
+        with (folder / f"{day}.csv").open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if file.tell() == 0:
+                writer.writerow(COLUMNS)
+            writer.writerows(cells for _, cells in lines)
+    progress.update(task, completed=count)
+    return count
+
+
+def _as_text(row: list[Any]) -> tuple[date, list[str]]:
+    invoice, stock_code, description, quantity, ordered_at, price, customer, country = row
+    if not isinstance(ordered_at, datetime) or quantity != int(quantity):
+        raise ValueError
+    # a workbook keeps a time as a fraction of a day, exact to about a microsecond
+    ordered_at = (ordered_at + timedelta(milliseconds=500)).replace(microsecond=0)
+    return ordered_at.date(), [
+        _text(invoice),
+        _text(stock_code),
+        _text(description),
+        str(int(quantity)),
+        str(ordered_at),
+        repr(float(price)),
+        "" if customer == "" else repr(float(customer)),
+        _text(country),
+    ]
+
+
+def _text(cell: Any) -> str:
+    """A cell as text; a workbook keeps the invoice 536365 as the number 536365.0."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)

@@ -1,0 +1,440 @@
+"""The shop's mapping: how one shop's files become canonical lines. One YAML per shop, no code.
+
+`shops/online_retail.yml` is the worked example, `shops/simulated.yml` one with payments, returns and
+deliveries; every key is described by the field it becomes below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo
+
+import duckdb
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from goodstanding.core.days import Days
+from goodstanding.core.errors import WrongUse
+from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.shops.kinds import DELIVERIES, KINDS, ORDERS, PAYMENTS, RETURNS, TEXT, CastKind, Kind
+
+CUSTOMER = "customer_id"
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+# what a mapping says of its orders, beside its other sections
+ORDERS_KEYS = ("files", "columns", "invoice_kinds", "no_products")
+# stand for year, month and day in a formatted path: characters that no file name has
+_PARTS = {"%Y": "\ue001", "%m": "\ue002", "%d": "\ue003"}
+_DAY = re.compile(r"\{day(?::([^{}]*))?\}")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _known_zone(zone: str | None) -> str | None:
+    if zone is not None:
+        try:
+            ZoneInfo(zone)
+        except (OSError, LookupError, ValueError):
+            raise ValueError(f"'{zone}' is no time zone; write it like Europe/London") from None
+    return zone
+
+
+class Column(_Strict):
+    """Where one canonical column comes from and how its text is read.
+
+    Times: a text with an offset (2011-01-04T08:00:00+02:00) is that instant; one without is the local time of
+    `zone`, which is the shop's own unless given. `format` is for times not written like that (ISO 8601).
+    """
+
+    source: str = Field(alias="from", min_length=1)
+    cast: CastKind = Field(alias="as")
+    optional: bool = False
+    format: str | None = None
+    zone: str | None = None
+    decimal_mark: Literal[".", ","] = "."
+    thousands_mark: Literal["", ".", ",", " ", "'"] = ""
+
+    zone_is_known = field_validator("zone")(_known_zone)
+
+    @property
+    def format_has_offset(self) -> bool:
+        """Whether every time of the column names its own offset or zone."""
+        return self.format is not None and re.search(r"%[zZ]", self.format) is not None
+
+    @model_validator(mode="after")
+    def _keys_fit_the_cast(self) -> Column:
+        for key, kinds in (
+            ("format", ("timestamp", "date")),
+            ("zone", ("timestamp",)),
+            ("decimal_mark", ("decimal",)),
+            ("thousands_mark", ("decimal",)),
+        ):
+            if key in self.model_fields_set and self.cast not in kinds:
+                raise ValueError(f"{key} is of use with 'as: {' or '.join(kinds)}' only")
+        if self.zone and self.format_has_offset:
+            raise ValueError("zone contradicts the offset in format; give one of them")
+        if self.decimal_mark == self.thousands_mark:
+            raise ValueError("decimal_mark and thousands_mark are the same")
+        return self
+
+
+class Form(_Strict):
+    """How files are written."""
+
+    format: Literal["csv", "parquet"] = "csv"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _separates(cls, delimiter: str) -> str:
+        if delimiter in '"\r\n' or not delimiter.isascii():
+            raise ValueError("must be an ASCII character, and neither a quote nor a line break")
+        return delimiter
+
+
+class Files(Form):
+    """Which files of the landing hold a day; `{day}` is the ISO day, or `{day:%Y/%m/%d}`; `*` matches."""
+
+    path: str
+
+    @field_validator("path")
+    @classmethod
+    def _names_the_day(cls, path: str) -> str:
+        formats = "".join(match[1] or "%Y-%m-%d" for match in _DAY.finditer(path))
+        if set(re.findall("%.", formats)) != set(_PARTS):
+            raise ValueError("must name year, month and day: {day}, or like {day:%Y/%m/%d}")
+        if re.search(r"[{}?\[\]]|\*\*", _DAY.sub("", path)):
+            raise ValueError("may hold {day}, * and plain characters, but no other pattern")
+        return _within_the_landing(path)
+
+
+class OneFile(Form):
+    """One file of the landing that is of no day."""
+
+    path: str = Field(min_length=1)
+
+    @field_validator("path")
+    @classmethod
+    def _is_plain(cls, path: str) -> str:
+        if re.search(r"[{}?*\[\]]", path):
+            raise ValueError("must name one file, without a pattern")
+        return _within_the_landing(path)
+
+
+def _within_the_landing(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("must lie within the landing: neither a leading / nor ..")
+    return path
+
+
+class Rule(_Strict):
+    """A pattern (regular expression) on one of the canonical columns that `Kind.ruled_by` names."""
+
+    column: str
+    matches: str
+
+
+class Section(_Strict):
+    """Files of the landing, and what their columns say. `name` tells one section of a mapping from another,
+    and `prefix` stands before its keys in messages."""
+
+    name: ClassVar[str]
+    prefix: ClassVar[str]
+
+    files: Form
+    columns: dict[str, Column]
+    mapping_file: str = ""
+
+
+class Source(Section):
+    """Which files of the landing hold one kind of line, and what their columns say.
+
+    `kinds` names what sort of line it is (`Kind.sort`), by the first rule that matches: of payments
+    auto_billed, on_delivery or on_account, else e_payment; of returns refusal, else return; of deliveries
+    on_delivery, else prepaid.
+    """
+
+    of: ClassVar[Kind]
+    kinds_key: ClassVar[str] = "kinds"
+
+    files: Files
+    kinds: dict[str, Rule] = {}
+
+    def __init_subclass__(cls, kind: Kind | None = None, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        if kind is not None:
+            cls.of, cls.name, cls.prefix = kind, kind.name, "" if kind is ORDERS else f"{kind.name}."
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        for name, column in self.columns.items():
+            allowed = self.of.casts.get(name)
+            if allowed is None:
+                raise ValueError(
+                    f"columns.{name}: there is no such column; there are {', '.join(self.of.casts)}"
+                )
+            if column.cast not in allowed:
+                raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(allowed)}")
+            if column.optional and name not in self.of.may_be_blank:
+                raise ValueError(f"columns.{name}.optional: a line without {name} is of no use")
+        for name in self.of.casts:
+            if name not in self.columns and name not in self.of.may_be_unmapped:
+                raise ValueError(f"columns.{name} is missing")
+        for name, rule in self.kinds.items():
+            key = f"{self.kinds_key}.{name}"
+            if name not in self.of.others:
+                raise ValueError(f"{key}: there is no such kind; there are {', '.join(self.of.others)}")
+            if rule.column not in self.of.ruled_by:
+                raise ValueError(f"{key}.column: must be one of {', '.join(self.of.ruled_by)}")
+            if rule.column not in self.columns:
+                raise ValueError(f"{key}.column: columns.{rule.column} is missing")
+        return self
+
+    def files_of(self, landing: Path, day: date) -> list[Path]:
+        """The day's files in the landing, by name."""
+        return sorted(path for path in landing.glob(self.files.path.format(day=day)) if path.is_file())
+
+    def days_in(self, landing: Path) -> set[date]:
+        """Every day that has a file in the landing, read out of the names that match the path pattern."""
+        return set(_days_named(landing, self.files.path, re.compile(_day_pattern(self.files.path))))
+
+    def may_hold(self, path: str) -> bool:
+        """Whether a path within the landing is that of some day's file."""
+        return re.match(_day_pattern(self.files.path), PurePosixPath(path).as_posix()) is not None
+
+
+class Orders(Source, kind=ORDERS):
+    """Order lines: the mapping's own files and columns. `no_products` are codes of fees, postage and more."""
+
+    kinds_key = "invoice_kinds"
+
+    kinds: dict[str, Rule] = Field({}, alias=kinds_key)
+    no_products: tuple[str, ...] = ()
+
+    def no_products_pattern(self) -> str:
+        """The codes that are no products as one case-blind regular expression, which may match nothing."""
+        codes = [re.escape(code).replace(r"\*", ".*").replace(r"\ ", " ") for code in self.no_products]
+        return "(?i)^(" + "|".join(codes) + ")$" if codes else "$.^"
+
+
+class Payments(Source, kind=PAYMENTS):
+    """Instalments, with what was paid of them when; or monthly statements of account."""
+
+
+class Returns(Source, kind=RETURNS):
+    """What came back, or was refused at the door."""
+
+
+class Deliveries(Source, kind=DELIVERIES):
+    """What was handed over, or tried to be, and how it is paid."""
+
+
+class Groups(Section):
+    """Which groups people belong to: customer_id and the columns that are groups, such as sex or an age band.
+
+    Ingest reads nothing of it and no score may rest on it: `goodstanding policy groups` looks at the file
+    when it is called, and keeps none of it.
+    """
+
+    name = "groups"
+    prefix = "groups."
+
+    files: OneFile
+
+    @model_validator(mode="after")
+    def _names_groups(self) -> Self:
+        if CUSTOMER not in self.columns:
+            raise ValueError(f"columns.{CUSTOMER} is missing")
+        if len(self.columns) == 1:
+            raise ValueError("columns: names no group beside customer_id")
+        for name, column in self.columns.items():
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in ("file_name", "line_number"):
+                raise ValueError(
+                    f"columns.{name}: call a group by small letters, digits and _, like age_band"
+                )
+            if column.cast not in TEXT:
+                raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(TEXT)}")
+        if self.columns[CUSTOMER].optional:
+            raise ValueError(f"columns.{CUSTOMER}.optional: a line without {CUSTOMER} is of no use")
+        return self
+
+
+class Closed(_Strict):
+    """Days without trade: a missing file is expected on them. Without `closed`, every day may lack one."""
+
+    weekdays: tuple[Literal[WEEKDAYS], ...] = ()  # type: ignore[valid-type]
+    days: tuple[Days, ...] = ()
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    @field_validator("days", mode="before")
+    @classmethod
+    def _ranges(cls, entries: object) -> tuple[Days, ...]:
+        if not isinstance(entries, list):
+            raise ValueError("must be a list of days or of ranges like 2010-12-24 to 2011-01-03")
+        try:
+            pairs = [str(entry).partition(" to ") for entry in entries]
+            return tuple(Days.parse(first, last or None) for first, _, last in pairs)
+        except WrongUse as error:
+            raise ValueError(str(error)) from None
+
+    def __contains__(self, day: date) -> bool:
+        return WEEKDAYS[day.weekday()] in self.weekdays or any(r.first <= day <= r.last for r in self.days)
+
+
+class Shop(_Strict):
+    """One shop's mapping, as read from its YAML file.
+
+    `archive` says that the log has ended and no day will follow: the age of the data then counts from their
+    publication, not from the last day.
+    """
+
+    source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    timezone: str
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    orders: Orders | None = None
+    payments: Payments | None = None
+    returns: Returns | None = None
+    deliveries: Deliveries | None = None
+    groups: Groups | None = None
+    closed: Closed | None = None
+    archive: bool = False
+    mapping_file: str = ""
+
+    timezone_is_known = field_validator("timezone")(_known_zone)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The kinds of lines that this shop has, orders first."""
+        all_kinds = (self.orders, self.payments, self.returns, self.deliveries)
+        return tuple(source for source in all_kinds if source is not None)
+
+    @model_validator(mode="after")
+    def _groups_are_no_days_file(self) -> Shop:
+        """Else ingest would read them."""
+        for source in self.sources if self.groups else ():
+            if self.groups and source.may_hold(self.groups.files.path):
+                raise ValueError(
+                    f"groups.files.path: {source.prefix}files.path matches it too; name the files apart"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _warehouse_can_read_it(self) -> Shop:
+        """Patterns and formats are DuckDB's, whose regular expressions know no look-ahead, for instance."""
+        refusal = _refusal(
+            tuple(
+                (f"{source.prefix}{source.kinds_key}.{name}.matches", rule.matches)
+                for source in self.sources
+                for name, rule in source.kinds.items()
+            ),
+            tuple(
+                (f"{source.prefix}columns.{name}.format", column.format)
+                for source in self.sources
+                for name, column in source.columns.items()
+                if column.format
+            ),
+        )
+        if refusal:
+            raise ValueError(refusal)
+        return self
+
+    def trades_on(self, day: date) -> bool:
+        """Whether a file of orders must exist for the day."""
+        return self.closed is not None and day not in self.closed
+
+    def days_in(self, landing: Path) -> Days | None:
+        """First and last day that has a file of any kind in the landing, or None where none has."""
+        found = set[date]().union(*(source.days_in(landing) for source in self.sources))
+        return Days(min(found), max(found)) if found else None
+
+
+def _day_pattern(path: str) -> str:
+    """The path pattern as a regular expression whose groups y, m and d are the day."""
+    text = re.escape(path.format(day=_Marker())).replace(r"\*", "[^/]*")
+    for (part, marker), digits in zip(_PARTS.items(), (4, 2, 2), strict=True):
+        group = part[1].lower()
+        text = text.replace(marker, f"(?P<{group}>\\d{{{digits}}})", 1).replace(marker, f"(?P={group})")
+    return f"^{text}$"
+
+
+class _Marker:
+    """Formats like a date, but leaves a mark where each of its parts would stand."""
+
+    def __format__(self, spec: str) -> str:
+        for part, marker in _PARTS.items():
+            spec = (spec or "%Y-%m-%d").replace(part, marker)
+        return spec
+
+
+def _days_named(landing: Path, path: str, pattern: re.Pattern[str]) -> Iterator[date]:
+    any_day = re.sub(r"\*+", "*", _DAY.sub(lambda match: re.sub("%.", "*", match[1] or "*"), path))
+    for file in landing.glob(any_day):
+        match = pattern.match(file.relative_to(landing).as_posix())
+        if match:
+            with suppress(ValueError):  # 2011-02-30.csv is no day's file
+                yield date(int(match["y"]), int(match["m"]), int(match["d"]))
+
+
+@lru_cache(maxsize=8)
+def _refusal(patterns: tuple[tuple[str, str], ...], formats: tuple[tuple[str, str], ...]) -> str | None:
+    """What DuckDB will not take, of pairs of a key and its value. Kept, as opening DuckDB takes 20 ms."""
+    checks = [("regexp_matches('', ?)", "regular expression", pair) for pair in patterns]
+    checks += [("try_strptime('', ?)", "time format", pair) for pair in formats]
+    with duckdb.connect(config={"threads": 1}) as connection:
+        for sql, what, (key, value) in checks:
+            try:
+                connection.execute(f"select {sql}", [value]).fetchall()
+            except duckdb.Error as error:
+                reason = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+                return f"{key}: '{value}' is no {what}: {reason}"
+    return None
+
+
+def load_shop(settings: Settings) -> Shop:
+    """The shop that the settings name: a file in `shops/` by its name, or a path to a YAML file.
+
+    Raises:
+        WrongUse: there is no such file, or a key of it is wrong; names the key and the file.
+    """
+    path = Path(settings.shop).expanduser()
+    if path.suffix not in (".yml", ".yaml"):
+        path = PROJECT / "shops" / f"{settings.shop}.yml"
+    if not path.is_file():
+        raise WrongUse(f"setting GOODSTANDING_SHOP: there is no mapping {path}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WrongUse(f"{path}: no readable YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise WrongUse(f"{path}: must hold the keys source, timezone, currency, files and columns")
+    if ORDERS.name in content:
+        raise WrongUse(f"{path}: orders: there is no such key; files and columns of orders have no section")
+    try:
+        return Shop.model_validate(_by_section(content, path.name))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        # orders have no section of their own in the mapping
+        key = ".".join(str(part) for part in first["loc"]).removeprefix("orders").removeprefix(".")
+        plain = {"extra_forbidden": "there is no such key", "missing": "is missing"}
+        reason = plain.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise WrongUse(f"{path}: {key + ': ' if key else ''}{reason}") from None
+
+
+def _by_section(content: dict[str, Any], mapping_file: str) -> dict[str, Any]:
+    """The mapping with its orders as a section too; only a shop with payments may have none."""
+    orders = {key: content[key] for key in ORDERS_KEYS if key in content}
+    sections: dict[str, Any] = {key: value for key, value in content.items() if key not in ORDERS_KEYS}
+    if orders or PAYMENTS.name not in sections:
+        sections["orders"] = orders
+    for name in (*(kind.name for kind in KINDS), Groups.name):
+        if isinstance(sections.get(name), dict):
+            sections[name] = {**sections[name], "mapping_file": mapping_file}
+    return {**sections, "mapping_file": mapping_file}

@@ -1,0 +1,191 @@
+"""The ledger of days: what has been taken in, which gates it passed, and what the marts have yet to take up.
+
+A verdict belongs to one version (content) of a day. So runs of several days may interleave task by task, or
+redo the same day at once: a gate that judged another content says nothing about the one that is there now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import duckdb
+
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem
+
+RAW_GATE = "raw_orders"
+GATES = (RAW_GATE, "invoices", "scores", "predictions")
+
+
+@dataclass(frozen=True)
+class OpenDay:
+    """A day whose current content has not passed every gate."""
+
+    day: date
+    loaded_at: datetime
+    run_id: str
+    failed_gate: str | None
+    message: str | None
+
+
+def record_verdict(
+    connection: duckdb.DuckDBPyConnection, gate: str, days: Days, run_id: str, passed: bool, message: str
+) -> None:
+    """Note what a gate said about the content of `days` that it saw, and admit or bar the days to dbt.
+
+    The gate of raw orders judges what was taken in; the later ones judge what the marts were built from.
+    """
+    judged = "version" if gate == RAW_GATE else "transformed_version"
+    now = datetime.now(UTC).replace(tzinfo=None)
+    connection.execute("begin")
+    connection.execute(
+        f"""
+        insert or replace into intake.ops.verdicts
+        select event_day, {judged}, ?, ?, ?, ?, ? from intake.raw.days
+        where event_day between ? and ? and {judged} is not null
+        """,
+        [gate, passed, message, now, run_id, days.first, days.last],
+    )
+    if gate == RAW_GATE:
+        connection.execute(
+            "update intake.raw.days set admitted = ? where event_day between ? and ? and admitted <> ?",
+            [passed, days.first, days.last, passed],
+        )
+    connection.execute("commit")
+
+
+def open_days(connection: duckdb.DuckDBPyConnection) -> list[OpenDay]:
+    """The days, oldest first, that keep the marts from being published."""
+    rows = connection.execute(
+        """
+        with
+        passed as (
+            select verdicts.event_day, count(*) as gates
+            from intake.ops.verdicts as verdicts
+            join intake.raw.days as days
+                on verdicts.event_day = days.event_day and verdicts.version = days.version
+            where verdicts.passed
+            group by verdicts.event_day
+        ),
+        failed as (
+            select verdicts.event_day, min_by(gate, judged_at) as gate, min_by(message, judged_at) as message
+            from intake.ops.verdicts as verdicts
+            join intake.raw.days as days
+                on verdicts.event_day = days.event_day and verdicts.version = days.version
+            where not verdicts.passed
+            group by verdicts.event_day
+        )
+        select days.event_day, days.loaded_at, days.run_id, failed.gate, failed.message
+        from intake.raw.days as days
+        left join passed using (event_day)
+        left join failed using (event_day)
+        where
+            not days.admitted
+            or days.transformed_version is distinct from days.version
+            or coalesce(passed.gates, 0) < ?
+        order by days.event_day
+        """,
+        [len(GATES)],
+    ).fetchall()
+    return [OpenDay(*row) for row in rows]
+
+
+def gate_results(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, bool]:
+    """What each gate said about the current content of a day."""
+    rows = connection.execute(
+        """
+        select gate, passed from intake.ops.verdicts as verdicts
+        join intake.raw.days as days
+            on verdicts.event_day = days.event_day and verdicts.version = days.version
+        where days.event_day = ?
+        """,
+        [day],
+    ).fetchall()
+    found = dict(rows)
+    return {gate: found[gate] for gate in GATES if gate in found}
+
+
+def newest_day(connection: duckdb.DuckDBPyConnection) -> date | None:
+    """The newest day that the marts hold, or None while they hold none."""
+    row = connection.execute(
+        "select max(event_day) from intake.raw.days where admitted and transformed_version = version"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def required_newest_day(connection: duckdb.DuckDBPyConnection) -> date:
+    """The newest day that the marts hold.
+
+    Raises:
+        DataProblem: they hold none yet.
+    """
+    day = newest_day(connection)
+    if day is None:
+        raise DataProblem("the marts hold no day yet; run the steps ingest, check_raw and transform first")
+    return day
+
+
+def days_known(connection: duckdb.DuckDBPyConnection, before: datetime) -> dict[date, bool]:
+    """The days known before a time (UTC), oldest first, and whether that content passed the first gate."""
+    rows = connection.execute(
+        """
+        select versions.event_day, coalesce(verdicts.passed, false)
+        from raw.day_versions as versions
+        left join ops.verdicts as verdicts
+            on verdicts.event_day = versions.event_day and verdicts.version = versions.version
+                and verdicts.gate = $gate
+        where known_from < $before and (known_until is null or known_until >= $before)
+        order by versions.event_day
+        """,
+        {"gate": RAW_GATE, "before": before},
+    ).fetchall()
+    return dict(rows)
+
+
+def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have the next transform count every day as changed; it must be one that computes everything anew."""
+    connection.execute("insert into raw.changes select event_day, null, null, null, null from raw.days")
+
+
+def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have the next transform take up every line of the days that are new to the marts, or to leave them.
+
+    A day leaves that they hold and that is not admitted: it was barred, or it is taken in anew and its gate
+    is still to come. Ingest noted only the lines that differ; everybody on it is computed without it.
+    """
+    connection.execute(
+        """
+        insert into intake.raw.changes
+        with
+        whole_days as (
+            select event_day from intake.raw.days where admitted = (transformed_version is null)
+        )
+        select distinct event_day, customer_id, stock_code, invoice_no, invoice_kind
+        from intake.raw.order_lines
+        where customer_id is not null and event_day in (select event_day from whole_days)
+        union all
+        select distinct event_day, customer_id, null, null, null
+        from (
+            select event_day, customer_id from intake.raw.payments
+            union all
+            select event_day, customer_id from intake.raw.returns
+            union all
+            select event_day, customer_id from intake.raw.deliveries
+        )
+        where event_day in (select event_day from whole_days)
+        union all
+        select event_day, null, null, null, null from whole_days
+        """
+    )
+
+
+def settle_changes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Strike off what a transform has just taken up; what a barred day brought waits until it is admitted."""
+    connection.execute(
+        """
+        delete from raw.changes where event_day in (select event_day from raw.days where admitted);
+        update raw.days set transformed_version = case when admitted then version end
+        where transformed_version is distinct from case when admitted then version end
+        """
+    )

@@ -1,0 +1,88 @@
+"""What each step of a run cost and counted, kept in `ops.steps` of the intake file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from goodstanding.core.days import Days
+from goodstanding.core.errors import GoodstandingError
+from goodstanding.core.settings import Settings
+from goodstanding.warehouse.files import disk_problem, open_intake
+
+log = logging.getLogger(__name__)
+
+
+_PROCESS = Path("/proc/self")
+
+
+def _forget_peak() -> None:
+    """Have Linux count the peak of resident memory anew, so that each step has its own."""
+    with suppress(OSError):
+        (_PROCESS / "clear_refs").write_text("5")
+
+
+def peak_memory_mb() -> float:
+    """The highest resident memory of this process since the step began, in MB.
+
+    Where the system does not count it anew (not Linux, or not allowed), since the process began.
+    """
+    with suppress(OSError):
+        found = re.search(r"^VmHWM:\s*(\d+) kB", (_PROCESS / "status").read_text(), re.M)
+        if found:
+            return int(found[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator[dict[str, Any]]:
+    """Time a step and keep its seconds, peak memory, outcome and the numbers put into the yielded dict.
+
+    Raises:
+        DiskProblem: instead of what Python or DuckDB raised when the disk could not be written.
+    """
+    started_at = datetime.now(UTC).replace(tzinfo=None)
+    clock = time.perf_counter()
+    _forget_peak()
+    numbers: dict[str, Any] = {}
+    outcome = "done"
+    try:
+        yield numbers
+    except BaseException as error:
+        problem = None if isinstance(error, GoodstandingError) else disk_problem(error, settings)
+        outcome = f"failed: {type(problem or error).__name__}"
+        if problem:
+            raise problem from None
+        raise
+    finally:
+        seconds = time.perf_counter() - clock
+        log.info("%s of %s: %s in %.2f s %s", step, days, outcome, seconds, json.dumps(numbers, default=str))
+        try:
+            with open_intake(settings) as connection:
+                connection.execute(
+                    "insert into ops.steps values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        run_id,
+                        step,
+                        days.first,
+                        days.last,
+                        started_at,
+                        seconds,
+                        peak_memory_mb(),
+                        outcome,
+                        json.dumps(numbers, default=str),
+                    ],
+                )
+        except (GoodstandingError, duckdb.Error, OSError) as error:
+            # the step's own outcome matters more than its record
+            log.warning("the record of step %s could not be kept: %s", step, error)

@@ -1,0 +1,202 @@
+"""Publishing: the audited marts become what readers see, in one atomic step.
+
+The working file is copied, stripped of what is not for readers, and renamed over the last publication.
+A reader that has the old one open keeps it. Only audited days are shown: while any day that was taken in has
+not passed its gates, nothing new is published.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from goodstanding.core.days import Days
+from goodstanding.core.durable import put_in_place
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import Settings
+from goodstanding.warehouse.files import STANDING, open_warehouse
+from goodstanding.warehouse.ledger import OpenDay, gate_results, newest_day, open_days
+from goodstanding.warehouse.restatements import last_publication, restate
+
+log = logging.getLogger(__name__)
+
+CURRENT = "current.duckdb"
+KEPT_SCHEMAS = ("marts", "predictions")
+# What a publication rests on. The version of a day is another where its files are read otherwise, too.
+SOURCE_FILES = """
+select files.event_day, files.file_name, files.file_hash, files.lines, days.version as day_version
+from intake.raw.files as files join intake.raw.days as days using (source, event_day)
+order by files.event_day, files.file_name
+"""
+# A day taken in this long ago whose run is not through was given up: its run crashed or was stopped.
+IN_FLIGHT = timedelta(hours=1)
+
+
+def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
+    """Make the marts visible, or leave the last publication while another run has days in flight.
+
+    Returns:
+        {published: bool, as_of, waiting_for: the days in flight, restated: customers of whom readers are told
+        otherwise than before, as of a day of which they had been told}.
+
+    Raises:
+        DataProblem: a day failed a gate or was given up; the message names it and what to do.
+    """
+    with open_warehouse(settings) as connection:
+        unfinished = open_days(connection)
+        given_up = [day for day in unfinished if day.failed_gate or _is_given_up(day)]
+        if given_up:
+            raise DataProblem(_repair(given_up, days))
+        as_of = newest_day(connection)
+        if unfinished or as_of is None:
+            waiting = [str(day.day) for day in unfinished]
+            log.info("not published yet: the last of the runs of %s publishes", ", ".join(waiting))
+            return {"published": False, "as_of": None, "waiting_for": waiting, "restated": 0}
+        facts = _facts(connection)
+        gates = gate_results(connection, as_of)
+        simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
+        publication = {
+            "as_of": as_of,
+            "published_at": datetime.now(UTC).replace(tzinfo=None),
+            "run_id": run_id,
+            "gate_results": json.dumps(gates),
+            "simulated": bool(simulated and simulated[0]),
+            "shop": facts.get("shop", ""),
+            "definition": _definition(connection),
+        }
+        files = connection.execute(SOURCE_FILES).df()
+        connection.execute("checkpoint standing")
+        with _draft(settings) as draft:
+            # Nobody can write while the connection is open. This is its last moment: once the copy closes the
+            # file, DuckDB's lock on it is gone, as is the way of POSIX locks.
+            shutil.copyfile(settings.warehouse / STANDING, draft)
+            connection.close()
+            restated = _strip(draft, publication, files, settings)
+            put_in_place(draft, settings.published / CURRENT)
+    return {"published": True, "as_of": str(as_of), "waiting_for": [], "restated": restated}
+
+
+def _is_given_up(day: OpenDay) -> bool:
+    return datetime.now(UTC).replace(tzinfo=None) - day.loaded_at > IN_FLIGHT
+
+
+def _repair(given_up: list[OpenDay], days: Days) -> str:
+    first = given_up[0]
+    what = (
+        f"failed the gate of {first.failed_gate} ({first.message})"
+        if first.failed_gate
+        else f"was taken in at {first.loaded_at:%Y-%m-%d %H:%M} UTC by run {first.run_id}, which did not end"
+    )
+    others = f" and {len(given_up) - 1} more day(s)" if len(given_up) > 1 else ""
+    return (
+        f"{days} cannot be published: {first.day}{others} {what}. Readers keep the last good day. "
+        f"Repair its file if need be and run {first.day} again (clear its run in the UI); "
+        "then clear this publish task (with Past and Future, those of all runs that waited)"
+    )
+
+
+def _facts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    return dict(connection.execute("select name, value from intake.ops.facts").fetchall())
+
+
+def _definition(connection: duckdb.DuckDBPyConnection) -> str:
+    """The SQL by which the marts were computed, as a hash."""
+    row = connection.execute("select fingerprint from state.built_by").fetchone()
+    return str(row[0]) if row else ""
+
+
+@contextmanager
+def _draft(settings: Settings) -> Iterator[Path]:
+    """The name of a file beside the publication. Neither it nor an old one of a killed process stays."""
+    settings.published.mkdir(parents=True, exist_ok=True)
+    draft = settings.published / f".{CURRENT}.{os.getpid()}"
+    try:
+        yield draft
+    finally:
+        mine = (draft.name, f"{draft.name}.wal")
+        for left in settings.published.glob(f".{CURRENT}.*"):
+            with suppress(FileNotFoundError):  # another process has just put its own in place
+                if left.name in mine or time.time() - left.stat().st_mtime > IN_FLIGHT.total_seconds():
+                    if left.is_dir():  # where DuckDB spilled
+                        shutil.rmtree(left)
+                    else:
+                        left.unlink()
+
+
+def keep_for_readers(connection: duckdb.DuckDBPyConnection) -> None:
+    """Turn the views of the marts into tables, and drop all schemas that are not for readers."""
+    # the views name their tables without the file's name, so they can be read under any
+    views = connection.execute(
+        "select schema_name, view_name from duckdb_views() where schema_name = 'marts' and not internal"
+    ).fetchall()
+    for schema, view in views:
+        connection.execute(f"create table {schema}.{view}_table as select * from {schema}.{view}")
+        connection.execute(f"drop view {schema}.{view}")
+        connection.execute(f"alter table {schema}.{view}_table rename to {view}")
+    schemas = connection.execute(
+        """
+        select schema_name from duckdb_schemas()
+        where database_name = current_database() and not internal
+        """
+    ).fetchall()
+    for (schema,) in schemas:
+        if schema not in (*KEPT_SCHEMAS, "main"):
+            connection.execute(f"drop schema {schema} cascade")
+
+
+def _strip(path: Path, publication: dict[str, Any], files: pd.DataFrame, settings: Settings) -> int:
+    """Make a publication of the copy: the row about it, its files, what it restates; nothing but for readers.
+
+    Returns:
+        How many customers it restates.
+    """
+    limits = {"memory_limit": settings.memory_limit, "threads": settings.threads}
+    with (
+        duckdb.connect(str(path), config=limits) as connection,
+        last_publication(connection, settings.published / CURRENT) as is_comparable,
+    ):
+        connection.begin()  # each statement by itself would wait for the disk
+        connection.execute(
+            """
+            create or replace table marts.publication (
+                as_of date not null, published_at timestamp not null, run_id varchar not null,
+                gate_results json not null, simulated boolean not null, shop varchar not null,
+                definition varchar not null
+            )
+            """
+        )
+        connection.execute(
+            """
+            insert into marts.publication
+            values ($as_of, $published_at, $run_id, $gate_results, $simulated, $shop, $definition)
+            """,
+            publication,
+        )
+        connection.register("files", files)
+        connection.execute(
+            """
+            create table marts.source_files as
+            select
+                cast(event_day as date) as event_day, cast(file_name as varchar) as file_name,
+                cast(file_hash as varchar) as file_hash, cast(lines as bigint) as lines,
+                cast(day_version as varchar) as day_version
+            from files
+            """
+        )
+        connection.unregister("files")
+        restated = restate(connection, is_comparable)
+        keep_for_readers(connection)
+        connection.commit()
+        connection.execute("checkpoint")
+    return restated

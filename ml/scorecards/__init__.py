@@ -1,0 +1,1 @@
+"""Points scorecards of orders: who returns, refuses or pays late."""

@@ -1,0 +1,1 @@
+"""Segments: who buys alike."""

@@ -1,0 +1,1 @@
+"""The steps of a run, and what a run computes beside them."""

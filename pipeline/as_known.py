@@ -1,0 +1,158 @@
+"""What did we know then: the marts as of a past day, from the files that were known at the end of another.
+
+Raw keeps every version of a file with the time for which it was known (`raw.file_versions`), and staging
+can show raw as it was then (dbt_project/macros/known_then.sql). All else is one ordinary build, in a home of
+its own that lives as long as the build: no working file is written, and runs wait only while the intake file
+is copied.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from goodstanding.core.days import end_of
+from goodstanding.core.durable import put_in_place
+from goodstanding.core.errors import DataProblem, WrongUse
+from goodstanding.core.settings import Settings
+from goodstanding.shops.mapping import load_shop
+from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_warehouse
+from goodstanding.warehouse.ledger import days_known
+from goodstanding.warehouse.publish import keep_for_readers
+from ml.score import score
+from pipeline.report import CLASSES
+from pipeline.transform import require_success, run_dbt
+
+# a folder of a build that was killed is as old as this before another takes it away
+GIVEN_UP_SECONDS = 6 * 3600
+
+
+def build_as_known(settings: Settings, day: date, known_on: date) -> dict[str, Any]:
+    """Build the marts as of `day` from what was known at the end of `known_on` in the shop's time zone.
+
+    Predictions are those of the newest model trained on data up to `day`, whenever that was; where there is
+    none the profiles say so.
+
+    Returns:
+        {as_of, known_on, known_before (UTC), path (of the file), customers, classes, models (by question),
+        left_out (days known then whose content has not passed the gate of raw orders), simulated}.
+
+    Raises:
+        WrongUse: `known_on` is still to come.
+        DataProblem: nothing was known by then, or not that day.
+    """
+    zone = load_shop(settings).timezone
+    if known_on > datetime.now(ZoneInfo(zone)).date():
+        raise WrongUse(f"{known_on} is still to come: nobody knows what will be known then")
+    known_before = end_of(known_on, zone).replace(tzinfo=None)
+    path = settings.home / "as_known" / f"{day}_on_{known_on}.duckdb"
+    with _draft(path) as draft:
+        then = settings.model_copy(update={"home": draft})
+        _copy_intake(settings, then)
+        with open_intake(then) as connection:
+            left_out = _require_known(days_known(connection, known_before), day, known_on)
+            facts = dict(connection.execute("select name, value from ops.facts").fetchall())
+            simulated = connection.execute("select bool_or(simulated) from raw.days").fetchone()
+        with open_warehouse(then):
+            pass  # makes the table of predictions that a view names
+        variables = {"known_before": str(known_before), "last_day": str(day)}
+        require_success(
+            run_dbt(settings, ["build", "--exclude-resource-type", "unit_test"], variables, home=draft), then
+        )
+        with open_warehouse(then) as connection:
+            scored = score(connection, day, settings.models)
+        said = {
+            "as_of": day,
+            "known_on": known_on,
+            "known_before": known_before,
+            "built_at": datetime.now(UTC).replace(tzinfo=None),
+            "left_out": left_out,
+            "simulated": bool(simulated and simulated[0]),
+            "shop": facts.get("shop", ""),
+        }
+        classes = _finish(then.warehouse / STANDING, said)
+        put_in_place(then.warehouse / STANDING, path)
+    return {
+        **{name: said[name] for name in ("as_of", "known_on", "known_before", "left_out", "simulated")},
+        "path": str(path),
+        "customers": sum(classes.values()),
+        "classes": {name: classes.get(name, 0) for name in CLASSES},
+        "models": scored["models"],
+    }
+
+
+def _require_known(known: dict[date, bool], day: date, known_on: date) -> list[date]:
+    """The days before `day` to leave out, once it is clear that there is something to build."""
+    if not known:
+        raise DataProblem(
+            f"nothing was known at the end of {known_on}: no file had been taken in (raw.file_versions)"
+        )
+    if day not in known:
+        raise DataProblem(
+            f"{day} was not known at the end of {known_on}: the days known then lie between {min(known)} and "
+            f"{max(known)}"
+        )
+    if not known[day]:
+        raise DataProblem(
+            f"what was known of {day} at the end of {known_on} has not passed the gate of raw orders"
+        )
+    return [other for other, passed in known.items() if other < day and not passed]
+
+
+def _copy_intake(settings: Settings, then: Settings) -> None:
+    then.warehouse.mkdir(parents=True)
+    if (settings.warehouse / INTAKE).exists():
+        with open_intake(settings) as connection:
+            connection.execute("checkpoint")
+            # as in publish: nobody can write until the copy closes the file, which is the lock's end
+            shutil.copyfile(settings.warehouse / INTAKE, then.warehouse / INTAKE)
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """A folder beside the file to be. Neither it nor an old one of a killed process stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.parent / f".{path.stem}.{os.getpid()}"
+    try:
+        yield draft
+    finally:
+        for left in path.parent.glob(".*"):
+            with suppress(FileNotFoundError):  # another process has just taken its own away
+                if left == draft or time.time() - left.stat().st_mtime > GIVEN_UP_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+
+
+def _finish(path: Path, said: dict[str, Any]) -> dict[str, int]:
+    """Leave what readers may see, and one row that says what this is; returns the customers per class."""
+    with duckdb.connect(str(path)) as connection:
+        keep_for_readers(connection)
+        connection.execute(
+            """
+            create table marts.as_known (
+                as_of date not null, known_on date not null, known_before timestamp not null,
+                built_at timestamp not null, left_out date[] not null, simulated boolean not null,
+                shop varchar not null
+            )
+            """
+        )
+        connection.execute(
+            """
+            insert into marts.as_known
+            values ($as_of, $known_on, $known_before, $built_at, $left_out, $simulated, $shop)
+            """,
+            said,
+        )
+        classes = connection.execute(
+            "select class, count(*) from marts.customer_profiles group by class"
+        ).fetchall()
+        connection.execute("checkpoint")
+    return dict(classes)

@@ -1,0 +1,288 @@
+"""Running dbt: one `dbt build` per run, its results kept per model and test.
+
+The models compute only what `raw.changes` names. An edited model, seed or macro makes everything that was
+computed by the old one untrue, so the next run then builds all of it anew, by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import POLICY, PROJECT, Settings
+from goodstanding.decisions.policy import read_policies
+from goodstanding.warehouse.files import STANDING, disk_problem, open_intake, open_warehouse
+from goodstanding.warehouse.ledger import note_everything, note_whole_days, settle_changes
+
+log = logging.getLogger(__name__)
+
+DBT_PROJECT = PROJECT / "dbt_project"
+# whether there is a line of payments, returns or deliveries, or was one when the marts were last built
+HAS_ACCOUNTS = " or ".join(
+    f"exists (from {table})"
+    for table in (
+        *("intake.raw.payments", "intake.raw.returns", "intake.raw.deliveries"),
+        *("intermediate.int_instalment_states", "intermediate.int_order_accounts"),
+    )
+)
+QUIET = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
+
+
+def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
+    """Bring the marts up to date with every admitted day.
+
+    Returns:
+        {rebuilt: whether everything was computed anew, models, tests, warnings: counts}.
+
+    Raises:
+        DataProblem: a model or test failed; the message names it and what dbt said. Nothing is published,
+            and the next run computes the same changes again.
+        WrongUse: the policy cannot be used; names its line and key.
+    """
+    read_policies(POLICY)
+    rebuilt, has_accounts = _prepare(settings)
+    results = _dbt_build(settings, rebuilt, has_accounts)
+    failed = _failed(results)
+    _name_broken_rules(settings, failed)
+    with open_intake(settings) as connection:
+        connection.execute("begin")
+        _keep_results(connection, results, days, run_id)
+        if not failed:
+            settle_changes(connection)
+        connection.execute("commit")
+    if rebuilt and not failed:
+        # last: after a crash before this line everything is built once more
+        with open_warehouse(settings) as connection:
+            connection.execute("insert into state.built_by values (?)", [_fingerprint(settings)])
+    require_success(results, settings)
+    kinds = [result["kind"] for result in results]
+    return {"rebuilt": rebuilt, "models": kinds.count("model"), "tests": kinds.count("test")}
+
+
+def _failed(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [result for result in results if result["status"] in ("error", "fail", "runtime error")]
+
+
+def require_success(results: list[dict[str, Any]], settings: Settings) -> None:
+    """Raise `DataProblem` with what dbt said of the first model or test that failed, where one did."""
+    failed = _failed(results)
+    if failed:
+        first = failed[0]
+        raise disk_problem(first["message"], settings) or DataProblem(
+            f"dbt: {first['kind']} {first['node']} failed ({first['message']}); {len(failed)} of "
+            f"{len(results)} nodes failed. Mend the model or the data and run the day again; "
+            "every result is in the task's log"
+        )
+
+
+def _prepare(settings: Settings) -> tuple[bool, bool]:
+    """Make sure the working file is there and was built by the SQL that stands in the project now.
+
+    Returns:
+        Whether everything is to be computed anew, and whether the models of payments, returns and deliveries
+        have anything to compute.
+    """
+    with open_warehouse(settings) as connection:
+        known = connection.execute("select fingerprint from state.built_by").fetchone()
+        if known == (_fingerprint(settings),):
+            note_whole_days(connection)
+            found = connection.execute(f"select {HAS_ACCOUNTS}").fetchone()
+            return False, found == (True,)
+    log.info("everything is computed anew: %s", "the SQL has changed" if known else "nothing was built yet")
+    with open_intake(settings) as connection:
+        note_everything(connection)
+    (settings.warehouse / STANDING).unlink()
+    (settings.warehouse / f"{STANDING}.wal").unlink(missing_ok=True)
+    return True, True
+
+
+def _fingerprint(settings: Settings) -> str:
+    """A hash of all that decides what the models compute, besides the data."""
+    return _files_hash(_stamp()) + f"/{settings.as_of_days}"
+
+
+def _sources() -> list[Path]:
+    found = [path for folder in ("models", "macros", "seeds") for path in (DBT_PROJECT / folder).rglob("*.*")]
+    return sorted([*found, DBT_PROJECT / "dbt_project.yml"])
+
+
+def _stamp() -> tuple[tuple[str, int, int], ...]:
+    stats = [(path, path.stat()) for path in _sources()]
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+
+
+@lru_cache(maxsize=4)
+def _files_hash(stamp: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for name, _, _ in stamp:
+        path = Path(name)
+        digest.update(path.relative_to(DBT_PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """What `dbt_project/profiles.yml` reads, so that dbt by hand and dbt in a run open the same files."""
+    return {
+        "GOODSTANDING_HOME": str(settings.home),
+        "GOODSTANDING_MEMORY_LIMIT": settings.memory_limit,
+        "GOODSTANDING_THREADS": str(settings.threads),
+        "DBT_PROJECT_DIR": str(DBT_PROJECT),
+        "DBT_PROFILES_DIR": str(DBT_PROJECT),
+        "DBT_TARGET_PATH": str(settings.home / "dbt" / "target"),
+        "DBT_LOG_PATH": str(settings.home / "dbt" / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def _dbt_build(settings: Settings, rebuilt: bool, has_accounts: bool) -> list[dict[str, Any]]:
+    """Run `dbt build` in this process; returns one dict per node (see `run_dbt`).
+
+    Unit tests test the SQL and not the data: `make test` runs them. Seeds and views change only with the
+    project, and then everything is rebuilt; leaving them out saves a fifth of a daily run. What only shops
+    with payments, returns or deliveries fill costs the others nothing.
+    """
+    with open_warehouse(settings):
+        pass  # makes its tables, and has copies of what a kill inside dbt's writes would tear
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    if rebuilt:
+        arguments += ["--full-refresh"]
+    else:
+        # named one by one: dbt leaves out with a view all tests that look at it, the one of conservation too
+        chosen = ["config.materialized:replaced", "resource_type:test"]
+        left_out = ["resource_type:seed", *([] if has_accounts else ["tag:accounts"])]
+        arguments += ["--select", *chosen, "--exclude", *left_out]
+    results = run_dbt(settings, arguments)
+    if not results:
+        raise DataProblem("dbt built nothing; see the task's log")
+    return results
+
+
+def run_dbt(
+    settings: Settings,
+    arguments: list[str],
+    variables: dict[str, Any] | None = None,
+    home: Path | None = None,
+) -> list[dict[str, Any]]:
+    """Run one dbt command in this process and give its results per node.
+
+    Args:
+        settings: of the process.
+        arguments: of the command line, like ["build"].
+        variables: dbt vars besides those that the settings give.
+        home: whose working files dbt opens, if not those of the settings.
+
+    Raises:
+        DataProblem: dbt could not run at all (a model that does not parse, a file that is locked).
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    # the results are taken from memory: writing the artifacts costs a third of a second
+    is_build = arguments[0] == "build"
+    flags = [*QUIET, "--no-write-json"] if is_build else QUIET
+    given = json.dumps({"as_of_days": settings.as_of_days, **(variables or {})})
+    with _dbt_environment(settings):
+        manifest = _manifest(_stamp(), settings.home) if is_build else None
+        os.environ["GOODSTANDING_HOME"] = str(home or settings.home)
+        try:
+            outcome = dbtRunner(manifest=manifest).invoke([*flags, *arguments, "--vars", given])
+        finally:
+            # dbt would keep the warehouse open until the process ends
+            DuckDBConnectionManager.close_all_connections()
+    if outcome.exception is not None:
+        raise disk_problem(outcome.exception, settings) or DataProblem(
+            f"dbt could not run: {' '.join(str(outcome.exception).split())}"
+        )
+    results = [
+        {
+            "node": node.node.name,
+            "kind": str(node.node.resource_type.value),
+            "status": str(node.status.value),
+            "seconds": float(node.execution_time),
+            "failures": node.failures,
+            "message": " ".join(str(node.message or "").split())[:2000],
+            "sql": getattr(node.node, "compiled_code", None),
+        }
+        for node in getattr(outcome.result, "results", None) or []
+    ]
+    for result in results:
+        log.log(
+            logging.ERROR if result["status"] in ("error", "fail", "runtime error") else logging.INFO,
+            "%-8s %6.2f s  %s %s  %s",
+            result["status"],
+            result["seconds"],
+            result["kind"],
+            result["node"],
+            result["message"],
+        )
+    return results
+
+
+def warm_up(settings: Settings) -> None:
+    """Parse the project before the first run: what the scheduler has parsed, its forked tasks need not."""
+    with _dbt_environment(settings):
+        _manifest(_stamp(), settings.home)
+
+
+@contextmanager
+def _dbt_environment(settings: Settings) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(dbt_environment(settings))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@lru_cache(maxsize=2)
+def _manifest(stamp: tuple[tuple[str, int, int], ...], home: Path) -> Any:
+    """The parsed project as it stands, parsed once in a process; None where it does not parse."""
+    from dbt.cli.main import dbtRunner
+
+    return dbtRunner().invoke([*QUIET, "parse"]).result
+
+
+def _name_broken_rules(settings: Settings, failed: list[dict[str, Any]]) -> None:
+    """Say in the message of a failed test of rules which of them were broken, and by how many rows."""
+    tests = [result for result in failed if result["status"] == "fail" and "broken_rule" in result["sql"]]
+    if not tests:
+        return
+    with open_warehouse(settings) as connection:
+        for test in tests:
+            rows = connection.execute(
+                f"select broken_rule, count(*) from ({test['sql']}) group by 1 order by 2 desc, 1"
+            ).fetchall()
+            test["message"] += ": " + ", ".join(f"{rule} in {count:,} row(s)" for rule, count in rows)
+
+
+def _keep_results(connection: Any, results: list[dict[str, Any]], days: Days, run_id: str) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    connection.executemany(
+        "insert into ops.dbt_results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            [
+                run_id,
+                days.first,
+                days.last,
+                result["node"],
+                result["kind"],
+                result["status"],
+                result["seconds"],
+                result["failures"],
+                result["message"],
+                now,
+            ]
+            for result in results
+        ],
+    )

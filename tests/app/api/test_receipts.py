@@ -1,0 +1,274 @@
+"""A receipt is enough to compute its answer again, and many workers never grant more than a cap."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sqlite3
+import time
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.api.receipts import Receipts, months_before
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import POLICY
+from goodstanding.decisions.decide import Question, Standing
+from goodstanding.decisions.policy import COD, EMI, Policy, parse_policies, read_policies
+from goodstanding.decisions.scorecard import Scorecard
+from tests.app.api.publication import policy_rows
+
+DAY = date(2026, 3, 11)
+ANN, BOB = "a" * 32, "b" * 32
+STANDING = Standing(
+    None,
+    "2026-03-10",
+    1,
+    "Good",
+    "much",
+    {"credit_score": 9, "return_rate": 0.13},
+    {"recency": 3, "frequency": 5, "monetary": 91.5},
+    {"as_of": "2026-02-28", "class": "Best", "recency": 1, "frequency": 9, "monetary": 500},
+    {name: [1.0, 2.0, 3.0] for name in ("recency", "frequency", "monetary", "credit_score")},
+)
+
+
+@pytest.fixture
+def receipts(tmp_path: Path) -> Receipts:
+    return Receipts(tmp_path / "receipts")
+
+
+def ask(receipts: Receipts, basket: str, customer: str | None = ANN, method: str = COD, **more: Any) -> dict:
+    (policy,) = read_policies(POLICY)
+    question = Question(method, Decimal(basket), more.pop("months", None))
+    day, standing = more.pop("day", DAY), more.pop("standing", STANDING)
+    return receipts.decide(day, customer, question, standing, None, policy, **more)
+
+
+def file_of(receipts: Receipts) -> sqlite3.Connection:
+    return sqlite3.connect(receipts._path)
+
+
+@pytest.mark.parametrize("method", [COD, EMI])
+def test_an_answer_is_computed_again_from_the_receipts_alone(receipts, method):
+    for basket in ("0.01", "120.00", "999999999.99"):
+        answer = ask(receipts, basket, method=method)
+        again = Receipts(receipts._path.parent).verify(answer["receipt_id"])
+        assert again["equal"] and again["same_code"] and again["differences"] == []
+    kept = receipts.read(answer["receipt_id"])
+    assert kept["answer"] == {key: value for key, value in answer.items() if key not in ("receipt_id", "at")}
+    assert (kept["customer"], kept["day"]) == (ANN, "2026-03-11")
+    rows = file_of(receipts).execute("select count(*) from basis").fetchone()
+    assert rows == (1,), "a policy is kept once"
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        (
+            'update receipts set content = replace(content, \'"decision":"yes"\', \'"decision":"no"\')',
+            "decision",
+        ),
+        (
+            "update receipts set content = replace(content, '\"credit_score\":9', '\"credit_score\":3')",
+            "score",
+        ),
+        ("update basis set content = replace(content, '1000', '1001')", "policy"),
+        ("delete from basis", "policy"),
+    ],
+)
+def test_what_was_altered_is_not_equal(receipts, sql, named):
+    answer = ask(receipts, "120.00")
+    with file_of(receipts) as connection:
+        connection.execute(sql)
+    found = receipts.verify(answer["receipt_id"])
+    assert not found["equal"] and named in found["differences"]
+
+
+def test_a_receipt_that_is_not_there_is_named(receipts):
+    with pytest.raises(DataProblem, match="no receipt nothing; it may be older than the 25 months"):
+        receipts.verify("nothing")
+
+
+def test_what_is_granted_counts_for_the_next_answer_and_the_same_question_once(receipts):
+    assert ask(receipts, "700.00")["granted"] == "700.00"
+    # the same question: as if asked for the first time
+    assert ask(receipts, "700.00")["granted"] == "700.00"
+    other = ask(receipts, "350.00")
+    assert (other["decision"], other["limit"], other["granted"]) == ("partial", "300.00", "300.00")
+    assert "700.00 is granted already" in other["reasons"][0]
+    assert receipts.verify(other["receipt_id"])["equal"]
+    # others' room and other methods are their own
+    assert ask(receipts, "350.00", BOB)["decision"] == "yes"
+    assert ask(receipts, "350.00", method=EMI)["decision"] == "yes"
+    assert file_of(receipts).execute("select method, cents from granted order by 1").fetchall() == [
+        (COD, 135_000),
+        (EMI, 35_000),
+    ]
+
+
+def test_of_a_question_asked_again_the_last_answer_counts(receipts):
+    assert ask(receipts, "700.00")["granted"] == "700.00"
+    worse = Standing(None, "2026-03-10", 1, "Worst", "none", {"credit_score": 3, "return_rate": 0.9})
+    assert ask(receipts, "700.00", standing=worse)["decision"] == "no"
+    assert ask(receipts, "990.00")["granted"] == "990.00"
+    assert file_of(receipts).execute("select cents from granted").fetchall() == [(99_000,)]
+
+
+def test_buyers_without_an_id_count_each_for_the_day(receipts):
+    new = Standing("first_time_buyer", "2026-03-10", 1)
+    for _ in range(2):
+        assert ask(receipts, "30.00", None, standing=new)["decision"] == "yes"
+    assert file_of(receipts).execute("select cents from granted").fetchall() == [(6_000,)]
+
+
+def test_another_day_begins_with_nothing_granted(receipts):
+    (policy,) = read_policies(POLICY)
+    question = Question(COD, Decimal("1000.00"))
+    for day in (11, 12):
+        answer = receipts.decide(date(2026, 3, day), ANN, question, STANDING, None, policy)
+        assert answer["decision"] == "yes"
+
+
+def test_a_shadow_policy_answers_into_the_receipt_alone(receipts):
+    rows = [row | {"version": "2", "mode": "shadow"} for row in policy_rows()]
+    rows = [row | {"value": "9"} if row["rule"] == "failure_cost_share" else row for row in rows]
+    (shadow,) = parse_policies(("here", row) for row in rows)
+    answer = ask(receipts, "120.00", shadow=shadow)
+    assert answer["decision"] == "yes" and answer["policy_version"] == "1" and "shadow" not in answer
+    kept = receipts.read(answer["receipt_id"])["shadow"]["answer"]
+    assert (kept["decision"], kept["policy_version"]) == ("no", "2")
+    assert receipts.verify(answer["receipt_id"])["equal"]
+    with file_of(receipts) as connection:
+        connection.execute(
+            """update receipts set content = replace(content, '"decision":"no"', '"decision":"yes"')"""
+        )
+    assert receipts.verify(answer["receipt_id"])["differences"] == ["shadow.decision"]
+
+
+def test_a_fault_leaves_neither_receipt_nor_grant(receipts, monkeypatch):
+    ask(receipts, "10.00")
+    monkeypatch.setattr("app.api.receipts._json", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ask(receipts, "20.00")
+    monkeypatch.undo()
+    assert file_of(receipts).execute("select count(*) from receipts").fetchone() == (1,)
+    assert ask(receipts, "990.00")["decision"] == "yes"
+
+
+def shadow_policy() -> Policy:
+    rows = [row | {"version": "2", "mode": "shadow"} for row in policy_rows()]
+    (found,) = parse_policies(("here", row) for row in rows)
+    return found
+
+
+def test_what_is_older_than_the_months_is_dropped_with_what_it_alone_rested_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("app.api.receipts.BATCH", 3)
+    monkeypatch.setattr("app.api.receipts.PAUSE_SECONDS", 0)
+    receipts = Receipts(tmp_path / "receipts", months=6)
+    ((live,), shadow) = read_policies(POLICY), shadow_policy()
+    card = Scorecard("fitted-1", COD, "it comes back", 500, 600, 10.0, 40, ())
+    told: dict[date, list[str]] = {}
+    days = (date(2025, 8, 27), date(2025, 8, 28), date(2026, 2, 21), date(2026, 2, 22))
+    for day in days:
+        for basket in range(1, 8):
+            # of the policies, which are held, the later days write nothing but the day
+            more = {"card": card, "shadow": None} if day < days[1] else {"card": None, "shadow": shadow}
+            question = Question(COD, Decimal(basket))
+            answer = receipts.decide(day, ANN, question, STANDING, policy=live, **more)
+            told.setdefault(day, []).append(answer["receipt_id"])
+
+    assert receipts.prune(date(2026, 2, 28)) == {
+        **{"receipts": 7, "basis": 1, "basis_days": 1},
+        # of the days before 2026-02-21
+        **{"grants": 14, "granted": 2},
+    }
+    with pytest.raises(DataProblem, match="it may be older than the 6 months for which receipts are kept"):
+        receipts.verify(told[days[0]][0])
+    left = list(receipts.since(date.min, date.max))
+    assert [each["receipt_id"] for each in left] == [each for day in days[1:] for each in told[day]]
+    assert all(receipts.verify(each["receipt_id"])["equal"] for each in left)
+    # what the comparison with a shadow policy reads
+    assert {receipts.policy(each["shadow"]["policy"]).version for each in left} == {"2"}
+    assert set(receipts.prune(date(2026, 2, 28)).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("day", "first"),
+    [("2026-03-11", "2024-02-11"), ("2026-03-31", "2024-02-29"), ("2025-01-31", "2022-12-31")],
+)
+def test_months_go_back_to_the_same_day_or_the_last(day, first):
+    assert months_before(date.fromisoformat(day), 25) == date.fromisoformat(first)
+
+
+def test_of_a_file_that_knew_no_days_nothing_is_dropped_that_a_receipt_rests_on(receipts):
+    answer = ask(receipts, "120.00")
+    with file_of(receipts) as connection:
+        connection.execute("drop table basis_days")
+    again = Receipts(receipts._path.parent)
+    assert again.prune(date(2028, 4, 10))["basis"] == 0 and again.verify(answer["receipt_id"])["equal"]
+    assert again.prune(date(2028, 4, 12))["basis"] == 1
+
+
+def test_answers_go_on_beside_the_dropping_of_which_there_is_one_at_a_time(receipts, monkeypatch):
+    monkeypatch.setattr("app.api.receipts.BATCH", 1)
+    monkeypatch.setattr("app.api.receipts.GRANT_DAYS", 0)
+    for number in range(1, 6):
+        ask(receipts, f"{number}.00")
+    later, kept = date(2028, 5, 1), []
+
+    def has_ended(_: float) -> bool:
+        assert set(Receipts(receipts._path.parent).prune(later).values()) == {0}, "another is at it"
+        kept.append(ask(receipts, "10.00", BOB, day=later)["receipt_id"])
+        return len(kept) == 4
+
+    assert receipts.prune(later, has_ended)["receipts"] == 4, "it was told to stop"
+    monkeypatch.undo()
+    assert receipts.prune(later)["receipts"] == 1
+    assert all(receipts.verify(each)["equal"] for each in kept)
+
+
+def worker(folder: str, number: int) -> None:
+    receipts = Receipts(Path(folder))
+    for place in range(25):
+        ask(receipts, f"{number * 25 + place + 1}.00")
+
+
+def test_workers_at_once_keep_every_receipt_and_break_no_cap(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=worker, args=(str(tmp_path / "r"), number)) for number in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    receipts = Receipts(tmp_path / "r")
+    kept = list(receipts.since(DAY, DAY))
+    assert len({each["receipt_id"] for each in kept}) == 100
+    granted = sum(Decimal(each["answer"]["granted"]) for each in kept)
+    assert granted == Decimal("1000.00"), "the whole room of the class, and no cent more"
+    assert all(receipts.verify(each["receipt_id"])["equal"] for each in kept)
+
+
+def open_at_once(folder: str, at: float) -> None:
+    while time.time() < at:
+        pass
+    with Receipts(Path(folder)).transaction() as connection:
+        connection.execute("select 1")
+
+
+def test_workers_that_meet_at_a_new_file_all_open_it(tmp_path):
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        for number in range(20):
+            at = time.time() + 0.05
+            pool.starmap(open_at_once, [(str(tmp_path / str(number)), at)] * 4, chunksize=1)
+
+
+def test_a_receipt_is_plain_json(receipts):
+    answer = ask(receipts, "120.00", method=EMI, months=6)
+    (text,) = file_of(receipts).execute("select content from receipts").fetchone()
+    assert json.loads(text)["question"] == {"basket": "120.00", "method": "emi", "months": 6}
+    assert answer["plan"]["months"] == 6

@@ -1,0 +1,128 @@
+"""Airflow's environment and metadata database: own secrets, this machine only, a second set-up is free."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from app.runtime.airflow_env import admin_password, airflow_environment, airflow_home, sqlite_url
+from goodstanding.core.settings import PROJECT, Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    return Settings(home=tmp_path / "home", landing=landing, port=8123, _env_file=None)
+
+
+@pytest.fixture
+def environment(settings: Settings) -> dict[str, str]:
+    return airflow_environment(settings, sqlite_url(settings))
+
+
+def test_every_file_with_a_secret_is_for_its_owner_only(
+    settings: Settings, environment: dict[str, str]
+) -> None:
+    home = airflow_home(settings)
+    for file in (home / "secrets.json", home / "passwords.json"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_secrets_are_made_once_per_home_and_never_the_same_for_two(
+    settings: Settings, environment: dict[str, str], tmp_path: Path
+) -> None:
+    names = ["AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET"]
+    again = airflow_environment(settings, sqlite_url(settings))
+    other = Settings(home=tmp_path / "other", _env_file=None)
+    others = airflow_environment(other, sqlite_url(other))
+    for name in names:
+        assert again[name] == environment[name] != others[name]
+    assert admin_password(settings) != admin_password(other)
+
+
+def test_the_password_is_generated_and_known_to_airflows_login(
+    settings: Settings, environment: dict[str, str]
+) -> None:
+    passwords = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+    assert json.loads(passwords.read_text()) == {"admin": admin_password(settings)}
+    assert len(admin_password(settings)) >= 16
+
+
+def test_airflow_answers_on_this_machine_only(environment: dict[str, str]) -> None:
+    assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
+    for name in ("AIRFLOW__API__BASE_URL", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"):
+        assert urlsplit(environment[name]).netloc == "127.0.0.1:8123"
+
+
+def test_a_task_reads_the_settings_of_its_run(
+    settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        if name.startswith("GOODSTANDING_"):
+            monkeypatch.setenv(name, value)
+    assert Settings(_env_file=None) == settings
+
+
+def test_a_mapping_named_by_its_path_is_found_from_every_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(home=tmp_path, shop="mine/shop.yml", _env_file=None)
+    environment = airflow_environment(settings, sqlite_url(settings))
+    assert environment["GOODSTANDING_SHOP"] == str(tmp_path / "mine" / "shop.yml")
+
+
+def test_the_key_of_the_pseudonyms_reaches_the_tasks_unmasked(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, pseudonym_key="ab" * 32, _env_file=None)
+    assert airflow_environment(settings, "sqlite://")["GOODSTANDING_PSEUDONYM_KEY"] == "ab" * 32
+
+
+def test_passing_the_environment_on_does_not_make_it_grow(
+    settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PYTHONPATH", "NO_PROXY"):
+        monkeypatch.setenv(name, environment[name])
+    assert airflow_environment(settings, sqlite_url(settings)) == environment
+
+
+PREPARE = """
+import os, sys
+from app.runtime.airflow_env import prepare
+prepare(dict(os.environ))
+print("airflow imported:", "airflow" in sys.modules)
+"""
+
+
+def test_the_database_is_set_up_once_with_one_place_for_writers(
+    settings: Settings, environment: dict[str, str]
+) -> None:
+    def prepared() -> str:
+        command = [sys.executable, "-c", PREPARE]
+        done = subprocess.run(
+            command, env={**os.environ, **environment}, cwd=PROJECT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()[-1]
+
+    def writers() -> list[tuple[int]]:
+        with sqlite3.connect(database) as connection:
+            return connection.execute("select slots from slot_pool where pool = 'duckdb_writer'").fetchall()
+
+    database = airflow_home(settings) / "airflow.sqlite"
+    assert prepared() == "airflow imported: True"
+    assert writers() == [(1,)]
+    assert prepared() == "airflow imported: False"
+
+    with sqlite3.connect(database) as connection:
+        connection.execute("update slot_pool set slots = 5 where pool = 'duckdb_writer'")
+    assert prepared() == "airflow imported: True"
+    assert writers() == [(1,)]

@@ -1,0 +1,62 @@
+"""Writing the secrets of docker compose: complete, private, and never over what is there."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from app.runtime.compose_env import complete, fresh_values
+from goodstanding.core.settings import Settings
+
+
+def test_a_new_file_has_every_secret_and_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    added = complete(path)
+    values = dotenv_values(path)
+    assert set(added) == set(values) == set(fresh_values())
+    assert all(values.values())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    complete(path)
+    before = path.read_text()
+    assert complete(path) == []
+    assert path.read_text() == before
+
+
+def test_values_that_stand_there_are_kept_and_an_empty_one_is_filled(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text(
+        "GOODSTANDING_THREADS=4\nPOSTGRES_PASSWORD=mine\nAIRFLOW_SECRET_KEY=\n#AIRFLOW_JWT_SECRET=old"
+    )
+    path.chmod(0o644)
+    added = complete(path)
+    values = dotenv_values(path)
+    assert values["POSTGRES_PASSWORD"] == "mine" and values["GOODSTANDING_THREADS"] == "4"
+    assert "POSTGRES_PASSWORD" not in added and "AIRFLOW_SECRET_KEY" in added
+    assert values["AIRFLOW_SECRET_KEY"] and values["AIRFLOW_JWT_SECRET"] != "old"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_no_two_projects_get_the_same_secret() -> None:
+    one, other = fresh_values(), fresh_values()
+    assert {name for name in one if one[name] == other[name]} == {"AIRFLOW_UID"}
+
+
+def test_the_containers_never_run_as_root() -> None:
+    assert int(fresh_values()["AIRFLOW_UID"]) > 0
+
+
+def test_a_run_outside_the_containers_takes_no_notice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"GOODSTANDING_{name.upper()}", raising=False)
+    path = tmp_path / ".env"
+    complete(path)
+    assert Settings(_env_file=path) == Settings(_env_file=None)

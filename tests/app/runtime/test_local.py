@@ -1,0 +1,46 @@
+"""Airflow in this process: a DAG file that cannot be loaded is named before anything runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from goodstanding.core.settings import PROJECT
+
+# What the runs themselves do is in tests/dags/test_runs.py.
+LOAD = """
+import sys
+from pathlib import Path
+import app.runtime.local as local
+from goodstanding.core.settings import settings
+
+local.PROJECT = Path(sys.argv[1])
+try:
+    local.LocalRuns(settings())
+except Exception as error:
+    print(type(error).__name__, error, sep="|")
+"""
+
+
+def test_a_dag_file_that_cannot_be_loaded_is_wrong_use_with_its_path_and_fault(tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "mistyped.py").write_text(
+        "from airflow.sdk import DAG\nDAG('x', no_such_option=1)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GOODSTANDING_")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(tmp_path)],
+        env=environment | {"GOODSTANDING_HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": ""},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    kind, _, message = done.stdout.strip().partition("|")
+    assert kind == "WrongUse", done.stderr
+    assert message.startswith(f"{tmp_path / 'dags' / 'mistyped.py'} cannot be loaded: TypeError: ")
+    assert "no_such_option" in message
+    assert done.stderr == "", "what Airflow says goes to the log file"
+    assert "mistyped.py" in (tmp_path / "home" / "logs" / "local_runs.log").read_text()

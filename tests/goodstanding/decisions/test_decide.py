@@ -1,0 +1,239 @@
+"""A decision is monotone, its limit is the border of yes, and all it says is true when decided again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from goodstanding.decisions.decide import NO, PARTIAL, YES, Question, Standing, decide, verdict
+from goodstanding.decisions.instalments import CENT
+from goodstanding.decisions.policy import COD, EMI, Policy, parse_policies
+from goodstanding.decisions.reasons import grounds
+from goodstanding.decisions.scorecard import Scorecard
+from tests.goodstanding.decisions.conftest import cards, cents, questions, standings
+
+RANK = {NO: 0, PARTIAL: 1, YES: 2}
+
+
+def fitted(card: Scorecard, question: Question) -> Scorecard:
+    return replace(card, decision=question.method)
+
+
+@given(questions, standings, cards(), cents)
+def test_a_smaller_basket_never_gets_a_worse_answer(policy, question, standing, card, other):
+    rules = policy.rules[question.method]
+    small, large = sorted([question.basket, other])
+    assume(small > CENT)  # a single cent cannot be paid in parts
+    better = verdict(replace(question, basket=small), standing, card, rules)
+    worse = verdict(replace(question, basket=large), standing, card, rules)
+    assert RANK[better.decision] >= RANK[worse.decision]
+
+
+@given(questions, standings, cards(), st.integers(0, 500), st.integers(0, 500))
+def test_a_greater_cost_of_failure_never_betters_an_answer(policy, question, standing, card, one, other):
+    cheap, dear = (Decimal(each) / 100 for each in sorted([one, other]))
+    rules = policy.rules[question.method]
+    better = verdict(question, standing, card, replace(rules, failure_cost_share=cheap))
+    worse = verdict(question, standing, card, replace(rules, failure_cost_share=dear))
+    assert RANK[better.decision] >= RANK[worse.decision]
+    assert better.limit >= worse.limit
+
+
+@given(questions, standings, cards())
+def test_the_limit_is_the_largest_basket_that_is_answered_yes(policy, question, standing, card):
+    question = replace(question, months=None)
+    rules = policy.rules[question.method]
+    limit = verdict(question, standing, card, rules).limit
+    assert limit == limit.quantize(CENT)
+    if limit > 0:
+        assert verdict(replace(question, basket=limit), standing, card, rules).decision == YES
+    assert verdict(replace(question, basket=limit + CENT), standing, card, rules).decision != YES
+
+
+@given(questions, standings, cards())
+def test_no_more_is_granted_than_caps_and_part_payment_leave(policy, question, standing, card):
+    rules = policy.rules[question.method]
+    found = verdict(question, standing, card, rules)
+    assert 0 <= found.granted <= question.basket
+    assert found.granted <= max(0, rules.cap_day - standing.granted_day)
+    if standing.situation is None:
+        cap = rules.cap_customer[standing.customer_class]
+        owed = standing.outstanding if question.method == EMI else 0
+        assert found.granted <= max(0, cap - owed - standing.granted_customer)
+    if found.decision == PARTIAL:
+        assert 0 < found.granted < question.basket
+        if found.probability is not None and found.probability > rules.threshold() and found.granted > CENT:
+            assert question.basket - found.granted >= rules.part_payment_share * question.basket
+    assert (found.granted == question.basket) == (found.decision == YES)
+    assert (found.granted == 0) == (found.decision == NO)
+
+
+@given(questions, standings, cards())
+def test_each_reason_of_the_score_is_true_and_the_dearest_come_first(policy, question, standing, card):
+    card = fitted(card, question)
+    answer = decide(question, standing, card, policy)
+    assert len(answer["reasons"]) <= 4
+    known = {**standing.values, "basket": float(question.basket)}
+    lost = [each["best_points"] - each["points"] for each in answer["points"]]
+    assert lost == sorted(lost, reverse=True)
+    for each in answer["points"]:
+        best = each["best"]
+        inside = None if best["is_missing"] else best["up_to"]
+        if inside is None and not best["is_missing"]:
+            inside = 0.0 if best["above"] is None else best["above"] + 1
+        assert card.score({**known, each["characteristic"]: inside}) > answer["score"]
+    if standing.situation:
+        assert answer["score"] is None and answer["points"] == []
+
+
+@given(questions, standings, cards())
+def test_the_nearest_change_flips_the_answer(policy, question, standing, card):
+    card = fitted(card, question)
+    answer = decide(question, standing, card, policy)
+    change = answer["nearest_change"]
+    if change is None:
+        assert answer["decision"] != YES
+        return
+    if change["characteristic"] == "basket":
+        question = replace(question, basket=Decimal(change["value"]))
+    elif change["characteristic"] == "months":
+        question = replace(question, months=change["value"])
+    else:
+        standing = replace(standing, values={**standing.values, change["characteristic"]: change["value"]})
+    again = decide(question, standing, card, policy)["decision"]
+    assert (again == YES) != (answer["decision"] == YES)
+
+
+@given(questions, standings, cards())
+def test_an_answer_is_plain_json_and_the_same_each_time(policy, question, standing, card):
+    card = fitted(card, question)
+    answer = decide(question, standing, card, policy)
+    assert json.loads(json.dumps(answer)) == answer == decide(question, standing, card, policy)
+
+
+@given(questions, standings, cards())
+def test_instalments_pay_what_is_granted(policy, question, standing, card):
+    answer = decide(question, standing, fitted(card, question), policy)
+    granted = Decimal(answer["granted"])
+    assert Decimal(answer["pay_now"]) + granted == question.basket
+    plan = answer["plan"]
+    assert (plan is not None) == (question.method == EMI and granted > 0)
+    if plan:
+        assert plan["months"] == (question.months or 3)
+        assert sum(Decimal(each["principal"]) for each in plan["schedule"]) == granted
+        assert sum(Decimal(each["instalment"]) for each in plan["schedule"]) == Decimal(plan["total"])
+
+
+def standing_of(**changes) -> Standing:
+    known = Standing(None, "2011-12-09", 0, "Good", "free delivery", {"credit_score": 9, "return_rate": 0.1})
+    return replace(known, **changes)
+
+
+@pytest.mark.parametrize(
+    ("standing", "decision", "limit", "said"),
+    [
+        (standing_of(), YES, "1000.00", "within the 33.3%"),
+        (standing_of(situation="unknown_customer"), NO, "0.00", "Nothing is known of this customer"),
+        (standing_of(situation="first_time_buyer"), PARTIAL, "50.00", "no order yet that still counts"),
+        (standing_of(situation="no_publication", as_of=None), PARTIAL, "50.00", "Nothing has been published"),
+        (standing_of(age_days=7), YES, "1000.00", "within the 33.3%"),
+        (standing_of(age_days=8), PARTIAL, "50.00", "The data are too old"),
+        (standing_of(situation="unknown_customer", age_days=8), NO, "0.00", "The data are too old"),
+        (standing_of(granted_customer=Decimal("950.00")), PARTIAL, "50.00", "950.00 is granted already"),
+        (standing_of(granted_day=Decimal("50000.00")), NO, "0.00", "50000.00 is granted already"),
+    ],
+)
+def test_each_situation_has_its_own_answer(policy, standing, decision, limit, said):
+    answer = decide(Question(COD, Decimal("120.00")), standing, None, policy)
+    assert (answer["decision"], answer["limit"]) == (decision, limit)
+    assert said in " ".join([answer["summary"], *answer["reasons"]])
+
+
+def test_what_is_owed_leaves_less_to_pay_by_instalments_and_not_at_the_door(policy):
+    owing = standing_of(outstanding=Decimal("1300.00"), granted_customer=Decimal("150.00"))
+    answer = decide(Question(EMI, Decimal("120.00"), 6), owing, None, policy)
+    assert (answer["decision"], answer["limit"], answer["granted"]) == (PARTIAL, "50.00", "50.00")
+    assert "1500.00 open, of which 1300.00 is owed and 150.00 is granted already." in answer["reasons"][0]
+    at_the_door = decide(Question(COD, Decimal("120.00")), owing, None, policy)
+    assert (at_the_door["decision"], at_the_door["limit"]) == (YES, "850.00")
+
+
+def test_an_answer_without_payments_says_on_what_it_rests(policy):
+    known = decide(Question(EMI, Decimal("120.00"), 6), standing_of(), None, policy)
+    assert "rests on the RFM credit score and return behaviour" in known["notes"][0]
+    assert known["model_id"] == "hand-set-emi-1" and known["plan"]["months"] == 6
+    by_payments = with_characteristics(policy, "worst_days_late", "basket", "return_rate", "frequency")
+    note = decide(Question(EMI, Decimal("120.00"), 6), standing_of(), None, by_payments)["notes"][0]
+    assert "rests on return behaviour, payment behaviour, the basket and earlier orders: the" in note
+    unknown = decide(Question(EMI, Decimal("120.00"), 6), standing_of(values={}), None, policy)
+    assert unknown["notes"][1] == "None of what the points rest on is known of this customer."
+    # the policy's safe answer rests on no card
+    assert (
+        decide(Question(EMI, Decimal("120.00"), 6), Standing("unknown_customer"), None, policy)["notes"] == []
+    )
+    fitted_card = replace(policy.rules[EMI].card, model_id="fitted")
+    assert decide(Question(EMI, Decimal("120.00"), 6), standing_of(), fitted_card, policy)["notes"] == []
+
+
+def with_characteristics(policy: Policy, *names: str) -> Policy:
+    """The policy with an EMI card of its own that rests on these."""
+    rules = policy.rules[EMI]
+    (one, *_) = rules.card.characteristics
+    card = replace(rules.card, characteristics=tuple(replace(one, name=name) for name in names))
+    return replace(policy, rules={**policy.rules, EMI: replace(rules, card=card)})
+
+
+@pytest.mark.parametrize(
+    ("names", "ground"),
+    [
+        (("credit_score", "m_score"), "the RFM credit score"),
+        (("cancelled_orders_6m", "days_since_cancellation", "refusal_rate"), "return behaviour"),
+        (
+            ("orders_on_account_6m", "on_time_share", "overdue_instalments", "utilisation"),
+            "payment behaviour",
+        ),
+        (("orders_6m", "mean_gap_days", "last_basket"), "earlier orders"),
+    ],
+)
+def test_every_characteristic_belongs_to_one_ground(policy, names, ground):
+    assert {grounds(with_characteristics(policy, name).rules[EMI].card) for name in names} == {ground}
+
+
+def test_made_up_orders_are_said_to_be_so(policy):
+    answer = decide(Question(COD, Decimal("120.00")), standing_of(simulated=True), None, policy)
+    assert answer["simulated"] and any("SIMULATED" in note for note in answer["notes"])
+
+
+def with_value(policy: Policy, rule: str, value: str, decision: str = COD) -> Policy:
+    rows = [
+        {
+            **row,
+            "note": "",
+            **({"value": value} if (row["rule"], row["decision"]) == (rule, decision) else {}),
+        }
+        for row in policy.rows
+    ]
+    return parse_policies(("here", row) for row in rows)[0]
+
+
+def test_the_band_asks_for_part_payment_and_then_for_a_person(policy):
+    """The same customer at ever greater costs: yes, part payment, a person, no."""
+    standing = standing_of(values={"credit_score": 3, "return_rate": 0.3}, customer_class="Worst")
+    answers = [
+        decide(
+            Question(COD, Decimal("120.00")), standing, None, with_value(policy, "failure_cost_share", cost)
+        )
+        for cost in ("0.6", "0.95", "1.5", "2.5")
+    ]
+    assert [(each["decision"], each["next_step"]) for each in answers] == [
+        (YES, None),
+        (PARTIAL, "ask for part payment"),
+        (NO, "send to a person"),
+        (NO, None),
+    ]
+    assert answers[1]["pay_now"] == "36.00" and answers[1]["granted"] == "84.00"

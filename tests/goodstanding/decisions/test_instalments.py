@@ -1,0 +1,83 @@
+"""Instalments follow the annuity formula, and every schedule sums exactly."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from goodstanding.decisions.instalments import CENT, emi, schedule
+
+amounts = st.integers(0, 10_000_000).map(lambda cents: Decimal(cents) * CENT)
+months = st.integers(1, 60)
+rates = st.integers(0, 6000).map(lambda points: Decimal(points) / 10_000)
+
+
+@pytest.mark.parametrize(
+    ("amount", "months", "rate", "expected"),
+    [
+        # textbook figures, by the formula worked out with fractions
+        ("1200.00", 12, "0.12", "106.62"),
+        ("100000.00", 12, "0.10", "8791.59"),
+        ("5000.00", 24, "0.199", "254.23"),
+        ("100.00", 3, "0", "33.33"),
+        ("200.00", 3, "0", "66.67"),
+        ("120.00", 1, "0.12", "121.20"),
+        ("120.00", 1, "0", "120.00"),
+        ("0.00", 6, "0.1", "0.00"),
+    ],
+)
+def test_an_instalment_is_that_of_the_annuity_formula(amount, months, rate, expected):
+    assert emi(Decimal(amount), months, Decimal(rate)) == Decimal(expected)
+
+
+@given(amounts, months, rates)
+def test_an_instalment_is_the_exact_fraction_rounded_half_up(amount, months, rate):
+    monthly = Fraction(rate) / 12
+    growth = (1 + monthly) ** months
+    exact = Fraction(amount) * monthly * growth / (growth - 1) if monthly else Fraction(amount) / months
+    cents = exact * 100
+    rounded = int(cents + Fraction(1, 2))
+    assert emi(amount, months, rate) == Decimal(rounded) * CENT
+
+
+@given(amounts, months, rates)
+def test_a_schedule_sums_exactly(amount, months, rate):
+    plan = schedule(amount, months, rate)
+    assert len(plan) == months and [each.month for each in plan] == list(range(1, months + 1))
+    assert sum(each.principal for each in plan) == amount
+    assert sum(each.instalment for each in plan) == amount + sum(each.interest for each in plan)
+    assert plan[-1].balance == 0
+    balance = amount
+    for each in plan:
+        balance -= each.principal
+        assert each.balance == balance
+        assert min(each.instalment, each.principal, each.interest, each.balance) >= 0
+        assert each.instalment == each.instalment.quantize(CENT)
+
+
+@given(amounts, months, rates)
+def test_all_but_the_last_instalment_are_equal_until_nothing_is_owed(amount, months, rate):
+    equal = emi(amount, months, rate)
+    for each in schedule(amount, months, rate)[:-1]:
+        assert each.instalment == equal or each.balance == 0 or each.principal == 0
+
+
+@given(amounts, months)
+def test_without_interest_the_last_instalment_takes_the_cents(amount, months):
+    plan = schedule(amount, months, Decimal(0))
+    assert sum(each.instalment for each in plan) == amount
+    assert all(each.interest == 0 for each in plan)
+    assert abs(plan[-1].instalment - emi(amount, months, Decimal(0))) <= CENT * months
+
+
+@pytest.mark.parametrize(
+    ("amount", "months", "rate"),
+    [("-1.00", 3, "0.1"), ("1.005", 3, "0.1"), ("1.00", 0, "0.1"), ("1.00", 3, "-0.1")],
+)
+def test_what_is_no_plan_is_refused(amount, months, rate):
+    with pytest.raises(ValueError, match=r"."):
+        schedule(Decimal(amount), months, Decimal(rate))

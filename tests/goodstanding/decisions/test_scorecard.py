@@ -1,0 +1,51 @@
+"""A scorecard as it is applied: whose values earn which points, and what a score says of the odds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from goodstanding.decisions.scorecard import HIGHEST, LOWEST, Bin, Characteristic, Scorecard
+
+RATE = Characteristic("return_rate", (Bin(90, up_to=0.1), Bin(40, above=0.1, up_to=0.3), Bin(0, above=0.3)))
+DAYS = Characteristic("days", (Bin(0, up_to=7.0), Bin(30, above=7.0), Bin(25, is_missing=True)))
+CARD = Scorecard("cod-1", "cod", "the order comes back", 500, 600, 10.0, 50, (RATE, DAYS))
+
+
+@pytest.mark.parametrize(
+    ("value", "points"),
+    [(-1, 90), (0.1, 90), (0.1000001, 40), (0.3, 40), (9, 0), (None, 0), (float("nan"), 0)],
+)
+def test_a_border_belongs_to_the_bin_below_and_a_missing_value_without_a_bin_earns_the_fewest(
+    value: float | None, points: int
+) -> None:
+    assert RATE.points(value) == points
+
+
+@pytest.mark.parametrize("value", [None, float("nan")])
+def test_a_missing_value_has_its_own_bin(value: float | None) -> None:
+    assert DAYS.points(value) == 25
+    assert DAYS.best.points == 30
+
+
+def test_a_score_is_the_sum_of_all_points_and_stays_within_its_ends() -> None:
+    assert CARD.points({"return_rate": 0.2, "days": 9}) == {"return_rate": 40, "days": 30}
+    assert CARD.score({"return_rate": 0.2, "days": 9}) == 570
+    assert CARD.score({}) == 525
+    for base, end in ((0, LOWEST), (9000, HIGHEST)):
+        assert Scorecard("m", "cod", "x", base, 600, 10.0, 50, (RATE,)).score({}) == end
+
+
+def test_the_odds_are_the_stated_ones_and_double() -> None:
+    assert CARD.probability(600) == pytest.approx(1 / 11)
+    assert CARD.probability(650) == pytest.approx(1 / 21)
+    assert CARD.probability(500) == pytest.approx(1 / 3.5)
+
+
+def test_json_reads_back_to_an_equal_card_and_anything_else_is_refused() -> None:
+    written = json.loads(json.dumps(CARD.to_json()))
+    assert Scorecard.from_json(written) == CARD
+    del written["base_points"]
+    with pytest.raises(TypeError):
+        Scorecard.from_json(written)

@@ -1,0 +1,68 @@
+"""The event day of an order: its day in the shop's own zone, to the second, also when the clock changes."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.goodstanding.ingest.homes import Home, line
+
+MAPPING = Path(__file__).parents[3] / "shops" / "online_retail.yml"
+LOCAL, IN_UTC = 'format: "%Y-%m-%d %H:%M:%S"', 'format: "%Y-%m-%d %H:%M:%S", zone: UTC'
+
+
+def home_in(zone: str, folder: Path, times: str) -> Home:
+    """A home of a shop in a time zone, whose files write times in its own zone or in UTC."""
+    text = MAPPING.read_text().replace("Europe/London", zone).replace(LOCAL, times)
+    mapping = folder / "shop.yml"
+    mapping.write_text(text)
+    return Home(folder, str(mapping))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "first", "last"),
+    [
+        ("Europe/London", "2011-03-27", "2011-03-27 00:00:00", "2011-03-27 22:59:59"),
+        ("Europe/London", "2011-10-30", "2011-10-29 23:00:00", "2011-10-30 23:59:59"),
+        ("Pacific/Auckland", "2011-09-25", "2011-09-24 12:00:00", "2011-09-25 10:59:59"),
+        ("Pacific/Auckland", "2011-04-03", "2011-04-02 11:00:00", "2011-04-03 11:59:59"),
+        ("America/New_York", "2011-03-13", "2011-03-13 05:00:00", "2011-03-14 03:59:59"),
+        ("America/New_York", "2011-11-06", "2011-11-06 04:00:00", "2011-11-07 04:59:59"),
+    ],
+)
+def test_of_times_in_utc_the_shops_day_holds_its_first_and_last_second_and_none_beside_them(
+    tmp_path: Path, zone: str, day: str, first: str, last: str
+) -> None:
+    home = home_in(zone, tmp_path, IN_UTC)
+    second = timedelta(seconds=1)
+    before = datetime.fromisoformat(first) - second
+    after = datetime.fromisoformat(last) + second
+    event_day = date.fromisoformat(day)
+    times = (before, first, last, after)
+    home.put(*(line(invoice=n, time=time) for n, time in enumerate(times)), day=event_day)
+    home.ingest(event_day)
+    assert home.accepted("event_day, invoice_no, cast(ordered_at as varchar)") == [
+        (event_day, "1", f"{day} 00:00:00"),
+        (event_day, "2", f"{day} 23:59:59"),
+    ]
+    neighbours = [event_day - timedelta(days=1), event_day + timedelta(days=1)]
+    assert home.rejected("reason") == [
+        (f"ordered_at: a row of {neighbour} in the file of {day}",) for neighbour in neighbours
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", "Pacific/Auckland", "America/New_York"])
+def test_of_local_times_every_second_of_the_day_is_in_its_file_whatever_the_clock_did(
+    tmp_path: Path, zone: str
+) -> None:
+    home = home_in(zone, tmp_path, LOCAL)
+    for day in ("2011-03-13", "2011-03-27", "2011-04-03", "2011-09-25", "2011-10-30", "2011-11-06"):
+        # 02:30 is not on the clock of one of these days, and twice on that of another
+        times = [f"{day} {time}" for time in ("00:00:00", "02:30:00", "23:59:59")]
+        lines = (line(invoice=n, time=time) for n, time in enumerate(times))
+        home.put(*lines, day=date.fromisoformat(day))
+        assert home.ingest(date.fromisoformat(day))["accepted"] == 3
+        found = home.rows("select cast(ordered_at as varchar) from raw.order_lines where event_day = ?", day)
+        assert sorted(found) == [(time,) for time in times]

@@ -1,0 +1,321 @@
+"""A shop is a YAML file: others need no code, and a bad one is told by key and file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem, WrongUse
+from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.shops.mapping import Shop, load_shop
+from tests.goodstanding.ingest.homes import SHOPS, Home
+
+ONLINE = PROJECT / "shops" / "online_retail.yml"
+DAY = date(2011, 1, 5)
+
+
+def shop_of(path: Path | str) -> Shop:
+    return load_shop(Settings(shop=str(path), _env_file=None))
+
+
+# --- other shops ---
+
+
+def test_a_shop_of_semicolons_decimal_commas_and_another_zone_needs_no_code(tmp_path: Path) -> None:
+    home = Home(tmp_path, str(SHOPS / "garden_store.yml"))
+    home.put(
+        '00017.0;ROSE;2;2011-01-05 08:00:00;"1.234,50";M-1',
+        "18;bag;1;2011-01-05 08:00:00;0,1;",
+        '19;"card; blue";-3;2011-01-05T10:59:59;2,5;M-1',
+        "20;CARD BLUE;1;2011-01-05 08:00:00;1.50;M-1",
+        name="2011/01/takings-20110105-till2.csv",
+        header='Receipt;Article;Pieces;Moment;"Price, each";Member',
+        end="\r\n",
+    )
+    assert home.ingest(DAY)["rejected"] == 1
+    who = home.pseudonym("M-1")
+    assert home.accepted(
+        "source, invoice_no, invoice_kind, stock_code, is_product, description, quantity,"
+        " cast(ordered_at as varchar), unit_price, customer_id, country"
+    ) == [
+        (
+            *("garden_store", "00017", "sale", "ROSE", True, None, 2),
+            *("2011-01-05 21:00:00", Decimal("1234.5"), who, None),
+        ),
+        (
+            *("garden_store", "18", "sale", "bag", False, None, 1),
+            *("2011-01-05 21:00:00", Decimal("0.1"), None, None),
+        ),
+        (
+            *("garden_store", "19", "cancellation", "card; blue", True, None, -3),
+            *("2011-01-05 23:59:59", Decimal("2.5"), who, None),
+        ),
+    ]
+    [(number, reason)] = home.rejected()
+    assert (number, reason.split(":")[0]) == (5, "unit_price")
+
+
+def parquet(home: Home, select: str, day: date = DAY, name: str = "orders.parquet") -> None:
+    file = home.put_bytes(b"", f"day={day}/{name}")
+    duckdb.execute(f"copy ({select}) to '{file}' (format parquet)")
+
+
+BOOK = (
+    "select {order} as order_id, 'X-1' as isbn, 'A, \"B\"' as title, cast({copies} as bigint) as copies,"
+    " 1 as till,"
+    " timestamptz '{day} 17:00:00+00' as placed_at, cast(9.99 as double) as price, {reader} as reader"
+)
+
+
+def book(day: date = DAY, order: str = "7", copies: str = "1", reader: str = "17850.0::double") -> str:
+    return BOOK.format(day=day, order=order, copies=copies, reader=reader)
+
+
+def test_a_shop_of_parquet_files_needs_no_code(tmp_path: Path) -> None:
+    home = Home(tmp_path, str(SHOPS / "book_store.yml"))
+    parquet(home, f"{book()} union all {book(order='8', copies='2000000000')} union all {book(order='9')}")
+    assert home.ingest(DAY) == {"files": 1, "lines": 3, "accepted": 2, "rejected": 1, "changed_customers": 1}
+    assert home.accepted(
+        "line_number, invoice_no, description, cast(ordered_at as varchar), unit_price, customer_id"
+    ) == [
+        (n, no, 'A, "B"', f"{DAY} 12:00:00", Decimal("9.99"), home.pseudonym("17850"))
+        for n, no in ((1, "7"), (3, "9"))
+    ]
+    assert home.rejected("line_number") == [(2,)]
+
+
+def test_what_a_parquet_file_says_does_not_hang_on_the_files_beside_it(tmp_path: Path) -> None:
+    """One day's ids as integers and another's as floats: read together, DuckDB would make both floats."""
+    home, days = Home(tmp_path, str(SHOPS / "book_store.yml")), Days(DAY, date(2011, 1, 6))
+    parquet(home, book(order="7::bigint"))
+    parquet(home, book(days.last, order="8.0::double"), days.last)
+    home.ingest(days.first, days.last)
+    together = home.accepted("invoice_no")
+    for day in days:
+        home.ingest(day)
+    assert home.accepted("invoice_no") == together == [("7",), ("8.0",)]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 no more", b"order_id,isbn\n"])
+def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, content: bytes) -> None:
+    home = Home(tmp_path, str(SHOPS / "book_store.yml"))
+    home.put_bytes(content, f"day={DAY}/orders.parquet")
+    with pytest.raises(DataProblem, match=r"day=2011-01-05/orders\.parquet is no readable Parquet file"):
+        home.ingest(DAY)
+
+
+def test_a_parquet_file_without_a_mapped_column_is_told_like_any_other(tmp_path: Path) -> None:
+    home = Home(tmp_path, str(SHOPS / "book_store.yml"))
+    parquet(home, f"select * exclude (price), price as amount from ({book()})")
+    with pytest.raises(
+        DataProblem, match=r"has no column 'price'.*columns\.unit_price\.from in book_store\.yml"
+    ):
+        home.ingest(DAY)
+
+
+# --- days and files ---
+
+
+@pytest.mark.parametrize(
+    ("day", "trades"),
+    [
+        (date(2010, 12, 23), True),
+        (date(2010, 12, 24), False),
+        (date(2011, 1, 3), False),
+        (date(2011, 1, 4), True),
+        (date(2011, 1, 8), False),  # a Saturday
+        (date(2011, 1, 9), True),
+        (date(2011, 4, 29), False),
+    ],
+)
+def test_the_online_shop_trades_but_on_saturdays_and_holidays(day: date, trades: bool) -> None:
+    assert shop_of(ONLINE).trades_on(day) is trades
+
+
+def test_without_closed_days_any_day_may_lack_a_file(tmp_path: Path) -> None:
+    assert not shop_of(SHOPS / "garden_store.yml").trades_on(DAY)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "of_the_day"),
+    [
+        ("{day}.csv", ["2011-01-05.csv", "2011-01-05.csv.bak", "2011-01-06.csv"], ["2011-01-05.csv"]),
+        (
+            "{day}*.csv",
+            ["2011-01-05.csv", "2011-01-05b.csv", "2011-01-06.csv"],
+            ["2011-01-05.csv", "2011-01-05b.csv"],
+        ),
+        (
+            "{day:%Y}/*/{day:%m%d}.csv",
+            ["2011/a/0105.csv", "2011/b/0105.csv", "2010/a/0105.csv", "2011/a/0106.csv"],
+            ["2011/a/0105.csv", "2011/b/0105.csv"],
+        ),
+        (
+            "{day}/x-{day}.csv",
+            ["2011-01-05/x-2011-01-05.csv", "2011-01-05/x-2011-01-06.csv"],
+            ["2011-01-05/x-2011-01-05.csv"],
+        ),
+    ],
+)
+def test_files_of_a_day_are_found_by_the_pattern(
+    tmp_path: Path, changed: Callable[..., Path], pattern: str, names: list[str], of_the_day: list[str]
+) -> None:
+    landing = tmp_path / "landing"
+    for name in names:
+        (landing / name).parent.mkdir(parents=True, exist_ok=True)
+        (landing / name).touch()
+    shop = shop_of(changed("files.path", pattern))
+    assert [
+        file.relative_to(landing).as_posix() for file in shop.sources[0].files_of(landing, DAY)
+    ] == of_the_day
+
+
+def test_first_and_last_day_are_read_out_of_the_names(tmp_path: Path, changed: Callable[..., Path]) -> None:
+    shop = shop_of(changed("files.path", "{day:%Y/%m}/x-{day:%Y%m%d}*.csv"))
+    assert shop.days_in(tmp_path) is None
+    for name in (
+        "x-20110105.csv",
+        "x-20110131-late.csv",
+        "x-20110230.csv",
+        "y-20110301.csv",
+        "x-20120101.csv",
+    ):
+        (tmp_path / "2011" / name[6:8]).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "2011" / name[6:8] / name).touch()
+    assert shop.days_in(tmp_path) == Days(DAY, date(2011, 1, 31))
+
+
+def test_codes_that_are_no_products_match_whole_and_blind_to_case() -> None:
+    orders = shop_of(ONLINE).orders
+    assert orders is not None
+    pattern = orders.no_products_pattern()
+    codes = ["POST", "post", "BANK CHARGES", "gift_0001_20", "GIFT_", "POSTER", "22", "xgift_1", "S"]
+    matched = duckdb.execute(
+        "select code from unnest(?) as codes(code) where regexp_matches(code, ?)", [codes, pattern]
+    )
+    assert {code for (code,) in matched.fetchall()} == {*codes[:5], "S"}
+    assert not duckdb.execute(
+        "select regexp_matches('', ?)",
+        [orders.model_copy(update={"no_products": ()}).no_products_pattern()],
+    ).fetchall()[0][0]
+
+
+# --- bad mappings ---
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Callable[..., Path]:
+    """Write the online shop's mapping with one key changed (or left out, where the value is None)."""
+
+    def changed(key: str, value: Any) -> Path:
+        content = yaml.safe_load(ONLINE.read_text())
+        *folders, last = key.split(".")
+        place = content
+        for folder in folders:
+            place = place[folder]
+        place[last] = value
+        if value is None:
+            del place[last]
+        path = tmp_path / "mine.yml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("colour", "red", "colour: there is no such key"),
+        ("columns.quantity.decimals", 2, "columns.quantity.decimals: there is no such key"),
+        ("columns.colour", {"from": "Colour", "as": "text"}, "columns.colour: "),
+        ("timezone", None, "timezone: is missing"),
+        ("columns.unit_price", None, "columns.unit_price is missing"),
+        ("columns.unit_price.from", None, "columns.unit_price.from: is missing"),
+        ("columns.unit_price.as", "float", "columns.unit_price.as: "),
+        ("columns.unit_price.as", "text", "columns.unit_price.as is 'text'; it must be decimal"),
+        ("columns.customer_id.as", "integer", "columns.customer_id.as is 'integer'; it must be text or"),
+        ("columns.quantity.optional", True, "columns.quantity.optional: "),
+        (
+            "columns.quantity.format",
+            "%d",
+            "columns.quantity: format is of use with 'as: timestamp or date' only",
+        ),
+        ("columns.country.zone", "UTC", "columns.country: zone is of use with 'as: timestamp' only"),
+        ("columns.country.decimal_mark", ",", "columns.country: decimal_mark is of use with"),
+        ("columns.unit_price.thousands_mark", ".", "columns.unit_price: decimal_mark and thousands_mark are"),
+        ("columns.ordered_at.format", "%d.%Q", "columns.ordered_at.format: '%d.%Q' is no time format"),
+        ("columns.ordered_at.zone", "Mars", "columns.ordered_at.zone: 'Mars' is no time zone"),
+        ("timezone", "Europe/Londn", "timezone: 'Europe/Londn' is no time zone"),
+        ("timezone", "../London", "timezone: '../London' is no time zone"),
+        ("timezone", "Europe", "timezone: 'Europe' is no time zone"),
+        ("currency", "pounds", "currency: "),
+        ("source", "Online Retail", "source: "),
+        ("files.path", "orders.csv", "files.path: must name year, month and day"),
+        ("files.path", "{day:%Y-%m}.csv", "files.path: must name year, month and day"),
+        ("files.path", "{day:%Y-%m-%d-%H}.csv", "files.path: must name year, month and day"),
+        ("files.path", "{date}.csv", "files.path: must name year, month and day"),
+        ("files.path", "{day}-{shop}.csv", "files.path: may hold {day}, * and plain characters"),
+        ("files.path", "**/{day}.csv", "files.path: may hold {day}, * and plain characters"),
+        ("files.path", "/data/{day}.csv", "files.path: must lie within the landing"),
+        ("files.path", "../{day}.csv", "files.path: must lie within the landing"),
+        ("files.format", "xlsx", "files.format: "),
+        ("files.delimiter", "||", "files.delimiter: "),
+        ("files.delimiter", '"', "files.delimiter: must be an ASCII character"),
+        ("invoice_kinds.adjustment.matches", "(A", "invoice_kinds.adjustment.matches: '(A' is no regular"),
+        ("invoice_kinds.cancellation.matches", "(?=C)", "invoice_kinds.cancellation.matches: '(?=C)' is no"),
+        ("invoice_kinds.cancellation.column", "country", "invoice_kinds.cancellation.column: "),
+        ("no_products", ["POST", True], "no_products.1: "),
+        ("closed.weekdays", ["caturday"], "closed.weekdays.0: "),
+        ("closed.days", ["2011-02-30"], "closed.days: '2011-02-30' is no day"),
+        ("closed.days", ["2011-02-03 to 2011-02-01"], "closed.days: the range of days ends"),
+        ("closed.days", ["2011-02-03 to 2011-02-04 to 2011-02-05"], "closed.days: "),
+        ("closed.days", "2011-02-03", "closed.days: must be a list"),
+    ],
+)
+def test_a_bad_mapping_names_the_key_and_the_file(
+    changed: Callable[..., Path], key: str, value: Any, told: str
+) -> None:
+    path = changed(key, value)
+    with pytest.raises(WrongUse) as problem:
+        shop_of(path)
+    assert str(problem.value).startswith(f"{path}: {told}")
+    assert "\n" not in str(problem.value)
+
+
+def test_a_zone_beside_an_offset_in_the_format_is_a_contradiction(changed: Callable[..., Path]) -> None:
+    path = changed("columns.ordered_at", {"from": "T", "as": "timestamp", "format": "%c %z", "zone": "UTC"})
+    with pytest.raises(WrongUse, match=r"columns\.ordered_at: zone contradicts the offset in format"):
+        shop_of(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"source: [", "no readable YAML"),
+        (b"source: caf\xe9", "no readable YAML"),
+        (b"", "must hold the keys source, timezone"),
+        (b"- a list", "must hold the keys source, timezone"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_bytes(content)
+    with pytest.raises(WrongUse) as problem:
+        shop_of(path)
+    assert str(problem.value).startswith(f"{path}: {told}")
+    assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "/nowhere/shop.yml"])
+def test_a_mapping_that_is_not_there_names_the_setting(name: str) -> None:
+    with pytest.raises(WrongUse, match=r"GOODSTANDING_SHOP: there is no mapping .*nowhere"):
+        shop_of(name)

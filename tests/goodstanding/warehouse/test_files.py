@@ -1,0 +1,143 @@
+"""Opening the warehouse: one writer, who is named to the others; readers of the published file never wait."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from goodstanding.core.errors import DataProblem, WarehouseBusy
+from goodstanding.core.settings import Settings
+from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_published, open_warehouse
+
+HOLD = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read")
+connection.execute("select 1")
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def held_open(path: Path, how: str) -> Iterator[int]:
+    """Another process has the file open until the block ends; gives its process id."""
+    command = [sys.executable, "-c", HOLD, str(path), how]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "open\n"
+        yield process.pid
+        process.communicate()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Settings:
+    """A home whose working files are there, with one published table."""
+    settings = Settings(home=tmp_path, _env_file=None)
+    for opened in (open_intake, open_warehouse):
+        with opened(settings):
+            pass
+    settings.published.mkdir()
+    with duckdb.connect(str(settings.published / "current.duckdb")) as connection:
+        connection.execute("create table figures as select 42 as figure")
+    return settings
+
+
+@pytest.mark.parametrize("name", [INTAKE, STANDING])
+@pytest.mark.parametrize("how", ["write", "read"])
+def test_who_holds_a_working_file_is_named_with_what_to_do(home: Settings, name: str, how: str) -> None:
+    with held_open(home.warehouse / name, how) as pid:
+        with pytest.raises(WarehouseBusy) as busy, open_warehouse(home):
+            pass
+        assert f"{home.warehouse / name} is open in process {pid}:" in str(busy.value)
+        assert "wait for it or close it" in str(busy.value)
+        assert "read the published copy instead" in str(busy.value)
+        assert "\n" not in str(busy.value)
+
+
+def test_who_holds_the_intake_alone_is_named_too_and_the_file_opens_once_let_go(home: Settings) -> None:
+    with (
+        held_open(home.warehouse / INTAKE, "write") as pid,
+        pytest.raises(WarehouseBusy, match=f"process {pid}:"),
+        open_intake(home),
+    ):
+        pass
+    with open_intake(home) as connection:
+        assert connection.execute("select count(*) from raw.days").fetchone() == (0,)
+
+
+def test_a_failed_opening_of_the_second_file_lets_the_first_go(home: Settings) -> None:
+    with (
+        held_open(home.warehouse / INTAKE, "write"),
+        pytest.raises(WarehouseBusy),
+        open_warehouse(home),
+    ):
+        pass
+    with held_open(home.warehouse / STANDING, "write"):
+        pass
+
+
+def test_readers_of_the_published_file_neither_wait_for_each_other_nor_for_a_run(home: Settings) -> None:
+    with (
+        held_open(home.published / "current.duckdb", "read"),
+        held_open(home.warehouse / STANDING, "write"),
+        open_published(home) as connection,
+    ):
+        assert connection.execute("select figure from figures").fetchone() == (42,)
+        with pytest.raises(duckdb.InvalidInputException, match="read-only"):
+            connection.execute("update figures set figure = 43")
+
+
+def test_without_a_publication_a_reader_is_told_what_to_run(tmp_path: Path) -> None:
+    with (
+        pytest.raises(
+            DataProblem, match=f"nothing is published under {tmp_path} yet; run `goodstanding run`"
+        ),
+        open_published(Settings(home=tmp_path, _env_file=None)),
+    ):
+        pass
+
+
+def test_a_file_that_is_no_database_is_named(home: Settings) -> None:
+    (home.warehouse / STANDING).write_bytes(b"no database" * 1000)
+    with pytest.raises(DataProblem, match=f"{STANDING} cannot be opened: ") as told, open_warehouse(home):
+        pass
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", [INTAKE, STANDING])
+def test_a_file_with_a_torn_block_is_named_with_what_to_do_and_the_other_is_let_go(
+    home: Settings, name: str
+) -> None:
+    torn = home.warehouse / name
+    with torn.open("r+b") as file:
+        # in the first block, behind its checksum
+        file.seek(12288 + 8)
+        file.write(b"torn")
+    message = r"is damaged \(Corrupt database file.*disk may be failing.*run all days again"
+    with pytest.raises(DataProblem, match=message) as told, open_warehouse(home):
+        pass
+    assert name in str(told.value) and f"Move {home.warehouse} aside" in str(told.value)
+    other = STANDING if name == INTAKE else INTAKE
+    with duckdb.connect(str(home.warehouse / other)):
+        pass
+
+
+def test_both_files_are_in_one_connection_with_standing_as_its_default(home: Settings) -> None:
+    with open_warehouse(home) as connection:
+        assert connection.execute("select current_database()").fetchone() == ("standing",)
+        assert connection.execute("select count(*) from intake.raw.days").fetchone() == (0,)
+        limit = connection.execute("select current_setting('memory_limit')").fetchone()
+        assert limit == ("572.2 MiB",), "600MB, as the settings say"
+
+
+def test_what_a_killed_run_had_spilled_is_swept_before_the_next_write(home: Settings) -> None:
+    spilled = home.warehouse / "spill" / "duckdb_temp_storage-0.tmp"
+    spilled.parent.mkdir(exist_ok=True)
+    spilled.write_text("a line as the shop wrote it")
+    with open_intake(home):
+        assert not spilled.exists()

@@ -1,0 +1,232 @@
+"""The ledger: a verdict belongs to a version of a day, and what is not yet through keeps the marts back."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from goodstanding.core.days import Days
+from goodstanding.core.settings import Settings
+from goodstanding.warehouse.files import open_intake, open_warehouse
+from goodstanding.warehouse.ledger import (
+    GATES,
+    RAW_GATE,
+    OpenDay,
+    gate_results,
+    newest_day,
+    note_everything,
+    note_whole_days,
+    open_days,
+    record_verdict,
+    settle_changes,
+)
+
+DAY = date(2011, 1, 4)
+NEXT = DAY + timedelta(days=1)
+LOADED = datetime(2011, 1, 6, 1)
+
+
+class Ledger:
+    """A warehouse into which a test writes what ingest would, with the steps that keep the ledger."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def take_in(self, day: date, version: str, *customers: str) -> None:
+        """What an ingest of a day leaves: its version, its lines, and who changed."""
+        with open_intake(self.settings) as connection:
+            connection.execute(
+                """
+                insert into raw.days values ('shop', ?, ?, null, false, 1, 1, 1, 0, false, ?, 'a run')
+                on conflict do update set version = excluded.version, admitted = false
+                """,
+                [day, version, LOADED],
+            )
+            connection.execute("delete from raw.order_lines where event_day = ?", [day])
+            for customer in customers:
+                connection.execute(
+                    """
+                    insert into raw.order_lines values
+                    ('shop', ?, 'f', 'h', 2, '1', 'sale', 'X', true, null, 1, '2011-01-04', 1, ?, null)
+                    """,
+                    [day, customer],
+                )
+                connection.execute("insert into raw.changes values (?, ?, 'X', '1', 'sale')", [day, customer])
+            connection.execute("insert into raw.changes values (?, null, null, null, null)", [day])
+
+    def judge(self, gate: str, first: date, last: date | None = None, passed: bool = True) -> None:
+        message = "" if passed else f"{gate} refuses"
+        with open_warehouse(self.settings) as connection:
+            record_verdict(connection, gate, Days(first, last or first), "a run", passed, message)
+
+    def transform(self) -> None:
+        """What a transform with a successful build leaves."""
+        with open_warehouse(self.settings) as connection:
+            note_whole_days(connection)
+        with open_intake(self.settings) as connection:
+            settle_changes(connection)
+
+    def go_through(self, day: date) -> None:
+        """All steps after the ingest."""
+        self.judge(RAW_GATE, day)
+        self.transform()
+        for gate in GATES[1:]:
+            self.judge(gate, day)
+
+    def changes(self) -> set[tuple[date, str | None]]:
+        with open_intake(self.settings) as connection:
+            rows = connection.execute("select * from raw.changes").fetchall()
+        assert all(None not in keys or set(keys) == {None} for _, *keys in rows), "a line, or a day itself"
+        return {(day, customer) for day, customer, *_ in rows}
+
+    def open(self) -> list[OpenDay]:
+        with open_warehouse(self.settings) as connection:
+            return open_days(connection)
+
+    def results(self, day: date) -> dict[str, bool]:
+        with open_warehouse(self.settings) as connection:
+            return gate_results(connection, day)
+
+    def newest(self) -> date | None:
+        with open_warehouse(self.settings) as connection:
+            return newest_day(connection)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(Settings(home=tmp_path, _env_file=None))
+
+
+def test_a_day_that_passed_every_gate_is_not_open_and_is_the_newest(ledger: Ledger) -> None:
+    assert ledger.newest() is None
+    ledger.take_in(DAY, "v1", "a")
+    ledger.go_through(DAY)
+    assert ledger.open() == []
+    assert ledger.newest() == DAY
+    assert ledger.results(DAY) == dict.fromkeys(GATES, True)
+
+
+def test_a_day_stays_open_until_the_last_of_its_gates(ledger: Ledger) -> None:
+    ledger.take_in(DAY, "v1", "a")
+    in_flight = [OpenDay(DAY, LOADED, "a run", None, None)]
+    assert ledger.open() == in_flight
+    ledger.judge(RAW_GATE, DAY)
+    assert ledger.open() == in_flight
+    ledger.transform()
+    for gate in GATES[1:]:
+        assert ledger.open() == in_flight
+        ledger.judge(gate, DAY)
+    assert ledger.open() == []
+
+
+def test_a_new_content_of_a_day_has_no_verdict_of_the_old_one(ledger: Ledger) -> None:
+    ledger.take_in(DAY, "v1", "a")
+    ledger.go_through(DAY)
+    ledger.take_in(DAY, "v2", "b")
+    assert ledger.results(DAY) == {}
+    assert [day.day for day in ledger.open()] == [DAY]
+    assert ledger.newest() is None
+    ledger.go_through(DAY)
+    assert ledger.open() == []
+
+
+def test_a_later_gate_judges_the_content_that_the_marts_were_built_from(ledger: Ledger) -> None:
+    """Between a run's transform and its gate, another run may have taken in the day anew."""
+    ledger.take_in(DAY, "v1", "a")
+    ledger.judge(RAW_GATE, DAY)
+    ledger.transform()
+    ledger.take_in(DAY, "v2", "b")
+    for gate in GATES[1:]:
+        ledger.judge(gate, DAY)
+    assert ledger.results(DAY) == {}, "v2 has been judged by nobody"
+    ledger.judge(RAW_GATE, DAY)
+    ledger.transform()
+    assert ledger.results(DAY) == {RAW_GATE: True}
+
+
+def test_a_failed_day_names_its_gate_and_message_and_the_others_stay_what_they_are(ledger: Ledger) -> None:
+    ledger.take_in(DAY, "v1", "a")
+    ledger.take_in(NEXT, "v1", "a")
+    ledger.go_through(DAY)
+    ledger.judge(RAW_GATE, NEXT, passed=False)
+    assert ledger.open() == [OpenDay(NEXT, LOADED, "a run", RAW_GATE, "raw_orders refuses")]
+    assert ledger.newest() == DAY
+    assert ledger.results(NEXT) == {RAW_GATE: False}
+
+
+def test_of_several_failures_the_first_is_named_and_a_pass_takes_one_back(ledger: Ledger) -> None:
+    ledger.take_in(DAY, "v1", "a")
+    ledger.judge(RAW_GATE, DAY)
+    ledger.transform()
+    for gate in GATES[1:]:
+        ledger.judge(gate, DAY, passed=False)
+    assert [day.failed_gate for day in ledger.open()] == ["invoices"]
+    ledger.judge("invoices", DAY)
+    assert [day.failed_gate for day in ledger.open()] == ["scores"]
+
+
+def test_a_verdict_on_a_range_is_one_on_each_of_its_days(ledger: Ledger) -> None:
+    for day in (DAY, NEXT):
+        ledger.take_in(day, "v1", "a")
+    ledger.judge(RAW_GATE, DAY, NEXT, passed=False)
+    assert [day.failed_gate for day in ledger.open()] == [RAW_GATE, RAW_GATE]
+
+
+def test_a_barred_day_that_the_marts_hold_notes_everybody_on_it(ledger: Ledger) -> None:
+    ledger.take_in(DAY, "v1", "a", "b")
+    ledger.go_through(DAY)
+    assert ledger.changes() == set()
+    ledger.judge(RAW_GATE, DAY, passed=False)
+    ledger.transform()
+    assert ledger.changes() == {(DAY, "a"), (DAY, "b"), (DAY, None)}
+
+
+def test_what_a_barred_day_brought_waits_until_it_is_admitted(ledger: Ledger) -> None:
+    ledger.take_in(DAY, "v1", "a")
+    ledger.take_in(NEXT, "v1", "b")
+    ledger.judge(RAW_GATE, DAY)
+    ledger.judge(RAW_GATE, NEXT, passed=False)
+    ledger.transform()
+    assert ledger.changes() == {(NEXT, "b"), (NEXT, None)}
+    assert ledger.newest() == DAY
+    ledger.judge(RAW_GATE, NEXT)
+    ledger.transform()
+    assert ledger.changes() == set()
+    assert ledger.newest() == NEXT
+
+
+def test_a_day_taken_in_anew_that_another_transform_left_out_notes_everybody_on_it(ledger: Ledger) -> None:
+    ledger.take_in(DAY, "v1", "ann", "bob")
+    ledger.go_through(DAY)
+    ledger.take_in(DAY, "v2", "ann", "bob")
+    with open_intake(ledger.settings) as connection:  # as only the lines of ann differ
+        connection.execute("delete from raw.changes where customer_id = 'bob'")
+    ledger.take_in(NEXT, "v1", "bob")
+    ledger.judge(RAW_GATE, NEXT)
+    ledger.transform()
+    assert ledger.changes() == {(DAY, "ann"), (DAY, "bob"), (DAY, None)}
+
+
+def test_a_day_that_the_marts_never_held_is_noted_with_everybody_on_it_once_it_is_admitted(
+    ledger: Ledger,
+) -> None:
+    ledger.take_in(DAY, "v1", "ann", "bob")
+    ledger.take_in(NEXT, "v1", "cat")
+    with open_intake(ledger.settings) as connection:  # as ingest notes of a new day the day alone
+        connection.execute("delete from raw.changes where customer_id is not null")
+    ledger.judge(RAW_GATE, DAY)
+    with open_warehouse(ledger.settings) as connection:
+        note_whole_days(connection)
+    assert ledger.changes() == {(DAY, "ann"), (DAY, "bob"), (DAY, None), (NEXT, None)}
+
+
+def test_a_rebuild_notes_every_day(ledger: Ledger) -> None:
+    ledger.take_in(DAY, "v1", "a")
+    ledger.take_in(NEXT, "v1", "a", "b")
+    ledger.go_through(DAY)
+    ledger.go_through(NEXT)
+    with open_intake(ledger.settings) as connection:
+        note_everything(connection)
+    assert ledger.changes() == {(DAY, None), (NEXT, None)}

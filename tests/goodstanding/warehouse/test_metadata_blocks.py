@@ -1,0 +1,133 @@
+"""A block that a killed checkpoint left half written is put back, and nothing that was committed is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from goodstanding.core.settings import Settings
+from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_warehouse
+from tests.laws.kill import in_child, kill_this_process
+
+HEADERS = 3 * 4096
+BLOCK = 262144
+PAGE = 4096
+# tables of their own, so that a checkpoint has metadata to write
+GROW = "create table {database}.main.t{number} as select range as i, 'row ' || range as s from range(1000)"
+COUNT = "select count(*) from duckdb_tables() where schema_name = 'main' and table_name like 't%'"
+
+
+def grow(home: Settings, number: int, *, killed: bool = False) -> None:
+    """One more table in both files; a kill leaves it in the log beside each."""
+    with open_warehouse(home) as connection:
+        for database in ("standing", "intake"):
+            connection.execute(GROW.format(database=database, number=number))
+        if killed:
+            kill_this_process()
+
+
+def tables(home: Settings) -> list[int]:
+    """How many of the tables each file has, when it is opened as a run opens it."""
+    with open_warehouse(home) as connection:
+        rows = connection.execute(f"{COUNT} and estimated_size = 1000 group by database_name").fetchall()
+        return [count for (count,) in rows]
+
+
+@pytest.fixture
+def torn(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """A home whose last writer was killed inside its checkpoint: of each metadata block that it was writing,
+    the first page or all but it is new and the rest is old, and no header points to what is new."""
+    part = slice(0, PAGE) if request.param == "first" else slice(PAGE, BLOCK)
+    home = Settings(home=tmp_path / "home", _env_file=None)
+    grow(home, 1)
+    grow(home, 2)
+    assert in_child(lambda: grow(home, 3, killed=True))
+    # the same checkpoint, not disturbed
+    whole = tmp_path / "whole"
+    shutil.copytree(home.warehouse, whole)
+    for name in (INTAKE, STANDING):
+        with duckdb.connect(str(whole / name)) as connection:
+            numbers = connection.execute("select block_id from pragma_metadata_info()").fetchall()
+        after, before = (whole / name).read_bytes(), bytearray((home.warehouse / name).read_bytes())
+        for (number,) in numbers:
+            start = HEADERS + number * BLOCK
+            if start < len(before):
+                before[start + part.start : start + part.stop] = after[start + part.start : start + part.stop]
+        (home.warehouse / name).write_bytes(before)
+    return home
+
+
+@pytest.mark.parametrize("torn", ["first", "last"], indirect=True)
+def test_a_torn_block_is_put_back_and_what_was_committed_is_there(torn: Settings) -> None:
+    for name in (INTAKE, STANDING):
+        shutil.copytree(torn.warehouse, torn.home / name)
+        with (
+            pytest.raises(duckdb.Error, match="Corrupt database file"),
+            duckdb.connect(str(torn.home / name / name)) as connection,
+        ):
+            connection.execute(COUNT)
+    assert tables(torn) == [3, 3]
+    grow(torn, 4)
+    assert tables(torn) == [4, 4]
+
+
+@pytest.mark.parametrize("torn", ["first"], indirect=True)
+def test_a_kill_while_it_is_put_back_changes_nothing(torn: Settings) -> None:
+    def killed_halfway() -> None:
+        write = os.pwrite
+
+        def half(descriptor: int, content: bytes, place: int) -> int:
+            write(descriptor, content[: BLOCK // 3], place)
+            kill_this_process()
+            return 0
+
+        os.pwrite = half  # type: ignore[assignment]
+        tables(torn)
+
+    assert in_child(killed_halfway)
+    assert tables(torn) == [3, 3]
+
+
+def test_another_process_that_writes_is_not_disturbed(tmp_path: Path) -> None:
+    home = Settings(home=tmp_path, _env_file=None)
+    grow(home, 1)
+    code = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], config={"wal_autocheckpoint": "1TB"})
+connection.execute("create table other as select 1 as one")
+print("written", flush=True)
+sys.stdin.read()
+"""
+    command = [sys.executable, "-c", code, str(home.warehouse / INTAKE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "written\n"
+        before = (home.warehouse / INTAKE).stat().st_mtime_ns
+        with pytest.raises(Exception, match=f"is open in process {process.pid}"), open_intake(home):
+            pass
+        assert (home.warehouse / INTAKE).stat().st_mtime_ns == before
+        process.communicate()
+    with open_intake(home) as connection:
+        assert connection.execute("select one from main.other").fetchone() == (1,)
+
+
+def test_no_checkpoint_is_made_between_the_copy_and_the_end_of_a_session(tmp_path: Path) -> None:
+    home = Settings(home=tmp_path, _env_file=None)
+    grow(home, 1)
+    with open_warehouse(home) as connection:
+        headers = (home.warehouse / INTAKE).read_bytes()[:HEADERS]
+        for number in range(2, 5):
+            # some 30 MB of log; DuckDB's own limit is 16
+            connection.execute(f"create table intake.main.big{number} (s varchar)")
+            rows = "select repeat(md5(range::varchar), 3) from range(100000)"
+            connection.execute(f"insert into intake.main.big{number} {rows}")
+        assert (home.warehouse / f"{INTAKE}.wal").stat().st_size > 16_000_000
+        copied = home.warehouse / f"{INTAKE}.metadata"
+        assert copied.read_bytes()[:HEADERS] == headers
+    assert (home.warehouse / INTAKE).read_bytes()[:HEADERS] != headers
+    assert not (home.warehouse / f"{INTAKE}.wal").exists()

@@ -1,0 +1,195 @@
+"""What the data cannot tell: each remark holds where it should and nowhere else."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from pipeline.pages import cannot_tell as remarks
+
+
+@pytest.fixture
+def found() -> dict[str, Any]:
+    """A shop of three years whose champion gains clearly and decides well, with shares that stay."""
+    cut = {
+        "train_customers": 1000,
+        "customers": 1000,
+        "train_shares": [0.5, 0.5],
+        "shares": [0.51, 0.49],
+        "measures": {},
+    }
+    task = {
+        "refused": None,
+        "note": None,
+        "classes": ["no", "yes"],
+        "cuts": [{**cut, "train_cut": f"2011-0{n}-31", "test_cut": f"2011-0{n + 3}-31"} for n in (1, 2, 3)],
+        "pooled": {"lda": {"accuracy": [0.7, 0.68, 0.72], "majority": [0.5, 0.48, 0.52]}},
+        "baseline": "rfm_rank",
+        "champion": "lda",
+        "gains": {"lda": [0.01, 0.005, 0.015], "svm": [0.002, -0.001, 0.004], "majority": [-0.2, -0.3, -0.1]},
+        "p_holm": {"lda": 0.01, "svm": 0.3},
+        "remarks": {},
+    }
+    return {"as_of": "2012-12-09", "first_day": "2009-12-01", "tasks": {"buys_90d": task}}
+
+
+def changed(found: dict[str, Any], **values: Any) -> dict[str, Any]:
+    other = deepcopy(found)
+    other["tasks"]["buys_90d"] |= values
+    return other
+
+
+def test_nothing_is_said_of_a_shop_whose_data_tell(found: dict[str, Any]) -> None:
+    assert remarks.cannot_tell(found) == []
+
+
+def test_a_refused_question_is_named_with_what_would_be_enough(found: dict[str, Any]) -> None:
+    refused = "buys_90d needs 1 test cut; 22 more days (data up to 2011-12-31) would be enough"
+    said = remarks.refused_questions(changed(found, refused=refused, cuts=[]))
+    assert said and "buys_90d (22 more days (data up to 2011-12-31) would be enough)" in said[1]
+    assert remarks.refused_questions(found) is None
+
+
+@pytest.mark.parametrize(
+    ("refused", "parts"),
+    [
+        ("it needs 1; 2 more would be enough", ("it needs 1", "2 more would be enough")),
+        ("it has none", ("it has none", "")),
+    ],
+)
+def test_a_refusal_parts_into_what_is_needed_and_what_is_enough(refused: str, parts: tuple[str, str]) -> None:
+    assert remarks.what_is_enough(refused) == parts
+
+
+def test_fewer_than_three_cuts_are_named_with_their_note(found: dict[str, Any]) -> None:
+    cuts = found["tasks"]["buys_90d"]["cuts"][:2]
+    said = remarks.few_cuts(changed(found, cuts=cuts, note="2 of 3 test cuts; 9 more days would give all"))
+    assert said and "buys_90d (2 of 3 test cuts; 9 more days would give all)" in said[1]
+    assert remarks.few_cuts(found) is None
+
+
+def test_a_share_that_moved_by_more_than_chance_is_told_at_its_greatest(found: dict[str, Any]) -> None:
+    cuts = deepcopy(found["tasks"]["buys_90d"]["cuts"])
+    cuts[0]["shares"] = [0.44, 0.56]
+    cuts[1]["shares"] = [0.40, 0.60]
+    said = remarks.moving_shares(changed(found, cuts=cuts))
+    assert said and "buys_90d 0.500 to 0.600 ('yes' by 2011-05-31)" in said[1] and "0.560" not in said[1]
+
+    few = [{**cut, "train_customers": 60, "customers": 60} for cut in cuts]
+    assert remarks.moving_shares(changed(found, cuts=few)) is None, "chance moves the share of 60 so much"
+
+
+@pytest.mark.parametrize(("first_day", "said"), [("2010-12-10", False), ("2010-12-11", True)])
+def test_until_two_years_no_season_was_seen_twice(found: dict[str, Any], first_day: str, said: bool) -> None:
+    remark = remarks.one_year({**found, "first_day": first_day})
+    assert bool(remark) is said
+    if remark:
+        assert "span 730 days" in remark[1] and "up to 2012-12-10 would allow it" in remark[1]
+
+
+def test_a_baseline_that_stands_is_told_with_the_nearest_trained_method(found: dict[str, Any]) -> None:
+    said = remarks.nothing_beyond_the_baseline(changed(found, champion="rfm_rank", p_holm={"svm": 0.3}))
+    assert said and "of 1 trained methods the nearest is svm, AUC +0.0020 [-0.0010, +0.0040] over" in said[1]
+    assert remarks.nothing_beyond_the_baseline(found) is None
+
+
+def test_an_accuracy_that_is_the_majoritys_is_told(found: dict[str, Any]) -> None:
+    as_good = {"lda": {"accuracy": [0.89, 0.88, 0.9], "majority": [0.889, 0.87, 0.9]}}
+    said = remarks.no_better_than_the_majority(changed(found, pooled=as_good))
+    assert said and "buys_90d (0.890, and 0.889 for the commonest class)" in said[1]
+    assert remarks.no_better_than_the_majority(found) is None
+
+
+def test_fits_without_drop_out_are_told_once_with_their_questions(found: dict[str, Any]) -> None:
+    said = remarks.no_drop_out(changed(found, remarks={"bg_nbd": "no drop-out identifiable in 3 of 3"}))
+    assert said and "bg_nbd: no drop-out identifiable in 3 of 3 (buys_90d)" in said[1]
+    assert remarks.no_drop_out(found) is None
+
+
+def test_returns_are_a_proxy_where_they_were_answered(found: dict[str, Any]) -> None:
+    task = found["tasks"]["buys_90d"]
+    assert remarks.returns_are_a_proxy({**found, "tasks": {"returns_60d": task}})
+    assert remarks.returns_are_a_proxy({**found, "tasks": {"returns_60d": {**task, "cuts": []}}}) is None
+    assert remarks.returns_are_a_proxy(found) is None
+
+
+def test_it_says_whether_refusals_are_told_from_returns(found: dict[str, Any]) -> None:
+    def why(*decisions: str) -> str:
+        task = {"returns_60d": {"cuts": [{"train_cut": "2011-08-31", "test_cut": "2011-09-30"}]}}
+        asked = {"tasks": dict.fromkeys(decisions)}
+        remark = remarks.returns_are_a_proxy({**found, "tasks": task, "decisions": asked})
+        assert remark
+        return remark[1]
+
+    assert "For want of refusals the scorecard of cash on delivery learns the same" in why("cod", "emi")
+    assert "cod_refused and cod tell the two apart" in why("cod_refused", "cod", "emi")
+
+
+def test_folds_of_one_day_tell_nothing_of_customers_and_count_among_no_other_remark(
+    found: dict[str, Any],
+) -> None:
+    same_day = [{**cut, "train_cut": cut["test_cut"]} for cut in found["tasks"]["buys_90d"]["cuts"][:2]]
+    formula = changed(found, cuts=same_day, champion="rfm_rank", note="few")
+    ((what, why),) = remarks.cannot_tell(formula)
+    assert "Anything about customers" in what and why.startswith("buys_90d: ")
+
+
+def valued(found: dict[str, Any], **last: Any) -> dict[str, Any]:
+    """The shop with value measured at three cuts, of which nothing is to be said; the last one changed."""
+    cut = {
+        "cut": "2012-06-30",
+        "count_model": "pareto_nbd",
+        "value_correlation": 0.1,
+        "coverage": [0.8, 0.78, 0.82],
+    }
+    return {**found, "value": {"refused": None, "cuts": [cut, cut, {**cut, "cut": "2012-08-31", **last}]}}
+
+
+def test_of_a_value_that_was_measured_well_or_not_at_all_nothing_is_said(found: dict[str, Any]) -> None:
+    assert remarks.cannot_tell(valued(found)) == []
+    assert remarks.cannot_tell({**found, "value": None, "segments": None}) == []
+
+
+def test_refused_segments_and_value_are_named_with_what_would_be_enough(found: dict[str, Any]) -> None:
+    segments = {"refused": "4 segments need 200 customers; 50 more would be enough"}
+    value = {"refused": "value needs customers", "cuts": []}
+    ((_, why),) = remarks.cannot_tell({**found, "segments": segments, "value": value})
+    assert why == "segments (50 more would be enough); value (value needs customers)."
+
+
+def test_cuts_of_value_without_drop_out_are_counted(found: dict[str, Any]) -> None:
+    said = remarks.no_drop_out(valued(found, count_model="nbd"))
+    assert said and "pareto_nbd: no drop-out identifiable in 1 of 3 cuts (value)" in said[1]
+    assert remarks.no_drop_out(valued(found, count_model=None)) is None
+
+
+@pytest.mark.parametrize(("correlation", "said"), [(0.3, False), (0.31, True), (-0.31, True)])
+def test_a_value_that_hangs_on_the_number_of_orders_is_told(
+    found: dict[str, Any], correlation: float, said: bool
+) -> None:
+    remark = remarks.value_hangs_on_number(valued(found, value_correlation=correlation))
+    assert bool(remark) is said
+    if remark:
+        assert f"{correlation:+.2f} (2012-08-31)" in remark[1] and "2012-06-30" not in remark[1]
+
+
+@pytest.mark.parametrize(
+    ("coverage", "said"),
+    [
+        ([0.68, 0.66, 0.70], True),
+        ([0.9, 0.88, 0.92], True),
+        ([0.76, 0.75, 0.77], False),
+        ([0.7, 0.58, 0.81], False),
+        (None, False),
+    ],
+)
+def test_intervals_that_held_far_from_what_they_say_at_the_last_cut_are_told(
+    found: dict[str, Any], coverage: list[float] | None, said: bool
+) -> None:
+    remark = remarks.coverage_moved(valued(found, coverage=coverage))
+    assert bool(remark) is said
+    if remark and coverage:
+        value, low, high = (f"{100 * share:.1f}" for share in coverage)
+        assert f"after 2012-08-31 intervals of 80 % held {value} % [{low}, {high}] of" in remark[1]

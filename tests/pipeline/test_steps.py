@@ -1,0 +1,116 @@
+"""The steps: each notes what it did, whether it went well or not, and says what is missing."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem, GateFailed
+from goodstanding.core.settings import Settings, settings
+from goodstanding.warehouse.files import open_published, open_warehouse
+from pipeline import steps
+from pipeline.report import print_report, read_report
+from tests.shop import line, mapping, write_day
+
+DAY = date(2011, 1, 4)
+STEPS = (
+    "ingest",
+    "check_raw",
+    "transform",
+    "check_invoices",
+    "check_scores",
+    "score",
+    "check_predictions",
+    "publish",
+)
+
+
+@pytest.fixture
+def landing(tmp_path: Path, use_settings: Any) -> Iterator[Path]:
+    """A new home and the landing of a tiny shop, as the settings of this process."""
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    use_settings(home=tmp_path / "home", landing=folder, shop=mapping(tmp_path))
+    yield folder
+
+
+def rows(sql: str) -> list[tuple[Any, ...]]:
+    with open_warehouse(settings()) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def read_rows(sql: str) -> list[tuple[Any, ...]]:
+    with open_published(settings()) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_the_steps_in_order_publish_a_day_and_leave_a_record_each(landing: Path) -> None:
+    write_day(landing, DAY, [line(DAY, "1", 11), line(DAY, "2", 12), line(DAY, "3", None)])
+    returned = {step: getattr(steps, step)(Days(DAY, DAY), "the run") for step in STEPS}
+    assert returned["ingest"]["accepted"] == 3
+    assert returned["publish"] == {"published": True, "as_of": str(DAY), "waiting_for": [], "restated": 0}
+    kept = rows("select step, outcome, numbers from intake.ops.steps order by started_at")
+    assert [(step, outcome) for step, outcome, _ in kept] == [(step, "done") for step in STEPS]
+    assert {step: json.loads(numbers) for step, _, numbers in kept} == json.loads(
+        json.dumps(returned, default=str)
+    )
+    verdicts = rows("select gate, passed, run_id from intake.ops.verdicts order by judged_at")
+    gates = ("raw_orders", "invoices", "scores", "predictions")
+    assert verdicts == [(gate, True, "the run") for gate in gates]
+    assert (settings().published / "data_docs" / "index.html").exists()
+
+
+def test_the_customers_whom_a_corrected_file_restates_are_counted_in_the_report(landing: Path) -> None:
+    customers = range(11, 19)
+    write_day(landing, DAY, [line(DAY, str(n), n, price=n) for n in customers])
+    for step in STEPS:
+        getattr(steps, step)(Days(DAY, DAY), "the run")
+    assert read_report(settings(), ["the run"])["restated"] == 0
+    write_day(landing, DAY, [line(DAY, str(n), n, price=n if n != 18 else 1) for n in customers])
+    returned = {step: getattr(steps, step)(Days(DAY, DAY), "the correction") for step in STEPS}
+    told = read_rows("select customer_id, file_name, run_id from marts.restatements")
+    assert returned["publish"]["restated"] == len(told) == len({customer for customer, *_ in told}) > 0
+    assert {(file, run) for _, file, run in told} == {(f"{DAY}.csv", "the correction")}
+    report = read_report(settings(), ["the run", "the correction"])
+    assert report["restated"] == len(told)
+    console = Console(record=True, width=120, file=io.StringIO())
+    print_report({**report, "card": None}, console)
+    assert re.search(rf"restated +│ +{len(told)} │", console.export_text())
+
+
+def test_a_failing_gate_is_on_record_with_its_words_before_the_error_goes_on(landing: Path) -> None:
+    write_day(landing, DAY, ["unreadable"] * 9)
+    steps.ingest(Days(DAY, DAY), "the run")
+    with pytest.raises(GateFailed) as told:
+        steps.check_raw(Days(DAY, DAY), "the run")
+    assert rows("select gate, passed, message from intake.ops.verdicts") == [
+        ("raw_orders", False, str(told.value))
+    ]
+    assert rows("select step, outcome from intake.ops.steps order by started_at") == [
+        ("ingest", "done"),
+        ("check_raw", "failed: GateFailed"),
+    ]
+    assert rows("select admitted from intake.raw.days") == [(False,)]
+
+
+@pytest.mark.parametrize("step", ["score", "train", "evaluate"])
+def test_a_step_before_its_time_names_the_steps_to_run_first(landing: Path, step: str) -> None:
+    with pytest.raises(DataProblem, match="run the steps ingest, check_raw and transform first"):
+        getattr(steps, step)(Days(DAY, DAY), "the run")
+
+
+def test_the_steps_use_the_settings_of_their_process(landing: Path, use_settings: Any) -> None:
+    write_day(landing, DAY, [line(DAY, "1", 11)])
+    other: Settings = use_settings(home=landing.parent / "other")
+    steps.ingest(Days(DAY, DAY), "the run")
+    assert (other.warehouse / "intake.duckdb").exists()
+    assert not (landing.parent / "home").exists()
