@@ -48,6 +48,7 @@ lint: $(SETUP)  ## style of Python and SQL, and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --cache-dir .mypy_cache/imports
 	@$(BIN)/sqlfluff lint dbt_project --processes 2
 
 up: $(SETUP)  ## Airflow with scheduler and UI on this machine; Ctrl-C ends it

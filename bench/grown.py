@@ -15,7 +15,7 @@ import duckdb
 import yaml
 
 from goodstanding.core.settings import PROJECT
-from goodstanding.ingest.casts import literal
+from goodstanding.core.sql import literal
 
 # whole weeks, so that a day of the week stays one; the real numbers span 45,223
 YEAR = timedelta(weeks=52)
@@ -97,7 +97,7 @@ def write_copies(landing: Path, into: Path, times: int) -> None:
         for path in sorted(landing.glob("*.csv")):
             connection.execute(
                 COPIED_DAY.format(
-                    file=literal(str(path)),
+                    file=literal(path),
                     into=literal(str(into / f"{path.stem}.parquet")),
                     first_copy=FIRST_COPY,
                     customers_a_copy=CUSTOMERS_A_COPY,

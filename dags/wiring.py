@@ -7,19 +7,7 @@ from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, chain, get_current_context, task
 
-# DuckDB admits one writing process: every task that opens the working files takes the pool's only slot.
-WRITER_POOL = "duckdb_writer"
-
-STEPS = (
-    "ingest",
-    "check_raw",
-    "transform",
-    "check_invoices",
-    "check_scores",
-    "score",
-    "check_predictions",
-    "publish",
-)
+from goodstanding.core.vocabulary import STEPS, WRITER_POOL
 
 # Bad data and wrong settings stay so until a person mends them; a day that goes on or a file in use does not.
 RETRY_POLICY = ExceptionRetryPolicy(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,8 +22,10 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from goodstanding.core.days import Days
+from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import DataProblem, GateFailed, WrongUse
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import GATES
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
 
     from expectations.suite import Batch
-
-GATES = ("raw_orders", "invoices", "scores", "predictions")
 
 # 540,000 narrow rows are about 40 MB as a frame. A single day is never split: its grain is judged whole.
 CHUNK_ROWS = 600_000
@@ -339,9 +338,7 @@ def _store(result: dict[str, Any], settings: Settings) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     span = [result["first_day"]] + ([result["last_day"]] if result["last_day"] != result["first_day"] else [])
     path = folder / f"{'_to_'.join(span)}.json"
-    unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-    unfinished.write_text(json.dumps(result))
-    os.replace(unfinished, path)
+    write_in_place(path, json.dumps(result))
     for old in sorted(folder.glob("*.json"), key=lambda p: p.stat().st_mtime, reverse=True)[KEPT_RESULTS:]:
         old.unlink(missing_ok=True)
     return path

@@ -5,6 +5,7 @@ the run was about. Where there is no prediction, the profile and `predictions.mo
 """
 
 from expectations.suite import ENOUGH, Batch, between, holds, one_of, present, unique
+from goodstanding.core.vocabulary import CLASSES
 
 PROFILES = """
 select
@@ -154,12 +155,12 @@ BATCHES = (
             unique(["customer_id", "as_of"], "one row per customer"),
             present("customer_id"),
             present("class"),
-            one_of("class", ["Worst", "Average", "Good", "Best"]),
+            one_of("class", CLASSES),
             between("buy_30d_probability", 0, 1),
             between("buy_60d_probability", 0, 1),
             between("buy_90d_probability", 0, 1),
             between("return_60d_probability", 0, 1),
-            one_of("class_next_quarter", ["Worst", "Average", "Good", "Best"]),
+            one_of("class_next_quarter", CLASSES),
             between("class_next_quarter_probability", 0.25, 1, "the likeliest of four has a quarter or more"),
             between("expected_orders_90d", 0, 91, "orders are counted by the day"),
             between("expected_spend_90d", 0, None),

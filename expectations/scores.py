@@ -5,6 +5,7 @@ twice: each score must follow from its border, and values are compared with one 
 """
 
 from expectations.suite import ENOUGH, Batch, between, holds, one_of, present, unique
+from goodstanding.core.vocabulary import CLASSES
 
 NEWEST = """
 newest as (
@@ -162,7 +163,7 @@ BATCHES = (
             one_of("m_score", range(1, 5)),
             one_of("credit_score", range(3, 13)),
             present("class"),
-            one_of("class", ["Worst", "Average", "Good", "Best"]),
+            one_of("class", CLASSES),
             holds("r_score_is_right", "r_score follows from the borders of recency"),
             holds("f_score_is_right", "f_score follows from the borders of frequency"),
             holds("m_score_is_right", "m_score follows from the borders of monetary"),

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
@@ -22,8 +21,9 @@ from typing import Any
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import DataProblem
-from goodstanding.core.settings import PROJECT
+from goodstanding.core.version import code_version
 
 # What a model file may hold beside the scikit-learn, NumPy and SciPy types that skops itself holds safe: a
 # test holds every method against this list.
@@ -56,7 +56,7 @@ def model_id(card: Mapping[str, Any], predictions: bytes) -> str:
 def save(model: Any, card: Mapping[str, Any], models: Path) -> None:
     """Store a fitted model and its card under the card's model_id, as `save_card` does."""
     models.mkdir(parents=True, exist_ok=True)
-    _write(models / f"{card['model_id']}.skops", skops.io.dumps(model))
+    write_in_place(models / f"{card['model_id']}.skops", skops.io.dumps(model))
     save_card(card, models)
 
 
@@ -67,7 +67,7 @@ def save_card(card: Mapping[str, Any], folder: Path) -> None:
     folder `superseded`: two of one day would leave it to their names which of them counts.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / f"{card['model_id']}.json", (json.dumps(card, indent=2) + "\n").encode())
+    write_in_place(folder / f"{card['model_id']}.json", (json.dumps(card, indent=2) + "\n").encode())
     for other in folder.glob(f"{card['target']}-{card['data_day']}-*.json"):
         if other.stem != card["model_id"]:
             put_away(folder, other.stem, SUPERSEDED)
@@ -80,12 +80,6 @@ def put_away(folder: Path, name: str, attic: str) -> None:
     for end in ("json", "skops"):
         with suppress(FileNotFoundError):
             os.replace(folder / f"{name}.{end}", folder / attic / f"{name}.{end}")
-
-
-def _write(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content)
-    os.replace(aside, path)
 
 
 def newest_card(folder: Path, target: str, as_of: date) -> dict[str, Any] | None:
@@ -162,24 +156,6 @@ def _load(path: Path, mtime_ns: int) -> Any:
             f"model file {path} cannot be read by scikit-learn {version('scikit-learn')} "
             f"({type(error).__name__}: {error}); train again"
         ) from error
-
-
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """The git commit of this project (with -dirty when files differ from it), else the project's version."""
-    if (PROJECT / ".git").exists():
-        try:
-            return subprocess.run(
-                ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=10,
-            ).stdout.strip()
-        except (OSError, subprocess.SubprocessError):
-            # no git here, or a checkout that belongs to somebody else: the version still says which code
-            pass
-    return version("goodstanding")
 
 
 def made_by() -> dict[str, Any]:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodstanding.core.errors import WrongUse
+from goodstanding.core.vocabulary import CLASSES
 from ml.features import Snapshot, month_end
 
-CLASSES = ("Worst", "Average", "Good", "Best")
 FORMULA = ("recency_days", "frequency", "monetary")
 
 # What a question may know beside the features: the outcome of the window before the cut, the days on which

@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,12 +24,12 @@ from goodstanding.core.days import end_of
 from goodstanding.core.durable import put_in_place
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import CLASSES, now_utc
 from goodstanding.shops.mapping import load_shop
 from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_warehouse
 from goodstanding.warehouse.ledger import days_known
 from goodstanding.warehouse.publish import keep_for_readers
 from ml.score import score
-from pipeline.report import CLASSES
 from pipeline.transform import require_success, run_dbt
 
 # a folder of a build that was killed is as old as this before another takes it away
@@ -74,7 +74,7 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> dict[str, A
             "as_of": day,
             "known_on": known_on,
             "known_before": known_before,
-            "built_at": datetime.now(UTC).replace(tzinfo=None),
+            "built_at": now_utc(),
             "left_out": left_out,
             "simulated": bool(simulated and simulated[0]),
             "shop": facts.get("shop", ""),
@@ -85,7 +85,7 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> dict[str, A
         **{name: said[name] for name in ("as_of", "known_on", "known_before", "left_out", "simulated")},
         "path": str(path),
         "customers": sum(classes.values()),
-        "classes": {name: classes.get(name, 0) for name in CLASSES},
+        "classes": {name: classes.get(name, 0) for name in reversed(CLASSES)},
         "models": scored["models"],
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -18,12 +18,9 @@ from rich.text import Text
 
 from goodstanding.core.errors import DataProblem, WarehouseBusy
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import CLASSES, GATES, now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.warehouse.files import open_intake, open_published
-from goodstanding.warehouse.ledger import GATES
-from goodstanding.warehouse.publish import CURRENT
-
-CLASSES = ("Best", "Good", "Average", "Worst")
 
 
 def _one(
@@ -137,13 +134,13 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
         "customers": customers["customers"],
         "worst_by_rule": customers["by_rule"],
         **restated,
-        "classes": {name: classes.get(name, 0) for name in CLASSES},
+        "classes": {name: classes.get(name, 0) for name in reversed(CLASSES)},
         "borders": borders,
         "models": models,
         "answers": answers,
         "steps": steps,
         "paths": {
-            "published": str(settings.published / CURRENT),
+            "published": str(settings.publication),
             **({"evaluations": str(evaluations)} if evaluations.exists() else {}),
         },
     }
@@ -204,7 +201,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
     as_of: date | None = publication.get("as_of")
     return {
         "last_good_day": as_of,
-        "age_days": (datetime.now(UTC).date() - as_of).days if as_of else None,
+        "age_days": (now_utc().date() - as_of).days if as_of else None,
         "published_at": publication.get("published_at"),
         "run_id": publication.get("run_id"),
         "gates": publication.get("gate_results", {}),

@@ -12,7 +12,6 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import POLICY, PROJECT, Settings
+from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.policy import read_policies
 from goodstanding.warehouse.files import STANDING, disk_problem, open_intake, open_warehouse
 from goodstanding.warehouse.ledger import note_everything, note_whole_days, settle_changes
@@ -267,7 +267,7 @@ def _name_broken_rules(settings: Settings, failed: list[dict[str, Any]]) -> None
 
 
 def _keep_results(connection: Any, results: list[dict[str, Any]], days: Days, run_id: str) -> None:
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = now_utc()
     connection.executemany(
         "insert into ops.dbt_results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [

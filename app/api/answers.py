@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.api.published import CURRENT, Published, Watch, read_published
+from app.api.published import Published, Watch, read_published
 from app.api.receipts import Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY, Settings
@@ -48,7 +48,7 @@ class Answers:
         shop = load_shop(settings)
         self._zone, self._is_archive = ZoneInfo(shop.timezone), shop.archive
         self._key = pseudonym_key(settings)
-        self._path = settings.published / CURRENT
+        self._path = settings.publication
         self._fallback: tuple[Policy, ...] | None = None
         self.watch = watch
         self.receipts = Receipts(settings.receipts, settings.receipt_months)

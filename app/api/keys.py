@@ -10,11 +10,9 @@ import fcntl
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 import sqlite3
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,9 +21,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from app.api.published import Stamp, now, stamp_of
+from app.api.published import Stamp, stamp_of
 from app.api.sqlite import open_sqlite
+from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import WrongUse
+from goodstanding.core.vocabulary import now_utc
 
 SCOPES = ("decisions", "policy", "profiles")
 FILE, RATES = "keys.json", "rates.sqlite"
@@ -78,7 +78,7 @@ class Keys:
         given = hashlib.sha256((text or "").encode()).hexdigest()
         if key is None or not hmac.compare_digest(key.hash, given):
             return None
-        return key if key.is_valid(now()) else None
+        return key if key.is_valid(now_utc()) else None
 
     def new(self, scopes: Sequence[str], per_second: int = PER_SECOND) -> tuple[Key, str]:
         """Make a key; its text is told here and never again.
@@ -97,7 +97,7 @@ class Keys:
             hash=hashlib.sha256(text.encode()).hexdigest(),
             scopes=tuple(sorted(set(scopes))),
             per_second=per_second,
-            made_at=now().isoformat(timespec="seconds"),
+            made_at=now_utc().isoformat(timespec="seconds"),
         )
         with self._writing() as keys:
             keys.append(key)
@@ -109,7 +109,7 @@ class Keys:
         Raises:
             WrongUse: there is no such key, or it has ended.
         """
-        return self._end(key_id, now())
+        return self._end(key_id, now_utc())
 
     def rotate(self, key_id: str, hours: float) -> tuple[Key, str]:
         """Make a successor with the same scopes; the key itself ends so many hours later.
@@ -117,13 +117,13 @@ class Keys:
         Raises:
             WrongUse: there is no such key, or it has ended.
         """
-        old = self._end(key_id, now() + timedelta(hours=hours))
+        old = self._end(key_id, now_utc() + timedelta(hours=hours))
         return self.new(old.scopes, old.per_second)
 
     def _end(self, key_id: str, at: datetime) -> Key:
         with self._writing() as keys:
             for place, key in enumerate(keys):
-                if key.key_id == key_id and key.is_valid(now()):
+                if key.key_id == key_id and key.is_valid(now_utc()):
                     keys[place] = replace(key, ends_at=at.isoformat())
                     return keys[place]
         raise WrongUse(f"there is no valid key {key_id}; `goodstanding key list` names those there are")
@@ -140,12 +140,7 @@ class Keys:
             fcntl.flock(lock, fcntl.LOCK_EX)
             keys = self._read() if self._path.exists() else []
             yield keys
-            descriptor, draft = tempfile.mkstemp(prefix=f".{FILE}-", dir=self._path.parent)  # mode 0600
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump([asdict(key) for key in keys], file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, self._path)
+            write_in_place(self._path, json.dumps([asdict(key) for key in keys], indent=1), mode=0o600)
 
 
 class Rates:

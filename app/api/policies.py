@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from app.api.answers import Answers
-from app.api.published import CURRENT, Published, read_published
+from app.api.published import Published, read_published
 from app.api.receipts import Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
@@ -37,7 +37,7 @@ def last_published(settings: Settings, *named: str) -> Published:
     cards = [
         rules.card for each in files for policy in read_policies(each) for rules in policy.rules.values()
     ]
-    published = read_published(settings.published / CURRENT, cards=cards)
+    published = read_published(settings.publication, cards=cards)
     if published is None:
         raise DataProblem("nothing is published yet; run `goodstanding run` first")
     return published

@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from goodstanding.core.errors import DataProblem, GoodstandingError
+from goodstanding.core.sql import literal
+from goodstanding.core.vocabulary import CLASSES
 from goodstanding.decisions.decide import Standing
 from goodstanding.decisions.instalments import CENT
 from goodstanding.decisions.policy import (
     BASKET,
-    CLASSES,
     COLUMNS,
     DECISIONS,
     EMI,
@@ -49,7 +50,6 @@ Stamp = tuple[int, int, int]
 BATCH = 10_000
 # a pseudonym: 32 hexadecimal digits
 KEY = "S32"
-CURRENT = "current.duckdb"
 OUTSTANDING, INSTALMENTS = "outstanding", "instalments"
 PAYMENTS = "payment_behaviour"
 NO_PAYMENTS = "(select null::varchar as customer_id, null::date as as_of, 0 as instalments)"
@@ -181,7 +181,7 @@ def read_published(path: Path, only: str | None = None, cards: Sequence[Scorecar
     # an engine of its own: DuckDB would give the file that it has open under this name, not the new one
     file = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
     try:
-        file.execute("attach '" + str(path).replace("'", "''") + "' as published (read_only)")
+        file.execute(f"attach {literal(path)} as published (read_only)")
         return _read(file, stamp, path, only, cards)
     except BaseException:
         file.close()
@@ -400,8 +400,3 @@ class Watch:
         if stamp is not None and stamp != self._tried and not self._lock.locked():
             threading.Thread(target=self.load, daemon=True).start()
         return self._current
-
-
-def now() -> datetime:
-    """The time, UTC, without a zone."""
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -25,15 +25,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from app.api.published import now
 from app.api.sqlite import open_sqlite
-from goodstanding import decisions
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import RECEIPT_MONTHS
+from goodstanding.core.version import room_version
+from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.decide import Question, Standing, decide
 from goodstanding.decisions.policy import Policy, parse_policies
 from goodstanding.decisions.scorecard import Scorecard
@@ -76,13 +75,9 @@ GRANT_DAYS = 7
 Kept = dict[tuple[int, str], tuple[Policy | Scorecard, str]]
 
 
-@lru_cache(maxsize=1)
 def code_version() -> str:
     """A hash of the code that decides."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(decisions.__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    return room_version("goodstanding/decisions")
 
 
 class Receipts:
@@ -150,7 +145,7 @@ class Receipts:
         )
         answer = decide(question, standing, card, policy)
         cents = int(Decimal(answer["granted"]) * 100)
-        moment = now().isoformat(timespec="microseconds") + "Z"
+        moment = now_utc().isoformat(timespec="microseconds") + "Z"
         content = {
             "day": at[0],
             "customer": customer,

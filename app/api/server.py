@@ -39,7 +39,7 @@ from app.api.models import (
     Profile,
     Readiness,
 )
-from app.api.published import CURRENT, Watch
+from app.api.published import Watch
 from goodstanding.core.errors import GoodstandingError
 from goodstanding.core.settings import Settings, settings
 from goodstanding.decisions.decide import Question
@@ -57,7 +57,7 @@ HEADER = APIKeyHeader(
 def create(current: Settings | None = None) -> FastAPI:
     """The application over a home; without settings, that of this process."""
     current = current or settings()
-    watch = Watch(current.published / CURRENT)
+    watch = Watch(current.publication)
     answers, keys, rates = Answers(current, watch), Keys(current.api), Rates(current.api)
 
     @asynccontextmanager

@@ -316,8 +316,8 @@ def key_revoke(
 def key_list(as_json: AsJson = False) -> None:
     """Every key with its scopes and whether it is valid; never the key itself."""
     from app.api.keys import Keys
-    from app.api.published import now
     from app.cli.decision_tables import print_keys
+    from goodstanding.core.vocabulary import now_utc
 
     keys = [
         {
@@ -326,7 +326,7 @@ def key_list(as_json: AsJson = False) -> None:
             "per_second": each.per_second,
             "made_at": each.made_at,
             "ends_at": each.ends_at,
-            "is_valid": each.is_valid(now()),
+            "is_valid": each.is_valid(now_utc()),
         }
         for each in Keys(settings().api).all()
     ]

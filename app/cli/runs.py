@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +10,7 @@ from rich.progress import Progress
 from app.runtime.airflow_env import airflow_home
 from app.runtime.local import LocalRuns
 from goodstanding.core.days import Days, parse_day
+from goodstanding.core.durable import copy_in_place
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.ingest.samples.download import NoNetwork, download_online_retail
@@ -93,10 +92,7 @@ def build_sites(current: Settings) -> dict[str, str]:
     checks = build_docs(current)
     run_dbt(current, ["docs", "generate", "--static", "--no-compile"])
     target = current.published / "dbt_docs" / "index.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_suffix(".draft")
-    shutil.copyfile(current.home / "dbt" / "target" / "static_index.html", draft)
-    os.replace(draft, target)
+    copy_in_place(current.home / "dbt" / "target" / "static_index.html", target)
     return {"data_docs": str(checks), "dbt_docs": str(target)}
 
 

@@ -23,9 +23,9 @@ from pydantic import SecretStr
 
 from app.runtime.keys import new_keys, new_password
 from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.core.vocabulary import WRITER_POOL
 
 ADMIN = "admin"
-WRITER_POOL = "duckdb_writer"
 
 _LOCAL_SETTINGS = '''\
 """Written by app.runtime.airflow_env; Airflow imports it at its own start.

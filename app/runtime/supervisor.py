@@ -27,6 +27,7 @@ from app.runtime.airflow_api import AirflowApi, ApiError
 from app.runtime.airflow_env import ADMIN, admin_password, airflow_environment, airflow_home, logs
 from app.runtime.component import Component, fresh_log
 from app.runtime.postgres import Postgres, external_url
+from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import GoodstandingError, WrongUse
 from goodstanding.core.settings import PROJECT, Settings
 
@@ -364,10 +365,7 @@ def _recorded_sessions(settings: Settings) -> dict[str, Any]:
 
 
 def _write_record(settings: Settings, record: dict[str, Any]) -> None:
-    path = _record_file(settings)
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(record))
-    os.replace(draft, path)
+    write_in_place(_record_file(settings), json.dumps(record))
 
 
 def _record_file(settings: Settings) -> Path:

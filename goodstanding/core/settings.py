@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from goodstanding.core.errors import WrongUse
+from goodstanding.core.vocabulary import PUBLICATION
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_LANDING = PROJECT / "data" / "landing"
@@ -92,6 +93,11 @@ class Settings(BaseSettings):
     def published(self) -> Path:
         """Folder of what readers open: `current.duckdb` and the sites with the checks and the SQL docs."""
         return self.home / "published"
+
+    @property
+    def publication(self) -> Path:
+        """The file that readers open."""
+        return self.published / PUBLICATION
 
     @property
     def evaluations(self) -> Path:

@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from goodstanding.core.errors import WrongUse
+from goodstanding.core.vocabulary import CLASSES
 from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard
 
 COD, EMI = "cod", "emi"
 DECISIONS = (COD, EMI)
 FEARED = {COD: "the order is refused or returned", EMI: "an instalment is not paid"}
-CLASSES = ("Best", "Good", "Average", "Worst")
 UNKNOWN_CUSTOMER, FIRST_TIME_BUYER = "unknown_customer", "first_time_buyer"
 STALE_DATA, NO_PUBLICATION = "stale_data", "no_publication"
 SITUATIONS = (UNKNOWN_CUSTOMER, FIRST_TIME_BUYER, STALE_DATA, NO_PUBLICATION)
@@ -300,7 +300,7 @@ def _rules(version: str, decision: str, rows: list[tuple[str, Row]]) -> Rules:
         failure_cost_share=_number(*reader.take("failure_cost_share"), lowest="0", highest="100"),
         part_payment_share=reader.share("part_payment_share", "0.9999"),
         person_share=reader.share("person_share"),
-        cap_customer={each: reader.money("cap_customer", each) for each in CLASSES},
+        cap_customer={each: reader.money("cap_customer", each) for each in reversed(CLASSES)},
         cap_day=reader.money("cap_day"),
         stale_after_days=reader.count("stale_after_days"),
         limits={each: reader.money("limit", each) for each in SITUATIONS},

@@ -15,12 +15,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from goodstanding.core.vocabulary import CLASSES
 from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard, Value
 
 # of a number in a sentence: more where value and border would else look the same
 DIGITS = (4, 6, 9, 17)
 MEASURES = ("recency", "frequency", "monetary")
-CLASSES_UP = ("Worst", "Average", "Good", "Best")
 WINDOW = re.compile(r"_(\d+)([md])$")
 # names that do not read as words
 LABELS = {
@@ -187,7 +187,7 @@ def class_by(measures: Mapping[str, Any], borders: Mapping[str, Sequence[float]]
     """The class of measures by given borders, as the marts compute it (macro quartile_score)."""
     quarters = {measure: _quarter(float(measures[measure]), borders[measure]) for measure in MEASURES}
     credit_score = (5 - quarters["recency"]) + quarters["frequency"] + quarters["monetary"]
-    return CLASSES_UP[_quarter(credit_score, borders["credit_score"]) - 1]
+    return CLASSES[_quarter(credit_score, borders["credit_score"]) - 1]
 
 
 def _quarter(value: float, borders: Sequence[float]) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from goodstanding.core.sql import literal
 from goodstanding.shops.mapping import Column, Shop, Source
 
 QUANTITY_LIMIT = 1_000_000_000
@@ -31,11 +32,6 @@ TYPES = {
 LOCAL_TIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
 LOCAL_DAY = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?"
 TIME_WITH_OFFSET = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)"
-
-
-def literal(text: str) -> str:
-    """A text as SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _stripped(name: str) -> str:

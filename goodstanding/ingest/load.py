@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -27,6 +27,7 @@ import pandas as pd
 from goodstanding.core.days import Days, require_over
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.ingest.read import File, inspect, load_text
 from goodstanding.ingest.stage import cast_lines, read_staged, stage_nothing
@@ -61,7 +62,7 @@ def ingest(settings: Settings, days: Days, run_id: str) -> dict[str, int]:
     files = _inspected(settings, shop, days)
     simulated = (settings.landing_folder / SIMULATED_MARKER).exists()
     key = pseudonym_key(settings)
-    now = _now()
+    now = now_utc()
     # Reading has a connection of its own: a file that DuckDB refuses and Python then reads would abort the
     # transaction, which also keeps every frame that was registered in it until its end.
     with open_intake(settings) as connection, connection.cursor() as reader:
@@ -203,11 +204,6 @@ def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bo
             "this home's pseudonyms were made with another key: restore GOODSTANDING_PSEUDONYM_KEY or the "
             "home's pseudonym.key, or set GOODSTANDING_HOME to a new folder and take everything in again"
         )
-
-
-def _now() -> datetime:
-    """When what this ingest finds becomes known: UTC, without a zone, as all times in the warehouse."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _replace(

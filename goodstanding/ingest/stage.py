@@ -11,8 +11,9 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from goodstanding.core.sql import literal
 from goodstanding.identity.pseudonyms import pseudonym
-from goodstanding.ingest.casts import TYPES, cast, literal, unreadable_reason
+from goodstanding.ingest.casts import TYPES, cast, unreadable_reason
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
 from goodstanding.shops.kinds import Kind
 from goodstanding.shops.mapping import Orders, Shop, Source
@@ -128,7 +129,7 @@ def cast_lines(
                 when reason is not null then {readable}
             end as raw_text
         from judged
-        ) to {literal(str(staged))} (format parquet)
+        ) to {literal(staged)} (format parquet)
         """
     )
     reader.unregister("pseudonyms")

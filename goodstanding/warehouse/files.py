@@ -22,6 +22,7 @@ import duckdb
 
 from goodstanding.core.errors import DataProblem, DiskProblem, WarehouseBusy
 from goodstanding.core.settings import Settings
+from goodstanding.core.sql import literal
 from goodstanding.warehouse import metadata_blocks
 
 INTAKE = "intake.duckdb"
@@ -93,7 +94,7 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
             path = settings.warehouse / name
             metadata_blocks.put_back(path)
             try:
-                connection.execute(f"attach {_literal(path)} as {database}")
+                connection.execute(f"attach {literal(path)} as {database}")
             except duckdb.IOException as error:
                 raise _busy(path, error, settings) from None
             descriptors.append(os.open(path, os.O_RDONLY))
@@ -115,10 +116,6 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _damaged(settings: Settings, names: tuple[str, ...], error: duckdb.Error) -> DataProblem:
@@ -185,7 +182,7 @@ def open_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         DataProblem: nothing has been published under this home yet.
     """
-    path = settings.published / "current.duckdb"
+    path = settings.publication
     if not path.exists():
         raise DataProblem(f"nothing is published under {settings.home} yet; run `goodstanding run` first")
     try:

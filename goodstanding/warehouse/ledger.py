@@ -7,15 +7,13 @@ redo the same day at once: a gate that judged another content says nothing about
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import duckdb
 
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
-
-RAW_GATE = "raw_orders"
-GATES = (RAW_GATE, "invoices", "scores", "predictions")
+from goodstanding.core.vocabulary import GATES, RAW_GATE, now_utc
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def record_verdict(
     The gate of raw orders judges what was taken in; the later ones judge what the marts were built from.
     """
     judged = "version" if gate == RAW_GATE else "transformed_version"
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = now_utc()
     connection.execute("begin")
     connection.execute(
         f"""

@@ -9,7 +9,6 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import duckdb
 from goodstanding.core.days import Days
 from goodstanding.core.errors import GoodstandingError
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import now_utc
 from goodstanding.warehouse.files import disk_problem, open_intake
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator
     Raises:
         DiskProblem: instead of what Python or DuckDB raised when the disk could not be written.
     """
-    started_at = datetime.now(UTC).replace(tzinfo=None)
+    started_at = now_utc()
     clock = time.perf_counter()
     _forget_peak()
     numbers: dict[str, Any] = {}

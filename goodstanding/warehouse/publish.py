@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ from goodstanding.core.days import Days
 from goodstanding.core.durable import put_in_place
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import PUBLICATION, now_utc
 from goodstanding.warehouse.files import STANDING, open_warehouse
 from goodstanding.warehouse.ledger import OpenDay, gate_results, newest_day, open_days
 from goodstanding.warehouse.restatements import last_publication, restate
 
 log = logging.getLogger(__name__)
 
-CURRENT = "current.duckdb"
 KEPT_SCHEMAS = ("marts", "predictions")
 # What a publication rests on. The version of a day is another where its files are read otherwise, too.
 SOURCE_FILES = """
@@ -68,7 +68,7 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
         simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
         publication = {
             "as_of": as_of,
-            "published_at": datetime.now(UTC).replace(tzinfo=None),
+            "published_at": now_utc(),
             "run_id": run_id,
             "gate_results": json.dumps(gates),
             "simulated": bool(simulated and simulated[0]),
@@ -83,12 +83,12 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
             shutil.copyfile(settings.warehouse / STANDING, draft)
             connection.close()
             restated = _strip(draft, publication, files, settings)
-            put_in_place(draft, settings.published / CURRENT)
+            put_in_place(draft, settings.publication)
     return {"published": True, "as_of": str(as_of), "waiting_for": [], "restated": restated}
 
 
 def _is_given_up(day: OpenDay) -> bool:
-    return datetime.now(UTC).replace(tzinfo=None) - day.loaded_at > IN_FLIGHT
+    return now_utc() - day.loaded_at > IN_FLIGHT
 
 
 def _repair(given_up: list[OpenDay], days: Days) -> str:
@@ -120,12 +120,12 @@ def _definition(connection: duckdb.DuckDBPyConnection) -> str:
 def _draft(settings: Settings) -> Iterator[Path]:
     """The name of a file beside the publication. Neither it nor an old one of a killed process stays."""
     settings.published.mkdir(parents=True, exist_ok=True)
-    draft = settings.published / f".{CURRENT}.{os.getpid()}"
+    draft = settings.published / f".{PUBLICATION}.{os.getpid()}"
     try:
         yield draft
     finally:
         mine = (draft.name, f"{draft.name}.wal")
-        for left in settings.published.glob(f".{CURRENT}.*"):
+        for left in settings.published.glob(f".{PUBLICATION}.*"):
             with suppress(FileNotFoundError):  # another process has just put its own in place
                 if left.name in mine or time.time() - left.stat().st_mtime > IN_FLIGHT.total_seconds():
                     if left.is_dir():  # where DuckDB spilled
@@ -164,7 +164,7 @@ def _strip(path: Path, publication: dict[str, Any], files: pd.DataFrame, setting
     limits = {"memory_limit": settings.memory_limit, "threads": settings.threads}
     with (
         duckdb.connect(str(path), config=limits) as connection,
-        last_publication(connection, settings.published / CURRENT) as is_comparable,
+        last_publication(connection, settings.publication) as is_comparable,
     ):
         connection.begin()  # each statement by itself would wait for the disk
         connection.execute(

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import duckdb
 
+from goodstanding.core.sql import literal
+
 log = logging.getLogger(__name__)
 
 COMPARISON = Path(__file__).with_name("restatements.sql")
@@ -48,11 +50,11 @@ def last_publication(connection: duckdb.DuckDBPyConnection, path: Path) -> Itera
 def _is_attached(connection: duckdb.DuckDBPyConnection, path: Path, copy: Path) -> bool:
     try:
         try:
-            connection.execute(f"attach '{path}' as previous (read_only)")
+            connection.execute(f"attach {literal(path)} as previous (read_only)")
         except duckdb.IOException:
             # a reader has opened it for writing by mistake: its lock must not hold up the publication
             shutil.copyfile(path, copy)
-            connection.execute(f"attach '{copy}' as previous (read_only)")
+            connection.execute(f"attach {literal(copy)} as previous (read_only)")
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         log.warning("%s cannot be read, so restatements begin anew: %s", path, reason)

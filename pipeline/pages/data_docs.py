@@ -10,14 +10,15 @@ observed value. They hold what `checks/` holds: counts, bounds and row keys, no 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from expectations.gate import GATES, described, results_folder
+from expectations.gate import described, results_folder
+from goodstanding.core.durable import write_in_place
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import GATES
 
 TITLES = {
     "raw_orders": "Raw orders",
@@ -226,7 +227,4 @@ def _page(title: str, body: str) -> str:
 
 def write_page(page: Path, text: str) -> None:
     """Write a page aside and rename it, so that nobody reads half of one."""
-    page.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = page.with_suffix(f".{os.getpid()}.tmp")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, page)
+    write_in_place(page, text)

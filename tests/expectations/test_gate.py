@@ -8,10 +8,11 @@ import pytest
 
 from expectations import gate as gate_module
 from expectations import scores
-from expectations.gate import GATES, KEPT_RESULTS
+from expectations.gate import KEPT_RESULTS
 from expectations.suite import Batch
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, GateFailed, WrongUse
+from goodstanding.core.vocabulary import GATES
 
 ALL_DAYS = Days.parse("2011-03-01", "2011-03-09")
 

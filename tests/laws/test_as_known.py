@@ -45,7 +45,7 @@ def mornings(monkeypatch):
     """Say on which morning the next ingests take place."""
 
     def on(day: date) -> None:
-        monkeypatch.setattr(load, "_now", lambda: datetime(day.year, day.month, day.day, 4))
+        monkeypatch.setattr(load, "now_utc", lambda: datetime(day.year, day.month, day.day, 4))
 
     return on
 

@@ -38,7 +38,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         patch.setenv("GOODSTANDING_LANDING", str(folder / "landing"))
         patch.setenv("GOODSTANDING_SHOP", str(shop))
         patch.setitem(Settings.model_config, "env_file", None)
-        patch.setattr(load, "_now", lambda: datetime(2011, 1, 13, 4, 30))
+        patch.setattr(load, "now_utc", lambda: datetime(2011, 1, 13, 4, 30))
         settings.cache_clear()
         for step in ("ingest", "check_raw", "transform"):
             getattr(steps, step)(Days(DAY, NEXT), "the run")

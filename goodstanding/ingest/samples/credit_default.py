@@ -24,7 +24,7 @@ from pathlib import Path
 import duckdb
 
 from goodstanding.core.errors import DataProblem, GoodstandingError, WrongUse
-from goodstanding.ingest.casts import literal
+from goodstanding.core.sql import literal
 from goodstanding.ingest.landings.folder import new_landing
 
 DAYS_A_MONTH = 30
@@ -53,7 +53,7 @@ def write_statements(source: Path, landing: Path) -> int:
     Raises:
         DataProblem: `source` cannot be read as these data, or the landing already holds files.
     """
-    people = f"read_parquet({literal(str(source))})"
+    people = f"read_parquet({literal(source)})"
     with new_landing(landing) as (filling, _), duckdb.connect(config={"threads": 1}) as connection:
         try:
             for number, (day, (status, bill, paid)) in enumerate(MONTHS.items(), start=1):

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from app.api.keys import PER_SECOND, SCOPES, Keys, Rates
-from app.api.published import now
 from goodstanding.core.errors import WrongUse
+from goodstanding.core.vocabulary import now_utc
 
 
 def test_a_key_is_found_by_its_text_alone_and_only_its_hash_is_kept(tmp_path):
@@ -32,7 +32,7 @@ def test_a_revoked_key_ends_at_once_also_for_who_has_read_the_keys(tmp_path):
     assert others.find(text) is None and others.find(other)
     with pytest.raises(WrongUse, match=f"there is no valid key {one.key_id}"):
         keys.revoke(one.key_id)
-    assert [each.is_valid(now()) for each in others.all()] == [False, True]
+    assert [each.is_valid(now_utc()) for each in others.all()] == [False, True]
 
 
 def test_a_rotated_key_goes_on_beside_its_successor_for_the_hours_named(tmp_path):
@@ -42,7 +42,9 @@ def test_a_rotated_key_goes_on_beside_its_successor_for_the_hours_named(tmp_path
     assert (new.scopes, new.per_second) == (old.scopes, 7) and new.key_id != old.key_id
     assert keys.find(text) and keys.find(next_text)
     ending = keys.all()[0]
-    assert ending.is_valid(now() + timedelta(hours=1.9)) and not ending.is_valid(now() + timedelta(hours=2))
+    assert ending.is_valid(now_utc() + timedelta(hours=1.9)) and not ending.is_valid(
+        now_utc() + timedelta(hours=2)
+    )
     keys.rotate(new.key_id, hours=0)
     assert keys.find(next_text) is None
 

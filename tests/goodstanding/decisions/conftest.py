@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
+from goodstanding.core.vocabulary import CLASSES
 from goodstanding.decisions.decide import Question, Standing
-from goodstanding.decisions.policy import CLASSES, COD, EMI, Policy, monotone_in_basket, read_policies
+from goodstanding.decisions.policy import COD, EMI, Policy, monotone_in_basket, read_policies
 from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard
 
 POLICY = Path(__file__).parents[3] / "dbt_project" / "seeds" / "policy.csv"

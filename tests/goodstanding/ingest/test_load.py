@@ -260,7 +260,7 @@ def test_a_range_in_many_parts_is_the_range_at_once_also_where_it_is_taken_in_ag
         for day in changed:
             lines = (line(time=f"{day} 08:26:00", invoice=n + month, quantity=n or "x") for n in range(4))
             home.put(*lines, day=day)
-        monkeypatch.setattr(load, "_now", lambda month=month: datetime(2011, month, 1))
+        monkeypatch.setattr(load, "now_utc", lambda month=month: datetime(2011, month, 1))
         taken = []
         for part_lines, other in others.items():
             monkeypatch.setattr(load, "PART_LINES", part_lines)

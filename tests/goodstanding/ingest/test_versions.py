@@ -22,7 +22,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> At:
     """Say when the next ingest takes place."""
 
     def at(moment: datetime) -> None:
-        monkeypatch.setattr(load, "_now", lambda: moment)
+        monkeypatch.setattr(load, "now_utc", lambda: moment)
 
     return at
 

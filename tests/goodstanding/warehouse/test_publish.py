@@ -19,9 +19,9 @@ import pytest
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings, settings
+from goodstanding.core.vocabulary import GATES
 from goodstanding.warehouse import publish as publishing
 from goodstanding.warehouse.files import open_intake, open_published, open_warehouse
-from goodstanding.warehouse.ledger import GATES
 from goodstanding.warehouse.publish import publish
 from pipeline import steps
 from tests.shop import line, mapping, write_day

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from expectations.gate import GATES
 from goodstanding.core.days import Days
 from goodstanding.core.errors import GateFailed
+from goodstanding.core.vocabulary import GATES
 from pipeline.pages.data_docs import TITLES, build_docs
 
 
