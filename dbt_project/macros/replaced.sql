@@ -79,7 +79,7 @@
         {{ return([is_among(products, row, [customer])]) }}
     {%- elif scope == 'account' -%}
         {%- set changes = models.stg_changes or _of_this_run('stg_changes') -%}
-        {{ return([is_among(changes, row, [customer], 'changes.stock_code is null')]) }}
+        {{ return([is_among(changes, row, [customer], "changes.kind = 'account'")]) }}
     {%- elif scope == 'product' -%}
         {{ return([is_among(products, row, [customer, product])]) }}
     {%- elif scope == 'cancelled_product' -%}
@@ -89,7 +89,7 @@
         {{ return([
             on_every_day,
             is_among(products, row, [customer, product, day]),
-            row ~ '.customer_id is null and ' ~ is_among(changes, row, [day], 'changes.customer_id is null'),
+            row ~ '.customer_id is null and ' ~ is_among(changes, row, [day], "changes.kind = 'day'"),
         ]) }}
     {%- endif -%}
     {{ exceptions.raise_compiler_error("there is no scope '" ~ scope ~ "'; see macros/replaced.sql") }}

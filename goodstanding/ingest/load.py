@@ -437,16 +437,16 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, kinds: Sequence[Kind], 
         """
         for kind in kinds
     )
-    differing = " union all ".join(
+    differing = " union all by name ".join(
         f"""
-        select distinct event_day, customer_id, {", ".join(kind.changed)}
+        select distinct {kind.change}
         from differing_{kind.table} where customer_id is not null
         """
         for kind in kinds
     )
     connection.execute(
         f"""
-        insert into raw.changes
+        insert into raw.changes by name
         with
         known_days as (
             select event_day, version from raw.days
@@ -459,8 +459,8 @@ def _note_changes(connection: duckdb.DuckDBPyConnection, kinds: Sequence[Kind], 
         ),
         {contents}
         {differing}
-        union all
-        select event_day, null, null, null, null from differing_days
+        union all by name
+        select event_day, 'day' as kind from differing_days
         """,
         dict(zip(("source", "first", "last"), scope, strict=True)),
     )

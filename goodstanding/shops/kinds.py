@@ -36,7 +36,7 @@ class Kind:
         ruled_by: the columns that a rule may look at.
         stored: columns of the table besides where a line stands; `is_product` is made from stock_code.
         faults: a condition on `<name>_value`, the sort and `event_day`, and why it sets a line aside.
-        changed: by what else than the customer a changed line is noted (see `raw.changes`).
+        changed: the columns of `raw.changes` that a changed line fills besides its day and its customer.
     """
 
     name: str
@@ -51,12 +51,18 @@ class Kind:
     ruled_by: tuple[str, ...]
     stored: tuple[str, ...]
     faults: tuple[tuple[str, str], ...] = ()
-    changed: tuple[str, ...] = ("null", "null", "null")
+    changed: tuple[str, ...] = ()
 
     @property
     def columns(self) -> str:
         """The columns of `table`, as SQL."""
         return ", ".join(("source, event_day, file_name, file_hash, line_number", *self.stored))
+
+    @property
+    def change(self) -> str:
+        """What `raw.changes` holds of a changed line, as SQL: `kind` is order_line or account."""
+        kind = "order_line" if self is ORDERS else "account"
+        return ", ".join(("event_day, customer_id", *self.changed, f"'{kind}' as kind"))
 
     @property
     def content(self) -> str:

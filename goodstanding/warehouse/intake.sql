@@ -165,16 +165,30 @@ create table if not exists raw.superseded_rejected_returns as from with_time_kno
 create table if not exists raw.superseded_deliveries as from with_time_known('raw.deliveries');
 create table if not exists raw.superseded_rejected_deliveries as from with_time_known('raw.rejected_deliveries');
 
--- What the marts have yet to take up: the lines of a day that changed, by all that the lines are found by which
--- change with them. A row without customer stands for the day itself and for its lines without customer; one with a
--- customer and nothing else for payments, returns and deliveries. Kept until a transform has succeeded.
+-- What the marts have yet to compute: one row per change of a day's content. A row stays until a transform
+-- has succeeded. `kind` says what changed and so which columns are filled:
+--   day         the day itself and its lines without a customer; event_day alone
+--   order_line  order lines of a customer; the columns by which the lines that depend on them are found
+--   account     payments, returns or deliveries of a customer; customer_id alone
 create table if not exists raw.changes (
     event_day date not null,
     customer_id varchar,
     stock_code varchar,
     invoice_no varchar,
     invoice_kind varchar,
+    kind varchar not null,
 );
+
+-- A home from before the column had the kind in its nulls. On a table that has it, this changes nothing.
+alter table raw.changes add column if not exists kind varchar;
+update raw.changes set
+    kind = case
+        when customer_id is null then 'day'
+        when stock_code is null then 'account'
+        else 'order_line'
+    end
+where kind is null;
+alter table raw.changes alter column kind set not null;
 
 -- One row per gate, day and version of that day: the last verdict.
 create table if not exists ops.verdicts (

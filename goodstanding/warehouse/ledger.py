@@ -143,7 +143,7 @@ def days_known(connection: duckdb.DuckDBPyConnection, before: datetime) -> dict[
 
 def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
     """Have the next transform count every day as changed; it must be one that computes everything anew."""
-    connection.execute("insert into raw.changes select event_day, null, null, null, null from raw.days")
+    connection.execute("insert into raw.changes by name select event_day, 'day' as kind from raw.days")
 
 
 def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
@@ -154,16 +154,16 @@ def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
     """
     connection.execute(
         """
-        insert into intake.raw.changes
+        insert into intake.raw.changes by name
         with
         whole_days as (
             select event_day from intake.raw.days where admitted = (transformed_version is null)
         )
-        select distinct event_day, customer_id, stock_code, invoice_no, invoice_kind
+        select distinct event_day, customer_id, stock_code, invoice_no, invoice_kind, 'order_line' as kind
         from intake.raw.order_lines
         where customer_id is not null and event_day in (select event_day from whole_days)
-        union all
-        select distinct event_day, customer_id, null, null, null
+        union all by name
+        select distinct event_day, customer_id, 'account' as kind
         from (
             select event_day, customer_id from intake.raw.payments
             union all
@@ -172,8 +172,8 @@ def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
             select event_day, customer_id from intake.raw.deliveries
         )
         where event_day in (select event_day from whole_days)
-        union all
-        select event_day, null, null, null, null from whole_days
+        union all by name
+        select event_day, 'day' as kind from whole_days
         """
     )
 

@@ -47,8 +47,8 @@ def test_a_failing_test_of_the_data_ends_the_run_and_names_the_test(tmp_path, us
             from (values (2), (2)) as lines (n);
             -- what ingest would never let in: the marts' own tests are the last to see it
             insert into raw.changes values
-            ('2011-01-05', 'ann', 'X', '1', 'sale'),
-            ('2011-01-05', null, null, null, null)
+            ('2011-01-05', 'ann', 'X', '1', 'sale', 'order_line'),
+            ('2011-01-05', null, null, null, null, 'day')
             """
         )
     day = Days.parse("2011-01-05")

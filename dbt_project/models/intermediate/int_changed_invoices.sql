@@ -29,7 +29,7 @@ final as (
         customer_id,
         invoice_no
     from changes
-    where customer_id is not null and invoice_no is not null
+    where kind = 'order_line'
 
 )
 

@@ -5,7 +5,7 @@ with
 changes as (
 
     select * from {{ ref('stg_changes') }}
-    where customer_id is not null and stock_code is not null
+    where kind = 'order_line'
 
 ),
 

@@ -6,7 +6,7 @@ payments as (
 
     select payments.*
     from {{ ref('stg_payments') }} as payments
-    where {{ is_among(ref('stg_changes'), 'payments', ['customer_id'], 'changes.stock_code is null') }}
+    where {{ is_among(ref('stg_changes'), 'payments', ['customer_id'], "changes.kind = 'account'") }}
 
 ),
 

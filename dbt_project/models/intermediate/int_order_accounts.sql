@@ -6,7 +6,7 @@ payments as (
 
     select payments.*
     from {{ ref('stg_payments') }} as payments
-    where {{ is_among(ref('stg_changes'), 'payments', ['customer_id'], 'changes.stock_code is null') }}
+    where {{ is_among(ref('stg_changes'), 'payments', ['customer_id'], "changes.kind = 'account'") }}
 
 ),
 
@@ -14,7 +14,7 @@ deliveries as (
 
     select deliveries.*
     from {{ ref('stg_deliveries') }} as deliveries
-    where {{ is_among(ref('stg_changes'), 'deliveries', ['customer_id'], 'changes.stock_code is null') }}
+    where {{ is_among(ref('stg_changes'), 'deliveries', ['customer_id'], "changes.kind = 'account'") }}
 
 ),
 
@@ -22,7 +22,7 @@ returns as (
 
     select returns.*
     from {{ ref('stg_returns') }} as returns
-    where {{ is_among(ref('stg_changes'), 'returns', ['customer_id'], 'changes.stock_code is null') }}
+    where {{ is_among(ref('stg_changes'), 'returns', ['customer_id'], "changes.kind = 'account'") }}
 
 ),
 

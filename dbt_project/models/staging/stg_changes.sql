@@ -6,6 +6,7 @@ changes as (
     -- everything is computed anew, so the days alone matter, and naming more than were known then costs nothing
     select
         event_day,
+        'day' as kind,
         cast(null as varchar) as customer_id,
         cast(null as varchar) as stock_code,
         cast(null as varchar) as invoice_no,
@@ -21,6 +22,7 @@ final as (
 
     select distinct
         event_day,
+        kind,
         customer_id,
         stock_code,
         invoice_no,

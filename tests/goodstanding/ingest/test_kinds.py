@@ -132,8 +132,8 @@ def test_a_corrected_file_notes_its_customers_and_nobody_elses(home: Home) -> No
     write_accounts(home.landing, DAY, [PAID, OPEN.replace(",,", f",{DAY},", 1), STATEMENT, HANDED_OVER])
     assert home.ingest()["changed_customers"] == 1
     assert home.rows("from raw.changes order by all") == [
-        (DAY, home.pseudonym("11"), None, None, None),
-        (DAY, None, None, None, None),
+        (DAY, home.pseudonym("11"), None, None, None, "account"),
+        (DAY, None, None, None, None, "day"),
     ]
     assert home.rows("select customer_id is not null, count(*) from raw.superseded_payments group by 1") == [
         (True, 3)

@@ -182,8 +182,8 @@ def test_one_corrected_line_tells_on_its_product_only(home: Home) -> None:
     forget_changes(home)
     home.put(line(code="10001"), line(code="10002", price="2.56"))
     home.ingest()
-    told = home.rows("select stock_code from raw.changes order by 1 nulls first")
-    assert told == [(None,), ("10002",)]
+    noted = home.rows("select kind, stock_code from raw.changes order by 1")
+    assert noted == [("day", None), ("order_line", "10002")]
 
 
 def test_one_corrected_line_tells_on_its_customer_only_and_the_day_is_to_be_judged_again(home: Home) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from goodstanding.core.days import Days
@@ -53,8 +54,10 @@ class Ledger:
                     """,
                     [day, customer],
                 )
-                connection.execute("insert into raw.changes values (?, ?, 'X', '1', 'sale')", [day, customer])
-            connection.execute("insert into raw.changes values (?, null, null, null, null)", [day])
+                connection.execute(
+                    "insert into raw.changes values (?, ?, 'X', '1', 'sale', 'order_line')", [day, customer]
+                )
+            connection.execute("insert into raw.changes by name select ? as event_day, 'day' as kind", [day])
 
     def judge(self, gate: str, first: date, last: date | None = None, passed: bool = True) -> None:
         message = "" if passed else f"{gate} refuses"
@@ -78,7 +81,10 @@ class Ledger:
     def changes(self) -> set[tuple[date, str | None]]:
         with open_intake(self.settings) as connection:
             rows = connection.execute("select * from raw.changes").fetchall()
-        assert all(None not in keys or set(keys) == {None} for _, *keys in rows), "a line, or a day itself"
+        for _, *keys, kind in rows:
+            assert kind == ("day" if set(keys) == {None} else "order_line") and (
+                kind == "day" or None not in keys
+            )
         return {(day, customer) for day, customer, *_ in rows}
 
     def open(self) -> list[OpenDay]:
@@ -230,3 +236,37 @@ def test_a_rebuild_notes_every_day(ledger: Ledger) -> None:
     with open_intake(ledger.settings) as connection:
         note_everything(connection)
     assert ledger.changes() == {(DAY, None), (NEXT, None)}
+
+
+def test_a_home_from_before_changes_had_a_kind_is_opened_with_the_kind_that_their_nulls_meant(
+    ledger: Ledger,
+) -> None:
+    with open_intake(ledger.settings) as connection:
+        connection.execute(
+            """
+            drop table raw.changes;
+            create table raw.changes (
+                event_day date not null,
+                customer_id varchar,
+                stock_code varchar,
+                invoice_no varchar,
+                invoice_kind varchar,
+            );
+            insert into raw.changes values
+            ('2011-01-04', null, null, null, null),
+            ('2011-01-04', 'ann', null, null, null),
+            ('2011-01-04', 'ann', 'X', '1', 'sale');
+            -- an intake whose schema was made by another version of the project
+            comment on table ops.facts is 'of before'
+            """
+        )
+    for _ in range(2):
+        with open_intake(ledger.settings) as connection:
+            rows = connection.execute("select customer_id, stock_code, kind from raw.changes order by kind")
+            assert rows.fetchall() == [
+                ("ann", None, "account"),
+                (None, None, "day"),
+                ("ann", "X", "order_line"),
+            ]
+            with pytest.raises(duckdb.ConstraintException):
+                connection.execute("insert into raw.changes by name select date '2011-01-04' as event_day")
