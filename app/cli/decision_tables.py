@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 from rich.console import Console
 
-from pipeline.report import mark_of, titled_table
+from app.cli.tables import mark_of, titled_table
 
 SHOWN = ("limit", "score", "probability", "threshold", "next_step", "pay_now", "granted")
 FACTS = ("class", "benefits", "situation", "policy_version", "model_id", "age_days", "receipt_id")
+
+
+class KeyRow(TypedDict):
+    """A key of the API as `goodstanding key list` shows it: everything but the key itself."""
+
+    key_id: str
+    #: what it may ask for: decisions, profiles, policy
+    scopes: Sequence[str]
+    #: requests a second
+    per_second: int
+    #: moments in ISO 8601, UTC
+    made_at: str
+    #: None: it does not end by itself
+    ends_at: str | None
+    is_valid: bool
 
 
 def print_decision(found: dict[str, Any], console: Console) -> None:
@@ -32,17 +48,17 @@ def print_decision(found: dict[str, Any], console: Console) -> None:
     console.print(table)
 
 
-def print_keys(keys: list[dict[str, Any]], console: Console) -> None:
+def print_keys(keys: Sequence[KeyRow], console: Console) -> None:
     """Print the keys that were made."""
     table = titled_table("Keys", "key id", "scopes", "a second", "made at", "ends at", "valid")
-    for each in keys:
+    for key in keys:
         table.add_row(
-            each["key_id"],
-            ", ".join(each["scopes"]),
-            str(each["per_second"]),
-            each["made_at"],
-            each["ends_at"] or "",
-            "yes" if each["is_valid"] else "no",
+            key["key_id"],
+            ", ".join(key["scopes"]),
+            str(key["per_second"]),
+            key["made_at"],
+            key["ends_at"] or "",
+            "yes" if key["is_valid"] else "no",
         )
     console.print(table)
 

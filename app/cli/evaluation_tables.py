@@ -6,8 +6,9 @@ from typing import Any
 
 from rich.console import Console
 
+from app.cli.tables import mark_of, titled_table
 from pipeline.pages.evaluation.questions import is_risk
-from pipeline.report import interval, mark_of, titled_table
+from pipeline.pages.figures import interval
 
 # Beside the AUC and its gain; `--json` has all measures, each with its interval.
 SHOWN = {

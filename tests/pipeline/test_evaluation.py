@@ -13,13 +13,14 @@ import pytest
 from rich.console import Console
 
 from app.cli.evaluation_tables import print_evaluation
+from app.cli.tables import print_report
 from goodstanding.core.days import Days
 from goodstanding.core.settings import Settings
 from goodstanding.warehouse.files import open_intake
 from ml.value import ValueQuestion, measure_value
 from pipeline import steps
 from pipeline.pages.evaluation import publish_evaluation
-from pipeline.report import print_report, read_report
+from pipeline.report import read_report
 from tests.ran import FIRST, LAST, Ran
 
 

@@ -1,48 +1,18 @@
-"""The report of the real year: every number that `make run` shows, and the tables that show them."""
+"""The report of the real year: every number that `make run` shows."""
 
 from __future__ import annotations
 
-import io
 import json
-import re
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
-from rich.console import Console
 
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import STEPS
 from goodstanding.warehouse.files import open_intake, open_published, open_warehouse
-from pipeline.report import (
-    print_profile,
-    print_refused,
-    print_report,
-    print_status,
-    read_profile,
-    read_refused,
-    read_status,
-)
+from pipeline.report import read_profile, read_refused, read_status
 from tests.conftest import Year
-
-STEPS = (
-    "ingest",
-    "check_raw",
-    "transform",
-    "check_invoices",
-    "check_scores",
-    "score",
-    "check_predictions",
-    "publish",
-)
-
-
-def shown(print_it: Callable[[Any, Console], None], found: dict[str, Any]) -> str:
-    """What a table of 120 columns shows of it."""
-    console = Console(record=True, width=120, file=io.StringIO())
-    print_it(found, console)
-    return console.export_text()
 
 
 @pytest.fixture
@@ -55,7 +25,7 @@ def test_a_training_says_why_a_question_has_no_new_model(home: Settings) -> None
         rows = connection.execute("select run_id from ops.steps where step = 'train'").fetchall()
     refused = read_refused(home, [run_id for (run_id,) in rows])
     assert list(refused) == ["emi"]
-    assert "not fitted: emi needs 3 month(s) of its orders" in shown(print_refused, refused)
+    assert "emi needs 3 month(s) of its orders" in refused["emi"]
 
 
 def test_the_year_has_the_numbers_that_everybody_counts(real_year: Year) -> None:
@@ -161,24 +131,6 @@ def test_the_paths_that_it_names_are_there(real_year: Year) -> None:
     assert Path(paths["published"]) == real_year.home / "published" / "current.duckdb"
 
 
-def test_its_tables_show_the_same_numbers_and_what_to_do_next(real_year: Year) -> None:
-    text = shown(print_report, real_year.report)
-    for figure in ("541,909", "135,080", "5,225", "22,190", "3,654", "4,372", "2,867", "4,674", "1,331"):
-        assert re.search(rf"(?<![\d,]){figure}(?![\d,])", text), figure
-    for name, count in real_year.report["classes"].items():
-        assert re.search(rf"{name} +│ +{count:,} │", text), name
-    for words in ("recency", "credit score", "buys_90d", "rfm_rank", "peak MB"):
-        assert words in text
-    for step in STEPS:
-        assert re.search(rf"│ {step} +│ +8 │", text), step
-    for path in real_year.report["paths"].values():
-        assert path in text.replace("\n", "")
-    following = text[text.index("Next:") :]
-    for command in ("goodstanding profile 17850", "goodstanding status", "make up"):
-        assert command in following
-    assert "SIMULATED" not in text
-
-
 def test_the_command_finds_the_profile_of_a_real_customer(real_year: Year) -> None:
     done = real_year.call("profile", "17850", "--json")
     assert done.returncode == 0, done.stderr
@@ -196,37 +148,26 @@ def test_a_customer_without_an_invoice_that_counts_is_worst_by_rule_and_says_so(
     found = read_profile(home, "12346")
     assert (found["class"], found["buy_90d_probability"]) == ("Worst", None)
     assert found["class_note"] and found["prediction_note"]
-    assert found["class_note"] in " ".join(shown(print_profile, found).split())
 
 
-def test_the_status_shows_four_passed_gates(home: Settings) -> None:
+def test_the_status_has_four_passed_gates(home: Settings) -> None:
     found = read_status(home)
     assert found["last_good_day"] == date(2011, 12, 9)
     assert found["gates"] == {"raw_orders": True, "invoices": True, "scores": True, "predictions": True}
     assert (found["waiting"], found["running"], found["simulated"]) == ([], False, False)
-    text = shown(print_status, found)
-    assert "Last good day 2011-12-09" in text
-    for gate in found["gates"]:
-        assert re.search(rf"gate {gate} +│ +passed", text)
 
 
-def test_the_status_shows_what_answers_each_question_with_its_greatest_drift(home: Settings) -> None:
+def test_the_status_has_what_answers_each_question_with_its_greatest_drift(home: Settings) -> None:
     found = read_status(home)
     assert [answer["question"] for answer in found["answers"]] == [
         *("buys_30d", "buys_60d", "buys_90d", "class_next_quarter"),
         *("cod", "emi", "returns_60d", "worth_90d"),
     ]
-    text = " ".join(shown(print_status, found).split())
-    assert "no emi model was trained on data up to 2011-12-09" in text
     for answer in found["answers"]:
         if answer["question"] == "emi":
-            continue
-        assert answer["note"] is None and answer["value"] <= answer["allowed"]
-        drift = f"greatest drift {answer['value']:.2f} of {answer['allowed']:.2f} let pass ({answer['name']})"
-        assert drift in text
-    refused = {**found["answers"][0], "note": "refused: the stability index of tenure_days"}
-    text = " ".join(shown(print_status, {**found, "answers": [refused]}).split())
-    assert "buys_30d │ refused: the stability index of tenure_days" in text
+            assert "no emi model was trained on data up to 2011-12-09" in answer["note"]
+        else:
+            assert answer["note"] is None and answer["value"] <= answer["allowed"]
 
 
 def test_the_status_says_that_a_run_is_writing_instead_of_failing(real_year: Year, home: Settings) -> None:

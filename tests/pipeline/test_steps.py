@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from app.cli.tables import print_report
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, GateFailed
 from goodstanding.core.settings import Settings, settings
 from goodstanding.warehouse.files import open_published, open_warehouse
 from pipeline import steps
-from pipeline.report import print_report, read_report
+from pipeline.report import read_report
 from tests.shop import line, mapping, write_day
 
 DAY = date(2011, 1, 4)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ml.value import FEWEST_TOLD
 from pipeline.pages.charts import DOT, Axis, Series, axis_from_zero, chart, short, unit_axis, whole_axis
 from pipeline.pages.evaluation.drawn import Found, drawn, number, refused
-from pipeline.report import interval
+from pipeline.pages.figures import interval
 
 QUESTION = "customers who buy alike"
 MEASURES = {

@@ -156,6 +156,7 @@ def test_help_shows_every_command_and_needs_no_settings(call: Call) -> None:
         "status",
         "as-known",
         "simulate",
+        "credit-default",
         "docs",
         "up",
         "down",
@@ -175,6 +176,33 @@ def test_simulate_fills_an_empty_folder_says_so_and_refuses_one_with_files(
     assert "already holds files" in refused(call(*arguments), 1)
     shown = call("simulate", str(tmp_path / "another"), "--customers", "30", "--days", "20").stdout
     assert "SIMULATED: nobody stands behind these files" in shown
+
+
+def test_credit_default_writes_six_statements_for_everybody_and_names_a_file_that_does_not_fit(
+    call: Call, tmp_path: Path
+) -> None:
+    source, landing = tmp_path / "clients.parquet", tmp_path / "cards"
+    status = ", ".join(f"0 as PAY_{month}" for month in (0, 2, 3, 4, 5, 6))
+    money = ", ".join(f"100 as BILL_AMT{month}, 50 as PAY_AMT{month}" for month in range(1, 7))
+    duckdb.sql(
+        f"""
+        copy (
+            select
+                range as ID, 1000 as LIMIT_BAL, 1 as SEX, 30 as AGE, {status}, {money},
+                0 as default_payment_next_month
+            from range(1, 4)
+        ) to '{source}' (format parquet)
+        """
+    )
+    shown = call("credit-default", str(source), str(landing)).stdout
+    assert "18 statements of account in" in shown
+    assert len(list(landing.glob("2005-0?-??.csv"))) == 6 and (landing / "groups.csv").exists()
+    assert "already holds files" in refused(call("credit-default", str(source), str(landing), "--json"), 1)
+    said = json.loads(call("credit-default", str(source), str(tmp_path / "again"), "--json").stdout)
+    assert said == {"ok": True, "landing": str(tmp_path / "again"), "statements": 18}
+    source.write_text("no Parquet")
+    other = call("credit-default", str(source), str(tmp_path / "other"), "--json")
+    assert "does not hold the data on default of credit card clients" in refused(other, 1)
 
 
 def test_an_unknown_customer_is_a_data_problem_that_does_not_repeat_the_id(call: Call, at_once: Ran) -> None:

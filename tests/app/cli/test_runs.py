@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from app.cli.runs import run_landing
+from app.cli.tables import print_report
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import PROJECT, Settings
-from pipeline.report import print_report
 from tests.calls import call_run
 from tests.conftest import call_goodstanding
 

@@ -1,0 +1,114 @@
+"""What every command of the command line shares: how results, progress and errors are shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from goodstanding.core.errors import GoodstandingError, WrongUse
+from goodstanding.core.settings import Settings, settings
+
+# progress and errors go beside the result, so that the result can be piped
+console = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def print_json(content: Mapping[str, object]) -> None:
+    """Print one JSON object; days and moments as ISO 8601, decimals as numbers."""
+    sys.stdout.write(json.dumps(content, default=_plain, indent=2) + "\n")
+
+
+def show(result: Mapping[str, object], as_json: bool, print_tables: Callable[[Any, Console], None]) -> None:
+    """Print a result as one JSON object, or as the tables that `print_tables` makes of it."""
+    if as_json:
+        print_json({"ok": True, **result})
+    else:
+        print_tables(result, screen())
+
+
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command: read the settings first; print an error that a user can mend as one line.
+
+    The exit code then says whose turn it is (see `app.cli.main`). Any other error keeps its traceback.
+    """
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            _make_home(settings())
+            command(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except Exception as error:
+            problem = error if isinstance(error, GoodstandingError) else _disk_problem(error)
+            if problem is None:
+                raise
+            if kwargs.get("as_json"):
+                print_json({"ok": False, "error": str(problem), "kind": type(problem).__name__})
+            text = f"goodstanding: {problem}"
+            console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(problem.exit_code) from None
+
+    return wrapped
+
+
+def _disk_problem(error: Exception) -> GoodstandingError | None:
+    """The error as a problem of the disk, if it is one.
+
+    The steps of a run look for it themselves; outside them it is most often Airflow, with a database of its
+    own, that meets a full disk.
+    """
+    from goodstanding.warehouse.files import disk_problem
+
+    return disk_problem(error, settings())
+
+
+def _make_home(current: Settings) -> None:
+    try:
+        current.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongUse(
+            f"setting GOODSTANDING_HOME: {current.home} cannot be used as a folder ({error.strerror})"
+        ) from None
+
+
+def screen() -> Console:
+    """The console for results: as wide as the terminal, or, into a file, wide enough for every table."""
+    return Console() if sys.stdout.isatty() else Console(width=132)
+
+
+def progress_bar() -> Progress:
+    """A line of progress on standard error: what is done now, a bar, how many of how many, the time."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(file=sys.__stderr__),
+    )
