@@ -23,6 +23,7 @@ if child == 0:
     assert lightgbm.LGBMClassifier(n_estimators=5, verbose=-1).fit(x, y).score(x, y) > 0.9
     assert duckdb.connect().execute("select sum(i) from range(1000000) t(i)").fetchone() == (499999500000,)
     from expectations import gate
+    from goodstanding.core.vocabulary import GATES
     assert gate._sentences.cache_info().currsize > len(GATES), "the gates have not been warmed up"
     missing = {"great_expectations", "dbt.cli.main", "pipeline.steps"} - loaded
     assert not missing, missing

@@ -234,6 +234,6 @@ def test_what_another_policy_changes_is_told_in_tables(call, tmp_path):
 
 
 def test_the_command_line_starts_without_the_server(call):
-    code = "import app.cli.main, sys; print({'fastapi', 'uvicorn', 'app'} & set(sys.modules))"
+    code = "import app.cli.main, sys; print({'fastapi', 'uvicorn', 'app.api'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
