@@ -1,8 +1,8 @@
-"""Writes the secrets that docker-compose.yaml asks for into `.env`: what `make compose-env` calls.
+"""What `make compose-env` does before docker compose: secrets into `.env`, and a folder for the shop's files.
 
-A value that stands there already is never touched: a database keeps the password that it was made with.
-The names have not the prefix of our settings, so a run outside the containers takes no notice of them.
-Standard library only: who has Docker needs nothing installed for this.
+A value that is in `.env` already is never changed: a database keeps the password with which it was made.
+The names of the secrets lack the prefix of our settings, so a run outside the containers ignores them.
+Standard library only: whoever has Docker and Python needs to install nothing for this.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from pathlib import Path
 
 from app.runtime.keys import new_keys, new_password
 
-ENV_FILE = Path(__file__).resolve().parents[2] / ".env"
+PROJECT = Path(__file__).resolve().parents[2]
+ENV_FILE = PROJECT / ".env"
 # Under root the containers still run as an ordinary user; nobody on the host needs to have this number.
 UID_UNDER_ROOT = 50000
 
 
 def fresh_values() -> dict[str, str]:
-    """A new value for every variable without which docker-compose.yaml refuses to start."""
+    """Return a new value for every variable without which docker-compose.yaml refuses to start."""
     keys = new_keys()
     return {
         "AIRFLOW_UID": str(os.getuid() or UID_UNDER_ROOT),
@@ -34,7 +35,7 @@ def fresh_values() -> dict[str, str]:
 
 
 def complete(path: Path) -> list[str]:
-    """Append what is missing to an env file, readable by its owner only, and name what was added."""
+    """Append what is missing to an env file, readable by its owner only; return the names that were added."""
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+") as file:
         os.fchmod(file.fileno(), 0o600)
         text = file.read()
@@ -47,10 +48,45 @@ def complete(path: Path) -> list[str]:
     return list(missing)
 
 
+def landing_of(project: Path) -> tuple[Path, bool]:
+    """Return the folder that docker compose mounts as the landing, and whether a setting names it.
+
+    As docker compose does, a variable of this shell wins over `.env`; a relative path starts at the project.
+    """
+    env_file = project / ".env"
+    text = env_file.read_text() if env_file.exists() else ""
+    written = re.findall(
+        r"^[ \t]*GOODSTANDING_LANDING[ \t]*=[ \t]*(.*?)(?:[ \t]+#.*|[ \t]*)$", text, re.MULTILINE
+    )
+    named = os.environ.get("GOODSTANDING_LANDING") or (written[-1].strip("\"'") if written else "")
+    return project / Path(named or "data/landing").expanduser(), bool(named)
+
+
+def prepare_landing(project: Path) -> str:
+    """Create the default landing where it is missing, and return a sentence on the state of the landing.
+
+    docker compose refuses to start without the folder. One that a setting names is not created: it is more
+    likely that its path is mistyped, or its disk not mounted, than that the shop has no files yet.
+    """
+    landing, is_named = landing_of(project)
+    if is_named and not landing.is_dir():
+        return (
+            f"{landing} is missing; docker compose will not start before GOODSTANDING_LANDING names a folder"
+        )
+    landing.mkdir(parents=True, exist_ok=True)
+    if any(landing.iterdir()):
+        return f"the shop's files are read from {landing}"
+    return (
+        f"{landing} is empty: put the shop's daily files there (2010-12-01.csv, ...), now or later; "
+        "or set GOODSTANDING_LANDING in .env to the folder that has them"
+    )
+
+
 def main() -> None:
-    """Complete the project's `.env` and say what was done, without the values."""
+    """Complete the project's `.env`, prepare its landing, and say what was done, without the secrets."""
     added = complete(ENV_FILE)
     print(f"{ENV_FILE}: added {', '.join(added)}" if added else f"{ENV_FILE} is complete")
+    print(prepare_landing(PROJECT))
     print("`docker compose up --build --wait` starts Airflow; its user is admin, the password is in .env")
 
 

@@ -140,6 +140,11 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
                     log.warning("%s has the same content as %s and is not read", file.name, first.name)
                 files.append(file)
     if missing:
+        if not any(landing.iterdir()):
+            raise DataProblem(
+                f"the landing {landing} is empty; put the shop's daily files there and run the day again "
+                "(with docker compose it is the folder that `make compose-env` names)"
+            )
         named = ", ".join(str(day) for day in missing[:5]) + (" ..." if len(missing) > 5 else "")
         assert shop.orders is not None
         expected = landing / shop.orders.files.path.format(day=missing[0])

@@ -1,15 +1,19 @@
 """Proves docker-compose.yaml on a running engine: all healthy, closed to others, and a real day through it.
 
-Run it after `docker compose up --wait`, with the same `.env` and a landing that has at least one daily CSV
-file; plain Python 3.11 is enough. It ends with an error at the first thing that is not so.
+Run it in the project's folder after the README's two lines (`make compose-env`, then `docker compose up`);
+plain Python 3.11 is enough, and nothing of the project is imported. Where the landing is empty, as on a fresh
+clone, it first proves that a run says so, and then puts a day there, as a user would. It ends with an error
+at the first thing that does not hold.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
-import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -17,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT))
-
-from app.runtime.airflow_api import AirflowApi, ApiError  # noqa: E402
+README_LINES = ["make compose-env", "docker compose up --build --wait"]
+# A day of a shop that is open on Sundays, in the columns of shops/online_retail.yml.
+MADE_UP_DAY = "2010-12-05"
+HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
 STEPS = ["ingest", "check_raw", "transform", "check_invoices", "check_scores", "score", "check_predictions"]
 STEPS += ["publish"]
@@ -34,15 +39,21 @@ print(json.dumps({
     "customers": one("select count(*) from marts.customer_profiles where class is not null"),
 }))
 """
+# The services are on this machine: no proxy is asked.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def run(*command: str, check: bool = True, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    """Run a command in the project's folder, or in another."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    if check and done.returncode:
+        raise SystemExit(f"{shlex.join(command)}: {done.stdout}{done.stderr}")
+    return done
 
 
 def compose(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run docker compose in the project's folder."""
-    command = ["docker", "compose", *arguments]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
-    if check and done.returncode:
-        raise SystemExit(f"{' '.join(command)}: {done.stderr}")
-    return done
+    return run("docker", "compose", *arguments, check=check)
 
 
 def inside(service: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -50,8 +61,67 @@ def inside(service: str, *command: str, check: bool = True) -> subprocess.Comple
     return compose("exec", "-T", service, *command, check=check)
 
 
+def call(
+    method: str, url: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, Any]:
+    """Send a request with a JSON body; return the status and the JSON of the answer."""
+    request = urllib.request.Request(
+        url,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
+    try:
+        with OPENER.open(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode(errors="replace")
+
+
+class Airflow:
+    """The REST API of the running Airflow, as its user admin."""
+
+    def __init__(self, address: str, password: str) -> None:
+        self.address = address
+        status, answer = call("POST", f"{address}/auth/token", {"username": "admin", "password": password})
+        require(status == 201, "the password of .env opens Airflow")
+        self.headers = {"Authorization": f"Bearer {answer['access_token']}"}
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Return the answer of a call below /api/v2; end where it is refused."""
+        status, answer = call(method, f"{self.address}/api/v2{path}", body, self.headers)
+        if status >= 300:
+            raise SystemExit(f"{method} {path}: {status} {answer}")
+        return answer
+
+    def wait_for_dag(self, dag_id: str) -> None:
+        """Wait until the DAG processor has read a DAG, and unpause it."""
+        wait_until(lambda: dag_id in {dag["dag_id"] for dag in self.ask("GET", "/dags")["dags"]}, 120, dag_id)
+        self.ask("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+
+    def run_day(self, day: str) -> tuple[str, dict[str, str]]:
+        """Run `orders_daily` for a day; return the id of the run and the state of each of its tasks."""
+        body = {"logical_date": None, "conf": {"day": day}}
+        path = (
+            f"/dags/orders_daily/dagRuns/{self.ask('POST', '/dags/orders_daily/dagRuns', body)['dag_run_id']}"
+        )
+        wait_until(lambda: self.ask("GET", path)["state"] in ("success", "failed"), 300, f"the run of {day}")
+        tasks = self.ask("GET", f"{path}/taskInstances")["task_instances"]
+        return path, {task["task_id"]: task["state"] for task in tasks}
+
+
+def wait_until(holds: Any, seconds: float, what: str) -> None:
+    """Ask twice a second until it holds, or end with what has not come."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            raise SystemExit(f"not so: {what} within {seconds:.0f} s")
+        time.sleep(0.5)
+
+
 def variables() -> dict[str, str]:
-    """What docker compose takes from `.env` and, before it, from the environment."""
+    """Return what docker compose takes from `.env` and, before it, from the environment."""
     lines = (PROJECT / ".env").read_text().splitlines()
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     return {name.strip(): value.strip() for name, value in pairs} | os.environ
@@ -62,6 +132,40 @@ def require(held: bool, what: str) -> None:
     if not held:
         raise SystemExit(f"not so: {what}")
     print(f"ok: {what}", flush=True)
+
+
+def lines_of_the_docs(project: Path) -> list[str]:
+    """Return the lines of the shell block, in the README or docs/, that begins with `make compose-env`."""
+    pages = [project / "README.md", *sorted((project / "docs").rglob("*.md"))]
+    blocks = [
+        block for page in pages for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+    found = [block for block in blocks if block.startswith("make compose-env")]
+    if not found:
+        raise SystemExit("no page shows how docker compose is started")
+    return [line.partition("#")[0].strip() for line in found[0].strip().splitlines()]
+
+
+def check_a_fresh_clone_starts_by_the_lines_of_the_docs() -> None:
+    """Do on a new clone what the README says, up to the containers: the running ones hold the ports.
+
+    The image is the one that runs already: an engine without a network cannot build it anew.
+    """
+    lines = lines_of_the_docs(PROJECT)
+    require(lines == README_LINES, f"the README's lines are {README_LINES}")
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder, "clone")
+        run("git", "-c", "safe.directory=*", "clone", "--quiet", str(PROJECT), str(clone))
+        own = {name: value for name, value in os.environ.items() if not name.startswith("GOODSTANDING_")}
+        for command in (
+            lines[0],
+            "docker compose --project-name fresh-clone create --no-build --pull never",
+            "docker compose --project-name fresh-clone down --volumes",
+        ):
+            done = subprocess.run(shlex.split(command), cwd=clone, env=own, capture_output=True, text=True)
+            require(
+                done.returncode == 0, f"on a fresh clone: {command} {done.stderr if done.returncode else ''}"
+            )
 
 
 def check_a_missing_secret_is_refused() -> None:
@@ -88,30 +192,42 @@ def check_every_service_is_healthy_and_unprivileged() -> None:
     require(touched.returncode != 0, "the landing cannot be written to")
 
 
-def check_the_api_asks_for_the_password(address: str) -> None:
-    try:
-        AirflowApi(address, password="admin").get("/dags")
-    except ApiError as error:
-        require(error.status == 401, "a wrong password is refused")
-    else:
-        raise SystemExit("not so: a wrong password is refused")
+def check_a_wrong_password_is_refused(address: str) -> None:
+    status, _ = call("POST", f"{address}/auth/token", {"username": "admin", "password": "admin"})
+    require(status == 401, "a wrong password is refused")
 
 
-def check_a_day_is_published(api: AirflowApi, file: Path) -> None:
+def check_an_empty_landing_is_said(airflow: Airflow) -> None:
+    """A run of a day fails, and its log says that the landing is empty and what to do."""
+    path, tasks = airflow.run_day(MADE_UP_DAY)
+    require(tasks["ingest"] == "failed", "without any file the run fails at its first task")
+    log = str(airflow.ask("GET", f"{path}/taskInstances/ingest/logs/1"))
+    require(
+        "/landing is empty" in log and "make compose-env" in log, "its log says that the landing is empty"
+    )
+
+
+def write_a_day(landing: Path) -> Path:
+    """Put a small file of one day into the landing, as the shop would."""
+    lines = [
+        f"{536000 + n},22423,CAKE,{1 + n % 5},{MADE_UP_DAY} 10:{n % 60:02}:00,12.75,{12000 + n % 40}.0,France"
+        for n in range(200)
+    ]
+    file = landing / f"{MADE_UP_DAY}.csv"
+    file.write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
+    return file
+
+
+def check_a_day_is_published(airflow: Airflow, file: Path) -> None:
     """Run the day of a file by `orders_daily`, and find exactly its lines published.
 
     Unpaused, the DAG runs yesterday's day, too; that may be published as well.
     """
-    api.wait_for_dag("orders_daily", timeout=120)
-    run = api.trigger("orders_daily", conf={"day": file.stem})
-    state = api.wait_for_run("orders_daily", run, timeout=300)["state"]
-    tasks = api.states("orders_daily", run)
-    require(state == "success" and tasks == dict.fromkeys(STEPS, "success"), f"{file.stem} ran: {tasks}")
+    _, tasks = airflow.run_day(file.stem)
+    require(tasks == dict.fromkeys(STEPS, "success"), f"{file.stem} ran: {tasks}")
     published: dict[str, Any] = json.loads(inside("scheduler", "python", "-c", PUBLISHED, file.stem).stdout)
     lines = len(file.read_text(encoding="utf-8").splitlines()) - 1
-    require(
-        published["as_of"] >= file.stem, f"what is published says how things stood on {published['as_of']}"
-    )
+    require(published["as_of"] >= file.stem, f"what is published is as of {published['as_of']}")
     require(published["lines"] == lines, f"all {lines} lines of {file.stem} are published")
     require(published["customers"] > 0, f"{published['customers']} customers have a class")
 
@@ -119,23 +235,17 @@ def check_a_day_is_published(api: AirflowApi, file: Path) -> None:
 def check_decisions_are_answered(address: str, day: str) -> None:
     """The API of decisions has taken up what was published, and asks for a key."""
     key = inside("api", "goodstanding", "key", "new", "--scope", "decisions").stdout.strip()
-    body = json.dumps({"customer_id": None, "basket": "20.00", "method": "cod"}).encode()
-    headers = {"Content-Type": "application/json", "X-API-Key": key}
+    body = {"customer_id": None, "basket": "20.00", "method": "cod"}
+    url, answer = f"{address}/v1/decisions", {}
     for _ in range(60):
-        request = urllib.request.Request(f"{address}/v1/decisions", body, headers)
-        answer = json.load(urllib.request.urlopen(request, timeout=10))
+        _, answer = call("POST", url, body, {"X-API-Key": key})
         if answer["as_of"]:
             break
         time.sleep(1)
     require((answer["as_of"] or "") >= day, f"decisions rest on what is published: {answer['as_of']}")
     verified = inside("api", "goodstanding", "receipt", "verify", answer["receipt_id"], check=False)
     require(verified.returncode == 0, "a receipt is verified")
-    try:
-        urllib.request.urlopen(urllib.request.Request(f"{address}/v1/decisions", body), timeout=10)
-    except urllib.error.HTTPError as error:
-        require(error.code == 401, "without a key nothing is decided")
-    else:
-        raise SystemExit("not so: without a key nothing is decided")
+    require(call("POST", url, body)[0] == 401, "without a key nothing is decided")
 
 
 def main() -> None:
@@ -143,12 +253,17 @@ def main() -> None:
     known = variables()
     address = f"http://127.0.0.1:{known.get('GOODSTANDING_PORT') or 8080}"
     landing = PROJECT / (known.get("GOODSTANDING_LANDING") or "data/landing")
+    check_a_fresh_clone_starts_by_the_lines_of_the_docs()
     check_a_missing_secret_is_refused()
     check_every_service_is_healthy_and_unprivileged()
-    check_the_api_asks_for_the_password(address)
-    api = AirflowApi(address, password=known["AIRFLOW_ADMIN_PASSWORD"])
+    check_a_wrong_password_is_refused(address)
+    airflow = Airflow(address, known["AIRFLOW_ADMIN_PASSWORD"])
+    airflow.wait_for_dag("orders_daily")
+    if not any(landing.iterdir()):
+        check_an_empty_landing_is_said(airflow)
+        write_a_day(landing)
     first = min(landing.glob("*.csv"))
-    check_a_day_is_published(api, first)
+    check_a_day_is_published(airflow, first)
     check_decisions_are_answered(f"http://127.0.0.1:{known.get('GOODSTANDING_API_PORT') or 8000}", first.stem)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -57,10 +58,34 @@ def test_it_is_not_due_when_what_it_covers_changed_long_ago(repository: Reposito
 
 
 @pytest.mark.parametrize(
-    "path", ["Dockerfile", "docker-compose.yaml", "requirements.lock", "tests/compose/x.py"]
+    "path",
+    [
+        "Dockerfile",
+        "docker-compose.yaml",
+        "requirements.lock",
+        "app/runtime/airflow_api.py",
+        "tests/compose/x.py",
+    ],
 )
 def test_it_is_due_when_what_it_covers_changed_lately(repository: Repository, path: str) -> None:
     repository.commit("README.md", hours_ago=30)
     repository.commit(path, hours_ago=2)
     repository.commit("README.md", hours_ago=1)
     assert repository.is_due()
+
+
+def test_every_file_that_it_names_is_there() -> None:
+    """Else a file that was moved would change unseen."""
+    named = SCRIPT.read_text().partition("HEAD -- ")[2].replace("\\\n", " ").split()
+    assert len(named) > 5
+    assert [path for path in named if not (PROJECT / path).exists()] == []
+
+
+def test_every_module_that_a_container_calls_by_its_name_is_covered() -> None:
+    called: set[str] = set()
+    for path in ("docker-compose.yaml", "Dockerfile"):
+        called |= set(re.findall(r"-m[\", ]+(app[.\w]+)", (PROJECT / path).read_text()))
+    assert called == {"app.runtime.airflow_api", "app.runtime.airflow_env"}
+    for module in called:
+        path = module.replace(".", "/") + ".py"
+        assert (PROJECT / path).is_file() and path in SCRIPT.read_text()

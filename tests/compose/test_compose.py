@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
 from app.runtime.airflow_env import QUIET, TUNING, airflow_environment
 from app.runtime.compose_env import fresh_values
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.warehouse.files import open_intake
+from pipeline import steps
+from tests.compose.check import MADE_UP_DAY, README_LINES, lines_of_the_docs, write_a_day
 
 COMPOSE = PROJECT / "docker-compose.yaml"
 # What differs in a container: where things lie and answer, and the secrets.
@@ -102,3 +112,65 @@ def test_the_image_has_all_that_a_run_needs_and_nothing_that_git_ignores() -> No
     assert allowed <= top | {"README.md"}
     assert {path.parent.name for path in PROJECT.glob("*/__init__.py")} <= allowed
     assert {"dags", "dbt_project", "shops", "requirements.lock", "pyproject.toml"} <= allowed
+
+
+@pytest.fixture(scope="module")
+def fresh_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that git tracks, as they are now, and nothing else."""
+    folder = tmp_path_factory.mktemp("fresh") / "clone"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    for path in filter(None, tracked.stdout.split("\0")):
+        if (PROJECT / path).is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / path, folder / path)
+    return folder
+
+
+def test_on_a_fresh_clone_the_first_line_of_the_docs_prepares_all_that_compose_needs(
+    fresh_clone: Path, services: dict[str, Any]
+) -> None:
+    """With no package installed: the Python of this machine alone runs it."""
+    assert lines_of_the_docs(fresh_clone) == README_LINES
+    python = f"PYTHON={Path(sys.base_prefix, 'bin', 'python3')}"
+    done = subprocess.run(
+        [*README_LINES[0].split(), python],
+        cwd=fresh_clone,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    values = dotenv_values(fresh_clone / ".env")
+    for name in re.findall(r"\$\{(\w+):\?", COMPOSE.read_text()):
+        assert values[name], name
+    binds = [mount for mount in services["scheduler"]["volumes"] if isinstance(mount, dict)]
+    for mount in binds:
+        source = re.sub(
+            r"\$\{(\w+):-([^}]*)\}", lambda found: values.get(found[1]) or found[2], mount["source"]
+        )
+        assert (fresh_clone / source).is_dir(), f"docker compose would refuse to start: no {source}"
+    assert f"{fresh_clone / 'data' / 'landing'} is empty" in done.stdout
+    assert README_LINES[1] in done.stdout, "it names the second line"
+
+
+def test_the_day_that_the_check_of_compose_makes_up_is_one_that_the_shop_accepts(
+    tmp_path: Path, use_settings: Callable[..., Settings]
+) -> None:
+    write_a_day(tmp_path)
+    settings = use_settings(home=tmp_path / "home", landing=tmp_path, pseudonym_key="ab" * 32)
+    days = Days.parse(MADE_UP_DAY)
+    for step in (steps.ingest, steps.check_raw):
+        step(days, "run")
+    with open_intake(settings) as connection:
+        assert connection.execute("select lines, admitted from raw.days").fetchall() == [(200, True)]
+
+
+def test_a_run_on_an_empty_landing_says_what_to_do(
+    tmp_path: Path, use_settings: Callable[..., Settings]
+) -> None:
+    (tmp_path / "landing").mkdir()
+    use_settings(home=tmp_path / "home", landing=tmp_path / "landing", pseudonym_key="ab" * 32)
+    with pytest.raises(DataProblem, match=r"landing is empty; put the shop's daily files .*make compose-env"):
+        steps.ingest(Days.parse(MADE_UP_DAY), "run")

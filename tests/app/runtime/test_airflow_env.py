@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import stat
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -102,7 +104,7 @@ print("airflow imported:", "airflow" in sys.modules)
 """
 
 
-def test_the_database_is_set_up_once_with_one_place_for_writers(
+def test_a_home_is_set_up_once_with_one_place_for_writers_and_an_older_ones_preload_is_replaced(
     settings: Settings, environment: dict[str, str]
 ) -> None:
     def prepared() -> str:
@@ -120,7 +122,12 @@ def test_the_database_is_set_up_once_with_one_place_for_writers(
     database = airflow_home(settings) / "airflow.sqlite"
     assert prepared() == "airflow imported: True"
     assert writers() == [(1,)]
+    # a home of an older release, whose import would keep this release's scheduler from starting
+    local = airflow_home(settings) / "config" / "airflow_local_settings.py"
+    local.write_text('import sys\n\nif sys.argv[1:2] == ["scheduler"]:\n    import goodstanding.preload\n')
     assert prepared() == "airflow imported: False"
+    imported = re.findall(r"^ +import ([\w.]+)", local.read_text(), re.MULTILINE)
+    assert imported == ["pipeline.preload"] and find_spec(imported[0])
 
     with sqlite3.connect(database) as connection:
         connection.execute("update slot_pool set slots = 5 where pool = 'duckdb_writer'")

@@ -1,4 +1,4 @@
-"""Writing the secrets of docker compose: complete, private, and never over what is there."""
+"""What `make compose-env` prepares: complete and private secrets, kept once written, and a landing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from app.runtime.compose_env import complete, fresh_values
+from app.runtime.compose_env import complete, fresh_values, prepare_landing
 from goodstanding.core.settings import Settings
 
 
@@ -60,3 +60,33 @@ def test_a_run_outside_the_containers_takes_no_notice(
     path = tmp_path / ".env"
     complete(path)
     assert Settings(_env_file=path) == Settings(_env_file=None)
+
+
+def test_the_default_landing_is_created_and_what_to_put_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOODSTANDING_LANDING", raising=False)
+    landing = tmp_path / "data" / "landing"
+    assert prepare_landing(tmp_path).startswith(f"{landing} is empty: put the shop's daily files there")
+    assert landing.is_dir()
+    (landing / "2010-12-01.csv").touch()
+    assert prepare_landing(tmp_path) == f"the shop's files are read from {landing}"
+
+
+@pytest.mark.parametrize("where", [".env", "shell"])
+def test_a_landing_that_a_setting_names_is_not_created_but_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    named = tmp_path / "orders"
+    if where == "shell":
+        monkeypatch.setenv("GOODSTANDING_LANDING", str(named))
+    (tmp_path / ".env").write_text(
+        f'GOODSTANDING_LANDING="{named}"  # exported nightly\n'
+        if where == ".env"
+        else "GOODSTANDING_LANDING=/x"
+    )
+    assert prepare_landing(tmp_path).startswith(f"{named} is missing")
+    assert not named.exists() and not (tmp_path / "data").exists()
+    named.mkdir()
+    (named / "2010-12-01.csv").touch()
+    assert prepare_landing(tmp_path) == f"the shop's files are read from {named}"
