@@ -11,7 +11,7 @@ LOCKS := requirements.lock $(if $(EXTRAS),requirements-extras.lock)
 # without compiled bytecode every start is two to four times slower
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup extras run test laws lint up down bench docs compose-env lock clean
+.PHONY: help setup extras run test laws lint up down bench docs sites reference compose-env lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,12 +44,13 @@ laws: $(SETUP)  ## N histories against a clean build each, and N kills (N=200, S
 	@$(BIN)/python -m tests.laws.many $(N) $(SEED)
 	@LAWS_CRASHES=$(N) LAWS_SEED=$(SEED) $(BIN)/python -m pytest tests/laws/test_crashes.py
 
-lint: $(SETUP)  ## style of Python and SQL, and types
+lint: $(SETUP)  ## style of Python and SQL, types, imports, and whether the reference pages are fresh
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --cache-dir .mypy_cache/imports
 	@$(BIN)/sqlfluff lint dbt_project --processes 2
+	@$(BIN)/python docs/reference/generate.py --check
 
 up: $(SETUP)  ## Airflow with scheduler and UI on this machine; Ctrl-C ends it
 	@$(BIN)/goodstanding up
@@ -60,10 +61,16 @@ down: $(SETUP)  ## end what `make up` started
 bench: $(SETUP)  ## measure, against a plain DuckDB script and pandas
 	@$(BIN)/python -m bench.run
 
-docs: $(SETUP)  ## build the sites with the checks and the SQL
+docs: $(SETUP)  ## build the pages of docs/ into site/ (open site/index.html)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+sites: $(SETUP)  ## build the sites with the checks and the SQL of this home
 	@$(BIN)/goodstanding docs
 
-compose-env:  ## write .env with generated secrets for docker compose
+reference: $(SETUP)  ## write the reference pages of docs/ anew from the code
+	@$(BIN)/python docs/reference/generate.py
+
+compose-env:  ## write .env with generated secrets for docker compose, and make its default landing
 	@$(PYTHON) -m app.runtime.compose_env
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header

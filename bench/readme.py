@@ -1,36 +1,40 @@
-"""The measured figures as the README shows them: written from `bench/results.json`, never by hand.
+"""Writes the measured figures into the docs, from `bench/results.json` and never by hand.
 
-python -m bench.readme     puts the figures of the last `make bench` into the README
+All figures stand in `docs/explanation/measured.md`, and the few that a user asks for first in the README too.
+
+python -m bench.readme     puts the figures of the last `make bench` into both
 """
 
 from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from goodstanding.core.settings import PROJECT
 
 RESULTS = PROJECT / "bench" / "results.json"
 README = PROJECT / "README.md"
+PAGE = PROJECT / "docs" / "explanation" / "measured.md"
 BLOCK = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.S)
 
 
 def keep_apart(name: str, found: dict[str, Any]) -> None:
-    """Keep what a benchmark beside `make bench` found, under its name, and quote it in the README."""
+    """Keep what a benchmark beside `make bench` found, under its name, and quote it in the docs."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     results.setdefault("apart", {})[name] = found
     write_results(results)
 
 
 def write_results(results: dict[str, Any]) -> None:
-    """Write `bench/results.json`, and quote it in the README."""
+    """Write `bench/results.json`, and quote it in the docs."""
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     main()
 
 
 def measured_section(results: dict[str, Any]) -> str:
-    """The lines between the README's two marks, from what `bench.run` wrote."""
+    """The lines between the page's two marks, from what `bench.run` wrote."""
     product, peers, machine = results["goodstanding"], results["peers"], results["machine"]
     plain = peers["duckdb"]["seconds"]
     year, growth = product["year"], product["growth"]
@@ -72,6 +76,54 @@ Under the scheduler the seconds of a day are: {shares}.
 (*scheduler*: no task runs. *start*, *end*: of the eight tasks, before and after their steps. *sql*: what the
 nodes of dbt took, *dbt*: the rest of `transform`.)
 {_apart(results.get("apart", {}))}"""
+
+
+def headline_section(results: dict[str, Any]) -> str:
+    """The lines between the README's two marks: the figures that a user asks for first."""
+    product, apart = results["goodstanding"], results.get("apart", {})
+    run, day, growth = product["make_run"], product["further_day_in_process"], product["growth"]["ratios"]
+    rows = [
+        (
+            f"`make run`: {product['year']['days']} days loaded, checked, scored, published, documented",
+            f"{run['seconds']:.0f} s, {run['peak_mb']:,} MB of memory",
+        ),
+        (
+            "one more day; the same day after ten years",
+            f"{day['seconds']:.1f} s; {growth['seconds']:.2f} times as long",
+        ),
+        ("one day of a backfill under the scheduler", f"{product['day_under_scheduler']['seconds']:.1f} s"),
+    ]
+    if "returns" in apart:
+        months = apart["returns"]["months"]
+        rows.append(
+            (
+                "which orders come back: AUC of the scorecard; of the customer's return rate alone",
+                f"{_auc(months['measures']['scorecard'])}; {_auc(months['measures']['return_rate'])}",
+            )
+        )
+    if "credit" in apart:
+        measures = apart["credit"]["measures"]
+        rows.append(
+            (
+                "who defaults, of 30,000 credit card clients: AUC of the scorecard; of boosted trees",
+                f"{_auc(measures['scorecard'])}; {_auc(measures['lightgbm_monotone'])}",
+            )
+        )
+    if "api" in apart:
+        size = list(apart["api"]["sizes"].values())[-1]
+        quiet = size["undisturbed"]
+        rows.append(
+            (
+                f"an answer over HTTP with {size['customers']:,} customers: median; 99 of 100",
+                f"{quiet['p50_ms']:.1f} ms; {quiet['p99_ms']:.1f} ms",
+            )
+        )
+    return "| what | figure |\n| --- | --- |\n" + "".join(f"| {what} | {figure} |\n" for what, figure in rows)
+
+
+def _auc(measured: dict[str, Any]) -> str:
+    value, low, high = measured["auc"].values() if isinstance(measured["auc"], dict) else measured["auc"]
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _apart(found: dict[str, Any]) -> str:
@@ -278,10 +330,15 @@ machine p99 | not answered | CPU a request | peak MB |
 
 
 def main() -> None:
-    """Write the section anew."""
-    section = measured_section(json.loads(RESULTS.read_text(encoding="utf-8")))
-    text = README.read_text(encoding="utf-8")
-    README.write_text(BLOCK.sub(lambda _: section, text), encoding="utf-8")
+    """Write the sections anew."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    _put(PAGE, measured_section(results))
+    _put(README, headline_section(results))
+
+
+def _put(path: Path, section: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    path.write_text(BLOCK.sub(lambda _: section, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
