@@ -1,4 +1,4 @@
-"""One way to an answer, for the API and the command line alike: standing, policy, receipt."""
+"""Answers a question of a customer for the HTTP API and the command line alike, with a receipt."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.api.published import Published, Watch, read_published
-from app.api.receipts import Receipts
+from app.api.published import Cell, Published, Watch, read_published
+from app.api.receipts import Inquiry, KeptAnswer, Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY, Settings
 from goodstanding.decisions.decide import Question, Standing
@@ -24,17 +23,17 @@ AMOUNT = re.compile(r"(0|[1-9]\d{0,8})\.\d{2}|[1-9]\d{0,8}")
 
 @dataclass(frozen=True)
 class Asked:
-    """A question as it comes: with the shop's own customer id, or none for somebody without one."""
+    """A question as it comes in: with the shop's own customer id, or None for a buyer without one."""
 
     customer_id: str | None
     question: Question
 
 
 def basket_of(text: str) -> Decimal:
-    """An amount like 120.00.
+    """The amount of a basket, written like 120.00.
 
     Raises:
-        WrongUse: it is none, or nothing.
+        WrongUse: it is no such amount, or 0.
     """
     if not AMOUNT.fullmatch(text) or not Decimal(text):
         raise WrongUse(f"a basket of '{text}': write an amount above 0 like 120.00, of 999999999.99 at most")
@@ -42,7 +41,10 @@ def basket_of(text: str) -> Decimal:
 
 
 class Answers:
-    """What is needed to answer, read once: the mapping of the shop, the key of the pseudonyms."""
+    """Answers questions and shows profiles; the shop's mapping and the pseudonyms' key are read once.
+
+    With a `Watch`, answers rest on the publication that it has loaded; without one, each call reads the file.
+    """
 
     def __init__(self, settings: Settings, watch: Watch | None = None) -> None:
         shop = load_shop(settings)
@@ -54,47 +56,38 @@ class Answers:
         self.receipts = Receipts(settings.receipts, settings.receipt_months)
 
     def today(self) -> date:
-        """The day of the shop."""
+        """The present day in the shop's time zone."""
         return datetime.now(UTC).astimezone(self._zone).date()
 
     def age_days(self, published: Published) -> int:
         """How old the data of a publication are."""
         return published.age_days(self.today(), self._is_archive)
 
-    def decide(self, asked: Sequence[Asked]) -> list[dict[str, Any]]:
+    def decide(self, asked: Sequence[Asked]) -> list[KeptAnswer]:
         """Answer questions in turn, each with its receipt, in one transaction.
 
         Raises:
             DataProblem: no policy is in effect.
         """
-        who = [self._pseudonym(each.customer_id) for each in asked]
-        if self.watch is None:
-            # one call, one customer: the others need not be loaded
-            published = read_published(self._path, only=who[0] or "")
-        else:
-            published = self.watch.current
+        pseudonyms = [self._pseudonym(each.customer_id) for each in asked]
+        # one call of the command line asks for one customer: no other need be loaded
+        published = self.watch.current if self.watch else read_published(self._path, only=pseudonyms[0] or "")
         today = self.today()
         policy, shadow = (self._policy(published, today, mode) for mode in ("live", "shadow"))
         if policy is None:
             raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
-        found = []
-        with self.receipts.transaction() as connection:
-            for customer, each in zip(who, asked, strict=True):
-                if published is None:
-                    standing, card = Standing(NO_PUBLICATION), None
-                else:
-                    method = each.question.method
-                    standing = published.standing(customer, method, self.age_days(published))
-                    card = published.cards.get(method)
-                found.append(
-                    self.receipts.decide_within(
-                        connection, today, customer, each.question, standing, card, policy, shadow
-                    )
-                )
-        return found
+        inquiries = []
+        for customer, each in zip(pseudonyms, asked, strict=True):
+            standing, card = Standing(NO_PUBLICATION), None
+            if published is not None:
+                method = each.question.method
+                standing = published.standing(customer, method, self.age_days(published))
+                card = published.cards.get(method)
+            inquiries.append(Inquiry(today, customer, each.question, standing, card, policy, shadow))
+        return self.receipts.decide(inquiries)
 
-    def profile(self, customer_id: str) -> dict[str, Any] | None:
-        """The published profile of a customer, or None.
+    def profile(self, customer_id: str) -> dict[str, Cell] | None:
+        """The published profile of a customer with `age_days` and `simulated`, or None.
 
         Raises:
             DataProblem: nothing is published.
@@ -102,8 +95,10 @@ class Answers:
         published = self.watch.current if self.watch else read_published(self._path)
         if published is None:
             raise DataProblem("nothing is published yet; run `goodstanding run` first")
-        found = published.profile(pseudonym(customer_id.strip(), self._key))
-        return found and {**found, "age_days": self.age_days(published), "simulated": published.simulated}
+        profile = published.profile(pseudonym(customer_id.strip(), self._key))
+        if profile is None:
+            return None
+        return {**profile, "age_days": self.age_days(published), "simulated": published.simulated}
 
     def policy(self) -> Policy | None:
         """The policy in effect today."""
@@ -112,7 +107,7 @@ class Answers:
     def _policy(self, published: Published | None, today: date, mode: str) -> Policy | None:
         if published is not None:
             return published.policy(today, mode)
-        # before anything is published its safe answers are those of the project's own policy
+        # before anything is published, the safe answers are those of the project's own policy
         self._fallback = self._fallback or read_policies(POLICY)
         return in_effect(self._fallback, today, mode)
 

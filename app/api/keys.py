@@ -1,12 +1,11 @@
-"""API keys: who may ask what. Only their hashes are kept, in one file that the commands write.
+"""API keys: who may ask for what, and how often. Only hashes of the keys are kept, in one file of the home.
 
-A key is `gs_<id>_<secret>`. The secret has 256 bits of chance, so one round of SHA-256 keeps it; the id names
-the key in commands and lists. A key that is rotated goes on for some hours beside its successor.
+A key is `gs_<id>_<secret>`. The secret has 256 random bits, so one round of SHA-256 protects it; the id names
+the key in commands and lists. A key that is rotated stays valid for some hours beside its successor.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
 import json
@@ -20,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from filelock import FileLock
 
 from app.api.published import Stamp, stamp_of
 from app.api.sqlite import open_sqlite
@@ -40,7 +41,13 @@ create table if not exists rates (
 
 @dataclass(frozen=True)
 class Key:
-    """What is kept of a key. Times are UTC, as ISO 8601; `per_second` is how many requests it may make."""
+    """What is kept of a key.
+
+    Attributes:
+        key_id: names it in commands and lists. hash: SHA-256 of the whole text. scopes: some of `SCOPES`.
+        per_second: how many requests it may make in a second. made_at, ends_at: in UTC, as ISO 8601;
+        `ends_at` is None while it has neither been revoked nor rotated.
+    """
 
     key_id: str
     hash: str
@@ -50,12 +57,12 @@ class Key:
     ends_at: str | None = None
 
     def is_valid(self, at: datetime) -> bool:
-        """Whether it has neither been revoked nor rotated away."""
+        """Whether it is valid at a moment, in UTC."""
         return self.ends_at is None or at.isoformat() < self.ends_at
 
 
 class Keys:
-    """The keys of a home. Reading looks at the file again only where it is another one."""
+    """The keys of a home. The file is read again only when it has changed."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
@@ -63,7 +70,7 @@ class Keys:
         self._keys: dict[str, Key] = {}
 
     def all(self) -> list[Key]:
-        """Every key ever made, the newest last."""
+        """Every key that was ever made, the newest last."""
         stamp = stamp_of(self._path)
         if stamp != self._stamp:
             self._keys = {each.key_id: each for each in self._read()} if stamp else {}
@@ -71,7 +78,7 @@ class Keys:
         return list(self._keys.values())
 
     def find(self, text: str | None) -> Key | None:
-        """The valid key of this text, or None."""
+        """The valid key with this text, or None."""
         match = FORM.fullmatch(text or "")
         self.all()
         key = self._keys.get(match[1]) if match else None
@@ -81,10 +88,10 @@ class Keys:
         return key if key.is_valid(now_utc()) else None
 
     def new(self, scopes: Sequence[str], per_second: int = PER_SECOND) -> tuple[Key, str]:
-        """Make a key; its text is told here and never again.
+        """Make a key and return it with its text, which cannot be read again.
 
         Raises:
-            WrongUse: there is no such scope, or none is given.
+            WrongUse: a scope is unknown, or none is given.
         """
         unknown = set(scopes) - set(SCOPES)
         if unknown or not scopes:
@@ -112,7 +119,7 @@ class Keys:
         return self._end(key_id, now_utc())
 
     def rotate(self, key_id: str, hours: float) -> tuple[Key, str]:
-        """Make a successor with the same scopes; the key itself ends so many hours later.
+        """Make a successor with the same scopes; the old key ends so many hours later.
 
         Raises:
             WrongUse: there is no such key, or it has ended.
@@ -129,29 +136,28 @@ class Keys:
         raise WrongUse(f"there is no valid key {key_id}; `goodstanding key list` names those there are")
 
     def _read(self) -> list[Key]:
-        found = json.loads(self._path.read_text(encoding="utf-8"))
-        return [Key(**{**each, "scopes": tuple(each["scopes"])}) for each in found]
+        keys = json.loads(self._path.read_text(encoding="utf-8"))
+        return [Key(**{**key, "scopes": tuple(key["scopes"])}) for key in keys]
 
     @contextmanager
     def _writing(self) -> Iterator[list[Key]]:
-        """The keys to change; the file is replaced as a whole, by one process at a time."""
+        """The keys, to be changed; the file is replaced as a whole, by one process at a time."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(self._path.with_suffix(".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(self._path.with_suffix(".lock")):
             keys = self._read() if self._path.exists() else []
             yield keys
             write_in_place(self._path, json.dumps([asdict(key) for key in keys], indent=1), mode=0o600)
 
 
 class Rates:
-    """How many requests each key made within this second, counted for all workers together."""
+    """Limits how many requests a key may make in a second, counted over all workers together."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / RATES
         self._local = threading.local()
 
     def allows(self, key: Key) -> bool:
-        """Count a request; whether the key may make it."""
+        """Count a request, and say whether the key may make it."""
         second = int(time.time())
         row = self._connection().execute(
             """
@@ -167,7 +173,7 @@ class Rates:
 
     def _connection(self) -> sqlite3.Connection:
         if not hasattr(self._local, "connection"):
-            # a count of one second need not outlive anything
+            # a count for one second may be lost in a power cut
             self._local.connection = open_sqlite(self._path, SCHEMA, synchronous="off")
-        found: sqlite3.Connection = self._local.connection
-        return found
+        connection: sqlite3.Connection = self._local.connection
+        return connection

@@ -1,9 +1,9 @@
-"""What the last publication says, as answers need it: everybody's standing in memory, found by pseudonym.
+"""Reads the last publication as answers need it: every customer's standing in memory, found by pseudonym.
 
 Measured with a million customers: a look-up in the published file scans for 32 ms, one by row number takes
-1.3 ms, one in sorted arrays 0.02 ms. So what decisions rest on is loaded (32 bytes and some twenty numbers a
-customer), and profiles, which are wide and rarely asked for, are read from the file by row number. A new
-publication is loaded beside the old one, which answers until then.
+1.3 ms, one in sorted arrays 0.02 ms. So what decisions rest on is loaded (32 bytes and some twenty numbers
+per customer); profiles, which are wide and rarely asked for, are read from the file by row number. A new
+publication is loaded beside the old one, which answers until the new one is ready.
 """
 
 from __future__ import annotations
@@ -41,19 +41,24 @@ from goodstanding.decisions.policy import (
     parse_policies,
     require_unprotected,
 )
-from goodstanding.decisions.reasons import MEASURES
-from goodstanding.decisions.scorecard import Scorecard
+from goodstanding.decisions.reasons import MEASURES, Borders, Measures, MonthEnd
+from goodstanding.decisions.scorecard import Scorecard, Value
 
 log = logging.getLogger(__name__)
 
+# Inode, time of change in nanoseconds, and size of a file.
 Stamp = tuple[int, int, int]
+# A profile: the columns of `marts.customer_profiles` by name.
+Cell = str | int | float | bool | Decimal | date | datetime | None
+Profile = dict[str, Cell]
+# Rows that are loaded at once.
 BATCH = 10_000
-# a pseudonym: 32 hexadecimal digits
+# A pseudonym: 32 hexadecimal digits.
 KEY = "S32"
 OUTSTANDING, INSTALMENTS = "outstanding", "instalments"
 PAYMENTS = "payment_behaviour"
 NO_PAYMENTS = "(select null::varchar as customer_id, null::date as as_of, 0 as instalments)"
-# what is told of a customer beside the characteristics, by the names that it has in `Published.columns`
+# What is loaded of a customer besides the characteristics: the name in `Published.columns`, and its source.
 STANDING = {
     "class": "profiles.class",
     **{f"now_{measure}": f"profiles.{measure}" for measure in MEASURES},
@@ -66,8 +71,25 @@ STANDING = {
 
 @dataclass(frozen=True)
 class Published:
-    """One publication. `keys` are the pseudonyms, sorted, of shape (customers,); each of `columns` has the
-    same shape, NaN where a value is missing, and a class as its place in `policy.CLASSES`."""
+    """One publication, with everything that answers rest on.
+
+    Attributes:
+        stamp: of its file.
+        as_of: the last day that the data cover.
+        published_at: in UTC.
+        simulated: whether the orders are made up.
+        policies: all versions of the policy.
+        cards: the fitted scorecards that can be used, by decision.
+        notes: what is to be said of the scorecard of a decision, by decision.
+        benefits: what customers of a class get, by class.
+        before_day: the end of last month; None where nothing is published as of it.
+        borders: the borders between the classes on that day.
+        characteristics: the names that any scorecard asks for, the basket left out.
+        keys: the pseudonyms, sorted, of shape (customers,).
+        columns: by name, of the same shape; NaN where a value is missing, a class as its place in
+            `vocabulary.CLASSES`.
+        file: the open file, for profiles.
+    """
 
     stamp: Stamp
     as_of: date
@@ -78,65 +100,75 @@ class Published:
     notes: dict[str, str]
     benefits: dict[str, str]
     before_day: date | None
-    borders: dict[str, list[float]] | None
+    borders: Borders | None
     characteristics: tuple[str, ...]
     keys: NDArray[np.bytes_]
     columns: dict[str, NDArray[np.float64]]
     file: duckdb.DuckDBPyConnection = field(repr=False)
 
     def age_days(self, today: date, is_archive: bool) -> int:
-        """Days since as_of; of a log that has ended, and of a simulated one, since the publication."""
+        """Days since `as_of`; for a log that has ended and for a simulated shop, since it was published."""
         since = self.published_at.date() if is_archive or self.simulated else self.as_of
         return max(0, (today - since).days)
 
     def policy(self, today: date, mode: str = "live") -> Policy | None:
-        """The policy in effect."""
+        """The policy of a mode that is in effect."""
         return in_effect(self.policies, today, mode)
 
     def find(self, pseudonym: str) -> int | None:
-        """The customer's place in the arrays, or None."""
+        """The place of a customer in `keys` and `columns`, or None."""
         key = pseudonym.encode()
         place = int(np.searchsorted(self.keys, key))
         return place if place < len(self.keys) and self.keys[place] == key else None
 
     def standing(self, pseudonym: str | None, method: str, age_days: int) -> Standing:
-        """What is known of a customer; of nobody (None) that this is a first-time buyer."""
+        """What is known of a customer; without a pseudonym, that it is a first-time buyer."""
         place = None if pseudonym is None else self.find(pseudonym)
-        known: dict[str, Any] = {
-            "as_of": self.as_of.isoformat(),
-            "age_days": age_days,
-            "simulated": self.simulated,
-            "note": self.notes.get(method),
-        }
-        if place is None:
-            return Standing(UNKNOWN_CUSTOMER if pseudonym else FIRST_TIME_BUYER, **known)
-        at = {name: _plain(values[place]) for name, values in self.columns.items()}
-        class_ = None if at["class"] is None else CLASSES[int(at["class"])]
-        known |= {"customer_class": class_, "benefits": class_ and self.benefits.get(class_)}
-        # how instalments are paid can be scored without an order: what orders would say is missing then
-        has_history = at["scored"] is not None or (method == EMI and (at.get(INSTALMENTS) or 0) > 0)
-        if not has_history:
-            return Standing(FIRST_TIME_BUYER, **known)
-        before = None
-        if at["before_class"] is not None and self.before_day:
-            measures = {measure: at[f"before_{measure}"] for measure in MEASURES}
-            before = {
-                "class": CLASSES[int(at["before_class"])],
-                "as_of": self.before_day.isoformat(),
-                **measures,
-            }
+        row = {} if place is None else {name: _plain(values[place]) for name, values in self.columns.items()}
+        # How instalments are paid can be scored without an order; characteristics of orders are missing then.
+        pays_instalments = method == EMI and (row.get(INSTALMENTS) or 0) > 0
+        if place is None and pseudonym:
+            situation = UNKNOWN_CUSTOMER
+        elif row.get("scored") is None and not pays_instalments:
+            situation = FIRST_TIME_BUYER
+        else:
+            situation = None
+        class_ = _class(row.get("class"))
+        before = self._before(row) if situation is None else None
         return Standing(
-            None,
-            outstanding=_money(at.get(OUTSTANDING)),
-            values={name: at[name] for name in self.characteristics},
-            measures={measure: at[f"now_{measure}"] for measure in MEASURES},
+            situation=situation,
+            as_of=self.as_of.isoformat(),
+            age_days=age_days,
+            customer_class=class_,
+            benefits=class_ and self.benefits.get(class_),
+            values={} if situation else {name: row[name] for name in self.characteristics},
+            measures=Measures()
+            if situation
+            else Measures(
+                recency=row["now_recency"], frequency=row["now_frequency"], monetary=row["now_monetary"]
+            ),
             before=before,
             borders=self.borders if before and before["class"] != class_ else None,
-            **known,
+            outstanding=Decimal(0) if situation else _money(row.get(OUTSTANDING)),
+            simulated=self.simulated,
+            note=self.notes.get(method),
         )
 
-    def profile(self, pseudonym: str) -> dict[str, Any] | None:
-        """All that `marts.customer_profiles` says of a customer, or None."""
+    def _before(self, row: dict[str, Value]) -> MonthEnd | None:
+        """Class and measures at the end of last month, of a customer who had a class then."""
+        class_ = _class(row["before_class"])
+        if class_ is None or not self.before_day:
+            return None
+        return {
+            "class": class_,
+            "as_of": self.before_day.isoformat(),
+            "recency": row["before_recency"],
+            "frequency": row["before_frequency"],
+            "monetary": row["before_monetary"],
+        }
+
+    def profile(self, pseudonym: str) -> Profile | None:
+        """The row of `marts.customer_profiles` of a customer, or None."""
         place = self.find(pseudonym)
         if place is None or np.isnan(self.columns["row_number"][place]):
             return None
@@ -148,28 +180,37 @@ class Published:
         return dict(zip(names, rows[0], strict=True)) if rows else None
 
 
-def _plain(value: np.float64) -> float | int | None:
+def _class(place: Value) -> str | None:
+    return None if place is None else CLASSES[int(place)]
+
+
+def _plain(value: np.float64) -> Value:
     number = float(value)
     if number != number:
         return None
     return int(number) if number.is_integer() else number
 
 
-def _money(value: float | int | None) -> Decimal:
+def _money(value: Value) -> Decimal:
     return Decimal(str(value or 0)).quantize(CENT, ROUND_UP)
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What tells one file under a name from the next; None where there is none."""
+    """What distinguishes a file from the next one under the same name; None where there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def read_published(path: Path, only: str | None = None, cards: Sequence[Scorecard] = ()) -> Published | None:
-    """Load a publication, or of it one customer only: what its own scorecards ask for, and `cards` besides.
+    """Load a publication; None where there is none.
+
+    Args:
+        path: its file.
+        only: the pseudonym of the one customer to load; None: all customers.
+        cards: scorecards whose characteristics are loaded besides those of the publication's own.
 
     Raises:
         DataProblem: it was published by a version that had no policy.
@@ -178,7 +219,7 @@ def read_published(path: Path, only: str | None = None, cards: Sequence[Scorecar
     stamp = stamp_of(path)
     if stamp is None:
         return None
-    # an engine of its own: DuckDB would give the file that it has open under this name, not the new one
+    # an instance of its own: DuckDB would return the file that it has open under this name, not the new one
     file = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
     try:
         file.execute(f"attach {literal(path)} as published (read_only)")
@@ -211,7 +252,7 @@ def _read(
     used = {*others, *cards.values(), *(rules.card for each in policies for rules in each.rules.values())}
     names = {each.name for card in used for each in card.characteristics} - {BASKET}
     characteristics = tuple(sorted(names & known))
-    # where no payments are taken in, nobody is known to owe or to have paid anything
+    # a shop without data on payments has neither column: nobody is known to owe or to have paid anything
     owed = {OUTSTANDING, INSTALMENTS} & known
     before_day = _one(
         file,
@@ -241,7 +282,7 @@ def _read(
 
 
 def _columns(file: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    """The columns of a mart; none where there is no such mart."""
+    """The columns of a mart; an empty set where there is no such mart."""
     rows = file.execute(
         "select column_name from duckdb_columns() where database_name = 'published' "
         "and schema_name = 'marts' and table_name = ?",
@@ -251,7 +292,7 @@ def _columns(file: duckdb.DuckDBPyConnection, table: str) -> set[str]:
 
 
 def _one(file: duckdb.DuckDBPyConnection, sql: str) -> Any:
-    # to the end: DuckDB refuses other work beside a result that is left unread
+    # all rows are read: DuckDB refuses other work while a result is left unread
     rows = file.execute(sql).fetchall()
     return rows[0][0] if rows else None
 
@@ -263,7 +304,7 @@ def _policies(file: duckdb.DuckDBPyConnection) -> tuple[Policy, ...]:
 
 
 def _cards(file: duckdb.DuckDBPyConnection, known: set[str]) -> tuple[dict[str, Scorecard], dict[str, str]]:
-    """The fitted scorecards that can be used, and what is to be said of each decision's."""
+    """The fitted scorecards that can be used, and the note on each decision's, by decision."""
     cards, notes = {}, {}
     rows = file.execute("select decision, cast(card as varchar), note from published.predictions.scorecards")
     for decision, text, note in rows.fetchall():
@@ -302,7 +343,7 @@ def _customers(
     characteristics: Sequence[str],
     only: str | None,
 ) -> tuple[NDArray[np.bytes_], dict[str, NDArray[np.float64]]]:
-    # who pays instalments without an order is known by payments alone: no profile, no row of master_data
+    # who pays instalments without an order is known from payments alone: no profile, no row of master_data
     paid = _columns(file, PAYMENTS)
     paying = f"published.marts.{PAYMENTS}" if paid else NO_PAYMENTS
     selected = STANDING | {
@@ -342,9 +383,9 @@ def _customers(
         """,
         params={"as_of": as_of, "before_day": before_day, **({"only": only} if only is not None else {})},
     )
-    # Room for the most that there can be, filled bit by bit without an object for any value: what holds the
-    # interpreter lets the old publication's answers wait, and putting batches together at the end did so for
-    # hundreds of milliseconds.
+    # The arrays have room for all rows that there can be, and are filled batch by batch without an object for
+    # any value: whatever holds the interpreter's lock makes answers from the old publication wait, and
+    # joining the batches at the end did so for hundreds of milliseconds.
     counted = (
         f"select (select count(*) from published.marts.customer_profiles) + (select count(*) from {paying})"
     )
@@ -362,7 +403,7 @@ def _customers(
 
 
 class Watch:
-    """The newest publication, loaded anew in the background whenever the file under the name is another."""
+    """The newest publication; a new file is loaded in the background, and the old one answers until then."""
 
     def __init__(self, path: Path, read: Callable[[Path], Published | None] = read_published) -> None:
         self._path, self._read = path, read
@@ -372,30 +413,30 @@ class Watch:
         self.problem: str | None = None
 
     def load(self) -> None:
-        """Load what is there now, and wait for it. What cannot be used is kept as `problem`."""
+        """Load the file that is there now, and wait for it. Why it cannot be used is kept in `problem`."""
         with self._lock:
             stamp = stamp_of(self._path)
             if stamp is None or stamp == self._tried:
                 return
             self._tried = stamp
             try:
-                found = self._read(self._path)
-                if found:
-                    # Single profiles are all that is read from now on; what was held for more is let go. With
-                    # 64 MB profiles waited, as what had just been read was gone.
-                    found.file.execute("set memory_limit = '256MB'")
+                published = self._read(self._path)
+                if published:
+                    # Only single profiles are read from now on, so memory is given back. With 64 MB profiles
+                    # waited, as blocks that had just been read were dropped.
+                    published.file.execute("set memory_limit = '256MB'")
             except (GoodstandingError, duckdb.Error, KeyError, TypeError, ValueError) as error:
                 self.problem = str(error).splitlines()[0]
                 log.error("the publication cannot be used, so the last one stays: %s", self.problem)
                 return
-            # the publication last: who sees it sees no problem any more
+            # the publication last: whoever sees it no longer sees a problem
             self.problem = None
-            self._current = found
-            log.info("answers rest on the publication as of %s", found and found.as_of)
+            self._current = published
+            log.info("answers rest on the publication as of %s", published and published.as_of)
 
     @property
     def current(self) -> Published | None:
-        """The newest that is loaded; None where there is none yet. Looking costs a `stat`."""
+        """The newest publication that is loaded, or None. Each look costs a `stat` of the file."""
         stamp = stamp_of(self._path)
         if stamp is not None and stamp != self._tried and not self._lock.locked():
             threading.Thread(target=self.load, daemon=True).start()

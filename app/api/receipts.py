@@ -1,48 +1,53 @@
-"""Receipts: what was asked, known, decided and by what, so that each answer can be computed again.
+"""Keeps a receipt of every answer: what was asked, known and decided, so that it can be computed again.
 
-One SQLite file under the home, in WAL mode, which many worker processes write safely: an answer is decided
-and kept in one transaction, so what is granted is counted once and no cap is broken between two workers. A
-worker's crash loses no receipt whose answer went out; a power cut may lose those of the last moments
-(synchronous = normal), for a wait for the disk at each answer costs more than they are worth.
+Receipts lie in one SQLite file under the home, in WAL mode, which many worker processes write safely. An
+answer is decided and kept in one transaction, so each grant is counted once and two workers together break no
+cap. A worker's crash loses no receipt whose answer went out; a power cut may lose those of the last moments
+(synchronous = normal), because a wait for the disk at each answer costs more than they are worth.
 
-What many receipts rest on, policies and scorecards, is kept once, by the SHA-256 of its content. A receipt
-has a pseudonym and never the shop's own customer id. Receipts are kept for some months (a setting) and then
-dropped, which frees room in the file for new ones and leaves it as large as it was.
+Policies and scorecards, on which many receipts rest, are kept once each, by the SHA-256 of their content. A
+receipt has a pseudonym and never the shop's own customer id. Receipts are kept for some months (a setting)
+and then dropped, which frees room in the file for new ones but does not make the file smaller.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
+import logging
 import secrets
 import sqlite3
 import threading
 import time
-from calendar import monthrange
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
+
+from dateutil.relativedelta import relativedelta
+from filelock import FileLock, Timeout
 
 from app.api.sqlite import open_sqlite
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import RECEIPT_MONTHS
 from goodstanding.core.version import room_version
 from goodstanding.core.vocabulary import now_utc
-from goodstanding.decisions.decide import Question, Standing, decide
+from goodstanding.decisions.decide import Answer, Question, Standing, decide
 from goodstanding.decisions.policy import Policy, parse_policies
-from goodstanding.decisions.scorecard import Scorecard
+from goodstanding.decisions.reasons import Borders, Measures, MonthEnd
+from goodstanding.decisions.scorecard import CardContent, Scorecard, Value
+
+log = logging.getLogger(__name__)
 
 FILE = "receipts.sqlite"
 SCHEMA = """
 create table if not exists receipts (
     receipt_id text primary key, at text not null, day text not null, content text not null
 );
--- what is granted on a day, by the last answer to each question; amounts in cents
+-- what the last answer to each question of a day grants, in cents
 create table if not exists grants (
     day text not null, question text not null, method text not null, customer text, cents integer not null,
     primary key (day, question)
@@ -53,12 +58,12 @@ create table if not exists granted (
 ) without rowid;
 create table if not exists basis (hash text primary key, content text not null) without rowid;
 create index if not exists receipts_by_day on receipts (day);
--- the last day on which a receipt rested on it; of files that did not say so, at worst the newest
+-- the last day with a receipt that rests on it; for files of before this table, the newest day at worst
 create table if not exists basis_days (hash text primary key, last_day text not null) without rowid;
 insert or ignore into basis_days
 select hash, (select max(day) from receipts) from basis where hash not in (select hash from basis_days);
 """
-# What is dropped, in this order, as receipts rest on the basis: table, key, where its days stand.
+# What is dropped, in this order, because receipts rest on the basis: table, key, where its days are.
 DROPPED = (
     ("receipts", "rowid", "receipts where day"),
     ("basis", "hash", "basis natural join basis_days where last_day"),
@@ -66,114 +71,178 @@ DROPPED = (
     ("grants", "day, question", "grants where day"),
     ("granted", "day, method", "granted where day"),
 )
-# So many rows in one transaction, for which answers wait, and the pause after it. 20 of a million took 0.6 ms
-# (100: 5 ms), and 30 million can be dropped in a day.
+# Rows dropped in one transaction, for which answers wait, and the pause after it. Dropping 20 of a million
+# took 0.6 ms (100: 5 ms), and at this pace 30 million rows can be dropped in a day.
 BATCH, PAUSE_SECONDS = 20, 0.05
-# Caps are of a day; a week is for clocks that were wrong.
+# Caps are per day; grants are kept for a week in case a clock was wrong.
 GRANT_DAYS = 7
 
+# By the id of an object and the day: the object, and the hash under which its content is kept.
 Kept = dict[tuple[int, str], tuple[Policy | Scorecard, str]]
 
 
+@dataclass(frozen=True)
+class Inquiry:
+    """One question of a customer on a day, with what its answer rests on.
+
+    Attributes:
+        day: of the shop.
+        customer: the pseudonym, or None for a first-time buyer without an id.
+        question: what is asked.
+        standing: of the customer; what was granted today is filled in from the receipts.
+        card: the fitted scorecard, or None for the policy's own.
+        policy: the one in effect.
+        shadow: a policy whose answer is kept in the receipt and not shown.
+    """
+
+    day: date
+    customer: str | None
+    question: Question
+    standing: Standing
+    card: Scorecard | None
+    policy: Policy
+    shadow: Policy | None = None
+
+
+class KeptAnswer(Answer):
+    """An answer with its receipt: `at` is the time in UTC, as ISO 8601."""
+
+    receipt_id: str
+    at: str
+
+
+class KeptQuestion(TypedDict):
+    """A `Question` as a receipt keeps it, money as text."""
+
+    method: str
+    basket: str
+    months: int | None
+
+
+class KeptStanding(TypedDict):
+    """A `Standing` as a receipt keeps it, with the same fields, money as text."""
+
+    situation: str | None
+    as_of: str | None
+    age_days: int | None
+    customer_class: str | None
+    benefits: str | None
+    values: dict[str, Value]
+    measures: Measures
+    before: MonthEnd | None
+    borders: Borders | None
+    outstanding: str
+    granted_customer: str
+    granted_day: str
+    simulated: bool
+    note: str | None
+
+
+class ShadowAnswer(TypedDict):
+    """What a shadow policy would have answered: the hash of its content, and the answer."""
+
+    policy: str
+    answer: Answer
+
+
+class Receipt(TypedDict):
+    """A receipt as it is read: who asked what and when, what was known, and the answer.
+
+    `policy` and `scorecard` are hashes of their content; `scorecard` is None where the policy's own was used.
+    `code_version` is that of the code that decided.
+    """
+
+    receipt_id: str
+    at: str
+    day: str
+    customer: str | None
+    question: KeptQuestion
+    standing: KeptStanding
+    policy: str
+    scorecard: str | None
+    code_version: str
+    answer: Answer
+    shadow: NotRequired[ShadowAnswer]
+
+
+class Verification(TypedDict):
+    """Whether a receipt's answers, computed again, are equal to those that it keeps."""
+
+    receipt_id: str
+    equal: bool
+    # the keys of the answers that differ, `shadow.` before those of the shadow's, or what is missing
+    differences: list[str]
+    # of the receipt, and whether the code that verifies is the same
+    code_version: str
+    same_code: bool
+
+
+@dataclass(frozen=True)
+class _Grants:
+    """What is granted on the day by the method, in cents: by the last answer to this very question (`own`),
+    to the customer, and to all customers."""
+
+    own: int
+    customer: int
+    all: int
+
+
 def code_version() -> str:
-    """A hash of the code that decides."""
+    """A hash of the code that decides: the room `goodstanding/decisions`."""
     return room_version("goodstanding/decisions")
 
 
 class Receipts:
-    """The file of receipts, which are kept for some months; each thread has a connection of its own."""
+    """The receipts of a home; each thread has its own connection to the file."""
 
     def __init__(self, folder: Path, months: int = RECEIPT_MONTHS) -> None:
         self._path, self._months = folder / FILE, months
         self._local = threading.local()
         self._kept: Kept = {}
 
-    def decide(
-        self,
-        day: date,
-        customer: str | None,
-        question: Question,
-        standing: Standing,
-        card: Scorecard | None,
-        policy: Policy,
-        shadow: Policy | None = None,
-    ) -> dict[str, Any]:
-        """Decide with what is granted on the day, and keep the receipt, in one transaction.
-
-        Args:
-            day: of the shop.
-            customer: the pseudonym, or None for a first-time buyer without an id.
-            question, standing, card, policy: as `goodstanding.decisions.decide.decide` takes them.
-            shadow: a policy whose answer is kept beside and not shown.
-
-        Returns:
-            The answer with receipt_id and at.
-        """
+    def decide(self, inquiries: Sequence[Inquiry]) -> list[KeptAnswer]:
+        """Answer questions in turn, and keep the receipts, in one transaction; grants count for the next."""
         with self.transaction() as connection:
-            return self.decide_within(connection, day, customer, question, standing, card, policy, shadow)
+            return [self._decide(connection, inquiry) for inquiry in inquiries]
 
-    def decide_within(
-        self,
-        connection: sqlite3.Connection,
-        day: date,
-        customer: str | None,
-        question: Question,
-        standing: Standing,
-        card: Scorecard | None,
-        policy: Policy,
-        shadow: Policy | None = None,
-    ) -> dict[str, Any]:
-        """The same within a transaction that is open, for several answers at once."""
-        receipt_id = secrets.token_hex(16)
+    def _decide(self, connection: sqlite3.Connection, inquiry: Inquiry) -> KeptAnswer:
+        question, policy = inquiry.question, inquiry.policy
+        day, receipt_id = inquiry.day.isoformat(), secrets.token_hex(16)
         plan = policy.rules[question.method].plan(question.months)
-        asked = (customer, question.method, str(question.basket), plan and plan.months)
+        asked = (inquiry.customer, question.method, str(question.basket), plan and plan.months)
         # without an id nobody can tell whether it is the same buyer who asks again
-        key = _hash(json.dumps(asked)) if customer else receipt_id
-        at = (day.isoformat(), question.method)
-        before = _cents(connection, "select cents from grants where day = ? and question = ?", at[0], key)
-        whole = _cents(connection, "select cents from granted where day = ? and method = ?", *at)
-        own = 0
-        if customer:
-            own = _cents(
-                connection,
-                "select sum(cents) from grants where customer = ? and day = ? and method = ?",
-                customer,
-                *at,
-            )
+        key = _hash(json.dumps(asked)) if inquiry.customer else receipt_id
+        grants = _grants(connection, day, key, inquiry)
         standing = replace(
-            standing, granted_customer=_money(own - before), granted_day=_money(whole - before)
+            inquiry.standing,
+            granted_customer=_money(grants.customer - grants.own),
+            granted_day=_money(grants.all - grants.own),
         )
-        answer = decide(question, standing, card, policy)
-        cents = int(Decimal(answer["granted"]) * 100)
-        moment = now_utc().isoformat(timespec="microseconds") + "Z"
-        content = {
-            "day": at[0],
-            "customer": customer,
+        answer = decide(question, standing, inquiry.card, policy)
+        at = now_utc().isoformat(timespec="microseconds") + "Z"
+        content: dict[str, Any] = {
+            "day": day,
+            "customer": inquiry.customer,
             "question": vars(question),
             "standing": vars(standing),
-            "policy": self._keep_basis(connection, policy, at[0]),
-            "scorecard": self._keep_basis(connection, card, at[0]) if card else None,
+            "policy": self._keep_basis(connection, policy, day),
+            "scorecard": self._keep_basis(connection, inquiry.card, day) if inquiry.card else None,
             "code_version": code_version(),
             "answer": answer,
         }
-        if shadow:
-            other = decide(question, standing, card, shadow)
-            content["shadow"] = {"policy": self._keep_basis(connection, shadow, at[0]), "answer": other}
-        connection.execute(
-            "insert into receipts values (?, ?, ?, ?)", (receipt_id, moment, at[0], _json(content))
-        )
-        if cents != before or not before:
-            connection.execute(
-                "insert or replace into grants values (?, ?, ?, ?, ?)", (at[0], key, at[1], customer, cents)
+        if inquiry.shadow:
+            content["shadow"] = ShadowAnswer(
+                policy=self._keep_basis(connection, inquiry.shadow, day),
+                answer=decide(question, standing, inquiry.card, inquiry.shadow),
             )
-            connection.execute(
-                "insert into granted values (?, ?, ?) on conflict do update set cents = cents + ?",
-                (*at, cents, cents - before),
-            )
-        return {**answer, "receipt_id": receipt_id, "at": moment}
+        connection.execute("insert into receipts values (?, ?, ?, ?)", (receipt_id, at, day, _json(content)))
+        cents = int(Decimal(answer["granted"]) * 100)
+        if cents != grants.own or not grants.own:
+            _keep_grant(connection, day, key, inquiry, cents, grants.own)
+        return {**answer, "receipt_id": receipt_id, "at": at}
 
-    def read(self, receipt_id: str) -> dict[str, Any]:
-        """A receipt as it was kept, with its id and time.
+    def read(self, receipt_id: str) -> Receipt:
+        """A receipt as it is kept.
 
         Raises:
             DataProblem: there is none with this id.
@@ -188,39 +257,28 @@ class Receipts:
                 f"there is no receipt {receipt_id}; it may be older than the {self._months} months for which "
                 "receipts are kept"
             )
-        return {"receipt_id": receipt_id, "at": row[0], **json.loads(row[1])}
+        return _receipt(receipt_id, *row)
 
-    def since(self, first: date, last: date) -> Iterator[dict[str, Any]]:
-        """The receipts of days of the shop, both included, in the order of time."""
+    def since(self, first: date, last: date) -> Iterator[Receipt]:
+        """The receipts of the shop's days from `first` to `last`, both included, in the order of time."""
         rows = self._connection().execute(
             "select receipt_id, at, content from receipts where day between ? and ? order by at, receipt_id",
             (first.isoformat(), last.isoformat()),
         )
-        for receipt_id, at, content in rows:
-            yield {"receipt_id": receipt_id, "at": at, **json.loads(content)}
+        for row in rows:
+            yield _receipt(*row)
 
-    def verify(self, receipt_id: str) -> dict[str, Any]:
-        """Compute a receipt's answers again from the receipts alone.
-
-        Returns:
-            {receipt_id, equal, differences: the keys of the answers that differ, code_version: of the
-            receipt, same_code: whether it is this one}.
+    def verify(self, receipt_id: str) -> Verification:
+        """Compute a receipt's answers again, from the receipts alone.
 
         Raises:
             DataProblem: there is none with this id.
         """
         receipt = self.read(receipt_id)
-        differences = []
-        for name, kept in {"": receipt, "shadow.": receipt.get("shadow")}.items():
-            if kept is None:
-                continue
-            try:
-                again = self._again(receipt, kept["policy"])
-            except _Altered as altered:
-                differences.append(f"{name}{altered}")
-                continue
-            told = kept["answer"]
-            differences += [f"{name}{key}" for key in {**told, **again} if told.get(key) != again.get(key)]
+        differences = self._differences(receipt, receipt["policy"], receipt["answer"])
+        if shadow := receipt.get("shadow"):
+            of_shadow = self._differences(receipt, shadow["policy"], shadow["answer"])
+            differences += [f"shadow.{key}" for key in of_shadow]
         return {
             "receipt_id": receipt_id,
             "equal": not differences,
@@ -229,72 +287,86 @@ class Receipts:
             "same_code": receipt["code_version"] == code_version(),
         }
 
-    def prune(self, today: date, has_ended: Callable[[float], bool | None] = time.sleep) -> dict[str, int]:
-        """Drop old receipts, what no receipt rests on any more, and grants of past days.
+    def _differences(self, receipt: Receipt, policy_hash: str, answer: Answer) -> list[str]:
+        """The keys of an answer that differ from those of the answer computed again."""
+        try:
+            again = self._again(receipt, policy_hash)
+        except _Altered as altered:
+            return [str(altered)]
+        return [key for key in {**answer, **again} if answer.get(key) != again.get(key)]
 
-        It goes in small transactions with a pause after each, so that answers get through.
-        While another process is at it, nothing is done here.
+    def prune(self, today: date, has_ended: Callable[[float], bool | None] = time.sleep) -> dict[str, int]:
+        """Drop old receipts, what no receipt rests on any longer, and grants of past days.
+
+        It works in small transactions with a pause after each, so that answers get through. While another
+        process does it, nothing is done here.
 
         Args:
             today: the day of the shop.
-            has_ended: waits for so many seconds, and says whether to stop.
+            has_ended: waits for so many seconds and says whether to stop.
 
         Returns:
-            How many rows of each table were dropped.
+            The number of rows dropped, by table.
         """
         dropped = {table: 0 for table, _, _ in DROPPED}
         if not self._path.exists():
             return dropped
         kept_from = months_before(today, self._months)
         granted_from = today - timedelta(days=GRANT_DAYS)
-        with self._path.with_suffix(".prune").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return dropped
-            for table, key, source in DROPPED:
-                first = granted_from if table in ("grants", "granted") else kept_from
-                sql = f"delete from {table} where ({key}) in (select {key} from {source} < ? limit {BATCH})"
-                while True:
-                    with self.transaction() as connection:
-                        count = connection.execute(sql, (first.isoformat(),)).rowcount
+        try:
+            with FileLock(self._path.with_suffix(".prune"), blocking=False):
+                for table, count in self._drop(kept_from, granted_from):
                     dropped[table] += count
-                    if count < BATCH:
+                    if count == BATCH and has_ended(PAUSE_SECONDS):
                         break
-                    if has_ended(PAUSE_SECONDS):
-                        return dropped
+        except Timeout:
+            log.debug("another process drops old receipts")
         return dropped
 
+    def _drop(self, kept_from: date, granted_from: date) -> Iterator[tuple[str, int]]:
+        """Drop rows of earlier days; each batch is one transaction, and yields its table and row count."""
+        for table, key, source in DROPPED:
+            first = granted_from if table in ("grants", "granted") else kept_from
+            sql = f"delete from {table} where ({key}) in (select {key} from {source} < ? limit {BATCH})"
+            count = BATCH
+            while count == BATCH:
+                with self.transaction() as connection:
+                    count = connection.execute(sql, (first.isoformat(),)).rowcount
+                yield table, count
+
     def policy(self, content_hash: str) -> Policy:
-        """A policy on which a receipt rests."""
+        """A policy on which receipts rest, by the hash of its content."""
         rows = self._basis("policy", content_hash)
         return parse_policies((f"policy {content_hash[:8]}", {**row, "note": ""}) for row in rows)[0]
 
-    def _again(self, receipt: Mapping[str, Any], policy_hash: str) -> dict[str, Any]:
+    def _again(self, receipt: Receipt, policy_hash: str) -> Answer:
         card = None
         if receipt["scorecard"]:
-            card = Scorecard.from_json(self._basis("scorecard", receipt["scorecard"]))
-        question, standing = dict(receipt["question"]), dict(receipt["standing"])
+            content: CardContent = self._basis("scorecard", receipt["scorecard"])
+            card = Scorecard.from_json(content)
+        question: dict[str, Any] = {**receipt["question"]}
+        standing: dict[str, Any] = {**receipt["standing"]}
         question["basket"] = Decimal(question["basket"])
         for name in ("outstanding", "granted_customer", "granted_day"):
             standing[name] = Decimal(standing[name])
         return decide(Question(**question), Standing(**standing), card, self.policy(policy_hash))
 
     def _keep_basis(self, connection: sqlite3.Connection, basis: Policy | Scorecard, day: str) -> str:
-        # the object is held, so that no other can get its id
-        known = self._kept.get((id(basis), day))
-        if known:
-            return known[1]
+        """Keep a policy or scorecard once, and return the hash of its content."""
+        # the object is held, so that no other object can get its id
+        kept = self._kept.get((id(basis), day))
+        if kept:
+            return kept[1]
         text = _json(basis.rows if isinstance(basis, Policy) else basis.to_json())
-        found = _hash(text)
-        connection.execute("insert or ignore into basis values (?, ?)", (found, text))
+        content_hash = _hash(text)
+        connection.execute("insert or ignore into basis values (?, ?)", (content_hash, text))
         connection.execute(
             "insert into basis_days values (?, ?) on conflict do update set last_day = max(last_day, ?)",
-            (found, day, day),
+            (content_hash, day, day),
         )
-        # others may leave it out only once this very transaction is through
-        self._pending()[id(basis), day] = (basis, found)
-        return found
+        # other transactions may skip this only once this one is committed
+        self._pending()[id(basis), day] = (basis, content_hash)
+        return content_hash
 
     def _basis(self, name: str, content_hash: str) -> Any:
         sql = "select content from basis where hash = ?"
@@ -311,7 +383,7 @@ class Receipts:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that nobody else can write beside; what fails leaves nothing."""
+        """A transaction that excludes all other writers; if it fails, it leaves nothing."""
         connection = self._connection()
         self._pending().clear()
         connection.execute("begin immediate")
@@ -326,18 +398,45 @@ class Receipts:
     def _connection(self) -> sqlite3.Connection:
         if not hasattr(self._local, "connection"):
             self._local.connection = open_sqlite(self._path, SCHEMA, synchronous="normal")
-        found: sqlite3.Connection = self._local.connection
-        return found
+        connection: sqlite3.Connection = self._local.connection
+        return connection
 
 
 def months_before(day: date, months: int) -> date:
-    """The same day so many months ago, or the last of that month."""
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+    """The same day so many months earlier, or the last day of that month."""
+    return day - relativedelta(months=months)
 
 
 class _Altered(Exception):
-    """What a receipt rests on is gone, or is not what it was."""
+    """What a receipt rests on is missing, or was changed."""
+
+
+def _grants(connection: sqlite3.Connection, day: str, key: str, inquiry: Inquiry) -> _Grants:
+    method, customer = inquiry.question.method, inquiry.customer
+    own = _cents(connection, "select cents from grants where day = ? and question = ?", day, key)
+    all_ = _cents(connection, "select cents from granted where day = ? and method = ?", day, method)
+    if not customer:
+        return _Grants(own, 0, all_)
+    sql = "select sum(cents) from grants where customer = ? and day = ? and method = ?"
+    return _Grants(own, _cents(connection, sql, customer, day, method), all_)
+
+
+def _keep_grant(
+    connection: sqlite3.Connection, day: str, key: str, inquiry: Inquiry, cents: int, before: int
+) -> None:
+    """Keep what the last answer to a question grants, and the sum of the day."""
+    method = inquiry.question.method
+    connection.execute(
+        "insert or replace into grants values (?, ?, ?, ?, ?)", (day, key, method, inquiry.customer, cents)
+    )
+    connection.execute(
+        "insert into granted values (?, ?, ?) on conflict do update set cents = cents + ?",
+        (day, method, cents, cents - before),
+    )
+
+
+def _receipt(receipt_id: str, at: str, content: str) -> Receipt:
+    return cast(Receipt, {"receipt_id": receipt_id, "at": at, **json.loads(content)})
 
 
 def _cents(connection: sqlite3.Connection, sql: str, *parameters: str) -> int:

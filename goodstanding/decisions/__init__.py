@@ -1,4 +1,5 @@
-"""From a customer's standing and a basket to an answer with its reasons, by pure functions.
+"""Decides whether a customer may pay a basket by instalments or on delivery, up to what sum, and why.
 
-Nothing here opens a file or looks at a clock: an answer can be computed again from its receipt alone.
+Only pure functions: nothing here opens a file (but `policy.read_policies`, which reads the policy) or looks
+at a clock, so an answer can be computed again from its receipt alone.
 """

@@ -1,25 +1,28 @@
-"""One decision: from a question, a customer's standing, a scorecard and a policy to an answer.
+"""Answers whether a customer may pay a basket by a method: yes, a part of it, or no, with limit and reasons.
 
-Pure: no file, no clock. What is granted today already is part of the standing, so the answer can be
-computed again from its receipt.
+`decide` takes a question, what is known of the customer (the standing), a scorecard and a policy. It opens no
+file and reads no clock: what was granted earlier today is part of the standing, so the answer can be computed
+again from its receipt.
 
-- **yes**: the chance of failure p is within the threshold, and the basket within the room that caps leave.
-- **partial**: p is within the threshold, and the basket above the room; or p is in the band above, where
-  a share is to be paid beforehand. What is left is granted, within the room.
-- **no**: else; a little above the band a person may still grant it.
+- **yes**: the chance p of a bad outcome is within the threshold, and the basket within what the caps leave.
+- **partial**: p is within the threshold and the basket above what the caps leave; or p is in the band above
+  the threshold, where a share is to be paid beforehand. The rest is granted, as far as the caps allow.
+- **no**: otherwise. A little above the band a person may still grant it.
 
-The points of a card never rise with the basket (`policy.monotone_in_basket`) and caps do not depend on it,
-so there is a greatest basket that is answered yes, the limit, and every smaller one is. An answer never gets
-better by a larger basket, but for a single cent that cannot be split, or by a greater cost of failure.
+The points of a scorecard never rise with the basket (`policy.monotone_in_basket`) and caps do not depend on
+it, so there is a largest basket that is answered yes, the limit, and every smaller basket is answered yes
+too. No larger basket and no greater cost of failure ever improves an answer; the one exception is a basket of
+a single cent, which cannot be split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, Decimal
-from typing import Any
+from typing import TypedDict
 
+from goodstanding.core.vocabulary import CLASSES
 from goodstanding.decisions.instalments import CENT, schedule
 from goodstanding.decisions.policy import (
     BASKET,
@@ -29,16 +32,30 @@ from goodstanding.decisions.policy import (
     NO_PUBLICATION,
     STALE_DATA,
     UNKNOWN_CUSTOMER,
+    Plan,
     Policy,
     Rules,
 )
-from goodstanding.decisions.reasons import bin_text, changes, class_move, grounds, label, losses
+from goodstanding.decisions.reasons import (
+    Borders,
+    ClassMove,
+    Loss,
+    Measures,
+    MonthEnd,
+    PointsLost,
+    bin_text,
+    changes,
+    class_move,
+    grounds,
+    label,
+    losses,
+)
 from goodstanding.decisions.scorecard import Scorecard, Value
 
 YES, PARTIAL, NO = "yes", "partial", "no"
 PART_PAYMENT, PERSON = "ask for part payment", "send to a person"
 MOST_REASONS = 4
-UNLIMITED = Decimal("1e15")
+NOTHING, UNLIMITED = Decimal(0), Decimal("1e15")
 HAND_SET = {
     COD: "No scorecard has been fitted to deliveries: the points are set by hand, and their odds assumed.",
     EMI: "No scorecard has been fitted to payments, so this rests on {grounds}: the points are set by hand, "
@@ -54,9 +71,10 @@ SITUATION_REASONS = {
 
 @dataclass(frozen=True)
 class Question:
-    """Whether a customer may pay a basket by a method.
+    """May a customer pay a basket by a method?
 
-    `basket` is in whole cents, above 0; `months` is for instalments only: None is the shortest plan.
+    `method` is one of `policy.DECISIONS`. `basket` is in whole cents, above 0. `months` is for instalments
+    only; None asks for the shortest plan.
     """
 
     method: str
@@ -68,11 +86,21 @@ class Question:
 class Standing:
     """What is known of a customer as of a day, and what was granted today.
 
-    `values` are the characteristics by name. `situation` is one of `policy.SITUATIONS` where there is
-    nothing to score, else None. `measures` (recency, frequency, monetary), `before` (the same at the end of
-    the last month, with class and as_of) and `borders` (of that day) tell why a class moved.
-    `outstanding` is what the customer owes by as_of; `granted_customer` and `granted_day` are the sums
-    granted today by other answers.
+    Attributes:
+        situation: one of `policy.SITUATIONS` where there is nothing to score, else None.
+        as_of: the last day that the data cover, as ISO 8601; None where nothing is published.
+        age_days: how old the data are.
+        customer_class: one of `vocabulary.CLASSES`.
+        benefits: what customers of the class get, in words.
+        values: characteristics by name.
+        measures: the RFM measures of `as_of`; with `before` and `borders` they tell why a class has changed.
+        before: class and measures at the end of last month.
+        borders: the borders between the classes on that day.
+        outstanding: what the customer owes by `as_of`.
+        granted_customer: the sum that other answers of today grant this customer by this method.
+        granted_day: the sum that other answers of today grant all customers by this method.
+        simulated: whether the orders are made up.
+        note: what is to be said of the scorecard of this method.
     """
 
     situation: str | None
@@ -81,21 +109,27 @@ class Standing:
     customer_class: str | None = None
     benefits: str | None = None
     values: Mapping[str, Value] = field(default_factory=dict)
-    measures: Mapping[str, Any] = field(default_factory=dict)
-    before: Mapping[str, Any] | None = None
-    borders: Mapping[str, Sequence[float]] | None = None
-    outstanding: Decimal = Decimal(0)
-    granted_customer: Decimal = Decimal(0)
-    granted_day: Decimal = Decimal(0)
+    measures: Measures = field(default_factory=lambda: Measures())
+    before: MonthEnd | None = None
+    borders: Borders | None = None
+    outstanding: Decimal = NOTHING
+    granted_customer: Decimal = NOTHING
+    granted_day: Decimal = NOTHING
     simulated: bool = False
     note: str | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The bare answer. `score` and `probability` are None where nothing was scored; money in whole cents.
+    """An answer without its reasons; money in whole cents.
 
-    `granted` is what may be paid by the method: the basket, a part of it, or nothing.
+    Attributes:
+        decision: `YES`, `PARTIAL` or `NO`.
+        limit: the largest basket that is answered yes.
+        granted: what may be paid by the method: the basket, a part of it, or nothing.
+        score: None where nothing was scored.
+        probability: the chance of a bad outcome; None where nothing was scored.
+        next_step: `PART_PAYMENT`, `PERSON` or None.
     """
 
     decision: str
@@ -106,52 +140,218 @@ class Verdict:
     next_step: str | None
 
 
-def decide(
-    question: Question, standing: Standing, scorecard: Scorecard | None, policy: Policy
-) -> dict[str, Any]:
-    """The answer with its reasons.
+class Payment(TypedDict):
+    """One month of a plan (an `instalments.Instalment`), money as text."""
+
+    month: int
+    instalment: str
+    principal: str
+    interest: str
+    balance: str
+
+
+class GrantedPlan(TypedDict):
+    """The instalments of what is granted, money as text; `instalment` is the first one, `total` their sum."""
+
+    months: int
+    # as a share: 0.12 is 12 % a year
+    yearly_rate: str
+    amount: str
+    instalment: str
+    total: str
+    schedule: list[Payment]
+
+
+class Change(TypedDict):
+    """The smallest change of one thing that changes a yes, or makes a yes of another answer.
+
+    `characteristic` is `basket` (the value is money as text), `months`, or a characteristic of the scorecard.
+    """
+
+    characteristic: str
+    value: str | float
+    sentence: str
+
+
+# `class` is a keyword, so this field cannot be written in a class.
+_AnswerClass = TypedDict("_AnswerClass", {"class": str | None})
+
+
+class Answer(_AnswerClass):
+    """An answer with its reasons, in plain values for JSON; money as text with two decimals."""
+
+    # `YES`, `PARTIAL` or `NO`
+    decision: str
+    # the largest basket that is answered yes
+    limit: str
+    # 300 to 850; with `probability` and `model_id` None where nothing was scored
+    score: int | None
+    # of a bad outcome, by the stated odds, with four decimals
+    probability: float | None
+    # the probability up to which the margin covers the loss, with four decimals
+    threshold: float
+    summary: str
+    # at most `MOST_REASONS` sentences: what limits the sum, then what costs points
+    reasons: list[str]
+    points: list[PointsLost]
+    next_step: str | None
+    # what of the basket is to be paid at once, and what of it may be paid by the method
+    pay_now: str
+    granted: str
+    plan: GrantedPlan | None
+    nearest_change: Change | None
+    class_move: ClassMove | None
+    benefits: str | None
+    # one of `policy.SITUATIONS`
+    situation: str | None
+    notes: list[str]
+    policy_version: str
+    model_id: str | None
+    # the day and the age of the data
+    as_of: str | None
+    age_days: int | None
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class _Cap:
+    """One upper bound on what may be granted: `left` of `limit`; `left` is below 0 where more was granted."""
+
+    text: str
+    limit: Decimal
+    owed: Decimal = NOTHING
+    granted: Decimal = NOTHING
+    shows_used: bool = True
+
+    @property
+    def left(self) -> Decimal:
+        return self.limit - self.owed - self.granted
+
+    def sentence(self) -> str:
+        used = []
+        if self.owed and self.shows_used:
+            used.append(f"{money(self.owed)} is owed")
+        if self.granted and self.shows_used:
+            used.append(f"{money(self.granted)} is granted already")
+        end = f", of which {' and '.join(used)}." if used else "."
+        return self.text.format(money(self.limit)) + end
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A question with all that its answer rests on, each looked up once."""
+
+    question: Question
+    standing: Standing
+    card: Scorecard
+    rules: Rules
+    # what applies: the situation of the standing, or that its data are too old
+    situation: str | None
+    # the plan that is asked for; None for another method, or where there is none of so many months
+    plan: Plan | None
+    caps: tuple[_Cap, ...]
+    # what the caps leave, not below 0
+    room: Decimal
+    threshold: float
+
+    @classmethod
+    def of(cls, question: Question, standing: Standing, card: Scorecard, rules: Rules) -> _Case:
+        is_stale = standing.age_days is not None and standing.age_days > rules.stale_after_days
+        stale = STALE_DATA if is_stale else None
+        caps = _caps(standing, rules, stale)
+        return cls(
+            question=question,
+            standing=standing,
+            card=card,
+            rules=rules,
+            situation=standing.situation or stale,
+            plan=rules.plan(question.months),
+            caps=caps,
+            room=max(NOTHING, min(cap.left for cap in caps)),
+            threshold=rules.threshold(),
+        )
+
+    @property
+    def has_no_plan(self) -> bool:
+        """Whether instalments are asked for over so many months as no plan has."""
+        return self.question.method == EMI and self.plan is None
+
+    def verdict(self, basket: Decimal | None = None, values: Mapping[str, Value] | None = None) -> Verdict:
+        """The answer, with another basket or other values of the customer where they are given."""
+        basket = self.question.basket if basket is None else basket
+        score = probability = None
+        limit = self.room
+        if self.standing.situation is None:
+            points = self.card.points(
+                _with_basket(self.standing.values if values is None else values, basket)
+            )
+            score = self.card.clamped(self.card.base_points + sum(points.values()))
+            probability = self.card.probability(score)
+            limit = min(self.room, _limit_by_score(self.card, points, self.threshold))
+        decision, granted, next_step = self._granted(basket, limit, probability)
+        return Verdict(decision, limit, granted, score, probability, next_step)
+
+    def _granted(
+        self, basket: Decimal, limit: Decimal, probability: float | None
+    ) -> tuple[str, Decimal, str | None]:
+        """The decision, the sum granted and the next step."""
+        rules = self.rules
+        if self.has_no_plan:
+            return NO, NOTHING, None
+        if basket <= limit:
+            return YES, basket, None
+        if probability is None or probability <= self.threshold:
+            granted = self.room
+        elif probability <= rules.threshold(rules.part_payment_share):
+            unpaid = (basket * (1 - rules.part_payment_share)).quantize(CENT, ROUND_DOWN)
+            # at least a cent where there are two, so that no larger basket gets a better answer
+            granted = min(self.room, max(unpaid, CENT)) if basket > CENT else NOTHING
+        else:
+            is_for_person = probability <= rules.threshold(rules.person_share) and self.room > 0
+            return NO, NOTHING, PERSON if is_for_person else None
+        return (PARTIAL, granted, PART_PAYMENT) if granted > 0 else (NO, NOTHING, None)
+
+
+def _with_basket(values: Mapping[str, Value], basket: Decimal) -> dict[str, Value]:
+    return {**values, BASKET: float(basket)}
+
+
+def decide(question: Question, standing: Standing, scorecard: Scorecard | None, policy: Policy) -> Answer:
+    """Answer a question, with reasons.
 
     Args:
-        question: what is asked.
-        standing: of the customer; with situation set, no score is computed.
-        scorecard: the fitted one, monotone in the basket, or None: then the policy's own is used, and the
-            answer says so.
-        policy: the one in effect.
-
-    Returns:
-        Plain values, money as text: decision, limit, score, probability, threshold, summary, reasons, points,
-        next_step, pay_now, granted, plan, nearest_change, class, class_move, benefits, situation, notes,
-        policy_version, model_id, as_of, age_days, simulated.
+        question: what is asked. standing: of the customer; where its `situation` is set, no score is
+        computed. scorecard: the fitted one, monotone in the basket; None: the policy's own is used, and the
+        answer says so. policy: the one in effect.
     """
     rules = policy.rules[question.method]
-    card = scorecard or rules.card
-    found = verdict(question, standing, card, rules)
-    lost = losses(card, _values(question, standing)) if found.score is not None else []
-    limiting = _limiting(question, standing, rules)
-    move = class_move(
-        {"class": standing.customer_class, **standing.measures}, standing.before, standing.borders
-    )
+    case = _Case.of(question, standing, scorecard or rules.card, rules)
+    verdict = case.verdict()
+    is_scored = verdict.score is not None
+    points_lost = losses(case.card, _with_basket(standing.values, question.basket)) if is_scored else []
     return {
-        "decision": found.decision,
-        "limit": money(found.limit),
-        "score": found.score,
-        "probability": None if found.probability is None else round(found.probability, 4),
-        "threshold": round(rules.threshold(), 4),
-        "summary": _summary(question, standing, card, rules, found),
-        "reasons": [*limiting, *(loss.sentence() for loss in lost)][:MOST_REASONS],
-        "points": [loss.to_json() for loss in lost],
-        "next_step": found.next_step,
-        "pay_now": money(question.basket - found.granted),
-        "granted": money(found.granted),
-        "plan": _plan(question, rules, found),
-        "nearest_change": nearest_change(question, standing, card, rules, found),
+        "decision": verdict.decision,
+        "limit": money(verdict.limit),
+        "score": verdict.score,
+        "probability": None if verdict.probability is None else round(verdict.probability, 4),
+        "threshold": round(case.threshold, 4),
+        "summary": _summary(case, verdict),
+        "reasons": _reasons(case, points_lost),
+        "points": [loss.to_json() for loss in points_lost],
+        "next_step": verdict.next_step,
+        "pay_now": money(question.basket - verdict.granted),
+        "granted": money(verdict.granted),
+        "plan": _plan(case, verdict),
+        "nearest_change": _nearest_change(case, verdict),
         "class": standing.customer_class,
-        "class_move": move,
+        "class_move": class_move(
+            standing.customer_class, standing.measures, standing.before, standing.borders
+        ),
         "benefits": standing.benefits,
-        "situation": _situation(standing, rules),
-        "notes": _notes(question, standing, card if found.score is not None else None, scorecard),
+        "situation": case.situation,
+        "notes": _notes(case, is_scored, is_fitted=scorecard is not None),
         "policy_version": policy.version,
-        "model_id": card.model_id if found.score is not None else None,
+        "model_id": case.card.model_id if is_scored else None,
         "as_of": standing.as_of,
         "age_days": standing.age_days,
         "simulated": standing.simulated,
@@ -159,68 +359,57 @@ def decide(
 
 
 def verdict(question: Question, standing: Standing, card: Scorecard, rules: Rules) -> Verdict:
-    """Yes, partial or no, and the limit; see the module."""
-    room = max(Decimal(0), min(left for left, _ in _caps(standing, rules)))
-    score = probability = None
-    limit = room
-    if standing.situation is None:
-        values = _values(question, standing)
-        score = card.score(values)
-        probability = card.probability(score)
-        limit = min(room, _limit_by_score(card, values, rules.threshold()))
-    if question.method == EMI and rules.plan(question.months) is None:
-        return Verdict(NO, limit, Decimal(0), score, probability, None)
-    if question.basket <= limit:
-        return Verdict(YES, limit, question.basket, score, probability, None)
-    if probability is None or probability <= rules.threshold():
-        granted = room
-    elif probability <= rules.threshold(rules.part_payment_share):
-        unpaid = (question.basket * (1 - rules.part_payment_share)).quantize(CENT, ROUND_DOWN)
-        # at least a cent where there are two, so that no larger basket fares better
-        granted = min(room, max(unpaid, CENT)) if question.basket > CENT else Decimal(0)
-    else:
-        may_be = probability <= rules.threshold(rules.person_share) and room > 0
-        return Verdict(NO, limit, Decimal(0), score, probability, PERSON if may_be else None)
-    if granted > 0:
-        return Verdict(PARTIAL, limit, granted, score, probability, PART_PAYMENT)
-    return Verdict(NO, limit, Decimal(0), score, probability, None)
+    """Answer a question without reasons, for many customers at once; see the module."""
+    return _Case.of(question, standing, card, rules).verdict()
 
 
-def nearest_change(
-    question: Question, standing: Standing, card: Scorecard, rules: Rules, found: Verdict
-) -> dict[str, Any] | None:
-    """The smallest change of one thing by which a yes would be none, or another answer a yes.
+def _nearest_change(case: _Case, verdict: Verdict) -> Change | None:
+    """The smallest change of one thing that changes a yes, or makes a yes of another answer; None: there is
+    none.
 
-    A smaller basket, where one would do; else the characteristic with the fewest bins to go, by the fewest
-    points. Each is tried by deciding again. None where no single change flips the answer.
+    It is a smaller basket, where one would do; else the characteristic with the fewest bins to go, and of
+    those the one that needs the fewest points. Each change is tried by deciding again.
     """
-    if question.method == EMI and rules.plan(question.months) is None:
-        nearest = min(rules.plans, key=lambda plan: abs(plan.months - (question.months or 0)))
-        if verdict(replace(question, months=nearest.months), standing, card, rules).decision == YES:
-            sentence = f"In {nearest.months} months it would be a yes."
-            return {"characteristic": "months", "value": nearest.months, "sentence": sentence}
-    elif found.decision == YES:
-        more = replace(question, basket=found.limit + CENT)
-        if verdict(more, standing, card, rules).decision != YES:
-            sentence = f"A basket above {money(found.limit)} would not be answered yes."
-            return {"characteristic": BASKET, "value": money(more.basket), "sentence": sentence}
-    elif found.limit > 0:
-        less = replace(question, basket=found.limit)
-        if verdict(less, standing, card, rules).decision == YES:
-            sentence = f"A basket of {money(found.limit)} or less would be answered yes."
-            return {"characteristic": BASKET, "value": money(less.basket), "sentence": sentence}
-    elif found.score is not None:
-        tries = [
-            (away, one.points - each.points(standing.values.get(each.name)), order, each, value, one)
-            for order, each in enumerate(card.characteristics)
-            if each.name != BASKET
-            for away, value, one in changes(each, standing.values.get(each.name))
-        ]
-        for _, _, _, each, value, one in sorted(tries, key=lambda found: found[:3]):
-            changed = replace(standing, values={**standing.values, each.name: value})
-            if verdict(question, changed, card, rules).decision == YES:
-                sentence = f"With {label(each.name).removeprefix('the ')} {bin_text(one)} it would be a yes."
-                return {"characteristic": each.name, "value": value, "sentence": sentence}
+    if case.has_no_plan:
+        return _other_plan(case)
+    if verdict.decision == YES:
+        more = verdict.limit + CENT
+        if case.verdict(more).decision != YES:
+            sentence = f"A basket above {money(verdict.limit)} would not be answered yes."
+            return {"characteristic": BASKET, "value": money(more), "sentence": sentence}
+        return None
+    if verdict.limit > 0:
+        less = verdict.limit
+        if case.verdict(less).decision == YES:
+            sentence = f"A basket of {money(less)} or less would be answered yes."
+            return {"characteristic": BASKET, "value": money(less), "sentence": sentence}
+        return None
+    return _other_value(case) if verdict.score is not None else None
+
+
+def _other_plan(case: _Case) -> Change | None:
+    """The plan whose months are nearest to those asked for, where it makes a yes."""
+    months = case.question.months or 0
+    nearest = min(case.rules.plans, key=lambda plan: abs(plan.months - months))
+    if replace(case, plan=nearest).verdict().decision != YES:
+        return None
+    sentence = f"In {nearest.months} months it would be a yes."
+    return {"characteristic": "months", "value": nearest.months, "sentence": sentence}
+
+
+def _other_value(case: _Case) -> Change | None:
+    """The nearest value of one characteristic that makes a yes."""
+    values = case.standing.values
+    tries = [
+        (move.bins_away, move.bin.points - each.points(values.get(each.name)), order, each.name, move)
+        for order, each in enumerate(case.card.characteristics)
+        if each.name != BASKET
+        for move in changes(each, values.get(each.name))
+    ]
+    for _, _, _, name, move in sorted(tries, key=lambda attempt: attempt[:3]):
+        if case.verdict(values={**values, name: move.value}).decision == YES:
+            sentence = f"With {label(name).removeprefix('the ')} {bin_text(move.bin)} it would be a yes."
+            return {"characteristic": name, "value": move.value, "sentence": sentence}
     return None
 
 
@@ -229,120 +418,108 @@ def money(amount: Decimal) -> str:
     return f"{amount:.2f}"
 
 
-def _values(question: Question, standing: Standing) -> dict[str, Value]:
-    return {**standing.values, BASKET: float(question.basket)}
-
-
-def _caps(standing: Standing, rules: Rules) -> list[tuple[Decimal, str]]:
-    """What each cap leaves, below 0 where more was granted, and the sentence that says so."""
+def _caps(standing: Standing, rules: Rules, stale: str | None) -> tuple[_Cap, ...]:
+    """What may be granted at most: by each situation that applies, by the customer's class, on one day."""
+    granted = standing.granted_customer
     caps = []
-    for situation in dict.fromkeys(filter(None, (standing.situation, _stale(standing, rules)))):
-        limit = rules.limits[situation]
-        text = f"{SITUATION_REASONS[situation]}: the policy then grants {money(limit)} at most"
-        caps.append((limit - standing.granted_customer, f"{text}."))
+    for situation in dict.fromkeys(filter(None, (standing.situation, stale))):
+        text = f"{SITUATION_REASONS[situation]}: the policy then grants {{}} at most"
+        caps.append(_Cap(text, rules.limits[situation], granted=granted, shows_used=False))
     if standing.situation is None:
-        class_ = standing.customer_class or "Worst"
-        cap = rules.cap_customer[class_]
-        # a parcel on delivery is paid at the door: what is owed are instalments and accounts
-        owed = standing.outstanding if rules.decision == EMI else Decimal(0)
+        class_ = standing.customer_class or CLASSES[0]
         who = f"of class {class_}" if standing.customer_class else "without a class"
-        text = f"A customer {who} may have {money(cap)} open"
-        caps.append((cap - owed - standing.granted_customer, text + _used(standing.granted_customer, owed)))
-    text = f"All customers together may have {money(rules.cap_day)} a day"
-    caps.append((rules.cap_day - standing.granted_day, text + _used(standing.granted_day)))
-    return caps
+        # on delivery everything is paid at the door: what a customer owes are instalments and accounts
+        owed = standing.outstanding if rules.decision == EMI else NOTHING
+        caps.append(_Cap(f"A customer {who} may have {{}} open", rules.cap_customer[class_], owed, granted))
+    text = "All customers together may have {} a day"
+    caps.append(_Cap(text, rules.cap_day, granted=standing.granted_day))
+    return tuple(caps)
 
 
-def _used(granted: Decimal, owed: Decimal = Decimal(0)) -> str:
-    parts = [f"{money(owed)} is owed"] if owed else []
-    parts += [f"{money(granted)} is granted already"] if granted else []
-    return f", of which {' and '.join(parts)}." if parts else "."
+def _limit_by_score(card: Scorecard, points: Mapping[str, int], threshold: float) -> Decimal:
+    """The largest basket whose chance of a bad outcome is within the threshold; 1e15 where there is no
+    largest.
 
-
-def _stale(standing: Standing, rules: Rules) -> str | None:
-    is_stale = standing.age_days is not None and standing.age_days > rules.stale_after_days
-    return STALE_DATA if is_stale else None
-
-
-def _situation(standing: Standing, rules: Rules) -> str | None:
-    return standing.situation or _stale(standing, rules)
-
-
-def _limit_by_score(card: Scorecard, values: Mapping[str, Value], threshold: float) -> Decimal:
-    """The largest basket whose chance of failure is within the threshold; without end as 1e15.
-
-    The points never rise with the basket, so the bins are gone through until one fails.
+    The points never rise with the basket, so its bins are tried in order until one fails.
     """
-    others = card.base_points + sum(points for name, points in card.points(values).items() if name != BASKET)
+    others = card.base_points + sum(earned for name, earned in points.items() if name != BASKET)
     basket = next((each for each in card.characteristics if each.name == BASKET), None)
     if basket is None:
-        return UNLIMITED if card.probability(card.clamped(others)) <= threshold else Decimal(0)
-    limit = Decimal(0)
-    for one in (each for each in basket.bins if not each.is_missing):
-        if card.probability(card.clamped(others + one.points)) > threshold:
+        return UNLIMITED if card.probability(card.clamped(others)) <= threshold else NOTHING
+    limit = NOTHING
+    for bin_ in basket.bins:
+        if bin_.is_missing:
+            continue
+        if card.probability(card.clamped(others + bin_.points)) > threshold:
             break
-        limit = UNLIMITED if one.up_to is None else Decimal(repr(one.up_to)).quantize(CENT, ROUND_DOWN)
+        limit = UNLIMITED if bin_.up_to is None else Decimal(repr(bin_.up_to)).quantize(CENT, ROUND_DOWN)
     return limit
 
 
-def _limiting(question: Question, standing: Standing, rules: Rules) -> list[str]:
-    """What keeps the basket from being granted besides the score, the tightest first."""
+def _reasons(case: _Case, points_lost: list[Loss]) -> list[str]:
+    """What keeps the basket from being granted, the tightest cap first, then what lowers the score."""
     reasons = []
-    if question.method == EMI and rules.plan(question.months) is None:
-        offered = ", ".join(str(plan.months) for plan in rules.plans)
-        reasons.append(f"There is no plan of {question.months} months; there are plans of {offered}.")
-    caps = sorted(_caps(standing, rules), key=lambda cap: cap[0])
-    return reasons + [text for left, text in caps if left < question.basket]
+    if case.has_no_plan:
+        offered = ", ".join(str(plan.months) for plan in case.rules.plans)
+        reasons.append(f"There is no plan of {case.question.months} months; there are plans of {offered}.")
+    caps = sorted(case.caps, key=lambda cap: cap.left)
+    reasons += [cap.sentence() for cap in caps if cap.left < case.question.basket]
+    return [*reasons, *(loss.sentence() for loss in points_lost)][:MOST_REASONS]
 
 
-def _summary(question: Question, standing: Standing, card: Scorecard, rules: Rules, found: Verdict) -> str:
+def _summary(case: _Case, verdict: Verdict) -> str:
     """The one sentence that says what decided."""
-    if question.method == EMI and rules.plan(question.months) is None:
+    if case.has_no_plan:
         return "There is no such plan of instalments."
-    if found.probability is None:
-        situation = SITUATION_REASONS[standing.situation or NO_PUBLICATION]
+    if verdict.probability is None:
+        situation = SITUATION_REASONS[case.standing.situation or NO_PUBLICATION]
         return f"{situation}, so the policy's safe answer is given."
-    threshold = rules.threshold()
-    side = "within" if found.probability <= threshold else "above"
+    is_within = verdict.probability <= case.threshold
+    side = "within" if is_within else "above"
     text = (
-        f"The chance that {card.feared} is {found.probability:.1%}, {side} the {threshold:.1%} up to which "
-        "the margin covers the loss"
+        f"The chance that {case.card.bad_outcome} is {verdict.probability:.1%}, {side} the "
+        f"{case.threshold:.1%} up to which the margin covers the loss"
     )
-    if found.decision == PARTIAL and found.probability > threshold:
-        text += f"; with {rules.part_payment_share:.0%} paid beforehand it does"
-    elif found.decision != YES and found.probability <= threshold:
+    if verdict.decision == PARTIAL and not is_within:
+        text += f"; with {case.rules.part_payment_share:.0%} paid beforehand it does"
+    elif verdict.decision != YES and is_within:
         text += ", but more is asked than may be granted"
     return f"{text}."
 
 
-def _plan(question: Question, rules: Rules, found: Verdict) -> dict[str, Any] | None:
+def _plan(case: _Case, verdict: Verdict) -> GrantedPlan | None:
     """The instalments of what is granted; None where nothing is, or for another method."""
-    plan = rules.plan(question.months)
-    if plan is None or not found.granted:
+    plan = case.plan
+    if plan is None or not verdict.granted:
         return None
-    payments = schedule(found.granted, plan.months, plan.yearly_rate)
+    payments = schedule(verdict.granted, plan.months, plan.yearly_rate)
     return {
         "months": plan.months,
         "yearly_rate": f"{plan.yearly_rate.normalize():f}",
-        "amount": money(found.granted),
+        "amount": money(verdict.granted),
         "instalment": money(payments[0].instalment),
-        "total": money(sum((each.instalment for each in payments), Decimal(0))),
+        "total": money(sum((payment.instalment for payment in payments), NOTHING)),
         "schedule": [
-            {name: value if name == "month" else money(value) for name, value in asdict(each).items()}
-            for each in payments
+            {
+                "month": payment.month,
+                "instalment": money(payment.instalment),
+                "principal": money(payment.principal),
+                "interest": money(payment.interest),
+                "balance": money(payment.balance),
+            }
+            for payment in payments
         ],
     }
 
 
-def _notes(
-    question: Question, standing: Standing, used: Scorecard | None, fitted: Scorecard | None
-) -> list[str]:
-    """What an answer rests on; `used` is None where the policy's safe answer was given."""
+def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:
+    """What the answer rests on; of a scorecard only where something was scored."""
     notes = []
-    if used and not fitted:
-        notes.append(HAND_SET[question.method].format(grounds=grounds(used)))
-    asked = [each.name for each in used.characteristics if each.name != BASKET] if used else []
-    if asked and all(standing.values.get(name) is None for name in asked):
+    standing = case.standing
+    if is_scored and not is_fitted:
+        notes.append(HAND_SET[case.question.method].format(grounds=grounds(case.card)))
+    names = [each.name for each in case.card.characteristics if each.name != BASKET] if is_scored else []
+    if names and all(standing.values.get(name) is None for name in names):
         notes.append("None of what the points rest on is known of this customer.")
     if standing.note:
         notes.append(standing.note)

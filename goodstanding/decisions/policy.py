@@ -18,7 +18,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -31,7 +31,7 @@ from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard
 
 COD, EMI = "cod", "emi"
 DECISIONS = (COD, EMI)
-FEARED = {COD: "the order is refused or returned", EMI: "an instalment is not paid"}
+BAD_OUTCOMES = {COD: "the order is refused or returned", EMI: "an instalment is not paid"}
 UNKNOWN_CUSTOMER, FIRST_TIME_BUYER = "unknown_customer", "first_time_buyer"
 STALE_DATA, NO_PUBLICATION = "stale_data", "no_publication"
 SITUATIONS = (UNKNOWN_CUSTOMER, FIRST_TIME_BUYER, STALE_DATA, NO_PUBLICATION)
@@ -198,7 +198,7 @@ def monotone_in_basket(card: Scorecard) -> Scorecard:
                 bins.append(one)
             each = Characteristic(each.name, tuple(bins))
         changed.append(each)
-    return Scorecard(**{**card.__dict__, "characteristics": tuple(changed)})
+    return replace(card, characteristics=tuple(changed))
 
 
 def _start(one: Bin) -> float:
@@ -286,7 +286,7 @@ def _rules(version: str, decision: str, rows: list[tuple[str, Row]]) -> Rules:
     card = Scorecard(
         model_id=f"hand-set-{decision}-{version}",
         decision=decision,
-        feared=FEARED[decision],
+        bad_outcome=BAD_OUTCOMES[decision],
         base_points=reader.count("card_base_points", lowest="-10000"),
         anchor_score=reader.count("card_anchor_score"),
         anchor_odds=float(_number(*reader.take("card_anchor_odds"), lowest="0.000001", highest="1e9")),

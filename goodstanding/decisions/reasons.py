@@ -1,8 +1,9 @@
-"""Reasons: what a score lost and against what, and why a class moved, in plain sentences that are true.
+"""Reasons: which facts cost a customer how many points, and why the class has changed, as true plain
+sentences.
 
-Points are added up, so a characteristic costs the points between its bin and its best one: with a value of
-the best bin the same customer scores so many points more. Characteristics that cost most are named first
-(the order of regulation B's "principal reasons").
+Points are added up, so a characteristic costs the points between its bin and its best bin: with a value of
+the best bin the same customer would score that many points more. The characteristic that costs most is named
+first, like the "principal reasons" of Regulation B.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Literal, NamedTuple, TypedDict
 
 from goodstanding.core.vocabulary import CLASSES
 from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard, Value
 
-# of a number in a sentence: more where value and border would else look the same
+# Significant digits of a number in a sentence: the first that keep a value and a bin's border apart.
 DIGITS = (4, 6, 9, 17)
-MEASURES = ("recency", "frequency", "monetary")
+Measure = Literal["recency", "frequency", "monetary"]
+MEASURES: tuple[Measure, ...] = ("recency", "frequency", "monetary")
+# By measure, and by "credit_score": the quantiles .25, .50 and .75 over all customers of a day.
+Borders = Mapping[str, Sequence[float]]
 WINDOW = re.compile(r"_(\d+)([md])$")
-# names that do not read as words
+# Characteristics whose names do not read as words.
 LABELS = {
     "basket": "the basket",
     "recency_days": "the time since the last order in days",
@@ -38,7 +41,7 @@ LABELS = {
     "m_score": "the monetary score",
 }
 
-# what a card rests on, by the names of its characteristics; the first that matches
+# What a scorecard rests on, by the names of its characteristics; the first pattern that matches counts.
 GROUNDS = (
     (re.compile(r"^([rfm]|credit)_score$"), "the RFM credit score"),
     (re.compile(r"return|cancel|refus"), "return behaviour"),
@@ -53,6 +56,65 @@ GROUNDS = (
 )
 
 
+class Measures(TypedDict, total=False):
+    """The RFM measures of a customer; None where no order counts, and no key where there is no profile."""
+
+    recency: float | None
+    frequency: float | None
+    monetary: float | None
+
+
+# `class` is a keyword, so these two cannot be written as classes.
+MonthEnd = TypedDict(
+    "MonthEnd",
+    {
+        "class": str,
+        # the last day of that month, as ISO 8601
+        "as_of": str,
+        "recency": float | None,
+        "frequency": float | None,
+        "monetary": float | None,
+    },
+)
+ClassMove = TypedDict(
+    "ClassMove",
+    {
+        "from": str,
+        "to": str,
+        # the end of last month, as ISO 8601
+        "since": str,
+        "cause": Literal["own_behaviour", "borders", "both"],
+        "sentence": str,
+    },
+)
+
+
+class BinEnds(TypedDict):
+    """The values of a bin: above `above` and up to `up_to` (None: no end), or the missing values."""
+
+    above: float | None
+    up_to: float | None
+    is_missing: bool
+
+
+class PointsLost(TypedDict):
+    """A `Loss` as JSON: the customer's value and points, and the points and values of the best bin."""
+
+    characteristic: str
+    value: Value
+    points: int
+    best_points: int
+    best: BinEnds
+
+
+class Move(NamedTuple):
+    """Another bin of a characteristic: how many bins away it is, its nearest value, and the bin."""
+
+    bins_away: int
+    value: float
+    bin: Bin
+
+
 @dataclass(frozen=True)
 class Loss:
     """What a characteristic costs: `lost` = `best.points` - `points`, above 0."""
@@ -64,7 +126,7 @@ class Loss:
 
     @property
     def lost(self) -> int:
-        """Points that a value of the best bin would add."""
+        """The points that a value of the best bin would add."""
         return self.best.points - self.points
 
     def sentence(self) -> str:
@@ -75,29 +137,26 @@ class Loss:
         return _begin(f"{label(self.name)} {verb}, {fewer}.")
 
     def _is_apart(self, digits: int) -> bool:
-        """Whether value and best bin, written with so many digits, are still apart."""
+        """Whether the value, written with so many digits, still lies outside the best bin."""
         if _is_missing(self.value):
             return True
         above, up_to = (end and _as_shown(end, digits) for end in (self.best.above, self.best.up_to))
         return not Bin(0, above, up_to, self.best.is_missing).holds(_as_shown(self.value, digits))
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, with the best bin's ends."""
-        return {
-            "characteristic": self.name,
-            "value": None if _is_missing(self.value) else self.value,
-            "points": self.points,
-            "best_points": self.best.points,
-            "best": {
-                "above": self.best.above,
-                "up_to": self.best.up_to,
-                "is_missing": self.best.is_missing,
-            },
-        }
+    def to_json(self) -> PointsLost:
+        """Plain values, as an answer shows them."""
+        best = self.best
+        return PointsLost(
+            characteristic=self.name,
+            value=None if _is_missing(self.value) else self.value,
+            points=self.points,
+            best_points=best.points,
+            best=BinEnds(above=best.above, up_to=best.up_to, is_missing=best.is_missing),
+        )
 
 
 def grounds(card: Scorecard) -> str:
-    """What a card rests on, such as: the RFM credit score and return behaviour."""
+    """What a scorecard rests on, such as: the RFM credit score and return behaviour."""
     matched = {
         next(ground for pattern, ground in GROUNDS if pattern.search(each.name))
         for each in card.characteristics
@@ -107,85 +166,95 @@ def grounds(card: Scorecard) -> str:
 
 
 def losses(card: Scorecard, values: Mapping[str, Value]) -> list[Loss]:
-    """What lowers the score, most first; among equals in the order of the card.
+    """What lowers a score, the most costly first; of equal ones in the order of the scorecard.
 
-    Only what does raise the score once it is mended: not what the limits of the scale would swallow.
+    A characteristic counts only if its best bin would raise the score: one whose points the ends of the scale
+    would cut off is left out.
     """
     points = card.points(values)
     total = card.base_points + sum(points.values())
-    found = [
+    score = card.clamped(total)
+    losses_of_card = [
         Loss(each.name, values.get(each.name), points[each.name], each.best)
         for each in card.characteristics
-        if card.clamped(total + each.best.points - points[each.name]) > card.clamped(total)
+        if card.clamped(total + each.best.points - points[each.name]) > score
     ]
-    return sorted(found, key=lambda loss: -loss.lost)
+    return sorted(losses_of_card, key=lambda loss: -loss.lost)
 
 
-def changes(each: Characteristic, value: Value) -> list[tuple[int, float, Bin]]:
-    """Every other bin of a characteristic, the nearest first: bins away, the nearest value in it, the bin.
+def changes(characteristic: Characteristic, value: Value) -> list[Move]:
+    """Every other bin of a characteristic, the nearest first.
 
-    A value that is missing lies one bin away from each; nothing can become missing.
+    A missing value lies one bin away from each bin; a known value cannot become missing.
     """
-    bins = [one for one in each.bins if not one.is_missing]
-    here = next((number for number, one in enumerate(bins) if one.holds(value)), None)
-    found = []
-    for number, one in enumerate(bins):
-        if number != here:
-            away = 1 if here is None else abs(number - here)
-            is_higher = here is None or number > here
-            found.append((away, _nearest(one, is_higher), one))
-    return sorted(found, key=lambda change: (change[0], change[2].points))
+    bins = [bin_ for bin_ in characteristic.bins if not bin_.is_missing]
+    here = next((place for place, bin_ in enumerate(bins) if bin_.holds(value)), None)
+    moves = []
+    for place, bin_ in enumerate(bins):
+        if place != here:
+            bins_away = 1 if here is None else abs(place - here)
+            is_higher = here is None or place > here
+            moves.append(Move(bins_away, _nearest(bin_, is_higher), bin_))
+    return sorted(moves, key=lambda move: (move.bins_away, move.bin.points))
 
 
-def _nearest(one: Bin, is_higher: bool) -> float:
-    """The value of a bin that lies nearest to those below it, or above it; a whole number where one does."""
-    if not is_higher or one.above is None:
-        return one.up_to if one.up_to is not None else 0.0
-    whole = math.floor(one.above) + 1.0
-    return whole if one.holds(whole) else math.nextafter(one.above, math.inf)
+def _nearest(bin_: Bin, is_higher: bool) -> float:
+    """A bin's value that is nearest to the bins below it (or above it); a whole number where one fits."""
+    if not is_higher or bin_.above is None:
+        return bin_.up_to if bin_.up_to is not None else 0.0
+    whole = math.floor(bin_.above) + 1.0
+    return whole if bin_.holds(whole) else math.nextafter(bin_.above, math.inf)
 
 
 def class_move(
-    now: Mapping[str, Any], before: Mapping[str, Any] | None, borders: Mapping[str, Sequence[float]] | None
-) -> dict[str, Any] | None:
-    """Why the class is another than at the end of the last month; None where it is not, or none is known.
+    customer_class: str | None, measures: Measures, before: MonthEnd | None, borders: Borders | None
+) -> ClassMove | None:
+    """Why the class is another than at the end of last month; None where it is the same, or one is not known.
 
-    The customer's measures of today are put into that day's borders. What class comes out tells what the
-    customer's own behaviour did; what is left the borders did, which are the quarters of all customers.
+    The customer's measures of today are put into the borders of that day. A class that changes already by
+    this changed by the customer's own behaviour. The rest is due to the borders, which are the quartiles of
+    all customers.
 
     Args:
-        now: class, recency, frequency and monetary of today.
-        before: the same as of the end of the last month, with as_of.
-        borders: of that day, per measure and for credit_score, the three quantiles.
-
-    Returns:
-        {from, to, since, cause: own_behaviour, borders or both, sentence}.
+        customer_class: of today; None where the customer has none.
+        measures: of today.
+        before: class and measures at the end of last month.
+        borders: of that day.
     """
-    if not before or not borders or not now.get("class") or now["class"] == before["class"]:
+    if not before or not borders or not customer_class or customer_class == before["class"]:
         return None
-    by_old_borders = class_by(now, borders)
+    by_old_borders = class_by(measures, borders)
+    cause: Literal["own_behaviour", "borders", "both"]
     if by_old_borders == before["class"]:
         cause, why = "borders", "only the borders between the classes moved"
     else:
         changed = [
-            f"{measure} from {shown(before[measure])} to {shown(now[measure])}"
+            f"{measure} from {_shown_or_none(before[measure])} to {_shown_or_none(measures[measure])}"
             for measure in MEASURES
-            if now[measure] != before[measure]
+            if measures[measure] != before[measure]
         ]
         own = f"the customer's own behaviour did it ({', '.join(changed)})"
-        if by_old_borders == now["class"]:
+        if by_old_borders == customer_class:
             cause, why = "own_behaviour", own
         else:
             cause = "both"
             why = f"{own}, by which alone it would be {by_old_borders}, and the borders moved as well"
-    old, new, since = before["class"], now["class"], _iso(before["as_of"])
-    sentence = f"The class has moved from {old} to {new} since {since}: {why}."
-    return {"from": old, "to": new, "since": since, "cause": cause, "sentence": sentence}
+    old, since = before["class"], before["as_of"]
+    sentence = f"The class has moved from {old} to {customer_class} since {since}: {why}."
+    return {"from": old, "to": customer_class, "since": since, "cause": cause, "sentence": sentence}
 
 
-def class_by(measures: Mapping[str, Any], borders: Mapping[str, Sequence[float]]) -> str:
-    """The class of measures by given borders, as the marts compute it (macro quartile_score)."""
-    quarters = {measure: _quarter(float(measures[measure]), borders[measure]) for measure in MEASURES}
+def class_by(measures: Measures, borders: Borders) -> str:
+    """The class of measures by given borders, as the marts compute it (macro quartile_score).
+
+    Who has no order that counts has no recency, and is in the lowest class by rule.
+    """
+    quarters = {}
+    for measure in MEASURES:
+        value = measures[measure]
+        if value is None:
+            return CLASSES[0]
+        quarters[measure] = _quarter(float(value), borders[measure])
     credit_score = (5 - quarters["recency"]) + quarters["frequency"] + quarters["monetary"]
     return CLASSES[_quarter(credit_score, borders["credit_score"]) - 1]
 
@@ -194,10 +263,10 @@ def _quarter(value: float, borders: Sequence[float]) -> int:
     return 1 + sum(value > border for border in borders)
 
 
-def bin_text(one: Bin, digits: int = 4) -> str:
+def bin_text(bin_: Bin, digits: int = 4) -> str:
     """The values of a bin in words: `0.1 or less`, `more than 4 and up to 6`."""
-    above, up_to = (None if end is None else shown(end, digits) for end in (one.above, one.up_to))
-    if one.is_missing:
+    above, up_to = (None if end is None else shown(end, digits) for end in (bin_.above, bin_.up_to))
+    if bin_.is_missing:
         return "none known"
     if above is None:
         return "any other" if up_to is None else f"{up_to} or less"
@@ -212,8 +281,8 @@ def label(name: str) -> str:
     return LABELS.get(name) or "the " + name.replace("_", " ")
 
 
-def shown(value: Any, digits: int = 4) -> str:
-    """A number as people write it, with so many digits that count, and of thousands at least the cents."""
+def shown(value: float | Decimal | str | None, digits: int = 4) -> str:
+    """A number as people write it: so many significant digits, from 1,000 on at least two decimals."""
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, float) and not value.is_integer():
@@ -229,8 +298,8 @@ def _is_missing(value: Value) -> bool:
     return value is None or math.isnan(value)
 
 
-def _iso(day: date | str) -> str:
-    return day if isinstance(day, str) else day.isoformat()
+def _shown_or_none(value: float | None) -> str:
+    return "none" if value is None else shown(value)
 
 
 def _begin(sentence: str) -> str:

@@ -42,7 +42,7 @@ def cards(draw: st.DrawFn) -> Scorecard:
         Scorecard(
             model_id="drawn",
             decision=COD,
-            feared="it fails",
+            bad_outcome="it fails",
             base_points=draw(st.integers(250, 800)),
             anchor_score=600,
             anchor_odds=draw(st.sampled_from([1.0, 5.0, 20.0])),

@@ -20,10 +20,14 @@ BORDERS = {
 }
 
 
-def measures(recency: int, frequency: int, monetary: float, class_: str) -> dict:
+def measures(recency: int | None, frequency: int, monetary: float, class_: str) -> dict:
     found = {"recency": recency, "frequency": frequency, "monetary": monetary}
     assert class_ in ("Worst", "Average", "Good", "Best")
     return found | {"class": class_}
+
+
+def move_of(now: dict, before: dict | None, borders: dict | None) -> dict | None:
+    return class_move(now["class"], now, before, borders)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +52,12 @@ def test_a_class_by_borders_is_that_of_the_marts(recency, frequency, monetary, c
         (measures(31, 1, 100, "Worst"), measures(5, 4, 400, "Best"), "own_behaviour"),
         (measures(5, 4, 400, "Good"), measures(5, 4, 400, "Best"), "borders"),
         (measures(20, 1, 200, "Worst"), measures(5, 4, 400, "Best"), "both"),
+        # every order was cancelled: no recency, and Worst by rule
+        (measures(None, 0, 0, "Worst"), measures(5, 4, 400, "Best"), "own_behaviour"),
     ],
 )
 def test_a_move_is_of_ones_own_doing_or_of_the_borders(now, before, cause):
-    move = class_move(now, before | {"as_of": "2011-11-30"}, BORDERS)
+    move = move_of(now, before | {"as_of": "2011-11-30"}, BORDERS)
     assert move is not None and move["cause"] == cause
     assert (move["from"], move["to"], move["since"]) == (before["class"], now["class"], "2011-11-30")
     assert f"from {before['class']} to {now['class']} since 2011-11-30" in move["sentence"]
@@ -60,9 +66,9 @@ def test_a_move_is_of_ones_own_doing_or_of_the_borders(now, before, cause):
 
 def test_who_stayed_in_a_class_or_was_in_none_has_not_moved():
     now = measures(5, 4, 400, "Best")
-    assert class_move(now, now | {"as_of": "2011-11-30"}, BORDERS) is None
-    assert class_move(now, None, BORDERS) is None
-    assert class_move(now, now | {"as_of": "2011-11-30", "class": "Good"}, None) is None
+    assert move_of(now, now | {"as_of": "2011-11-30"}, BORDERS) is None
+    assert move_of(now, None, BORDERS) is None
+    assert move_of(now, now | {"as_of": "2011-11-30", "class": "Good"}, None) is None
 
 
 def test_a_sentence_tells_value_points_and_the_best_values():
