@@ -51,6 +51,7 @@ lint: $(SETUP)  ## style of Python and SQL, types, imports, and whether the refe
 	@$(BIN)/lint-imports --no-logo --cache-dir .mypy_cache/imports
 	@$(BIN)/sqlfluff lint dbt_project --processes 2
 	@$(BIN)/python docs/reference/generate.py --check
+	@$(BIN)/sqlfluff lint expectations --templater placeholder --processes 2
 
 up: $(SETUP)  ## Airflow with scheduler and UI on this machine; Ctrl-C ends it
 	@$(BIN)/goodstanding up

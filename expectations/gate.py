@@ -1,9 +1,9 @@
-"""Running a gate: fetch its batches, validate them, keep the result, and stop the run where one fails.
+"""Runs a quality gate: judges rows by Great Expectations, keeps the result, and stops the run on failure.
 
 Great Expectations has no data source that works on DuckDB, so each batch is a pandas frame of the days in
-question, in chunks where the range is long. A first pass asks for verdicts only; what failed is asked a
-second time for counts and row positions. That halves the time of the usual day, on which all is well, and
-no value of a row ever reaches a result: results hold counts, bounds of numeric columns and row keys.
+question, in chunks where the range is long. A first pass asks for verdicts only; a second one asks for the
+counts and row positions of what failed. That halves the time of the usual day, on which nothing fails. No
+value of a row reaches a result: it holds counts, bounds of numeric columns and keys of rows.
 
 Importing Great Expectations takes seconds; it happens at the first gate that a process runs.
 """
@@ -14,12 +14,12 @@ import importlib
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from goodstanding.core.days import Days
 from goodstanding.core.durable import write_in_place
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     from great_expectations.core.batch_definition import BatchDefinition
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
     from great_expectations.datasource.fluent.interfaces import Batch as GXBatch
     from great_expectations.expectations import Expectation
 
@@ -42,37 +43,91 @@ KEPT_RESULTS = 60
 NAMED_KEYS = 5
 NAMED_FAILURES = 5
 
+# one figure of an aggregate, or the span [lowest, highest] of a numeric column
+Observed = float | list[float]
+
+
+class Check(TypedDict):
+    """What one expectation found in the rows of a batch."""
+
+    #: the expectation's type, like expect_column_values_to_be_between
+    type: str
+    #: the columns that it is about, comma-separated; empty for the table
+    column: str
+    #: the expectation in words
+    text: str
+    passed: bool
+    #: how many rows were judged, and how many of them do not meet it
+    rows: int
+    unexpected: int
+    observed: Observed | None
+    #: keys of the first few rows that do not meet it, like 2011-12-01.csv:7
+    keys: list[str]
+    #: why it could not be judged at all
+    error: NotRequired[str]
+
+
+class BatchResult(TypedDict):
+    """What the expectations of one batch found."""
+
+    name: str
+    rows: int
+    checks: list[Check]
+
+
+class GateResult(TypedDict):
+    """The verdict of a gate on some days, as it is kept in `<home>/checks/<gate>/` and shown by Data Docs."""
+
+    gate: str
+    #: days like 2011-12-01
+    first_day: str
+    last_day: str
+    run_id: str
+    #: UTC, in ISO 8601
+    judged_at: str
+    seconds: float
+    #: whether any of the days comes from a simulated shop
+    simulated: bool
+    passed: bool
+    batches: list[BatchResult]
+
+
+class GatePassed(TypedDict):
+    """What `run_gate` returns of a gate that let the days pass."""
+
+    gate: str
+    #: a day, or a range of days
+    days: str
+    passed: bool
+    #: how many were judged
+    expectations: int
+    #: none, or the gate would have raised
+    failed: list[str]
+    #: of all batches
+    rows: int
+
 
 def run_gate(
     connection: duckdb.DuckDBPyConnection, gate: str, days: Days, run_id: str, settings: Settings
-) -> dict[str, Any]:
+) -> GatePassed:
     """Judge the rows of `days` by the suite of one gate, and write the result under `<home>/checks/<gate>/`.
 
-    Returns:
-        gate, days, passed (true), expectations (how many were judged), failed (none), rows (of all batches).
-
     Raises:
-        GateFailed: an expectation does not hold; says which, of how many rows, and names a few. The result
-            is on disk by then.
+        GateFailed: an expectation is not met; the message says which, in how many rows, and names a few. The
+            result is on disk by then.
         DataProblem: a table that the gate looks at is not there yet.
         WrongUse: there is no such gate.
     """
     if gate not in GATES:
         raise WrongUse(f"there is no gate '{gate}'; the gates are {', '.join(GATES)}")
     started = time.perf_counter()
-    batches: tuple[Batch, ...] = importlib.import_module(f"expectations.{gate}").BATCHES
     judged = [
-        found
-        for batch in batches
-        if (found := _judge(connection, gate, batch, days, settings))["rows"] or not batch.optional
+        result
+        for batch in _batches(gate)
+        if (result := _judge(connection, gate, batch, days, settings))["rows"] or not batch.optional
     ]
-    failed = [
-        check | {"batch": batch["name"]}
-        for batch in judged
-        for check in batch["checks"]
-        if not check["passed"]
-    ]
-    result = {
+    failed = [(batch["name"], check) for batch in judged for check in batch["checks"] if not check["passed"]]
+    verdict: GateResult = {
         "gate": gate,
         "first_day": str(days.first),
         "last_day": str(days.last),
@@ -83,7 +138,7 @@ def run_gate(
         "passed": not failed,
         "batches": judged,
     }
-    path = _store(result, settings)
+    path = _store(verdict, settings)
     count = sum(len(batch["checks"]) for batch in judged)
     if failed:
         raise GateFailed(_message(gate, days, failed, count, path))
@@ -98,16 +153,20 @@ def run_gate(
     }
 
 
+def _batches(gate: str) -> tuple[Batch, ...]:
+    batches: tuple[Batch, ...] = importlib.import_module(f"expectations.{gate}").BATCHES
+    return batches
+
+
 def warm_up() -> None:
-    """Do once what every gate does at first, for processes that are forked from this one.
+    """Do once, for the processes that are forked from this one, what every gate does at its first run.
 
     Under the scheduler each gate has a process of its own: without this the four took 1.1 instead of 0.8 s.
     """
     import pandas as pd
 
     for gate in GATES:
-        batches: tuple[Batch, ...] = importlib.import_module(f"expectations.{gate}").BATCHES
-        for batch in batches:
+        for batch in _batches(gate):
             _sentences(gate, batch.name)
             columns = {name for e in batch.expectations for name in _columns(e).split(", ") if name}
             frame = pd.DataFrame({name: [0] for name in columns | set(batch.key)})
@@ -120,7 +179,7 @@ def results_folder(settings: Settings) -> Path:
 
 
 def _simulated(connection: duckdb.DuckDBPyConnection, days: Days) -> bool:
-    """Whether the days come from a simulated shop: then the result says so."""
+    """Whether any of the days comes from a simulated shop."""
     row = connection.execute(
         "select bool_or(simulated) from intake.raw.days where event_day between ? and ?",
         [days.first, days.last],
@@ -130,8 +189,8 @@ def _simulated(connection: duckdb.DuckDBPyConnection, days: Days) -> bool:
 
 def _judge(
     connection: duckdb.DuckDBPyConnection, gate: str, batch: Batch, days: Days, settings: Settings
-) -> dict[str, Any]:
-    checks = [
+) -> BatchResult:
+    checks: list[Check] = [
         {
             "type": expectation.expectation_type,
             "column": _columns(expectation),
@@ -161,13 +220,13 @@ def _chunks(connection: duckdb.DuckDBPyConnection, batch: Batch, days: Days) -> 
     if batch.chunked_by is None or len(days) == 1:
         yield days
         return
-    counted = connection.execute(
+    day_counts = connection.execute(
         f"select event_day, count(*) from {batch.chunked_by} where event_day between ? and ?"
         " group by event_day order by event_day",
         [days.first, days.last],
     ).fetchall()
     first, last, rows = days.first, days.first, 0
-    for day, count in counted:
+    for day, count in day_counts:
         if rows and rows + count > CHUNK_ROWS:
             yield Days(first, last)
             first, rows = day, 0
@@ -180,7 +239,14 @@ def _fetch(
 ) -> pd.DataFrame:
     import duckdb
 
-    values = {"first": days.first, "last": days.last, "as_of_days": settings.as_of_days}
+    from expectations.suite import ENOUGH
+
+    values = {
+        "first": days.first,
+        "last": days.last,
+        "as_of_days": settings.as_of_days,
+        "enough": ENOUGH,
+    }
     used = {name: value for name, value in values.items() if f"${name}" in batch.sql}
     try:
         return connection.execute(batch.sql, used).df()
@@ -191,8 +257,8 @@ def _fetch(
         ) from None
 
 
-def _validate(batch: Batch, frame: pd.DataFrame, checks: list[dict[str, Any]]) -> None:
-    """Validate one frame and add what came out to `checks`, which stand in the order of the expectations."""
+def _validate(batch: Batch, frame: pd.DataFrame, checks: list[Check]) -> None:
+    """Validate one frame and add its outcomes to `checks`, which have the order of the expectations."""
     import pandas as pd
 
     # a row rule that holds has no unexpected row, so its verdict says all; other kinds also observe a figure
@@ -217,14 +283,17 @@ def _validate(batch: Batch, frame: pd.DataFrame, checks: list[dict[str, Any]]) -
                 check["error"] = _error(outcome.exception_info)
 
 
-def _outcomes(batch: Batch, data: GXBatch, chosen: list[int], detail: str) -> dict[int, Any]:
+def _outcomes(
+    batch: Batch, data: GXBatch, chosen: list[int], detail: str
+) -> dict[int, ExpectationValidationResult]:
+    """Validate the chosen expectations of a batch, given and returned by their position in it."""
     from great_expectations import ExpectationSuite
 
     if not chosen:
         return {}
     suite = ExpectationSuite(name=batch.name)
     for n in chosen:
-        # results come back in an order of their own; this tells them apart
+        # results come back in another order; the position says which is which
         suite.expectations.append(batch.expectations[n].copy(update={"meta": {"position": n}}))
     detailed = {"result_format": detail, "partial_unexpected_count": NAMED_KEYS}
     validated = data.validate(suite, result_format=detailed)
@@ -238,7 +307,7 @@ def _any_frame() -> BatchDefinition[Any]:
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from tqdm import tqdm
 
-    # else its progress bars, hidden as they are, start a thread, with which no process may be forked
+    # else its progress bars, though hidden, start a thread, and a process with threads may not be forked
     tqdm.monitor_interval = 0
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
@@ -250,9 +319,8 @@ def _any_frame() -> BatchDefinition[Any]:
 
 @lru_cache(maxsize=64)
 def _sentences(gate: str, batch_name: str) -> tuple[str, ...]:
-    """What each expectation says, in words: its own description, else as Great Expectations renders it."""
-    batches: tuple[Batch, ...] = importlib.import_module(f"expectations.{gate}").BATCHES
-    batch = next(batch for batch in batches if batch.name == batch_name)
+    """Each expectation in words: its description or, without one, what Great Expectations renders."""
+    batch = next(batch for batch in _batches(gate) if batch.name == batch_name)
     return tuple(e.description or _rendered(e) for e in batch.expectations)
 
 
@@ -265,12 +333,14 @@ def _rendered(expectation: Expectation) -> str:
 
 
 def _columns(expectation: Expectation) -> str:
-    settings = expectation.configuration.kwargs
-    names = [settings.get(name) for name in ("column", "column_A", "column_B")]
-    return ", ".join([name for name in names if name] + list(settings.get("column_list", [])))
+    given = expectation.configuration.kwargs
+    names = [given.get(name) for name in ("column", "column_A", "column_B")]
+    return ", ".join([name for name in names if name] + list(given.get("column_list", [])))
 
 
-def _observed(so_far: Any, column: str, frame: pd.DataFrame, result: dict[str, Any]) -> Any:
+def _observed(
+    so_far: Observed | None, column: str, frame: pd.DataFrame, result: Mapping[str, Any]
+) -> Observed | None:
     """The one figure that an aggregate observed, or the span [lowest, highest] of a numeric column."""
     import pandas as pd
 
@@ -283,7 +353,9 @@ def _observed(so_far: Any, column: str, frame: pd.DataFrame, result: dict[str, A
     if pd.api.types.is_bool_dtype(frame[column]) or frame[column].isna().all():
         return so_far
     span = [round(float(frame[column].min()), 6), round(float(frame[column].max()), 6)]
-    return span if so_far is None else [min(so_far[0], span[0]), max(so_far[1], span[1])]
+    if not isinstance(so_far, list):
+        return span
+    return [min(so_far[0], span[0]), max(so_far[1], span[1])]
 
 
 def _written(value: Any) -> str:
@@ -298,8 +370,8 @@ def _error(exception_info: Any) -> str:
     return str(infos[0]["exception_message"]).splitlines()[0] if infos else "no reason given"
 
 
-def _message(gate: str, days: Days, failed: list[dict[str, Any]], count: int, path: Path) -> str:
-    parts = [_named(check) for check in failed[:NAMED_FAILURES]]
+def _message(gate: str, days: Days, failed: list[tuple[str, Check]], count: int, path: Path) -> str:
+    parts = [_named(batch, check) for batch, check in failed[:NAMED_FAILURES]]
     if len(failed) > NAMED_FAILURES:
         parts.append(f"and {len(failed) - NAMED_FAILURES} more")
     return (
@@ -308,8 +380,8 @@ def _message(gate: str, days: Days, failed: list[dict[str, Any]], count: int, pa
     )
 
 
-def _named(check: dict[str, Any]) -> str:
-    what = f"{check['type']} on {check['column'] or 'the table'} of the {check['batch']} ({check['text']})"
+def _named(batch: str, check: Check) -> str:
+    what = f"{check['type']} on {check['column'] or 'the table'} of the {batch} ({check['text']})"
     if "error" in check:
         return f"{what} could not be judged: {check['error']}"
     observed = f", observed {described(check['observed'])}" if check["observed"] is not None else ""
@@ -320,8 +392,8 @@ def _named(check: dict[str, Any]) -> str:
     )
 
 
-def described(observed: Any) -> str:
-    """A figure or a span, for people: 0.25, or 0.1 to 7.4."""
+def described(observed: Observed) -> str:
+    """An observed figure or span, for people: 0.25, or 0.1 to 7.4."""
     if not isinstance(observed, list):
         return _figure(observed)
     low, high = (_figure(bound) for bound in observed)
@@ -332,7 +404,7 @@ def _figure(number: float) -> str:
     return f"{number:,.0f}" if number.is_integer() else f"{number:,.6g}"
 
 
-def _store(result: dict[str, Any], settings: Settings) -> Path:
+def _store(result: GateResult, settings: Settings) -> Path:
     """Write one result by rename, and drop the oldest beyond KEPT_RESULTS of its gate."""
     folder = results_folder(settings) / result["gate"]
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""What a suite is made of: batches, that is a query and what is expected of its rows.
+"""The parts of a quality gate's suite: a batch is a query, and the expectations that its rows must meet.
 
-A gate's module (`raw_orders`, `invoices`, `scores`, `predictions`) is its queries and `BATCHES`. To add an
-expectation, add one line there: any class of `great_expectations.expectations` on a column that the batch's
-query selects. `description` is the sentence that people read when it fails; without one, Great
-Expectations words it.
+A gate's module (`raw_orders`, `invoices`, `scores`, `predictions`) holds its `BATCHES`; long queries lie in
+`expectations/sql/`. To add an expectation, add one line to a batch: any class of
+`great_expectations.expectations` on a column that the batch's query selects. `description` is the sentence
+that people read when it fails; without one, Great Expectations words it.
 """
 
 from __future__ import annotations
@@ -11,30 +11,32 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 # 1.24 sends nothing home; earlier versions did unless told so before the import, and a later one may
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations.expectations as gxe
 
-# A share or a ratio of a handful of lines says nothing: three lines of which one cannot be read are no
-# broken export. The smallest real trading day has 279 lines, and 95 customers came on the very first.
+# Shares and ratios are judged of at least so many rows: one unreadable line of three is no broken export. The
+# smallest real trading day has 279 lines, and 95 customers came on the very first.
 ENOUGH = 100
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows that some expectations are about.
+    """A query, and the expectations that its rows must meet.
 
     Attributes:
         name: what the rows are, for people: "order lines".
-        sql: one query; it may use $first and $last (the days judged) and $as_of_days (retention). NULL means
-            "not judged" to every expectation but the not-null ones.
+        sql: one query; it may use $first and $last (the days judged), $as_of_days (how many days of snapshots
+            the marts keep) and $enough (`ENOUGH`). NULL means "not judged" to every expectation but the
+            not-null ones.
         key: columns that name a row in a message. They must not identify a person: a customer appears by the
             first 8 characters of the pseudonym at most.
         expectations: all must hold. Of a batch taken in chunks they must hold in each chunk.
         chunked_by: the table whose `event_day` splits a long range of days into chunks; None takes it whole.
-        optional: not every shop has such rows; where there are none the batch is in no result.
+        optional: not every shop has such rows; where there are none the result leaves the batch out.
     """
 
     name: str
@@ -43,6 +45,11 @@ class Batch:
     expectations: Sequence[gxe.Expectation]
     chunked_by: str | None = None
     optional: bool = False
+
+
+def query(name: str) -> str:
+    """The query in `expectations/sql/<name>.sql`."""
+    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def holds(column: str, description: str) -> gxe.Expectation:
