@@ -1,7 +1,8 @@
 """Snapshots: what is known of every customer as of a day, and what they did after it, read through DuckDB.
 
-A snapshot holds the measures of `marts.customer_features` as they are, their ranks within the snapshot, and
-the mean RFM rank, which orders customers without any training. Labels come only where their window is over.
+A snapshot holds the measures of `features.customer_features` as they are, their ranks within the snapshot,
+and the mean RFM rank, which orders customers without any training. Labels come only where their window is
+over.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def month_end(day: date, months: int) -> date:
 
 
 def read_snapshot(connection: duckdb.DuckDBPyConnection, as_of: date) -> Snapshot:
-    """Every customer's features as of a day that `marts.customer_features` holds; empty where it does not.
+    """Every customer's features as of a day that `features.customer_features` holds; empty where it does not.
 
     By the order of their pseudonyms another key would draw other resamples, and borderline champions would
     hang on the key: on Online Retail two of five did.
@@ -99,7 +100,7 @@ def read_snapshot(connection: duckdb.DuckDBPyConnection, as_of: date) -> Snapsho
     rows = connection.execute(
         f"""
         select customer_id, {", ".join(MEASURES)}
-        from marts.customer_features
+        from features.customer_features
         where as_of = $1
         order by {", ".join(MEASURES)}, customer_id
         """,
@@ -112,7 +113,7 @@ def read_snapshot(connection: duckdb.DuckDBPyConnection, as_of: date) -> Snapsho
     if unusable.any():
         column = str(unusable.idxmax())
         raise DataProblem(
-            f"marts.customer_features as of {as_of}: {column} is missing or not finite "
+            f"features.customer_features as of {as_of}: {column} is missing or not finite "
             f"for {unusable[column]} of {len(rows)} customers"
         )
     ranks = percentile_ranks(measures).set_axis(list(RANKS), axis="columns")

@@ -92,7 +92,7 @@ def too_few_cuts(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date,
 def _month_ends(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[date]:
     rows = connection.execute(
         """
-        select distinct as_of from marts.customer_features
+        select distinct as_of from features.customer_features
         where as_of = last_day(as_of) and as_of <= $1
         order by as_of
         """,
@@ -161,7 +161,7 @@ def _labelled(task: Task, fit_on: _Read, test_on: _Read) -> Pair:
 
 def _random_folds(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date) -> list[Pair]:
     (day,) = connection.execute(
-        "select max(as_of) from marts.customer_features where as_of <= $1", [as_of]
+        "select max(as_of) from features.customer_features where as_of <= $1", [as_of]
     ).fetchone() or (None,)
     if day is None:
         raise DataProblem(f"{task.name} needs 1 day with customers; there is none up to {as_of}")

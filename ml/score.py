@@ -154,7 +154,8 @@ def _said(question: str, card: dict[str, Any] | None, snapshot: Snapshot) -> _Sa
     if card is None:
         return _Said(question, note=f"no {question} model was trained on data up to {snapshot.as_of}")
     if not len(snapshot.customers):
-        return _Said(question, card, note=f"marts.customer_features has no customer as of {snapshot.as_of}")
+        note = f"features.customer_features has no customer as of {snapshot.as_of}"
+        return _Said(question, card, note=note)
     return _Said(question, card)
 
 

@@ -29,7 +29,7 @@ DAYS_AHEAD = "days_ahead"
 
 # Orders that count at the window's end: a cancellation after it changes nothing.
 KEPT = """
-    from intermediate.int_invoice_states
+    from features.invoice_states
     where
         is_kept and invoice_day > $since and invoice_day <= $until
         and valid_from <= $until and (valid_until is null or valid_until > $until)
@@ -37,15 +37,13 @@ KEPT = """
 ORDERS = f"select customer_id, {{value}} as value {KEPT} group by customer_id"
 RETURNS = """
     select distinct customer_id, 1 as value
-    from marts.order_lines
-    where
-        invoice_kind = 'cancellation' and is_product and outcome in ('cancellation', 'unmatched_cancellation')
-        and event_day > $since and event_day <= $until
+    from features.product_cancellations
+    where event_day > $since and event_day <= $until
 """
 # Who has no class, having given everything back, is Worst by rule.
 CLASS = f"""
     select customer_id, list_position({list(CLASSES)}, class) - 1 as value
-    from marts.customer_classes
+    from features.customer_classes
     where as_of = $until
 """
 

@@ -88,7 +88,7 @@ class ValueQuestion:
 def read_value(connection: duckdb.DuckDBPyConnection, as_of: date) -> ValueQuestion:
     """The newest three month ends with 90 days of history before them and 90 days, over by `as_of`, after."""
     (first_day,) = connection.execute(
-        "select min(invoice_day) from intermediate.int_invoice_states where is_kept and invoice_day <= $1",
+        "select min(invoice_day) from features.invoice_states where is_kept and invoice_day <= $1",
         [as_of],
     ).fetchone() or (None,)
     if first_day is None:
@@ -96,7 +96,7 @@ def read_value(connection: duckdb.DuckDBPyConnection, as_of: date) -> ValueQuest
     earliest = month_end(first_day + HORIZON, 0)
     rows = connection.execute(
         """
-        select distinct as_of from marts.customer_features
+        select distinct as_of from features.customer_features
         where as_of = last_day(as_of) and as_of between $1 and $2
         order by as_of
         """,
@@ -135,7 +135,7 @@ def _read_cut(connection: duckdb.DuckDBPyConnection, cut: date, first_day: date)
     days = (inner.first, inner.second, cut, until)
     scores = connection.execute(
         """
-        select customer_id, credit_score from marts.customer_classes
+        select customer_id, credit_score from features.customer_classes
         where as_of = $1 and credit_score is not null
         """,
         [cut],

@@ -80,7 +80,7 @@ def train_worth(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path
         DataProblem: too short a history, or too few who ordered twice; it says what would be enough.
     """
     (day,) = connection.execute(
-        "select max(as_of) from marts.customer_features where as_of <= $1", [as_of]
+        "select max(as_of) from features.customer_features where as_of <= $1", [as_of]
     ).fetchone() or (None,)
     snapshot = read_snapshot(connection, day) if day else None
     if snapshot is None or not len(snapshot.customers):

@@ -32,7 +32,7 @@ HAS_ACCOUNTS = " or ".join(
     f"exists (from {table})"
     for table in (
         *("intake.raw.payments", "intake.raw.returns", "intake.raw.deliveries"),
-        *("intermediate.int_instalment_states", "intermediate.int_order_accounts"),
+        *("features.instalment_states", "features.order_accounts"),
     )
 )
 QUIET = ["--quiet", "--log-level", "none", "--log-level-file", "none"]

@@ -1,6 +1,6 @@
 {#-
     What payments, deliveries and refusals say of a customer as of a day, defined once, as behaviour.sql does for orders:
-    the mart payment_behaviour asks it as of the kept days, int_order_features as of the day before an order.
+    the mart payment_behaviour asks it as of the kept days, feat_order_features as of the day before an order.
 -#}
 
 {#-
@@ -29,7 +29,7 @@
             )
         end as days_late
     from {{ moments }} as moments
-    left join {{ ref('int_instalment_states') }} as states
+    left join {{ ref('int_instalment_states').include(database=false) }} as states
         on
             moments.customer_id = states.customer_id
             and moments.as_of >= states.valid_from
@@ -76,7 +76,7 @@
             end
         ) as refused_orders_6m
     from {{ moments }} as moments
-    inner join {{ ref('int_order_accounts') }} as accounts
+    inner join {{ ref('int_order_accounts').include(database=false) }} as accounts
         on
             moments.customer_id = accounts.customer_id
             and (accounts.method_day <= moments.as_of or accounts.refused_day <= moments.as_of)

@@ -1,6 +1,6 @@
 {#-
     What a customer's orders say of them as of a day, defined once: the marts ask it of every customer as of the
-    kept days, int_order_features of the customer of each order as of the day before it. So a scorecard is asked
+    kept days, feat_order_features of the customer of each order as of the day before it. So a scorecard is asked
     with what it has learnt from.
 
     An order is an invoice of sales, whatever came back of it. It is returned once a cancellation has found one
@@ -24,7 +24,7 @@
         not orders.is_kept and orders.net_amount < orders.gross_amount as is_cancelled,
         orders.invoice_day > {{ dbt.dateadd('month', -6, 'moments.as_of') }} as is_of_6m
     from {{ moments }} as moments
-    left join {{ ref('int_invoice_states') }} as orders
+    left join {{ ref('int_invoice_states').include(database=false) }} as orders
         on
             moments.customer_id = orders.customer_id
             and moments.as_of >= orders.valid_from
@@ -40,7 +40,7 @@
         sum(cancellations.lines) as cancelled_lines,
         max(cancellations.event_day) as last_day
     from {{ moments }} as moments
-    inner join {{ ref('int_product_cancellations') }} as cancellations
+    inner join {{ ref('int_product_cancellations').include(database=false) }} as cancellations
         on moments.customer_id = cancellations.customer_id and moments.as_of >= cancellations.event_day
     group by moments.customer_id, moments.as_of
 {%- endmacro %}

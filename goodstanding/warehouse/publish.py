@@ -32,7 +32,7 @@ from goodstanding.warehouse.restatements import last_publication, restate
 
 log = logging.getLogger(__name__)
 
-KEPT_SCHEMAS = ("marts", "predictions")
+KEPT_SCHEMAS = ("marts", "features", "predictions")
 # What a publication rests on. The version of a day is another where its files are read otherwise, too.
 SOURCE_FILES = """
 select files.event_day, files.file_name, files.file_hash, files.lines, days.version as day_version
@@ -135,8 +135,11 @@ def _draft(settings: Settings) -> Iterator[Path]:
 
 
 def keep_for_readers(connection: duckdb.DuckDBPyConnection) -> None:
-    """Turn the views of the marts into tables, and drop all schemas that are not for readers."""
-    # the views name their tables without the file's name, so they can be read under any
+    """Turn the views of the marts into tables, and drop all schemas that are not for readers.
+
+    The views of the schema `features` stay views: they name tables of kept schemas alone.
+    """
+    # views name their tables without the file's name, so they can be read under any
     views = connection.execute(
         "select schema_name, view_name from duckdb_views() where schema_name = 'marts' and not internal"
     ).fetchall()

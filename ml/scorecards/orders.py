@@ -1,6 +1,6 @@
 """Orders as a decision meets them: what was known the day before, the basket, and whether the feared came.
 
-What is learnt from is `intermediate.int_order_features`, a row per order; a customer is asked about with the
+What is learnt from is `features.order_features`, a row per order; a customer is asked about with the
 columns of `marts.master_data` and a basket, which are the same figures.
 
 What is lost by cash on delivery is a parcel refused at the door. Where the shop tells refusals, that is
@@ -85,9 +85,9 @@ class Decision:
 
     `task` has the label's lasting id and the days after an order within which it may come; `method` is what
     is decided on. `asked`, `came` and `told` are SQL conditions: whether a row of `orders`
-    (int_order_features) is such an order, whether it came, and whether the shop had told of any by $as_of.
-    `alone` are the characteristics that a scorecard has to gain on, and what to say of each. `note` goes with
-    every answer. It is tested on the orders of so many `months` at once.
+    (features.order_features) is such an order, whether it came, and whether the shop had told of any by
+    $as_of. `alone` are the characteristics that a scorecard has to gain on, and what to say of each. `note`
+    goes with every answer. It is tested on the orders of so many `months` at once.
     """
 
     task: Task
@@ -120,7 +120,7 @@ def _account(condition: str) -> str:
     """That what was told of how an order is paid, and whether it was refused, fulfils a condition."""
     return f"""
     exists (
-        select 1 from intermediate.int_order_accounts as accounts
+        select 1 from features.order_accounts as accounts
         where
             accounts.customer_id = orders.customer_id and accounts.invoice_no = orders.invoice_no
             and {condition}
@@ -159,7 +159,7 @@ COD_REFUSED = Decision(
     },
     told="""
     exists (
-        select 1 from intermediate.int_order_accounts
+        select 1 from features.order_accounts
         where method_kind = 'on_delivery' and method_day <= $as_of and refused_day <= $as_of
     )
     """,
@@ -181,7 +181,7 @@ COD = Decision(
     # what was refused at the door is cancelled, too, and was never handed over
     came=f"""
     exists (
-        select 1 from intermediate.int_invoice_states as states
+        select 1 from features.invoice_states as states
         where
             states.customer_id = orders.customer_id and states.invoice_no = orders.invoice_no
             and states.returned_amount > 0 and states.valid_from <= orders.invoice_day + 60
@@ -209,7 +209,7 @@ EMI = Decision(
     # as macros/accounts.sql counts days late, at the end of the window
     came="""
     exists (
-        select 1 from intermediate.int_instalment_states as states
+        select 1 from features.instalment_states as states
         where
             states.customer_id = orders.customer_id and states.invoice_no = orders.invoice_no
             and states.valid_from <= orders.invoice_day + 90
@@ -250,7 +250,7 @@ def read_spans(
     rows = connection.execute(
         f"""
         select customer_id, invoice_no, invoice_day, {", ".join(CHARACTERISTICS)}, {decision.came} as came
-        from intermediate.int_order_features as orders
+        from features.order_features as orders
         where basket > 0 and invoice_day > $since and invoice_day <= $until and {decision.asked}
         order by invoice_day, basket, invoice_no, customer_id
         """,

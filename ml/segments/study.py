@@ -123,7 +123,7 @@ def describe_segments(connection: duckdb.DuckDBPyConnection, as_of: date) -> dic
 def read_history(connection: duckdb.DuckDBPyConnection, as_of: date) -> History:
     """Read all that `study` needs; the warehouse may know later days, they are left alone."""
     (day,) = connection.execute(
-        "select max(as_of) from marts.customer_features where as_of <= $1", [as_of]
+        "select max(as_of) from features.customer_features where as_of <= $1", [as_of]
     ).fetchone() or (None,)
     newest = _with_clumpiness(connection, read_snapshot(connection, day or as_of))
     try:

@@ -26,14 +26,14 @@ def held() -> dict[str, Any]:
     with open_shop(60) as shop:
         take_orders(shop, slope=0.8)
         take_refusals(shop)
-        shop.execute("update intermediate.int_order_features set orders = if(orders > 0, 20, 3)")
+        shop.execute("update features.order_features set orders = if(orders > 0, 20, 3)")
         # by which take_orders has drawn what came back, and of that take_refusals four of five
         chances = shop.execute(
             """
             select
                 invoice_no as "order",
                 0.8 / (1 + exp(1.2 - 0.8 * (ln(basket) - 5 + return_rate))) as refusal_probability
-            from intermediate.int_order_features
+            from features.order_features
             """
         ).df()
         learnt = read_orders(shop, COD_REFUSED, date.min, CUT - COD_REFUSED.window)

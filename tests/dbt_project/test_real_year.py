@@ -111,7 +111,7 @@ def test_an_order_is_judged_by_what_master_data_had_said_the_day_before(real_yea
             f"""
             with
             asked as (
-                select {shared} from intermediate.int_order_features
+                select {shared} from features.order_features
                 where as_of in (select as_of from marts.master_data)
             ),
             known as (

@@ -145,7 +145,7 @@ def test_an_order_is_judged_by_the_payments_that_master_data_had_told_the_day_be
     differ, same, paying = standing.execute(
         f"""
         with asked as (
-            select {shared} from intermediate.int_order_features
+            select {shared} from features.order_features
             where orders > 0 and as_of in (select as_of from marts.master_data)
         )
         select

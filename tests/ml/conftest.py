@@ -66,12 +66,12 @@ def fill(connection: duckdb.DuckDBPyConnection, drive: str, customers: int, seed
         labels.append(rows[["customer_id", "as_of"]].assign(buys_90d=buys))
     all_features, all_labels = pd.concat(features), pd.concat(labels)
     connection.execute("set threads = 2")
-    connection.execute("create schema marts")
+    connection.execute("create schema features")
     connection.register("all_features", all_features)
     connection.register("all_labels", all_labels)
     connection.execute(
         """
-        create table marts.customer_features as
+        create table features.customer_features as
         select * replace (
             as_of::date as as_of, if(isnan(mean_gap_days), null, mean_gap_days) as mean_gap_days
         )

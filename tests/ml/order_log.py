@@ -20,7 +20,7 @@ Order = tuple[str, date, float, date | None]
 FIRST_DAY, NEWEST_DAY = date(2010, 12, 1), date(2011, 12, 9)
 
 FEATURES = """
-    create or replace table marts.customer_features as
+    create or replace table features.customer_features as
     with
     cuts as (
         select distinct least(last_day(day), $newest) as as_of
@@ -28,7 +28,7 @@ FEATURES = """
     ),
     orders as (
         select *, as_of - invoice_day as age
-        from intermediate.int_invoice_states, cuts
+        from features.invoice_states, cuts
         where is_kept and valid_from <= as_of and (valid_until is null or valid_until > as_of)
     )
     select
@@ -46,7 +46,7 @@ FEATURES = """
     from orders group by customer_id, as_of
 """
 CLASSES = """
-    create or replace table marts.customer_classes as
+    create or replace table features.customer_classes as
     select
         customer_id, as_of,
         ['Worst', 'Average', 'Good', 'Best'][
@@ -55,7 +55,7 @@ CLASSES = """
         ntile(4) over (partition by as_of order by recency_days desc, customer_id)
         + ntile(4) over (partition by as_of order by frequency, customer_id)
         + ntile(4) over (partition by as_of order by monetary, customer_id) as credit_score
-    from marts.customer_features
+    from features.customer_features
 """
 
 
@@ -77,28 +77,27 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
     connection.execute(
         """
         set threads = 2;
-        create schema marts;
-        create schema intermediate;
-        create table intermediate.int_invoice_states (
+        create schema features;
+        create table features.invoice_states (
             customer_id varchar, invoice_day date, net_amount decimal(28, 4), is_kept boolean,
             valid_from date, valid_until date, invoice_no varchar, returned_amount decimal(28, 4)
         );
-        create table marts.order_lines (
-            customer_id varchar, event_day date, invoice_kind varchar, is_product boolean, outcome varchar
+        create table features.product_cancellations (
+            customer_id varchar, event_day date
         )
         """
     )
     # this log has no basket to learn a scorecard from: tests of it bring their own
     connection.execute(
         f"""
-        create table intermediate.int_order_features (
+        create table features.order_features (
             customer_id varchar, invoice_no varchar, invoice_day date, as_of date,
             {", ".join(f"{name} double" for name in CHARACTERISTICS)}
         );
-        create table intermediate.int_order_accounts (
+        create table features.order_accounts (
             customer_id varchar, invoice_no varchar, method_kind varchar, method_day date, refused_day date
         );
-        create table intermediate.int_instalment_states (
+        create table features.instalment_states (
             customer_id varchar, invoice_no varchar, valid_from date, valid_until date, due_day date,
             paid_day date, days_late integer
         )
@@ -116,14 +115,13 @@ def add_orders(connection: duckdb.DuckDBPyConnection, orders: Sequence[Order]) -
         """
         create or replace temp table added as
         select customer, day::date as day, amount, cancelled::date as cancelled from orders;
-        insert into intermediate.int_invoice_states
+        insert into features.invoice_states
         (customer_id, invoice_day, net_amount, is_kept, valid_from, valid_until)
         select customer, day, amount, true, day, cancelled from added
         union all
         select customer, day, 0, false, cancelled, null from added where cancelled is not null;
-        insert into marts.order_lines
-        select customer, cancelled, 'cancellation', true, 'cancellation' from added
-        where cancelled is not null
+        insert into features.product_cancellations
+        select customer, cancelled from added where cancelled is not null
         """
     )
 

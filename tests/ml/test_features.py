@@ -46,9 +46,9 @@ def test_a_snapshot_depends_on_nothing_but_the_rows_of_its_day(warehouse: Wareho
     connection = warehouse(customers=50)
     before = read_snapshot(connection, CUT)
     connection.execute(
-        "update marts.customer_features set frequency = 1, monetary = 9 where as_of < $1", [CUT]
+        "update features.customer_features set frequency = 1, monetary = 9 where as_of < $1", [CUT]
     )
-    connection.execute("delete from marts.customer_features where as_of > $1", [CUT])
+    connection.execute("delete from features.customer_features where as_of > $1", [CUT])
     after = read_snapshot(connection, CUT)
 
     pd.testing.assert_frame_equal(before.features, after.features)
@@ -58,9 +58,9 @@ def test_a_snapshot_depends_on_nothing_but_the_rows_of_its_day(warehouse: Wareho
 def test_the_order_of_rows_in_the_warehouse_does_not_matter(warehouse: Warehouse) -> None:
     connection = warehouse(customers=50)
     before = read_snapshot(connection, CUT)
-    connection.execute("create table shuffled as from marts.customer_features order by hash(customer_id)")
-    connection.execute("delete from marts.customer_features")
-    connection.execute("insert into marts.customer_features from shuffled")
+    connection.execute("create table shuffled as from features.customer_features order by hash(customer_id)")
+    connection.execute("delete from features.customer_features")
+    connection.execute("insert into features.customer_features from shuffled")
     after = read_snapshot(connection, CUT)
 
     assert before.customers.tolist() == after.customers.tolist()
@@ -77,7 +77,9 @@ def test_a_day_without_rows_gives_an_empty_snapshot(warehouse: Warehouse) -> Non
 @pytest.mark.parametrize("bad", ["null", "'inf'::double", "'nan'::double"])
 def test_a_feature_that_is_no_number_is_named_with_its_count(warehouse: Warehouse, bad: str) -> None:
     connection = warehouse(customers=20)
-    connection.execute(f"update marts.customer_features set monetary = {bad} where customer_id like '%0000_'")
+    connection.execute(
+        f"update features.customer_features set monetary = {bad} where customer_id like '%0000_'"
+    )
 
     with pytest.raises(DataProblem, match=r"2011-05-31: monetary is missing or not finite for 10 of 20"):
         read_snapshot(connection, CUT)

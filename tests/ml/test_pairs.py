@@ -60,7 +60,7 @@ def test_what_comes_after_the_last_window_changes_nothing(name: str) -> None:
         task = TASKS[name]
         last = task.moved(read_pairs(cut_off, task, NEWEST_DAY)[-1].test_on.as_of, 1)
         late = [date(2011, 12, 9) + timedelta(days=n) for n in range(1, 30)]
-        everybody = cut_off.execute("select distinct customer_id from marts.customer_features").fetchall()
+        everybody = cut_off.execute("select distinct customer_id from features.customer_features").fetchall()
         add_orders(whole, [(customer, day, 5.0, None) for (customer,) in everybody for day in late[:2]])
         for shop, cancelled in ((whole, last + timedelta(days=1)), (cut_off, None)):
             shop_orders = [(name, last - timedelta(days=3), 5.0, cancelled) for (name,) in everybody[:80]]
@@ -105,7 +105,7 @@ def test_a_buyer_orders_within_the_window_and_the_order_still_counts_at_its_end(
     cut = read_pairs(shop, task, NEWEST_DAY)[-1].test_on.as_of
     last = cut + timedelta(days=30)
     names = ("on the cut", "first day", "last day", "day after", "cancelled", "cancelled later")
-    shop.execute("delete from intermediate.int_invoice_states where customer_id < 'customer-00006'")
+    shop.execute("delete from features.invoice_states where customer_id < 'customer-00006'")
     ids = {name: f"customer-{number:05d}" for number, name in enumerate(names)}
     one_day = timedelta(days=1)
     ordered = [
@@ -139,7 +139,7 @@ def test_what_stood_before_is_the_label_of_the_window_that_ended_with_the_cut(
 ) -> None:
     pair = read_pairs(shop, TASKS["class_next_quarter"], NEWEST_DAY)[-1]
     found = shop.execute(
-        "select customer_id, class from marts.customer_classes where as_of = $1", [pair.test_on.as_of]
+        "select customer_id, class from features.customer_classes where as_of = $1", [pair.test_on.as_of]
     ).fetchall()
     stood = [CLASSES[code] for code in pair.test_on.features[BEFORE]]
     assert dict(zip(pair.test_on.customers, stood, strict=True)) == dict(found)
@@ -153,7 +153,7 @@ def test_who_has_no_class_any_more_is_worst(shop: duckdb.DuckDBPyConnection) -> 
     task = TASKS["class_next_quarter"]
     cut = read_pairs(shop, task, NEWEST_DAY)[-1].test_on.as_of
     shop.execute(
-        "delete from marts.customer_classes where customer_id = 'customer-00001' and as_of = $1",
+        "delete from features.customer_classes where customer_id = 'customer-00001' and as_of = $1",
         [task.moved(cut, 1)],
     )
     assert label(read_pairs(shop, task, NEWEST_DAY)[-1].test_on, "customer-00001") == 0
@@ -163,9 +163,7 @@ def test_the_tiers_of_both_cuts_are_those_of_the_train_cut(monkeypatch: pytest.M
     monkeypatch.setattr("ml.pairs.MINIMUM_OF_CLASS", 0)
     newest = date(2012, 6, 30)
     with open_shop(newest=newest) as shop:
-        rich = (
-            "update intermediate.int_invoice_states set net_amount = net_amount * 100 where invoice_day > $1"
-        )
+        rich = "update features.invoice_states set net_amount = net_amount * 100 where invoice_day > $1"
         plain = read_pairs(shop, TASKS["value_tier_6m"], newest)[-1]
         shop.execute(rich, [plain.test_on.as_of])
         richer = read_pairs(shop, TASKS["value_tier_6m"], newest)[-1]
@@ -183,7 +181,7 @@ def test_the_formula_is_learnt_in_random_folds_of_today_from_three_figures(
 ) -> None:
     pairs = read_pairs(shop, TASKS["present_class"], NEWEST_DAY)
     customers = shop.execute(
-        "select customer_id from marts.customer_features where as_of = $1", [NEWEST_DAY]
+        "select customer_id from features.customer_features where as_of = $1", [NEWEST_DAY]
     ).fetchall()
 
     assert sorted(chain.from_iterable(pair.test_on.customers for pair in pairs)) == sorted(
@@ -222,7 +220,7 @@ def test_a_cut_with_too_few_of_a_class_is_left_out_and_the_note_says_so(
 ) -> None:
     task = TASKS["returns_60d"]
     last = read_pairs(shop, task, NEWEST_DAY)[-1].test_on.as_of
-    shop.execute("delete from marts.order_lines where event_day > $1", [last])
+    shop.execute("delete from features.product_cancellations where event_day > $1", [last])
     pairs = read_pairs(shop, task, NEWEST_DAY)
 
     assert 0 < len(pairs) < 3 and pairs[-1].test_on.as_of < last

@@ -109,7 +109,7 @@ def test_segments_are_those_of_the_day_and_a_shop_of_a_few_customers_has_none(
     expected = dict(zip(snapshot.customers, segment_of_each(snapshot)[1], strict=True))
     assert dict(told(shop, "customer_id, segment")) == expected and len(set(expected.values())) == 4
 
-    shop.execute("delete from marts.customer_features where customer_id >= 'customer-00150'")
+    shop.execute("delete from features.customer_features where customer_id >= 'customer-00150'")
     score(shop, NEWEST_DAY, models)
     assert set(told(shop, "segment")) == {(None,)}
 
@@ -169,7 +169,7 @@ def test_a_day_without_customers_is_empty_and_says_so(shop: Shop, models: Path) 
     summary = score(shop, date(2011, 11, 15), models)
 
     assert told(shop) == []
-    assert summary["notes"]["buys_90d"] == "marts.customer_features has no customer as of 2011-11-15"
+    assert summary["notes"]["buys_90d"] == "features.customer_features has no customer as of 2011-11-15"
 
 
 def test_a_model_of_other_customers_is_refused_with_the_figure_and_the_others_serve(

@@ -81,17 +81,17 @@ def test_what_comes_after_the_data_day_changes_nothing(tmp_path: Path) -> None:
     with open_shop() as whole, open_shop(newest=DAY) as cut_off:
         # everybody goes on to buy, for much
         day = DAY + timedelta(days=1)
-        customers = whole.execute("select distinct customer_id from marts.customer_features").fetchall()
+        customers = whole.execute("select distinct customer_id from features.customer_features").fetchall()
         add_orders(whole, [(name, day, 1e6, None) for (name,) in customers])
         count(whole)
-        log = "intermediate.int_invoice_states where invoice_day <= $1"
+        log = "features.invoice_states where invoice_day <= $1"
         columns = "customer_id, invoice_day, net_amount, is_kept, valid_from, valid_until"
-        for table in ("intermediate.int_invoice_states", "marts.order_lines"):
+        for table in ("features.invoice_states", "features.product_cancellations"):
             cut_off.execute(f"delete from {table}")
         rows = whole.execute(f"select {columns} from {log} and valid_from <= $1", [DAY]).df()
-        cut_off.execute("insert into intermediate.int_invoice_states by name select * from rows")
-        lines = whole.execute("from marts.order_lines where event_day <= $1", [DAY]).df()
-        cut_off.execute("insert into marts.order_lines select * from lines")
+        cut_off.execute("insert into features.invoice_states by name select * from rows")
+        lines = whole.execute("from features.product_cancellations where event_day <= $1", [DAY]).df()
+        cut_off.execute("insert into features.product_cancellations select * from lines")
         count(cut_off, DAY)
         assert len(rows) and len(lines)
         tasks = [TASKS["class_next_quarter"], TASKS["returns_60d"]]
@@ -116,7 +116,7 @@ def test_under_another_key_of_the_pseudonyms_the_models_are_the_same(
     trained: dict[str, Any], tmp_path: Path
 ) -> None:
     with open_shop() as other:
-        for table in ("intermediate.int_invoice_states", "marts.order_lines"):
+        for table in ("features.invoice_states", "features.product_cancellations"):
             other.execute(f"update {table} set customer_id = md5(customer_id)")
         count(other)
         again = train(other, DAY, tmp_path, [TASKS["buys_30d"], TASKS["class_next_quarter"]])

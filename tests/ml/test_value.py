@@ -56,11 +56,11 @@ def known_at(shop: duckdb.DuckDBPyConnection, cut: str) -> pd.DataFrame:
     return shop.execute(
         """
         select customer_id, credit_score, monetary, features.spend_90d, coalesce(after.spend, 0) as spend
-        from marts.customer_features as features
-        inner join marts.customer_classes using (customer_id, as_of)
+        from features.customer_features as features
+        inner join features.customer_classes using (customer_id, as_of)
         left join (
             select customer_id, sum(net_amount)::double as spend
-            from intermediate.int_invoice_states
+            from features.invoice_states
             where
                 is_kept and invoice_day > $cut::date and invoice_day <= $cut::date + 90
                 and valid_from <= $cut::date + 90
@@ -180,7 +180,7 @@ def test_nothing_hangs_on_the_number_of_processes_or_on_later_orders(
             # and half of all that was ordered is given back that day
             cursor.execute(
                 """
-                update intermediate.int_invoice_states set valid_until = $1
+                update features.invoice_states set valid_until = $1
                 where valid_until is null and is_kept and invoice_day < $1 and hash(net_amount) % 2 = 0
                 """,
                 [later],
@@ -216,10 +216,10 @@ def test_a_value_that_hangs_on_the_number_of_orders_leaves_the_models_out_and_sa
         try:
             cursor.execute(
                 """
-                update intermediate.int_invoice_states as states set net_amount = 10 + 5 * counted.orders
+                update features.invoice_states as states set net_amount = 10 + 5 * counted.orders
                 from (
                     select customer_id, count(*) as orders
-                    from intermediate.int_invoice_states where is_kept group by customer_id
+                    from features.invoice_states where is_kept group by customer_id
                 ) as counted
                 where counted.customer_id = states.customer_id and is_kept
                 """

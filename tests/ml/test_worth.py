@@ -32,7 +32,7 @@ def by_hand(shop: duckdb.DuckDBPyConnection, day: date) -> dict[str, Any]:
     rows = shop.execute(
         """
         select customer_id, invoice_day, net_amount, valid_from, valid_until
-        from intermediate.int_invoice_states where is_kept
+        from features.invoice_states where is_kept
         """
     ).fetchall()
     found: dict[str, Any] = {}
@@ -107,7 +107,7 @@ def test_days_are_told_with_their_interval_or_not_at_all(
 
 def test_no_order_after_the_day_changes_the_model(shop: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     before = train_worth(shop, DAY, tmp_path / "before")
-    customers = shop.execute("select distinct customer_id from marts.customer_features").fetchall()
+    customers = shop.execute("select distinct customer_id from features.customer_features").fetchall()
     add_orders(shop, [(name, DAY + timedelta(days=1), 1e6, None) for (name,) in customers])
     count(shop)
     assert train_worth(shop, DAY, tmp_path / "after") == before
@@ -118,8 +118,8 @@ def test_where_the_value_of_orders_hangs_on_their_number_no_spend_is_told(
 ) -> None:
     shop.execute(
         """
-        update intermediate.int_invoice_states as states set net_amount = each.orders
-        from (select customer_id, count(*) as orders from intermediate.int_invoice_states group by 1) as each
+        update features.invoice_states as states set net_amount = each.orders
+        from (select customer_id, count(*) as orders from features.invoice_states group by 1) as each
         where states.customer_id = each.customer_id
         """
     )
@@ -155,8 +155,8 @@ def test_the_model_that_stood_when_the_newest_window_began_is_held_to_what_came(
         (date(2011, 1, 31), "", "needs 90 days of history; there are 61, 29 more would be enough"),
         (
             DAY,
-            "delete from intermediate.int_invoice_states as one where exists (from "
-            "intermediate.int_invoice_states as other where other.customer_id = one.customer_id "
+            "delete from features.invoice_states as one where exists (from "
+            "features.invoice_states as other where other.customer_id = one.customer_id "
             "and other.invoice_day < one.invoice_day)",
             "needs 50 customers who ordered on two days or more; there are 0, 50 more would be enough",
         ),

@@ -5,28 +5,34 @@ with
 order_lines as (
 
     select order_lines.*
-    from {{ ref('order_lines') }} as order_lines
+    from {{ ref('stg_order_lines') }} as order_lines
     where
         order_lines.customer_id is not null
         and {{ is_among(ref('int_changed_invoices'), 'order_lines', ['customer_id', 'invoice_no']) }}
 
 ),
 
+duplicates as (
+
+    select * from {{ ref('int_duplicate_lines') }}
+
+),
+
 final as (
 
     select
-        order_line_id,
-        customer_id,
-        invoice_no,
-        invoice_kind,
-        event_day,
-        ordered_at,
-        outcome,
-        is_product,
-        unit_price,
-        amount,
-        kept_amount
+        order_lines.order_line_id,
+        order_lines.customer_id,
+        order_lines.invoice_no,
+        order_lines.invoice_kind,
+        order_lines.event_day,
+        order_lines.is_product,
+        order_lines.quantity,
+        order_lines.unit_price
     from order_lines
+    left join duplicates
+        on order_lines.order_line_id = duplicates.order_line_id
+    where duplicates.order_line_id is null
 
 )
 

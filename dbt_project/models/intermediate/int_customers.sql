@@ -5,7 +5,7 @@ with
 order_lines as (
 
     select order_lines.*
-    from {{ ref('order_lines') }} as order_lines
+    from {{ ref('stg_order_lines') }} as order_lines
     where
         order_lines.customer_id is not null
         and {{ is_among(ref('int_changed_products'), 'order_lines', ['customer_id']) }}

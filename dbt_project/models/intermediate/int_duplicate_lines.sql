@@ -1,3 +1,5 @@
+{{ config(meta={'scope': 'line'}) }}
+
 {%- set content = 'file_name, invoice_no, stock_code, description, quantity, ordered_at, unit_price' -%}
 {%- set content = content ~ ', customer_id, country' -%}
 
@@ -32,6 +34,9 @@ copies as (
 
     select
         order_line_id,
+        customer_id,
+        stock_code,
+        event_day,
         -- the first of exact copies within a file stays: line_number is unique in its file
         row_number() over (
             partition by {{ content }}
@@ -44,7 +49,12 @@ copies as (
 
 final as (
 
-    select order_line_id from copies
+    select
+        order_line_id,
+        customer_id,
+        stock_code,
+        event_day
+    from copies
     where copy_number > 1
 
 )

@@ -5,7 +5,7 @@ with
 order_lines as (
 
     select order_lines.*
-    from {{ ref('order_lines') }} as order_lines
+    from {{ ref('stg_order_lines') }} as order_lines
     where
         order_lines.customer_id is not null
         and {{ is_among(ref('int_changed_products'), 'order_lines', ['customer_id', 'stock_code']) }}
@@ -19,7 +19,8 @@ final as (
         stock_code,
         min(event_day) as first_day
     from order_lines
-    where is_product and outcome in ('kept', 'partly_cancelled', 'cancelled')
+    -- a duplicate has the day of the line that it repeats, so it need not be left out
+    where is_product and invoice_kind = 'sale'
     group by customer_id, stock_code
 
 )

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'account'}) }}
+{{ config(schema='features', alias='instalment_states', meta={'scope': 'account'}) }}
 
 with
 

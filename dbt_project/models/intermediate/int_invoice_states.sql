@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'invoice'}) }}
+{{ config(schema='features', alias='invoice_states', meta={'scope': 'invoice'}) }}
 
 with
 
@@ -11,7 +11,7 @@ matches as (
 sale_lines as (
 
     select * from {{ ref('int_changed_invoice_lines') }}
-    where outcome in ('kept', 'partly_cancelled', 'cancelled')
+    where invoice_kind = 'sale'
 
 ),
 
@@ -22,8 +22,8 @@ movements as (
         invoice_no,
         event_day,
         1 as line_count,
-        amount as gross_amount,
-        amount as net_amount,
+        quantity * unit_price as gross_amount,
+        quantity * unit_price as net_amount,
         0 as returned_amount
     from sale_lines
 

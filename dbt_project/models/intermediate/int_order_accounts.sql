@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'account'}) }}
+{{ config(schema='features', alias='order_accounts', meta={'scope': 'account'}) }}
 
 with
 

@@ -1,11 +1,11 @@
-{{ config(meta={'scope': 'invoice'}) }}
+{{ config(schema='features', alias='product_cancellations', meta={'scope': 'invoice'}) }}
 
 with
 
 cancelled_lines as (
 
     select * from {{ ref('int_changed_invoice_lines') }}
-    where is_product and outcome in ('cancellation', 'unmatched_cancellation')
+    where is_product and invoice_kind = 'cancellation'
 
 ),
 

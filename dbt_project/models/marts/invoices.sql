@@ -4,8 +4,11 @@ with
 
 counted_lines as (
 
-    select * from {{ ref('int_changed_invoice_lines') }}
-    where outcome not in ('duplicate', 'adjustment')
+    select order_lines.*
+    from {{ ref('order_lines') }} as order_lines
+    where
+        order_lines.outcome not in ('no_customer', 'duplicate', 'adjustment')
+        and {{ is_among(ref('int_changed_invoices'), 'order_lines', ['customer_id', 'invoice_no']) }}
 
 ),
 

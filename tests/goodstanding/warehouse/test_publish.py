@@ -74,7 +74,14 @@ def files(home: Settings) -> list[str]:
     return sorted(path.name for path in home.published.iterdir())
 
 
-def test_readers_get_the_marts_and_the_predictions_as_tables_and_nothing_else(home: Settings) -> None:
+# what ml reads: views of these and of the marts, and the tables that only they are made of
+FEATURE_VIEWS = {"customer_features", "customer_classes", "order_features", "placed_orders"}
+FEATURE_TABLES = {
+    *("invoice_states", "product_cancellations", "order_accounts", "instalment_states", "order_days"),
+}
+
+
+def test_readers_get_the_marts_the_features_and_the_predictions_and_nothing_else(home: Settings) -> None:
     assert show(home) == {"published": True, "as_of": str(NEXT), "waiting_for": [], "restated": 0}
     assert files(home) == ["current.duckdb"]
     with open_warehouse(home) as connection:
@@ -90,10 +97,15 @@ def test_readers_get_the_marts_and_the_predictions_as_tables_and_nothing_else(ho
         ("predictions", "drift"),
         ("predictions", "models"),
         ("predictions", "scorecards"),
-    }
-    assert read(home, "select view_name from duckdb_views() where not internal") == []
+    } | {("features", name) for name in FEATURE_TABLES}
+    views = read(home, "select schema_name, view_name from duckdb_views() where not internal")
+    assert set(views) == {("features", name) for name in FEATURE_VIEWS}
+    for name in FEATURE_VIEWS | FEATURE_TABLES:
+        read(home, f"select * from features.{name}")
+    features = read(home, "select * from features.customer_features order by all")
+    assert features == read(home, "select * from marts.customer_features order by all") != []
     schemas = read(home, "select schema_name from duckdb_schemas() where not internal")
-    assert {name for (name,) in schemas} - {"main"} == {"marts", "predictions"}
+    assert {name for (name,) in schemas} - {"main"} == {"marts", "features", "predictions"}
     assert read(home, "select * from marts.customer_profiles order by all") == profiles
     assert len(profiles) == 5
 

@@ -50,9 +50,9 @@ def take_orders(connection: duckdb.DuckDBPyConnection, slope: float) -> None:
     connection.register("rows", rows)
     connection.execute(
         """
-        insert into intermediate.int_order_features by name
+        insert into features.order_features by name
         select * exclude (came_back), invoice_day::date - 1 as as_of from rows;
-        insert into intermediate.int_invoice_states by name
+        insert into features.invoice_states by name
         select
             customer_id, invoice_no, invoice_day::date as invoice_day, basket as net_amount, true as is_kept,
             invoice_day::date as valid_from, 0 as returned_amount,
@@ -76,7 +76,7 @@ def tell_account(
     refused: date | None = None,
     customer: str = "ann",
 ) -> None:
-    accounts = "insert into intermediate.int_order_accounts values ($1, $2, $3, $4, $5)"
+    accounts = "insert into features.order_accounts values ($1, $2, $3, $4, $5)"
     connection.execute(accounts, [customer, invoice_no, kind, told, refused])
 
 
@@ -93,18 +93,18 @@ def test_a_return_counts_within_60_days_and_of_products_alone(shop: duckdb.DuckD
         take_orders(small, 0.8)
         small.execute(
             """
-            delete from intermediate.int_order_features where invoice_no not in ('i0', 'i1', 'i2', 'i3');
-            delete from intermediate.int_invoice_states where valid_from > invoice_day;
-            insert into intermediate.int_invoice_states by name
+            delete from features.order_features where invoice_no not in ('i0', 'i1', 'i2', 'i3');
+            delete from features.invoice_states where valid_from > invoice_day;
+            insert into features.invoice_states by name
             select customer_id, invoice_no, invoice_day,
                 invoice_day + case invoice_no when 'i1' then 61 else 60 end as valid_from,
                 case invoice_no when 'i2' then 0 else 5 end as returned_amount
-            from intermediate.int_order_features where invoice_no <> 'i3'
+            from features.order_features where invoice_no <> 'i3'
             """
         )
         orders = read_orders(small, COD, date.min, NEWEST_DAY)
         names = small.execute(
-            "select invoice_no from intermediate.int_order_features order by invoice_day, basket, invoice_no"
+            "select invoice_no from features.order_features order by invoice_day, basket, invoice_no"
         ).fetchall()
     assert dict(zip([name for (name,) in names], orders.labels.tolist(), strict=True)) == {
         "i0": True,
@@ -134,7 +134,7 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
         for name, states in {**told, "paid at once": []}.items():
             shop.execute(
                 """
-                insert into intermediate.int_order_features by name
+                insert into features.order_features by name
                 select 'ann' as customer_id, $1 as invoice_no, $2::date as invoice_day, 10 as basket
                 """,
                 [name, order],
@@ -143,7 +143,7 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
                 tell_account(shop, name, "on_account", order)
             for due, paid, since, until, late in states:
                 shop.execute(
-                    "insert into intermediate.int_instalment_states values ('ann', $1, $2, $3, $4, $5, $6)",
+                    "insert into features.instalment_states values ('ann', $1, $2, $3, $4, $5, $6)",
                     [name, after(since), after(until), after(due), after(paid), late],
                 )
         came = read_orders(shop, EMI, date.min, NEWEST_DAY).labels
@@ -168,13 +168,13 @@ def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
         "refused late": ("on_delivery", 2, 31, 31),
     }
     with open_shop(60) as shop:
-        shop.execute("delete from intermediate.int_invoice_states")
+        shop.execute("delete from features.invoice_states")
         for name, (kind, *days) in told.items():
             known, refused, cancelled = (day and order + timedelta(days=day) for day in days)
             tell_account(shop, name, kind, known or order, refused)
             shop.execute(
                 """
-                insert into intermediate.int_order_features by name
+                insert into features.order_features by name
                 select 'ann' as customer_id, $1 as invoice_no, $2::date as invoice_day, 10 as basket;
                 """,
                 [name, order],
@@ -182,7 +182,7 @@ def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
             if cancelled:
                 shop.execute(
                     """
-                    insert into intermediate.int_invoice_states by name
+                    insert into features.invoice_states by name
                     select
                         'ann' as customer_id, $1 as invoice_no, $2::date as valid_from, 10 as returned_amount
                     """,
@@ -209,7 +209,7 @@ def test_what_is_learnt_from_was_over_before_the_first_order_tested(shop: duckdb
     (pair,) = read_windows(shop, COD, [(date(2011, 8, 9), date(2011, 10, 9))])
     assert pair.fit_on.as_of + timedelta(days=COD.task.days) == date(2011, 8, 9)
     window = "invoice_day between '2011-08-10' and '2011-10-09'"
-    counted = shop.execute(f"select 1 from intermediate.int_order_features where {window}").fetchall()
+    counted = shop.execute(f"select 1 from features.order_features where {window}").fetchall()
     assert len(pair.test_on.customers) == len(counted)
 
 
@@ -238,10 +238,10 @@ def test_later_days_change_nothing(models: Path, tmp_path: Path) -> None:
     with open_shop(60) as again:
         take_orders(again, slope=0.8)
         for table, changed in (
-            ("int_order_features", "basket = 1, return_rate = 0 where as_of >= '2011-11-30'"),
-            ("int_invoice_states", "returned_amount = 0 where valid_from > '2011-11-30'"),
+            ("order_features", "basket = 1, return_rate = 0 where as_of >= '2011-11-30'"),
+            ("invoice_states", "returned_amount = 0 where valid_from > '2011-11-30'"),
         ):
-            again.execute(f"update intermediate.{table} set {changed}")
+            again.execute(f"update features.{table} set {changed}")
         card = train_scorecard(again, COD, date(2011, 11, 30), tmp_path)
     assert card["model_id"] == store.newest_card(models, COD.name, NEWEST_DAY)["model_id"]
 
@@ -291,11 +291,11 @@ def take_refusals(connection: duckdb.DuckDBPyConnection) -> None:
     """Every order of `take_orders` is on delivery, and four of five that came back were refused."""
     connection.execute(
         """
-        insert into intermediate.int_order_accounts
+        insert into features.order_accounts
         select
             customer_id, invoice_no, 'on_delivery', invoice_day,
             case when max(returned_amount) > 0 and invoice_no[2:]::integer % 5 > 0 then invoice_day + 3 end
-        from intermediate.int_invoice_states where invoice_no is not null
+        from features.invoice_states where invoice_no is not null
         group by customer_id, invoice_no, invoice_day
         """
     )
@@ -331,7 +331,7 @@ def test_a_card_is_not_used_for_orders_of_another_kind(models: Path) -> None:
     with open_shop(60) as other:
         other.execute(STANDING_SCHEMA.read_text())
         take_orders(other, slope=0.8)
-        other.execute("update intermediate.int_order_features set basket = 3000 where as_of > '2011-11-08'")
+        other.execute("update features.order_features set basket = 3000 where as_of > '2011-11-08'")
         score(other, NEWEST_DAY, models)
         told = other.execute(
             "select model_id, card, note from predictions.scorecards order by decision"
@@ -373,7 +373,7 @@ def test_what_was_said_is_held_against_what_came_of_orders_after_the_card(
         assert calibration(tmp_path / "later") == []
 
         shop.execute(
-            "update intermediate.int_invoice_states set returned_amount = 1 "
+            "update features.invoice_states set returned_amount = 1 "
             "where invoice_day between '2011-09-11' and '2011-10-10'"
         )
         ((_, off, is_within),) = calibration(tmp_path)
@@ -385,8 +385,7 @@ def test_what_was_said_is_held_against_what_came_of_orders_after_the_card(
         )
         # too few to tell
         shop.execute(
-            "delete from intermediate.int_order_features "
-            "where invoice_day between '2011-09-11' and '2011-09-30'"
+            "delete from features.order_features where invoice_day between '2011-09-11' and '2011-09-30'"
         )
         assert calibration(tmp_path) == []
 

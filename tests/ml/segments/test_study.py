@@ -159,10 +159,10 @@ def test_what_comes_after_the_day_changes_nothing() -> None:
     day = date(2011, 9, 30)
     with open_shop() as shop:
         before = describe_segments(shop, day)
-        everybody = shop.execute("select distinct customer_id from marts.customer_features").fetchall()
+        everybody = shop.execute("select distinct customer_id from features.customer_features").fetchall()
         add_orders(shop, [(customer, day + timedelta(days=1), 5.0, None) for (customer,) in everybody])
         cancelled = """
-            update intermediate.int_invoice_states set valid_until = $1
+            update features.invoice_states set valid_until = $1
             where valid_from < $1 and valid_until is null
         """
         shop.execute(cancelled, [day + timedelta(days=1)])

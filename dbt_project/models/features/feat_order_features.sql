@@ -1,16 +1,16 @@
-{{ config(materialized='view') }}
+{{ config(alias='order_features') }}
 
 with
 
 placed as (
 
-    select * from {{ ref('int_placed_orders') }}
+    select * from {{ ref('feat_placed_orders').include(database=false) }}
 
 ),
 
 classes as (
 
-    select * from {{ ref('customer_classes') }}
+    select * from {{ ref('customer_classes').include(database=false) }}
 
 ),
 
