@@ -21,6 +21,7 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import POLICY, PROJECT, Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.policy import read_policies
+from goodstanding.shops.kinds import OPTIONAL_KINDS
 from goodstanding.warehouse.files import STANDING, disk_problem, open_intake, open_warehouse
 from goodstanding.warehouse.ledger import note_everything, note_whole_days, settle_changes
 
@@ -31,7 +32,7 @@ DBT_PROJECT = PROJECT / "dbt_project"
 HAS_ACCOUNTS = " or ".join(
     f"exists (from {table})"
     for table in (
-        *("intake.raw.payments", "intake.raw.returns", "intake.raw.deliveries"),
+        *(f"intake.raw.{kind.table}" for kind in OPTIONAL_KINDS),
         *("features.instalment_states", "features.order_accounts"),
     )
 )

@@ -13,7 +13,7 @@ from expectations.gate import run_gate
 from goodstanding.core.days import Days
 from goodstanding.core.errors import GateFailed
 from goodstanding.core.settings import Settings
-from goodstanding.warehouse.files import INTAKE_SCHEMA, STANDING_SCHEMA
+from goodstanding.warehouse.files import STANDING_SCHEMA, intake_schema
 
 DAY = date(2011, 3, 9)
 TODAY = Days(DAY, DAY)
@@ -133,7 +133,7 @@ def build_good_days() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("attach ':memory:' as intake")
     connection.execute("use intake")
-    connection.execute(INTAKE_SCHEMA.read_text())
+    connection.execute(intake_schema())
     connection.execute("use memory")
     connection.execute(STANDING_SCHEMA.read_text())
     connection.execute(RAW)

@@ -19,15 +19,6 @@ REASONS = {
     "timestamp": "no time as the mapping writes it",
     "date": "no day as the mapping writes it",
 }
-# what a cast gives, for a column that a shop does not map
-TYPES = {
-    "text": "varchar",
-    "whole_number": "varchar",
-    "integer": "bigint",
-    "decimal": "decimal(18, 4)",
-    "timestamp": "timestamp",
-    "date": "date",
-}
 # ISO 8601, as DuckDB prints times too. Matched first, because a cast to a timestamp drops an offset silently.
 LOCAL_TIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
 LOCAL_DAY = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?"

@@ -31,7 +31,7 @@ from goodstanding.core.vocabulary import now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.ingest.read import File, inspect, load_text
 from goodstanding.ingest.stage import cast_lines, read_staged, stage_nothing
-from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, Kind
+from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, REJECTED, Kind
 from goodstanding.shops.mapping import Shop, Source, load_shop
 from goodstanding.warehouse.files import open_intake, spill_folder
 
@@ -43,7 +43,7 @@ LONGEST_PAUSE_DAYS = 31
 # Lines taken in at a time, unless a single day has more: the real year is one part. Taken in at once, 10.8
 # million lines spilled 3.1 GB beside 2 GB of memory; in parts 0.8 GB.
 PART_LINES = 600_000
-REJECTED_COLUMNS = "source, event_day, file_name, file_hash, line_number, raw_text, reason"
+REJECTED_COLUMNS = ", ".join(REJECTED)
 
 
 def ingest(settings: Settings, days: Days, run_id: str) -> dict[str, int]:

@@ -13,9 +13,9 @@ import pandas as pd
 
 from goodstanding.core.sql import literal
 from goodstanding.identity.pseudonyms import pseudonym
-from goodstanding.ingest.casts import TYPES, cast, unreadable_reason
+from goodstanding.ingest.casts import cast, unreadable_reason
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
-from goodstanding.shops.kinds import Kind
+from goodstanding.shops.kinds import SQL_TYPES, Kind
 from goodstanding.shops.mapping import Orders, Shop, Source
 
 # how a set-aside line is written down again: CSV fields, or the shape of a text (as `ingest.read.masked`)
@@ -56,7 +56,7 @@ def cast_lines(
     values = {
         name: cast(name, source.columns[name], shop)
         if name in source.columns
-        else f"cast(null as {TYPES[casts[0]]})"
+        else f"cast(null as {SQL_TYPES[casts[0]]})"
         for name, casts in kind.casts.items()
     }
     customers = reader.execute(

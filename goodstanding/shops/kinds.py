@@ -1,14 +1,24 @@
-"""The kinds of sources that a shop may have: orders and, each optional, payments, returns and deliveries.
+"""The kinds of sources that a shop can have: orders and, each optional, payments, returns and deliveries.
 
-A kind says what its canonical columns are and how its lines are kept; `goodstanding.ingest` treats all alike.
-Each has four tables in `raw`: its lines (`table`), the lines set aside (`rejected_<table>`), and both once
-more of file versions that are no longer known (`superseded_<table>`, `superseded_rejected_<table>`).
+`KINDS` is the one list of them. An entry names the canonical columns of a kind, how each is read and stored,
+and what gate 1 expects of a stored line. From it follow
+
+- the kind's section of a shop's mapping (`goodstanding.shops.mapping`),
+- its four tables in `raw` (`goodstanding/warehouse/intake.sql`): accepted lines (`<table>`), lines set aside
+  (`rejected_<table>`), and both again for file versions that have been replaced (`superseded_<table>`,
+  `superseded_rejected_<table>`),
+- how ingest stages, compares, counts and keeps its lines (`goodstanding.ingest`),
+- its batch in gate 1 (`expectations.raw_orders`),
+- the customers whose accounts dbt computes anew (rows of `raw.changes`), and the kind's sources in dbt
+  (`goodstanding.warehouse.dbt_sources`).
+
+What a line means for a customer is the one thing that has to be written beside it: a model in `dbt_project`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 CastKind = Literal["text", "whole_number", "integer", "decimal", "timestamp", "date"]
@@ -18,29 +28,74 @@ DECIMAL: tuple[CastKind, ...] = ("decimal",)
 TIMESTAMP: tuple[CastKind, ...] = ("timestamp",)
 DATE: tuple[CastKind, ...] = ("date",)
 
+# the SQL type of what a cast gives
+SQL_TYPES: Mapping[CastKind, str] = {
+    "text": "varchar",
+    "whole_number": "varchar",
+    "integer": "bigint",
+    "decimal": "decimal(18, 4)",
+    "timestamp": "timestamp",
+    "date": "date",
+}
+# the columns, with their SQL types, that say where a line was read
+PLACE: Mapping[str, str] = {
+    "source": "varchar not null",
+    "event_day": "date not null",
+    "file_name": "varchar not null",
+    "file_hash": "varchar not null",
+    "line_number": "bigint not null",
+}
+# a line set aside, of whichever kind; its customer is a pseudonym or masked
+REJECTED: Mapping[str, str] = {**PLACE, "raw_text": "varchar not null", "reason": "varchar not null"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What gate 1 expects of every stored line of a kind.
+
+    Attributes:
+        name: the column of the gate's result, by which a failed check is named.
+        sql: an expression over the columns of the kind's table: with limits a number, without them a boolean
+            that must not be false. NULL is not judged.
+        meaning: the expectation as a sentence, shown where it fails; without one it is worded from the
+            limits.
+        limits: the lowest and the highest value allowed.
+    """
+
+    name: str
+    sql: str
+    meaning: str | None = None
+    limits: tuple[float, float] | None = None
+
 
 @dataclass(frozen=True)
 class Kind:
-    """What one kind of source is made of.
+    """One kind of source. Every kind has a column `customer_id`.
 
     Attributes:
-        name: its section of the mapping; orders are the mapping's own `files` and `columns`.
-        table: its lines in `raw`.
-        casts: the canonical columns, in the order in which faults are told, and how each may be read.
+        name: its section in a mapping; orders are the mapping's own `files` and `columns`.
+        table: the table of its accepted lines in `raw`.
+        line: one line of it, as a noun phrase: "a return or refusal".
+        casts: the canonical columns and how each may be read. Faults of a line are reported in this order.
         may_be_unmapped: columns that a shop need not have.
-        may_be_blank: columns that a line may lack.
-        happened: the time by which a line belongs to the day of its file, where it is mapped.
-        sort: the column that names what sort of line it is, by the first of the mapping's rules that matches.
+        may_be_blank: columns that a line may leave empty.
+        happened: the column whose date must be the day of the file, where it is mapped.
+        sort: the column that says which sort of line it is, by the first of the mapping's rules that matches.
         usual: the sort of a line that no rule matches.
         others: the sorts that rules may name.
         ruled_by: the columns that a rule may look at.
-        stored: columns of the table besides where a line stands; `is_product` is made from stock_code.
-        faults: a condition on `<name>_value`, the sort and `event_day`, and why it sets a line aside.
+        stored: the columns of the table after those of PLACE, in order.
+        made: stored columns that are neither read nor the sort, with their SQL types.
+        faults: pairs of a condition that sets a line aside (on `<column>_value`, the sort and `event_day`)
+            and the reason that is kept with the line.
+        checks: what gate 1 expects, besides a known sort and the right day.
+        stands_alone: whether a shop may have this kind and no orders.
         changed: the columns of `raw.changes` that a changed line fills besides its day and its customer.
     """
 
     name: str
     table: str
+    line: str
     casts: Mapping[str, tuple[CastKind, ...]]
     may_be_unmapped: tuple[str, ...]
     may_be_blank: tuple[str, ...]
@@ -50,29 +105,47 @@ class Kind:
     others: tuple[str, ...]
     ruled_by: tuple[str, ...]
     stored: tuple[str, ...]
+    made: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[tuple[str, str], ...] = ()
+    checks: tuple[Check, ...] = ()
+    stands_alone: bool = False
     changed: tuple[str, ...] = ()
+
+    @property
+    def definitions(self) -> dict[str, str]:
+        """The columns of `table` with their SQL types, in order."""
+        return {**PLACE, **{name: self._sql_type(name) for name in self.stored}}
+
+    def _sql_type(self, name: str) -> str:
+        if name == self.sort:
+            return "varchar not null"
+        if name in self.made:
+            return self.made[name]
+        may_be_null = name in self.may_be_blank or name in self.may_be_unmapped
+        return SQL_TYPES[self.casts[name][0]] + ("" if may_be_null else " not null")
 
     @property
     def columns(self) -> str:
         """The columns of `table`, as SQL."""
-        return ", ".join(("source, event_day, file_name, file_hash, line_number", *self.stored))
+        return ", ".join(self.definitions)
 
     @property
     def change(self) -> str:
-        """What `raw.changes` holds of a changed line, as SQL: `kind` is order_line or account."""
+        """The columns of `raw.changes` for a changed line, as SQL; `kind` is order_line or account."""
         kind = "order_line" if self is ORDERS else "account"
-        return ", ".join(("event_day, customer_id", *self.changed, f"'{kind}' as kind"))
+        return ", ".join(("event_day", "customer_id", *self.changed, f"'{kind}' as kind"))
 
     @property
     def content(self) -> str:
-        """What a line says, without its file's hash: a corrected file changes only its corrected lines."""
-        return self.columns.replace(" file_hash,", "")
+        """The columns by which lines are compared. Without the file's hash, so that of a corrected file only
+        the corrected lines count as changed."""
+        return ", ".join(name for name in self.definitions if name != "file_hash")
 
 
 ORDERS = Kind(
     name="orders",
     table="order_lines",
+    line="an order line",
     casts={
         "invoice_no": TEXT,
         "stock_code": TEXT,
@@ -94,19 +167,37 @@ ORDERS = Kind(
         *("invoice_no", "invoice_kind", "stock_code", "is_product", "description", "quantity", "ordered_at"),
         *("unit_price", "customer_id", "country"),
     ),
+    made={"is_product": "boolean not null"},
     faults=(
         (
             "unit_price_value < 0 and invoice_kind <> 'adjustment'",
             "unit_price: negative, and the line is no adjustment",
         ),
     ),
+    checks=(
+        Check(
+            "is_named",
+            "invoice_no <> '' and stock_code <> ''",
+            "a line names its invoice and its stock code",
+        ),
+        # the real year: -80,995 to 80,995
+        Check("quantity", "quantity", limits=(-1_000_000, 1_000_000)),
+        # the real year: -11,062.06 to 38,970
+        Check("unit_price", "cast(unit_price as double)", limits=(-100_000, 100_000)),
+        Check(
+            "price_sign_is_right",
+            "unit_price >= 0 or invoice_kind = 'adjustment'",
+            "only an adjustment has a price below zero",
+        ),
+    ),
     changed=("stock_code", "invoice_no", "invoice_kind"),
 )
 
-# An instalment may be told of again and again: when it is agreed, falls due, is paid. The latest line counts.
+# An instalment may be reported several times: agreed, due, paid. The latest line counts.
 PAYMENTS = Kind(
     name="payments",
     table="payments",
+    line="a line about an instalment or statement of account",
     casts={
         "customer_id": TEXT,
         "invoice_no": TEXT,
@@ -143,11 +234,34 @@ PAYMENTS = Kind(
         ("days_late_value < 0", "days_late: below zero"),
         ("credit_limit_value < 0", "credit_limit: below zero"),
     ),
+    checks=(
+        Check("amount", "cast(amount as double)", limits=(-10_000_000, 10_000_000)),
+        # 30 years of instalments, and debts as old as that
+        Check(
+            "days_until_due",
+            "date_diff('day', event_day, due_day)",
+            "an instalment is due within 30 years",
+            limits=(-11_000, 11_000),
+        ),
+        Check("instalment_no", "instalment_no", limits=(0, 1_000)),
+        Check(
+            "is_paid_by_then",
+            "coalesce(paid_day <= event_day, true)",
+            "nothing was paid after the day of its file",
+        ),
+        Check(
+            "signs_are_right",
+            "coalesce(credit_limit >= 0, true) and coalesce(days_late >= 0, true)",
+            "no credit limit and no delay is below zero",
+        ),
+    ),
+    stands_alone=True,
 )
 
 RETURNS = Kind(
     name="returns",
     table="returns",
+    line="a return or refusal",
     casts={
         "customer_id": TEXT,
         "invoice_no": TEXT,
@@ -164,11 +278,13 @@ RETURNS = Kind(
     ruled_by=("invoice_no", "cause"),
     stored=("invoice_no", "customer_id", "return_kind", "returned_at", "amount", "cause"),
     faults=(("amount_value < 0", "amount: below zero"),),
+    checks=(Check("sign_is_right", "coalesce(amount >= 0, true)", "no amount is below zero"),),
 )
 
 DELIVERIES = Kind(
     name="deliveries",
     table="deliveries",
+    line="a delivery, or an attempt at one",
     casts={"customer_id": TEXT, "invoice_no": TEXT, "delivered_at": TIMESTAMP, "method": TEXT},
     may_be_unmapped=("method",),
     may_be_blank=("method",),

@@ -17,12 +17,20 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from goodstanding.core.days import Days
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import PROJECT, Settings
-from goodstanding.shops.kinds import DELIVERIES, KINDS, ORDERS, PAYMENTS, RETURNS, TEXT, CastKind, Kind
+from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, TEXT, CastKind, Kind
 
 CUSTOMER = "customer_id"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -224,16 +232,19 @@ class Orders(Source, kind=ORDERS):
         return "(?i)^(" + "|".join(codes) + ")$" if codes else "$.^"
 
 
-class Payments(Source, kind=PAYMENTS):
-    """Instalments, with what was paid of them when; or monthly statements of account."""
+def _section_of(kind: Kind) -> type[Source]:
+    """The section of a mapping for a kind other than orders."""
+
+    class Section(Source, kind=kind):
+        __doc__ = f"Files of which each line is {kind.line}."
+
+    return Section
 
 
-class Returns(Source, kind=RETURNS):
-    """What came back, or was refused at the door."""
-
-
-class Deliveries(Source, kind=DELIVERIES):
-    """What was handed over, or tried to be, and how it is paid."""
+def _with_optional_kinds(shop: type[Shop]) -> type[Shop]:
+    """The mapping with a section for each of OPTIONAL_KINDS, which a shop may leave out."""
+    sections: dict[str, Any] = {kind.name: (_section_of(kind) | None, None) for kind in OPTIONAL_KINDS}
+    return create_model(shop.__name__, __base__=shop, __module__=__name__, __doc__=shop.__doc__, **sections)
 
 
 class Groups(Section):
@@ -289,6 +300,7 @@ class Closed(_Strict):
         return WEEKDAYS[day.weekday()] in self.weekdays or any(r.first <= day <= r.last for r in self.days)
 
 
+@_with_optional_kinds
 class Shop(_Strict):
     """One shop's mapping, as read from its YAML file.
 
@@ -300,9 +312,6 @@ class Shop(_Strict):
     timezone: str
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     orders: Orders | None = None
-    payments: Payments | None = None
-    returns: Returns | None = None
-    deliveries: Deliveries | None = None
     groups: Groups | None = None
     closed: Closed | None = None
     archive: bool = False
@@ -313,8 +322,8 @@ class Shop(_Strict):
     @property
     def sources(self) -> tuple[Source, ...]:
         """The kinds of lines that this shop has, orders first."""
-        all_kinds = (self.orders, self.payments, self.returns, self.deliveries)
-        return tuple(source for source in all_kinds if source is not None)
+        sections: list[Source | None] = [getattr(self, kind.name) for kind in KINDS]
+        return tuple(section for section in sections if section is not None)
 
     @model_validator(mode="after")
     def _groups_are_no_days_file(self) -> Shop:
@@ -429,10 +438,10 @@ def load_shop(settings: Settings) -> Shop:
 
 
 def _by_section(content: dict[str, Any], mapping_file: str) -> dict[str, Any]:
-    """The mapping with its orders as a section too; only a shop with payments may have none."""
+    """The mapping with its orders as a section too; only a kind that stands alone does without orders."""
     orders = {key: content[key] for key in ORDERS_KEYS if key in content}
     sections: dict[str, Any] = {key: value for key, value in content.items() if key not in ORDERS_KEYS}
-    if orders or PAYMENTS.name not in sections:
+    if orders or not any(kind.stands_alone and kind.name in sections for kind in OPTIONAL_KINDS):
         sections["orders"] = orders
     for name in (*(kind.name for kind in KINDS), Groups.name):
         if isinstance(sections.get(name), dict):

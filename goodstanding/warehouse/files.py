@@ -22,7 +22,8 @@ import duckdb
 
 from goodstanding.core.errors import DataProblem, DiskProblem, WarehouseBusy
 from goodstanding.core.settings import Settings
-from goodstanding.core.sql import literal
+from goodstanding.core.sql import literal, rendered
+from goodstanding.shops.kinds import KINDS, REJECTED
 from goodstanding.warehouse import metadata_blocks
 
 INTAKE = "intake.duckdb"
@@ -30,7 +31,6 @@ STANDING = "standing.duckdb"
 SPILL = "spill"
 # how DuckDB begins what it says of a block whose checksum does not fit
 DAMAGED = "Corrupt database file"
-INTAKE_SCHEMA = Path(__file__).with_name("intake.sql")
 STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
 
 
@@ -151,9 +151,14 @@ def open_intake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+def intake_schema() -> str:
+    """The statements that make the tables of the intake file, where they are missing."""
+    return rendered(Path(__file__).with_name("intake.sql"), kinds=KINDS, rejected=REJECTED)
+
+
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Run the intake's schema, unless the file's own mark says that this very text has been run."""
-    schema = INTAKE_SCHEMA.read_text()
+    schema = intake_schema()
     mark = hashlib.sha256(schema.encode()).hexdigest()
     found = connection.execute(
         "select comment from duckdb_tables() where database_name = current_database()"

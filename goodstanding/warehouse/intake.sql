@@ -3,90 +3,33 @@
 create schema if not exists raw;
 create schema if not exists ops;
 
--- One row per order line that could be read. Replaced whole per source and event day.
-create table if not exists raw.order_lines (
-    source varchar not null,
-    event_day date not null,
-    file_name varchar not null,
-    file_hash varchar not null,
-    line_number bigint not null,
-    invoice_no varchar not null,
-    invoice_kind varchar not null,
-    stock_code varchar not null,
-    is_product boolean not null,
-    description varchar,
-    quantity bigint not null,
-    ordered_at timestamp not null,
-    unit_price decimal(18, 4) not null,
-    customer_id varchar,
-    country varchar,
+-- Each kind of source (goodstanding/shops/kinds.py) has four tables. Accepted lines, and lines that could not be used,
+-- with the reason: one row per line of the files that are known now, replaced whole per source and event day. And the
+-- lines of file versions that have ended (raw.file_versions), of either, with the time for which they were known.
+{% for kind in kinds %}
+create table if not exists raw.{{ kind.table }} (
+    {% for name, sql_type in kind.definitions.items() %}
+    {{ name }} {{ sql_type }}{{ "," if not loop.last }}
+    {% endfor %}
 );
 
--- One row per line about an instalment or statement of account; the latest about one counts. Replaced as above.
-create table if not exists raw.payments (
-    source varchar not null,
-    event_day date not null,
-    file_name varchar not null,
-    file_hash varchar not null,
-    line_number bigint not null,
-    invoice_no varchar,
-    customer_id varchar not null,
-    method varchar,
-    method_kind varchar not null,
-    instalment_no bigint,
-    amount decimal(18, 4) not null,
-    due_day date not null,
-    paid_day date,
-    paid_amount decimal(18, 4),
-    days_late bigint,
-    outstanding decimal(18, 4),
-    credit_limit decimal(18, 4),
+create table if not exists raw.rejected_{{ kind.table }} (
+    {% for name, sql_type in rejected.items() %}
+    {{ name }} {{ sql_type }}{{ "," if not loop.last }}
+    {% endfor %}
 );
 
--- One row per return or refusal.
-create table if not exists raw.returns (
-    source varchar not null,
-    event_day date not null,
-    file_name varchar not null,
-    file_hash varchar not null,
-    line_number bigint not null,
-    invoice_no varchar not null,
-    customer_id varchar not null,
-    return_kind varchar not null,
-    returned_at timestamp not null,
-    amount decimal(18, 4),
-    cause varchar,
-);
+{% for table in [kind.table, "rejected_" ~ kind.table] %}
+create table if not exists raw.superseded_{{ table }} as
+select
+    *,
+    cast(null as timestamp) as known_from,
+    cast(null as timestamp) as known_until
+from raw.{{ table }}
+limit 0;
 
--- One row per delivery, or attempt at one.
-create table if not exists raw.deliveries (
-    source varchar not null,
-    event_day date not null,
-    file_name varchar not null,
-    file_hash varchar not null,
-    line_number bigint not null,
-    invoice_no varchar not null,
-    customer_id varchar not null,
-    method varchar,
-    method_kind varchar not null,
-    delivered_at timestamp not null,
-);
-
--- One row per line that could not be read, with its reason; the customer is a pseudonym or masked.
-create table if not exists raw.rejected_order_lines (
-    source varchar not null,
-    event_day date not null,
-    file_name varchar not null,
-    file_hash varchar not null,
-    line_number bigint not null,
-    raw_text varchar not null,
-    reason varchar not null,
-);
-
-create table if not exists raw.rejected_payments as from raw.rejected_order_lines limit 0;
-create table if not exists raw.rejected_returns as from raw.rejected_order_lines limit 0;
-create table if not exists raw.rejected_deliveries as from raw.rejected_order_lines limit 0;
-
+{% endfor %}
+{% endfor %}
 -- One row per file of a day: lines = accepted + rejected.
 create table if not exists raw.files (
     source varchar not null,
@@ -135,7 +78,8 @@ create table if not exists raw.day_versions (
 );
 
 -- The same of every file: a file that is replaced, withdrawn or read otherwise ends, one that comes back begins
--- anew. The lines of the open ones are in the tables above, those of the ended ones in the tables below.
+-- anew. The
+-- lines of the open ones are in the tables of accepted and rejected lines, those of the ended ones in superseded_*.
 create table if not exists raw.file_versions (
     source varchar not null,
     event_day date not null,
@@ -147,23 +91,6 @@ create table if not exists raw.file_versions (
     run_id varchar not null,
     ended_by_run_id varchar,
 );
-
--- The lines of ended file versions, and those that were set aside, with the time for which they were known.
-create or replace temporary macro with_time_known(lines) as table
-select
-    *,
-    cast(null as timestamp) as known_from,
-    cast(null as timestamp) as known_until
-from query_table(lines) limit 0;
-
-create table if not exists raw.superseded_order_lines as from with_time_known('raw.order_lines');
-create table if not exists raw.superseded_rejected_order_lines as from with_time_known('raw.rejected_order_lines');
-create table if not exists raw.superseded_payments as from with_time_known('raw.payments');
-create table if not exists raw.superseded_rejected_payments as from with_time_known('raw.rejected_payments');
-create table if not exists raw.superseded_returns as from with_time_known('raw.returns');
-create table if not exists raw.superseded_rejected_returns as from with_time_known('raw.rejected_returns');
-create table if not exists raw.superseded_deliveries as from with_time_known('raw.deliveries');
-create table if not exists raw.superseded_rejected_deliveries as from with_time_known('raw.rejected_deliveries');
 
 -- What the marts have yet to compute: one row per change of a day's content. A row stays until a transform
 -- has succeeded. `kind` says what changed and so which columns are filled:

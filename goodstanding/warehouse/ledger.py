@@ -14,6 +14,7 @@ import duckdb
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.vocabulary import GATES, RAW_GATE, now_utc
+from goodstanding.shops.kinds import KINDS
 
 
 @dataclass(frozen=True)
@@ -152,26 +153,22 @@ def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
     A day leaves that they hold and that is not admitted: it was barred, or it is taken in anew and its gate
     is still to come. Ingest noted only the lines that differ; everybody on it is computed without it.
     """
-    connection.execute(
+    changed_lines = " union all by name ".join(
+        f"""
+        select distinct {kind.change}
+        from intake.raw.{kind.table}
+        where customer_id is not null and event_day in (select event_day from whole_days)
         """
+        for kind in KINDS
+    )
+    connection.execute(
+        f"""
         insert into intake.raw.changes by name
         with
         whole_days as (
             select event_day from intake.raw.days where admitted = (transformed_version is null)
         )
-        select distinct event_day, customer_id, stock_code, invoice_no, invoice_kind, 'order_line' as kind
-        from intake.raw.order_lines
-        where customer_id is not null and event_day in (select event_day from whole_days)
-        union all by name
-        select distinct event_day, customer_id, 'account' as kind
-        from (
-            select event_day, customer_id from intake.raw.payments
-            union all
-            select event_day, customer_id from intake.raw.returns
-            union all
-            select event_day, customer_id from intake.raw.deliveries
-        )
-        where event_day in (select event_day from whole_days)
+        {changed_lines}
         union all by name
         select event_day, 'day' as kind from whole_days
         """
