@@ -8,7 +8,7 @@ from rich.console import Console
 
 from app.cli.tables import mark_of, titled_table
 from pipeline.pages.evaluation.questions import is_risk
-from pipeline.pages.figures import interval
+from pipeline.pages.words import interval
 
 # Beside the AUC and its gain; `--json` has all measures, each with its interval.
 SHOWN = {

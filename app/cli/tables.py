@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from goodstanding.core.vocabulary import GATES
-from pipeline.pages.figures import interval
+from pipeline.pages.words import interval
 
 
 def titled_table(title: str, *columns: str) -> Table:

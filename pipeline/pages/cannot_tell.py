@@ -11,6 +11,7 @@ from math import sqrt
 from typing import Any
 
 from ml.value import COVERAGE, MOST_CORRELATED
+from pipeline.pages.words import what_is_enough
 
 # A season has been seen twice once two of its years are in the data.
 TWO_YEARS = timedelta(days=730)
@@ -31,12 +32,6 @@ def cannot_tell(found: Found) -> list[Remark]:
 def is_formula(task: Task) -> bool:
     """Whether its folds are of one day, so that nothing in it lies ahead."""
     return bool(task["cuts"]) and task["cuts"][0]["train_cut"] == task["cuts"][0]["test_cut"]
-
-
-def what_is_enough(refused: str) -> tuple[str, str]:
-    """A refusal in two parts: what is needed, and what would be enough (empty where it does not say)."""
-    needed, _, enough = refused.rpartition("; ")
-    return (needed, enough) if needed else (refused, "")
 
 
 def _answered(found: Found) -> Iterable[tuple[str, Task]]:

@@ -7,18 +7,20 @@ that are more than a table have a module each: `questions`, `segments`, `value`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from goodstanding.core.settings import Settings
 from pipeline.pages.cannot_tell import cannot_tell
-from pipeline.pages.data_docs import write_page
-from pipeline.pages.evaluation.drawn import Found, drawn
 from pipeline.pages.evaluation.questions import decisions, questions
 from pipeline.pages.evaluation.segments import segments
 from pipeline.pages.evaluation.value import value
+from pipeline.pages.page import draw, write_page
+
+Found = Mapping[str, Any]
 
 
 def publish_evaluation(settings: Settings, found: Found) -> Path:
@@ -36,7 +38,7 @@ def publish_evaluation(settings: Settings, found: Found) -> Path:
     newest_first = sorted(named, key=lambda name: name[0], reverse=True)
     write_page(
         index,
-        drawn(
+        draw(
             "evaluations.html",
             pages=[(f"{'.'.join(name)}.html", name[0], name[1:]) for name in newest_first],
             simulated=found["simulated"],
@@ -53,7 +55,7 @@ def _name(found: Found) -> list[str]:
 
 def evaluation_page(found: Found, has_data_docs: bool = False) -> str:
     """The whole page of what `pipeline.evaluation.run_evaluation` found."""
-    page = drawn(
+    page = draw(
         "evaluation.html",
         found=found,
         simulated=found["simulated"],
@@ -67,12 +69,12 @@ def _asked(found: Found) -> Markup:
     """What was asked of which orders, and the answers in one table."""
     methods = found["methods"].values()
     kinds = {kind: sum(method["kind"] == kind for method in methods) for kind in ("challenger", "baseline")}
-    return drawn("asked.html", found=found, kinds=kinds)
+    return draw("asked.html", found=found, kinds=kinds)
 
 
 def _cannot_tell(found: Found) -> Markup:
     """What this shop's data cannot tell."""
-    return drawn("cannot_tell.html", remarks=cannot_tell(found))
+    return draw("cannot_tell.html", remarks=cannot_tell(found))
 
 
 SECTIONS: tuple[Callable[[Found], Markup | None], ...] = (

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pipeline.pages.cannot_tell import is_formula
 from pipeline.pages.charts import Series, unit_chart
-from pipeline.pages.evaluation.drawn import Found, drawn, refused
+from pipeline.pages.page import draw, draw_refused
 
 # The columns of the table of methods; the folded tables have all measures.
 SHOWN = ("auc", "average_precision", "brier", "ece", "accuracy", "macro_f1")
@@ -42,6 +42,8 @@ PUBLISHED = {
     "hybrid_kmeans": 0.92,
 }
 
+Found = Mapping[str, Any]
+
 
 def questions(found: Found) -> Markup:
     """A part for each question, in the order in which they are asked."""
@@ -56,9 +58,9 @@ def decisions(found: Found) -> Markup | None:
 
 def _question(name: str, task: Mapping[str, Any], found: Found) -> Markup:
     if task["refused"]:
-        return refused(name, task["question"], task["refused"])
+        return draw_refused(name, task["question"], task["refused"])
     kinds = {method: found["methods"][method]["kind"] for method in task["pooled"]}
-    return drawn(
+    return draw(
         "question.html",
         name=name,
         task=task,

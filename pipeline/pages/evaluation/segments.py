@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from ml.value import FEWEST_TOLD
 from pipeline.pages.charts import DOT, Axis, Series, axis_from_zero, chart, short, unit_axis, whole_axis
-from pipeline.pages.evaluation.drawn import Found, drawn, number, refused
-from pipeline.pages.figures import interval
+from pipeline.pages.page import draw, draw_refused
+from pipeline.pages.words import interval, number
 
 QUESTION = "customers who buy alike"
 MEASURES = {
@@ -22,6 +22,8 @@ MEASURES = {
 # Within a cell each segment has a quarter to itself, so that no mark hides another.
 PLACES = ((0.28, 0.72), (0.72, 0.72), (0.28, 0.28), (0.72, 0.28))
 
+Found = Mapping[str, Any]
+
 
 def segments(found: Found) -> Markup:
     """The segments of the newest day, or why there are none."""
@@ -29,8 +31,8 @@ def segments(found: Found) -> Markup:
     if not described:
         return Markup()
     if described["refused"]:
-        return refused("segments", QUESTION, described["refused"])
-    return drawn(
+        return draw_refused("segments", QUESTION, described["refused"])
+    return draw(
         "segments.html",
         question=QUESTION,
         found=described,

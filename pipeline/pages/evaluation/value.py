@@ -8,7 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.pages.charts import DOT, Series, axis_from_zero, chart, unit_axis, whole_axis
-from pipeline.pages.evaluation.drawn import Found, drawn, number, refused
+from pipeline.pages.page import draw, draw_refused
+from pipeline.pages.words import number
 
 # The columns of the table of methods; the folded tables have all measures.
 SHOWN = ("mae", "bias", "spearman", "gini")
@@ -24,6 +25,8 @@ TITLES = {
 # the others have three digits
 FORMS = {"mae": ",.0f", "rmse": ",.0f", "bias": "+.1%", "decile_mape": ".1%", "top_share": ".1%"}
 
+Found = Mapping[str, Any]
+
 
 def value(found: Found) -> Markup:
     """What customers spend, or why it was not measured."""
@@ -31,8 +34,8 @@ def value(found: Found) -> Markup:
     if not measured:
         return Markup()
     if measured["refused"]:
-        return refused("value", measured["question"], measured["refused"])
-    return drawn(
+        return draw_refused("value", measured["question"], measured["refused"])
+    return draw(
         "value.html",
         found=measured,
         shown=SHOWN,

@@ -11,7 +11,7 @@ from ml.value import FEWEST_TOLD
 from pipeline.pages.charts import short
 from pipeline.pages.evaluation import evaluation_page
 from pipeline.pages.evaluation.segments import MEASURES, segments
-from tests.pipeline.pages.evaluation.test_evaluation_page import EVIL, Page, cell, charts
+from tests.pipeline.pages.evaluation.test_page import EVIL, Page, cell, charts
 
 MARKS = "circle[@class='dot dot-0']", *(f"path[@class='dot dot-{number}']" for number in (1, 2, 3))
 

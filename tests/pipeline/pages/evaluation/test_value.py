@@ -11,7 +11,7 @@ from ml.value import ValueQuestion, measure_value
 from pipeline.pages.charts import SIDE, TOP
 from pipeline.pages.evaluation import evaluation_page
 from pipeline.pages.evaluation.value import FORMS, SHOWN, TITLES, value
-from tests.pipeline.pages.evaluation.test_evaluation_page import EVIL, Page, cell, charts
+from tests.pipeline.pages.evaluation.test_page import EVIL, Page, cell, charts
 
 
 @pytest.fixture(scope="module")
