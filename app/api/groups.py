@@ -1,15 +1,16 @@
-"""How often each group is granted: the live policy asked for everybody, told by groups that no score knows.
+"""Counts how often the policy answers yes to each group of customers, like women and men.
 
 Whether a policy treats groups alike cannot be seen without knowing the groups, and decisions must not know
-them. So they are read when this is asked for (`goodstanding.ingest.groups`), counted, and forgotten. Nothing
-is told of a group of fewer than `FEWEST` people, and nothing of a person.
+them. So the groups are read only when this is asked for (`goodstanding.ingest.groups`), counted, and not
+kept. Nothing is shown of a group of fewer than `FEWEST` people, and nothing of a single person.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TypedDict
 
 import pandas as pd
 from scipy.stats import binomtest
@@ -24,34 +25,69 @@ from goodstanding.decisions.policy import DECISIONS
 from goodstanding.ingest.groups import read_groups
 
 FEWEST = 20
-# Below four fifths of the most approved group's rate an enforcement agency takes a rate for evidence of
-# adverse impact (29 CFR 1607.4(D), which is about hiring and used as a yardstick elsewhere).
+# An enforcement agency takes a rate below four fifths of the most approved group's for evidence of adverse
+# impact (29 CFR 1607.4(D), which is about hiring and is used as a yardstick elsewhere).
 FOUR_FIFTHS = 0.80
-# what the product looks at already
+# This product's own, earlier line of attention.
 ATTENTION = 0.90
 NOT_STATED = "not stated"
 TOO_FEW = "too few to tell"
+# The 95 % confidence interval of a rate or ratio: its lower and upper end.
 Interval = tuple[float, float]
+
+
+class GroupRates(TypedDict):
+    """How often one group is answered yes; groups of fewer than `FEWEST` people are one row without rates."""
+
+    # the group, or `TOO_FEW`
+    value: str
+    customers: int
+    # the share that is answered yes
+    rate: float | None
+    rate_interval: Interval | None
+    # of this rate to that of the most approved group of the column
+    ratio: float | None
+    ratio_interval: Interval | None
+    # the line of attention that the ratio is below: `FOUR_FIFTHS`, `ATTENTION` or None
+    below: float | None
+
+
+class GroupRow(GroupRates):
+    """The same for one decision and basket; `column` is the one of the mapping that names the groups."""
+
+    decision: str
+    basket: str
+    column: str
+
+
+class ApprovalRates(TypedDict):
+    """How often each group is answered yes by one version of the policy, on the last published day."""
+
+    as_of: date
+    simulated: bool
+    # its version
+    policy: str
+    # published customers
+    customers: int
+    # lines of the file of groups
+    people: int
+    # people of the file who are published customers, and who are not
+    asked: int
+    unmatched: int
+    rows: list[GroupRow]
 
 
 def approval_rates(
     settings: Settings, baskets: Sequence[Decimal], policy: str | None = None
-) -> dict[str, Any]:
-    """Of each group of customers of the last published day: how many are answered yes at stated baskets.
+) -> ApprovalRates:
+    """How many customers of each group are answered yes at given baskets, on the last published day.
 
-    Each customer is asked alone, as by `app.api.policies.diff`, and so is a policy named. Default: the live
-    one.
-
-    Returns:
-        {as_of, simulated, policy: version, customers: published, people: lines of the file, asked: who are
-        both, unmatched: people who are no published customer, rows}. A row is one group at one decision and
-        basket: {decision, basket, column, value, customers, rate, rate_interval, ratio (to the most approved
-        group of the column), ratio_interval, below (the line that the ratio is under, else None)}. The groups
-        with fewer than `FEWEST` people are one row, without rates. Intervals are of 95 %.
+    Each customer is asked alone, as by `app.api.policies.diff`, and the policy is named in the same way;
+    without a name it is the live one.
 
     Raises:
         DataProblem: nothing is published, no policy is in effect, or the file of groups cannot be read.
-        WrongUse: the mapping names no such file, or it is not there; or there is no such policy.
+        WrongUse: the mapping names no such file, or there is no such file or policy.
     """
     published = last_published(settings, *([policy] if policy else []))
     today = Answers(settings).today()
@@ -60,7 +96,7 @@ def approval_rates(
         raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
     people = read_groups(settings)
     known = people[[published.find(customer) is not None for customer in people.index]]
-    rows = []
+    rows: list[GroupRow] = []
     for method in DECISIONS:
         standings = [published.standing(customer, method, age_days=0) for customer in known.index]
         rules = asked_of.rules[method]
@@ -72,9 +108,11 @@ def approval_rates(
                 index=known.index,
                 dtype=bool,
             )
-            asked = {"decision": method, "basket": money(basket)}
             for column in known.columns:
-                rows += [{**asked, "column": column, **row} for row in by_group(known[column], is_yes)]
+                rows += [
+                    {"decision": method, "basket": money(basket), "column": column, **rates}
+                    for rates in by_group(known[column], is_yes)
+                ]
     return {
         "as_of": published.as_of,
         "simulated": published.simulated,
@@ -87,20 +125,20 @@ def approval_rates(
     }
 
 
-def by_group(values: pd.Series, is_yes: pd.Series) -> list[dict[str, Any]]:
-    """The rows of one column, by value: see `approval_rates`. Both series are of shape (people,)."""
+def by_group(values: pd.Series, is_yes: pd.Series) -> list[GroupRates]:
+    """The rates of each value of one column; both series are of shape (people,)."""
     counted = is_yes.groupby(values.fillna(NOT_STATED)).agg(["size", "sum"])
-    told = counted[counted["size"] >= FEWEST].sort_index()
-    groups = [(str(value), int(count), int(yes)) for value, count, yes in told.itertuples()]
+    large = counted[counted["size"] >= FEWEST].sort_index()
+    groups = [(str(value), int(count), int(yes)) for value, count, yes in large.itertuples()]
     most = max(groups, key=lambda group: group[2] / group[1], default=None)
-    rows = []
+    rows: list[GroupRates] = []
     for value, count, yes in groups:
-        ratio = ratio_interval = below = None
+        ratio = limits = below = None
         if most is not None and most[2]:
             ratio = (yes / count) / (most[2] / most[1])
             below = next((line for line in (FOUR_FIFTHS, ATTENTION) if ratio < line), None)
             if value != most[0]:
-                ratio_interval = ratio_limits(yes, count, most[2], most[1])
+                limits = ratio_limits(yes, count, most[2], most[1])
         rows.append(
             {
                 "value": value,
@@ -108,30 +146,41 @@ def by_group(values: pd.Series, is_yes: pd.Series) -> list[dict[str, Any]]:
                 "rate": yes / count,
                 "rate_interval": rate_limits(yes, count),
                 "ratio": ratio,
-                "ratio_interval": ratio_interval,
+                "ratio_interval": limits,
                 "below": below,
             }
         )
-    few = int(counted["size"].sum() - told["size"].sum())
-    nothing = dict.fromkeys(("rate", "rate_interval", "ratio", "ratio_interval", "below"))
-    return rows + ([{"value": TOO_FEW, "customers": few, **nothing}] if few else [])
+    few = int(counted["size"].sum() - large["size"].sum())
+    if few:
+        rows.append(
+            {
+                "value": TOO_FEW,
+                "customers": few,
+                "rate": None,
+                "rate_interval": None,
+                "ratio": None,
+                "ratio_interval": None,
+                "below": None,
+            }
+        )
+    return rows
 
 
 def rate_limits(yes: int, count: int) -> Interval:
-    """The 95 % interval of a rate (Wilson 1927, "Probable inference, the law of succession, and statistical
-    inference", JASA 22)."""
-    found = binomtest(yes, count).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    """The 95 % confidence interval of a rate (Wilson 1927, "Probable inference, the law of succession, and
+    statistical inference", JASA 22)."""
+    limits = binomtest(yes, count).proportion_ci(method="wilson")
+    return float(limits.low), float(limits.high)
 
 
 def ratio_limits(yes: int, count: int, of_yes: int, of_count: int) -> Interval | None:
-    """The 95 % interval of the ratio of two rates, by its logarithm (Katz et al. 1978, "Obtaining confidence
-    intervals for the risk ratio in cohort studies", Biometrics 34); None where one of them is 0.
+    """The 95 % confidence interval of the ratio of two rates, by its logarithm; None where one of them is 0.
 
-    The other group being the most approved one of many is not accounted for: with many groups alike, the
-    ratios are somewhat below 1.
+    Katz et al. 1978, "Obtaining confidence intervals for the risk ratio in cohort studies", Biometrics 34. It
+    does not account for the other group being the most approved of many: among many groups that are treated
+    alike, ratios come out somewhat below 1.
     """
     if not yes or not of_yes:
         return None
-    found = relative_risk(yes, count, of_yes, of_count).confidence_interval()
-    return float(found.low), float(found.high)
+    limits = relative_risk(yes, count, of_yes, of_count).confidence_interval()
+    return float(limits.low), float(limits.high)

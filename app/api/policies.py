@@ -1,41 +1,121 @@
-"""What another policy would change: on the last published day, and on past answers as they turned out.
+"""Shows what another policy would change: for the customers of today, and for past answers whose outcome is
+known.
 
-Both go by the very function that decides.
+Both use `decide.verdict`, the function that decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import duckdb
 
 from app.api.answers import Answers
 from app.api.published import Published, read_published
-from app.api.receipts import Receipts
+from app.api.receipts import Receipt, Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
-from goodstanding.decisions.decide import PARTIAL, YES, Question, Verdict, money, verdict
+from goodstanding.decisions.decide import PARTIAL, YES, Answer, Question, Standing, Verdict, money, verdict
 from goodstanding.decisions.policy import DECISIONS, EMI, Policy, Rules, in_effect, read_policies
+from goodstanding.decisions.scorecard import Scorecard
 
 BASKETS = ("50.00", "120.00", "300.00")
 EXAMPLES = 10
 OUTCOME_DAYS = 30
 
 
+class DiffRow(TypedDict):
+    """One decision and basket: how many customers gain or lose a yes, and both policies' sums.
+
+    Cost and profit are expected ones, in the shop's currency.
+    """
+
+    decision: str
+    basket: str
+    gain: int
+    lose: int
+    yes_before: int
+    partial_before: int
+    cost_before: float
+    profit_before: float
+    yes_after: int
+    partial_after: int
+    cost_after: float
+    profit_after: float
+
+
+class DiffExample(TypedDict):
+    """One customer (by pseudonym) to whom the policies give different answers; limits are money as text."""
+
+    customer_id: str
+    decision: str
+    basket: str
+    before: str
+    after: str
+    limit_before: str
+    limit_after: str
+
+
+class PolicyDiff(TypedDict):
+    """What another policy would change for the customers of the last published day."""
+
+    as_of: date
+    simulated: bool
+    # versions
+    old: str
+    new: str
+    customers: int
+    rows: list[DiffRow]
+    # at most `EXAMPLES`, each of another customer
+    examples: list[DiffExample]
+
+
+class ShadowRow(TypedDict):
+    """The live and the shadow policy on past answers of one decision; cost and profit are money as text."""
+
+    decision: str
+    receipts: int
+    # receipts with a bad outcome, and on which both policies agree
+    failed: int
+    agree: int
+    yes_live: int
+    partial_live: int
+    cost_live: str
+    profit_live: str
+    yes_shadow: int
+    partial_shadow: int
+    cost_shadow: str
+    profit_shadow: str
+
+
+class ShadowComparison(TypedDict):
+    """The live and the shadow policy on past answers, by what happened within so many days."""
+
+    days: int
+    receipts: int
+    # receipts whose outcome is not known yet
+    waiting: int
+    # the version, or several; None where no receipt has a shadow's answer
+    shadow: str | None
+    rows: list[ShadowRow]
+    # what counts as a bad outcome, one per decision
+    notes: list[str]
+
+
 def last_published(settings: Settings, *named: str) -> Published:
-    """The last publication with everybody in it, and what the policies named (as for `policy_named`) ask for.
+    """The last publication, with the characteristics that the named policies ask for (see `policy_named`).
 
     Raises:
         DataProblem: there is none. WrongUse: a policy file cannot be used.
     """
-    files = [each for name in named if (each := _file_of(name))]
+    files = [file for name in named if (file := _file_of(name))]
     cards = [
-        rules.card for each in files for policy in read_policies(each) for rules in policy.rules.values()
+        rules.card for file in files for policy in read_policies(file) for rules in policy.rules.values()
     ]
     published = read_published(settings.publication, cards=cards)
     if published is None:
@@ -44,19 +124,19 @@ def last_published(settings: Settings, *named: str) -> Published:
 
 
 def policy_named(name: str, published: Published, day: date) -> Policy:
-    """A policy by its file (the version in effect on a day, else the newest) or as a published version.
+    """A policy by its file (the version in effect on a day, else the newest) or by its published version.
 
     Raises:
-        WrongUse: there is none; names what there is.
+        WrongUse: there is none; names the published versions.
     """
     file = _file_of(name)
     if file is not None:
-        found = read_policies(file)
-        return in_effect(found, day) or found[-1]
-    for each in published.policies:
-        if each.version == name:
-            return each
-    versions = ", ".join(each.version for each in published.policies)
+        policies = read_policies(file)
+        return in_effect(policies, day) or policies[-1]
+    for policy in published.policies:
+        if policy.version == name:
+            return policy
+    versions = ", ".join(policy.version for policy in published.policies)
     raise WrongUse(f"there is no policy {name}: give a .csv file, or a published version ({versions})")
 
 
@@ -64,62 +144,37 @@ def _file_of(name: str) -> Path | None:
     return Path(name).expanduser() if name.endswith(".csv") or "/" in name else None
 
 
-def diff(settings: Settings, old: str, new: str, baskets: Sequence[Decimal]) -> dict[str, Any]:
-    """How many customers of the last published day gain or lose what, at stated baskets; cost and profit.
+def diff(settings: Settings, old: str, new: str, baskets: Sequence[Decimal]) -> PolicyDiff:
+    """Who of the last published day's customers gains or loses what at given baskets; cost and profit.
 
-    Each customer is asked alone, so no cap of the day is reached. Expected profit: the margin where it goes
-    well, less the cost of failure where it does not. Both policies are valued by the margins, costs and
-    probabilities of the new one, so what differs is what they grant.
-
-    Returns:
-        {as_of, old, new: versions, customers, simulated, rows: per decision and basket {gain, lose, and each
-        before and after: yes, partial, cost, profit}, examples}. Gain and lose count who comes to a yes or
-        leaves it; an example is a pseudonym with both answers.
+    Each customer is asked alone, so no cap of the day is reached. Expected profit is the margin where the
+    outcome is good, less the cost of failure where it is bad. Both policies are valued by the margins, costs
+    and probabilities of the new one, so that only what they grant makes a difference.
 
     Raises:
         DataProblem: nothing is published. WrongUse: a policy cannot be used.
     """
     published = last_published(settings, old, new)
     today = Answers(settings).today()
-    policies = [policy_named(name, published, today) for name in (old, new)]
-    rows, examples = [], []
+    before, after = (policy_named(name, published, today) for name in (old, new))
+    rows: list[DiffRow] = []
+    examples: list[DiffExample] = []
     for method in DECISIONS:
-        standings = [published.standing(key.decode(), method, age_days=0) for key in published.keys]
+        standings = {
+            customer: published.standing(customer, method, age_days=0)
+            for customer in (key.decode() for key in published.keys)
+        }
+        rules_of_both = (before.rules[method], after.rules[method])
         card = published.cards.get(method)
         for basket in baskets:
-            question = Question(method, basket)
-            row: dict[str, Any] = {"decision": method, "basket": money(basket), "gain": 0, "lose": 0}
-            sums = [_Sums(), _Sums()]
-            for key, standing in zip(published.keys, standings, strict=True):
-                told = [
-                    verdict(question, standing, card or rules.card, rules)
-                    for rules in (policy.rules[method] for policy in policies)
-                ]
-                for answer, total in zip(told, sums, strict=True):
-                    total.add(answer, told[1].probability, policies[1].rules[method], basket)
-                before, after = (answer.decision for answer in told)
-                row["gain"] += before != YES == after
-                row["lose"] += before == YES != after
-                if before != after:
-                    examples.append(
-                        {
-                            "customer_id": key.decode(),
-                            "decision": method,
-                            "basket": money(basket),
-                            "before": before,
-                            "after": after,
-                            "limit_before": money(told[0].limit),
-                            "limit_after": money(told[1].limit),
-                        }
-                    )
-            for when, total in zip(("before", "after"), sums, strict=True):
-                row |= {f"{name}_{when}": value for name, value in total.figures().items()}
+            row, differing = _compare(Question(method, basket), standings, card, rules_of_both)
             rows.append(row)
+            examples += differing
     return {
         "as_of": published.as_of,
         "simulated": published.simulated,
-        "old": policies[0].version,
-        "new": policies[1].version,
+        "old": before.version,
+        "new": after.version,
         "customers": len(published.keys),
         "rows": rows,
         "examples": list(_spread(examples)),
@@ -127,8 +182,8 @@ def diff(settings: Settings, old: str, new: str, baskets: Sequence[Decimal]) -> 
 
 
 @dataclass
-class _Sums:
-    """Of many answers: how many a yes or a part, and what is expected of them."""
+class _Expected:
+    """Sums over many answers: how many are a yes or partial, and the expected cost and profit."""
 
     yes: int = 0
     partial: int = 0
@@ -143,97 +198,143 @@ class _Sums:
             self.cost += lost
             self.profit += (1 - probability) * float(rules.margin_share * basket) - lost
 
-    def figures(self) -> dict[str, Any]:
-        return {
-            "yes": self.yes,
-            "partial": self.partial,
-            "cost": round(self.cost, 2),
-            "profit": round(self.profit, 2),
-        }
+
+def _compare(
+    question: Question,
+    standings: Mapping[str, Standing],
+    card: Scorecard | None,
+    rules: tuple[Rules, Rules],
+) -> tuple[DiffRow, list[DiffExample]]:
+    """The row of one question, and each customer to whom the old and the new rules give different answers."""
+    sums = (_Expected(), _Expected())
+    gain = lose = 0
+    examples: list[DiffExample] = []
+    for customer, standing in standings.items():
+        before, after = (verdict(question, standing, card or each.card, each) for each in rules)
+        for answer, total in zip((before, after), sums, strict=True):
+            total.add(answer, after.probability, rules[1], question.basket)
+        gain += before.decision != YES == after.decision
+        lose += before.decision == YES != after.decision
+        if before.decision != after.decision:
+            examples.append(
+                {
+                    "customer_id": customer,
+                    "decision": question.method,
+                    "basket": money(question.basket),
+                    "before": before.decision,
+                    "after": after.decision,
+                    "limit_before": money(before.limit),
+                    "limit_after": money(after.limit),
+                }
+            )
+    old, new = sums
+    row: DiffRow = {
+        "decision": question.method,
+        "basket": money(question.basket),
+        "gain": gain,
+        "lose": lose,
+        "yes_before": old.yes,
+        "partial_before": old.partial,
+        "cost_before": round(old.cost, 2),
+        "profit_before": round(old.profit, 2),
+        "yes_after": new.yes,
+        "partial_after": new.partial,
+        "cost_after": round(new.cost, 2),
+        "profit_after": round(new.profit, 2),
+    }
+    return row, examples
 
 
-def _spread(examples: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Ten of them from all decisions and baskets; each customer once."""
+def _spread(examples: Sequence[DiffExample]) -> Iterator[DiffExample]:
+    """At most `EXAMPLES` of them, from all decisions and baskets, each of another customer."""
     seen: set[str] = set()
     step = max(1, len(examples) // EXAMPLES)
-    for each in [*examples[::step], *examples]:
-        if len(seen) < EXAMPLES and each["customer_id"] not in seen:
-            seen.add(each["customer_id"])
-            yield each
+    for example in [*examples[::step], *examples]:
+        if len(seen) < EXAMPLES and example["customer_id"] not in seen:
+            seen.add(example["customer_id"])
+            yield example
 
 
-def compare_shadow(settings: Settings, days: int = OUTCOME_DAYS) -> dict[str, Any]:
-    """The live and the shadow policy on past answers, by what came of them within so many days.
+def compare_shadow(settings: Settings, days: int = OUTCOME_DAYS) -> ShadowComparison:
+    """The live and the shadow policy on past answers, by what happened within so many days.
 
-    Counted is the last answer to each question of a customer with an id, of days that lie so far back that
-    the outcome is published. Who was refused has outcomes, too: what they bought was paid otherwise.
-
-    Returns:
-        {days, receipts, waiting: receipts whose outcome is not known yet, shadow: version or None, rows: per
-        decision {receipts, failed, agree, and per policy yes, partial, cost, profit}, notes: on outcomes}.
+    Only the last answer to each question of a customer with an id counts, and only days so long ago that the
+    outcome is published. Customers who were refused have outcomes too: they paid for what they bought
+    otherwise.
 
     Raises:
         DataProblem: nothing is published.
     """
     published = last_published(settings)
     receipts = Receipts(settings.receipts, settings.receipt_months)
-    last = published.as_of - timedelta(days=days)
-    questions: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    waiting, shadows = 0, set()
-    for receipt in receipts.since(date.min, date.max):
-        if "shadow" not in receipt or receipt["customer"] is None:
-            continue
-        shadows.add(receipt["shadow"]["answer"]["policy_version"])
-        if receipt["day"] > last.isoformat():
-            waiting += 1
-            continue
-        asked = receipt["question"]
-        key = (receipt["day"], receipt["customer"], asked["method"], asked["basket"], asked["months"])
-        questions[key] = receipt
-    known: dict[str, Policy] = {}
+    past = _past_answers(receipts, last_day=published.as_of - timedelta(days=days))
+    policies: dict[str, Policy] = {}
     rows, notes = [], []
     for method in DECISIONS:
         has_failed, note = _outcomes(published.file, method, days)
         notes.append(note)
-        sums = {"live": _Outcomes(), "shadow": _Outcomes()}
         count = failed = agree = 0
-        for each in questions.values():
-            asked = each["question"]
-            if asked["method"] != method:
+        live, shadow = _Actual(), _Actual()
+        for receipt in past.receipts:
+            question = receipt["question"]
+            if question["method"] != method or receipt["customer"] is None:
                 continue
-            is_failed = has_failed(each["customer"], date.fromisoformat(each["day"]))
+            is_failed = has_failed(receipt["customer"], date.fromisoformat(receipt["day"]))
             count, failed = count + 1, failed + is_failed
-            agree += each["answer"]["decision"] == each["shadow"]["answer"]["decision"]
-            told: dict[str, Mapping[str, Any]] = {"live": each, "shadow": each["shadow"]}
-            for mode, kept in told.items():
-                if kept["policy"] not in known:
-                    known[kept["policy"]] = receipts.policy(kept["policy"])
-                rules = known[kept["policy"]].rules[method]
-                sums[mode].add(kept["answer"], rules, Decimal(asked["basket"]), is_failed)
-        row = {"decision": method, "receipts": count, "failed": failed, "agree": agree}
-        for mode, total in sums.items():
-            row |= {f"{name}_{mode}": value for name, value in total.figures().items()}
-        rows.append(row)
+            agree += receipt["answer"]["decision"] == receipt["shadow"]["answer"]["decision"]
+            for total, kept in ((live, receipt), (shadow, receipt["shadow"])):
+                if kept["policy"] not in policies:
+                    policies[kept["policy"]] = receipts.policy(kept["policy"])
+                rules = policies[kept["policy"]].rules[method]
+                total.add(kept["answer"], rules, Decimal(question["basket"]), is_failed)
+        rows.append(_shadow_row(method, count, failed, agree, live, shadow))
     return {
         "days": days,
-        "receipts": len(questions),
-        "waiting": waiting,
-        "shadow": ", ".join(sorted(shadows)) or None,
+        "receipts": len(past.receipts),
+        "waiting": past.waiting,
+        "shadow": ", ".join(sorted(past.shadows)) or None,
         "rows": rows,
         "notes": notes,
     }
 
 
 @dataclass
-class _Outcomes:
-    """What the answers of a policy came to: with what the customers then did, not with probabilities."""
+class _PastAnswers:
+    """Answers with a shadow's beside them; `shadows` are the versions of the shadows."""
+
+    # the last receipt of each question whose outcome is known, and how many receipts wait for theirs
+    receipts: list[Receipt] = field(default_factory=list)
+    waiting: int = 0
+    shadows: set[str] = field(default_factory=set)
+
+
+def _past_answers(receipts: Receipts, last_day: date) -> _PastAnswers:
+    past = _PastAnswers()
+    last_answers: dict[tuple[str | int | None, ...], Receipt] = {}
+    for receipt in receipts.since(date.min, date.max):
+        if "shadow" not in receipt or receipt["customer"] is None:
+            continue
+        past.shadows.add(receipt["shadow"]["answer"]["policy_version"])
+        if receipt["day"] > last_day.isoformat():
+            past.waiting += 1
+            continue
+        question = receipt["question"]
+        asked = (question["method"], question["basket"], question["months"])
+        last_answers[receipt["day"], receipt["customer"], *asked] = receipt
+    past.receipts = list(last_answers.values())
+    return past
+
+
+@dataclass
+class _Actual:
+    """Sums over many answers: how many are a yes or partial, and the cost and profit that followed."""
 
     yes: int = 0
     partial: int = 0
     cost: Decimal = Decimal(0)
     profit: Decimal = Decimal(0)
 
-    def add(self, answer: Mapping[str, Any], rules: Rules, basket: Decimal, is_failed: bool) -> None:
+    def add(self, answer: Answer, rules: Rules, basket: Decimal, is_failed: bool) -> None:
         self.yes += answer["decision"] == YES
         self.partial += answer["decision"] == PARTIAL
         granted = Decimal(answer["granted"])
@@ -243,19 +344,30 @@ class _Outcomes:
         elif granted:
             self.profit += rules.margin_share * basket
 
-    def figures(self) -> dict[str, Any]:
-        return {
-            "yes": self.yes,
-            "partial": self.partial,
-            "cost": money(self.cost),
-            "profit": money(self.profit),
-        }
+
+def _shadow_row(
+    method: str, receipts: int, failed: int, agree: int, live: _Actual, shadow: _Actual
+) -> ShadowRow:
+    return {
+        "decision": method,
+        "receipts": receipts,
+        "failed": failed,
+        "agree": agree,
+        "yes_live": live.yes,
+        "partial_live": live.partial,
+        "cost_live": money(live.cost),
+        "profit_live": money(live.profit),
+        "yes_shadow": shadow.yes,
+        "partial_shadow": shadow.partial,
+        "cost_shadow": money(shadow.cost),
+        "profit_shadow": money(shadow.profit),
+    }
 
 
 def _outcomes(
     file: duckdb.DuckDBPyConnection, method: str, days: int
 ) -> tuple[Callable[[str, date], bool], str]:
-    """Whether what was granted to a customer on a day failed within so many days, and what that means."""
+    """A function that says whether a grant to a customer on a day failed, and a note on what that means."""
     if method == EMI:
         late = _by_customer(
             file,
@@ -273,11 +385,11 @@ def _outcomes(
         """,
         "order_lines",
     )
-    found = returned or {}
+    returns = returned or {}
     note = f"{method}: failed where the customer cancelled or returned a product in the days after"
     if method == EMI:
         note += ", for want of payments"
-    return lambda customer, day: _is_within(found.get(customer, ()), day, days), note
+    return lambda customer, day: _is_within(returns.get(customer, ()), day, days), note
 
 
 def _is_within(moments: Iterable[date], day: date, days: int) -> bool:
@@ -285,14 +397,17 @@ def _is_within(moments: Iterable[date], day: date, days: int) -> bool:
 
 
 def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, known: str) -> dict[str, list[date]] | None:
-    """The days of each customer; None where there is no such table, or no row of what must be known."""
+    """The days of each customer, from rows of customer and day; None where `known` has no row or no table.
+
+    `known` is a mart, and may have a condition, like `payment_behaviour where instalments > 0`.
+    """
     table = known.split()[0]
-    there = file.execute(
+    tables = file.execute(
         "select count(*) from duckdb_tables() where database_name = 'published' and table_name = ?", [table]
     ).fetchall()
-    if there == [(0,)] or file.execute(f"select count(*) from published.marts.{known}").fetchall() == [(0,)]:
+    if tables == [(0,)] or file.execute(f"select count(*) from published.marts.{known}").fetchall() == [(0,)]:
         return None
-    found: dict[str, list[date]] = {}
+    days: dict[str, list[date]] = {}
     for customer, day in file.execute(sql).fetchall():
-        found.setdefault(customer, []).append(day)
-    return found
+        days.setdefault(customer, []).append(day)
+    return days
