@@ -1,1 +1,1 @@
-"""Decisions and profiles over HTTP; reads the published warehouse alone."""
+"""Answers decisions and profiles over HTTP and for the command line, from the published warehouse alone."""

@@ -1,5 +1,8 @@
-"""What the API takes and gives, as its OpenAPI shows it. Requests are checked by these; answers are built by
-`decisions` and only described here (a test holds the two together)."""
+"""The form of requests and answers of the HTTP API, as its OpenAPI shows it.
+
+Requests are checked by these models. Answers are built by `goodstanding.decisions` and only described here; a
+test checks that both agree.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ CustomerId = Annotated[str, Field(max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$
 
 
 def _whole(value: Any) -> Any:
-    """JSON knows one kind of number: 6.0 is the whole number 6."""
+    """JSON has only one kind of number, so 6.0 is the whole number 6."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -68,10 +71,10 @@ class _Strict(BaseModel):
 
 class _Question(_Strict):
     customer_id: CustomerId | None = Field(
-        description="The shop's own id, as its mapping casts it; null for a buyer who has none yet."
+        description="The shop's own id, as its mapping casts it; null for a buyer without one."
     )
     basket: Annotated[str, Field(pattern=BASKET)] = Field(
-        description="Money of the order in the shop's currency.", examples=["120.00"]
+        description="The amount of the order in the shop's currency.", examples=["120.00"]
     )
 
 
@@ -86,7 +89,7 @@ class ByInstalments(_Question):
 
     method: Literal["emi"]
     months: Annotated[int, Field(ge=1, le=120), BeforeValidator(_whole)] | None = Field(
-        default=None, description="A plan of the policy; default: its shortest.", examples=[6]
+        default=None, description="A plan of the policy; default: the shortest.", examples=[6]
     )
 
 
@@ -94,19 +97,21 @@ Asked = Annotated[OnDelivery | ByInstalments, Field(discriminator="method")]
 
 
 class Batch(_Strict):
-    """Several questions, answered in turn: what the first is granted counts for the second."""
+    """Several questions, answered in turn: what the first is granted counts for the second one."""
 
     questions: list[Asked] = Field(min_length=1, max_length=MOST_QUESTIONS)
 
 
 class Best(BaseModel):
+    """The values of the best bin: above `above` and up to `up_to`, or the missing ones."""
+
     above: float | None
     up_to: float | None
     is_missing: bool
 
 
 class Points(BaseModel):
-    """What a characteristic earns, against its best bin."""
+    """The points of a characteristic, and those of its best bin."""
 
     characteristic: str
     value: float | None
@@ -116,6 +121,8 @@ class Points(BaseModel):
 
 
 class Payment(BaseModel):
+    """One month of a plan; `balance` is still owed after it."""
+
     month: int
     instalment: Money
     principal: Money
@@ -124,7 +131,7 @@ class Payment(BaseModel):
 
 
 class Plan(BaseModel):
-    """The instalments of what is granted; the schedule sums exactly."""
+    """The instalments of what is granted; they sum to `total` to the cent."""
 
     months: int
     yearly_rate: str
@@ -135,7 +142,7 @@ class Plan(BaseModel):
 
 
 class Change(BaseModel):
-    """The smallest change of one thing that flips the answer."""
+    """The smallest change of one thing that changes a yes, or makes a yes of another answer."""
 
     characteristic: str
     value: str | float
@@ -143,7 +150,7 @@ class Change(BaseModel):
 
 
 class ClassMove(BaseModel):
-    """Why the class is another than at the end of the last month."""
+    """Why the class is another than at the end of last month."""
 
     model_config = ConfigDict(populate_by_name=True)
     from_: Class = Field(alias="from")
@@ -160,14 +167,14 @@ class Decision(BaseModel):
     decision: Literal["yes", "no", "partial"]
     limit: Money = Field(description="The largest basket that is answered yes.")
     score: int | None = Field(description="300 to 850; null where nothing could be scored.")
-    probability: float | None = Field(description="Of failure, by the stated odds of the scorecard.")
+    probability: float | None = Field(description="Of a bad outcome, by the stated odds of the scorecard.")
     threshold: float = Field(description="The probability up to which the margin covers the loss.")
     summary: str
     reasons: list[str] = Field(max_length=4)
     points: list[Points]
     next_step: Literal["ask for part payment", "send to a person"] | None
     pay_now: Money = Field(description="What of the basket is to be paid at once.")
-    granted: Money = Field(description="What of it may be paid by the method.")
+    granted: Money = Field(description="What of the basket may be paid by the method.")
     plan: Plan | None
     nearest_change: Change | None
     class_: Class | None = Field(alias="class")
@@ -185,6 +192,8 @@ class Decision(BaseModel):
 
 
 class Decisions(BaseModel):
+    """The answers to a batch, in the order of its questions."""
+
     answers: list[Decision]
 
 
@@ -201,7 +210,7 @@ class Profile(BaseModel):
 
 
 class PolicyInEffect(BaseModel):
-    """The version in effect today, row by row as it is written."""
+    """The version in effect today, with the rows of its file."""
 
     version: str
     effective_from: str
@@ -211,17 +220,21 @@ class PolicyInEffect(BaseModel):
 
 
 class Health(BaseModel):
+    """That the process answers."""
+
     status: Literal["alive"]
 
 
 class Readiness(BaseModel):
-    """Whether answers rest on data that are young enough; if not, they are the policy's safe ones."""
+    """Whether the data are young enough to rest on; if not, answers are the policy's safe ones."""
 
     status: Literal["ready", "no_publication", "stale_data"]
     as_of: str | None
     published_at: str | None
     age_days: int | None
-    problem: str | None = Field(description="Why the newest publication is not used, where it is not.")
+    problem: str | None = Field(
+        description="Why the newest publication cannot be used; null where it is used."
+    )
 
 
 class Problem(BaseModel):

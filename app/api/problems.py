@@ -1,0 +1,101 @@
+"""Answers every error of the HTTP API as problem+json (RFC 9457), without repeating what the client sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.models import Problem
+from goodstanding.core.errors import GoodstandingError
+
+PROBLEM = "application/problem+json"
+# A batch of a hundred questions has about 15 kB.
+MOST_BYTES = 100_000
+
+
+def documented(model: type[BaseModel], *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route for its OpenAPI: the model of its answer, and the problems it may give.
+
+    The statuses that a check of the key gives (401, 403, 429) are added to those named.
+    """
+    problems: dict[int | str, dict[str, Any]] = {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in sorted({401, 403, 429, *statuses})
+    }
+    return {200: {"model": model}, **problems}
+
+
+def answer_problems(api: FastAPI) -> None:
+    """Answer every error of an application as problem+json, and describe that in its OpenAPI."""
+
+    @api.exception_handler(HTTPException)
+    async def of_http(_: Request, error: HTTPException) -> Response:
+        return _problem(error.status_code, str(error.detail), error.headers)
+
+    @api.exception_handler(RequestValidationError)
+    async def of_validation(_: Request, error: RequestValidationError) -> Response:
+        # neither the value nor what pydantic quotes of it: it may be a customer's id
+        where = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()[:5]
+        )
+        return _problem(422, where)
+
+    @api.exception_handler(GoodstandingError)
+    async def of_ours(_: Request, error: GoodstandingError) -> Response:
+        return _problem(503, str(error))
+
+    @api.exception_handler(Exception)
+    async def of_faults(_: Request, error: Exception) -> Response:
+        return _problem(500, "a fault of goodstanding; its log has more")
+
+    plain = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = plain()
+        schema["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            schema["components"]["schemas"].pop(name, None)
+        return schema
+
+    api.openapi = openapi  # type: ignore[method-assign]
+
+
+class BodyLimit:
+    """Middleware that refuses a body longer than any question, before all of it is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MOST_BYTES:
+                raise HTTPException(413, f"a body may have {MOST_BYTES:,} bytes")
+            return message
+
+        await self._app(scope, limited, send)
+
+
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    content = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    return Response(json.dumps(content), status, dict(headers or {}), PROBLEM)

@@ -1,0 +1,181 @@
+"""The routes of the HTTP API: profiles, decisions, the policy, and whether the API is alive and ready."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response, Security
+from fastapi.security import APIKeyHeader
+from starlette.exceptions import HTTPException
+
+from app.api.answers import Answers, Asked
+from app.api.keys import Keys, Rates
+from app.api.models import Asked as AskedBody
+from app.api.models import (
+    Batch,
+    ByInstalments,
+    CustomerId,
+    Decision,
+    Decisions,
+    Health,
+    OnDelivery,
+    PolicyInEffect,
+    Profile,
+    Readiness,
+)
+from app.api.problems import documented
+from app.api.published import Watch
+from goodstanding.decisions.decide import Question
+
+HEADER = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="Made by `goodstanding key new --scope ...`."
+)
+
+
+def profiles(answers: Answers, keys: Keys, rates: Rates) -> APIRouter:
+    """What is published of a customer, for keys with the scope `profiles`."""
+    router = APIRouter(dependencies=[Depends(_may("profiles", keys, rates))])
+
+    @router.get(
+        "/v1/customers/{customer_id}",
+        responses=documented(Profile, 404, 422, 503),
+        response_class=Response,
+        summary="What is published of a customer",
+    )
+    def profile(
+        customer_id: Annotated[CustomerId, Path(description="The shop's own id, as its mapping casts it.")],
+    ) -> Response:
+        found = answers.profile(customer_id)
+        if found is None:
+            raise HTTPException(404, "no customer with this id is published; give it as the mapping casts it")
+        return _json(found)
+
+    return router
+
+
+def decisions(answers: Answers, keys: Keys, rates: Rates) -> APIRouter:
+    """Answers to one question or several, for keys with the scope `decisions`."""
+    router = APIRouter(dependencies=[Depends(_may("decisions", keys, rates))])
+
+    @router.post(
+        "/v1/decisions",
+        responses=documented(Decision, 400, 413, 422, 503),
+        response_class=Response,
+        summary="May this customer pay for this basket on delivery, or by instalments?",
+    )
+    def decision(question: AskedBody) -> Response:
+        (answer,) = answers.decide([_asked(question)])
+        return _json(answer)
+
+    @router.post(
+        "/v1/decisions/batch",
+        responses=documented(Decisions, 400, 413, 422, 503),
+        response_class=Response,
+        summary="Several questions at once",
+    )
+    def batch(questions: Batch) -> Response:
+        return _json({"answers": answers.decide([_asked(question) for question in questions.questions])})
+
+    return router
+
+
+def policies(answers: Answers, keys: Keys, rates: Rates) -> APIRouter:
+    """The policy in effect, for keys with the scope `policy`."""
+    router = APIRouter(dependencies=[Depends(_may("policy", keys, rates))])
+
+    @router.get(
+        "/v1/policy",
+        responses=documented(PolicyInEffect, 503),
+        response_class=Response,
+        summary="The policy in effect today",
+    )
+    def policy() -> Response:
+        in_effect = answers.policy()
+        if in_effect is None:
+            raise HTTPException(503, "no policy is in effect today")
+        return _json(
+            {
+                "version": in_effect.version,
+                "effective_from": in_effect.effective_from,
+                "effective_to": in_effect.effective_to,
+                "hash": in_effect.content_hash,
+                "rules": in_effect.rows,
+            }
+        )
+
+    return router
+
+
+def health(answers: Answers, watch: Watch) -> APIRouter:
+    """Whether the API is alive, and whether its data are young enough; without a key."""
+    router = APIRouter()
+
+    @router.get(
+        "/health", responses={200: {"model": Health}}, response_class=Response, summary="Is it alive?"
+    )
+    def health() -> Response:
+        return _json({"status": "alive"})
+
+    @router.get(
+        "/ready",
+        responses={200: {"model": Readiness}, 503: {"model": Readiness}},
+        response_class=Response,
+        summary="Is it ready to answer, and how old are the data?",
+    )
+    def ready() -> Response:
+        published = watch.current
+        if published is None:
+            status, age_days = "no_publication", None
+        else:
+            age_days, policy = answers.age_days(published), answers.policy()
+            oldest = max((rules.stale_after_days for rules in policy.rules.values()) if policy else [0])
+            status = "ready" if age_days <= oldest else "stale_data"
+        content = {
+            "status": status,
+            "as_of": published and published.as_of,
+            "published_at": published and published.published_at,
+            "age_days": age_days,
+            "problem": watch.problem,
+        }
+        return _json(content, 200 if status == "ready" else 503)
+
+    return router
+
+
+def _may(scope: str, keys: Keys, rates: Rates) -> Callable[..., Awaitable[None]]:
+    """A check of the key, made before anything else of a request is looked at."""
+
+    async def check(text: Annotated[str | None, Security(HEADER)]) -> None:
+        key = keys.find(text)
+        if key is None:
+            reason = "give a key in the header X-API-Key" if text is None else "this key is not valid"
+            raise HTTPException(401, reason, {"WWW-Authenticate": "ApiKey"})
+        if scope not in key.scopes:
+            raise HTTPException(403, f"this key may not ask for {scope}: it has {', '.join(key.scopes)}")
+        if not rates.allows(key):
+            raise HTTPException(
+                429, f"this key may make {key.per_second} requests a second", {"Retry-After": "1"}
+            )
+
+    return check
+
+
+def _asked(question: OnDelivery | ByInstalments) -> Asked:
+    months = question.months if isinstance(question, ByInstalments) else None
+    return Asked(question.customer_id, Question(question.method, Decimal(question.basket), months))
+
+
+def _json(content: Mapping[str, object], status: int = 200) -> Response:
+    return Response(json.dumps(content, default=_plain), status, media_type="application/json")
+
+
+def _plain(value: object) -> float | str:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds") + "Z"
+    return value.isoformat() if isinstance(value, date) else str(value)
