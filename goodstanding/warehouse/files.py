@@ -92,6 +92,7 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
     try:
         for name, database in zip(names, databases, strict=True):
             path = settings.warehouse / name
+            metadata_blocks.require_known_version(path)
             metadata_blocks.put_back(path)
             try:
                 connection.execute(f"attach {literal(path)} as {database}")

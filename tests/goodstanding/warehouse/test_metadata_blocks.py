@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_warehouse
+from goodstanding.warehouse.metadata_blocks import KNOWN_VERSIONS
 from tests.laws.kill import in_child, kill_this_process
 
 HEADERS = 3 * 4096
@@ -39,12 +42,23 @@ def tables(home: Settings) -> list[int]:
         return [count for (count,) in rows]
 
 
+def make_files(home: Settings, version: str) -> None:
+    """Both files, empty, as an older DuckDB would lay them out."""
+    home.warehouse.mkdir(parents=True)
+    with duckdb.connect() as connection:
+        for name in (INTAKE, STANDING):
+            file = home.warehouse / name
+            connection.execute(f"attach '{file}' as made (storage_version '{version}'); detach made")
+
+
 @pytest.fixture
 def torn(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     """A home whose last writer was killed inside its checkpoint: of each metadata block that it was writing,
     the first page or all but it is new and the rest is old, and no header points to what is new."""
-    part = slice(0, PAGE) if request.param == "first" else slice(PAGE, BLOCK)
+    part = slice(PAGE, BLOCK) if request.param == "last" else slice(0, PAGE)
     home = Settings(home=tmp_path / "home", _env_file=None)
+    if request.param.startswith("v"):
+        make_files(home, request.param)
     grow(home, 1)
     grow(home, 2)
     assert in_child(lambda: grow(home, 3, killed=True))
@@ -63,7 +77,7 @@ def torn(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     return home
 
 
-@pytest.mark.parametrize("torn", ["first", "last"], indirect=True)
+@pytest.mark.parametrize("torn", ["first", "last", *KNOWN_VERSIONS.values()], indirect=True)
 def test_a_torn_block_is_put_back_and_what_was_committed_is_there(torn: Settings) -> None:
     for name in (INTAKE, STANDING):
         shutil.copytree(torn.warehouse, torn.home / name)
@@ -131,3 +145,38 @@ def test_no_checkpoint_is_made_between_the_copy_and_the_end_of_a_session(tmp_pat
         assert copied.read_bytes()[:HEADERS] == headers
     assert (home.warehouse / INTAKE).read_bytes()[:HEADERS] != headers
     assert not (home.warehouse / f"{INTAKE}.wal").exists()
+
+
+@pytest.mark.parametrize("version", KNOWN_VERSIONS.values())
+def test_the_layouts_that_the_locked_duckdb_writes_are_known(tmp_path: Path, version: str) -> None:
+    home = Settings(home=tmp_path, _env_file=None)
+    make_files(home, version)
+    grow(home, 1)
+    headers = (home.warehouse / INTAKE).read_bytes()[:HEADERS]
+    number = struct.unpack_from("<Q", headers, 12)[0]
+    serializations = {struct.unpack_from("<Q", headers, turn + 56)[0] for turn in (4096, 8192)}
+    assert {KNOWN_VERSIONS[number, serialization] for serialization in serializations} == {version}
+
+
+@pytest.mark.parametrize(("place", "number", "told"), [(12, 1000, "1000/69"), (4096 + 56, 70, "999/70")])
+@pytest.mark.parametrize("name", [INTAKE, STANDING])
+def test_a_file_of_a_storage_version_that_is_not_known_is_refused_and_not_written_to(
+    tmp_path: Path, name: str, place: int, number: int, told: str
+) -> None:
+    home = Settings(home=tmp_path, _env_file=None)
+    grow(home, 1)
+    assert in_child(lambda: grow(home, 2, killed=True))
+    path = home.warehouse / name
+    content = bytearray(path.read_bytes())
+    # of the two headers that take turns, whichever is the later one
+    for at in {place, place + 4096} if place > 4096 else {place}:
+        content[at : at + 8] = struct.pack("<Q", number)
+    path.write_bytes(content)
+    before = {file.name: file.read_bytes() for file in home.warehouse.iterdir() if file.is_file()}
+    with pytest.raises(DataProblem) as refusal, open_warehouse(home):
+        pass
+    message = str(refusal.value)
+    assert message.startswith(f"{path} has DuckDB's storage version {told}, ")
+    assert "locked in requirements.lock (`make setup`)" in message
+    assert path.read_bytes() == before[name]
+    assert (home.warehouse / f"{name}.wal").read_bytes() == before[f"{name}.wal"]
