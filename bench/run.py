@@ -35,7 +35,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from app.runtime.airflow_api import AirflowApi, ApiError
+from app.runtime.airflow_api import AirflowApi, ApiError, DagRun, TaskInstance
 from app.runtime.airflow_env import admin_password
 from bench.cost import GOODSTANDING, Figures, cost_of, environment_of, run_cost, run_days
 from bench.growth import measure_growth
@@ -173,18 +173,16 @@ def measure_scheduler(home: Settings, days: list[date]) -> dict[str, Any]:
         api.wait_for_run(dag, warm, SCHEDULER_SECONDS)
         first, last = (f"{day}T00:00:00Z" for day in (days[1], days[-1]))
         api.post("/backfills", {"dag_id": dag, "from_date": first, "to_date": last, "max_active_runs": 1})
-        runs = api.get(f"/dags/{dag}/dagRuns?run_type=backfill&limit=100")["dag_runs"]
+        runs = api.backfilled(dag)
         ended = [api.wait_for_run(dag, run["dag_run_id"], SCHEDULER_SECONDS) for run in runs]
-        tasks = {
-            run["dag_run_id"]: api.get(f"/dags/{dag}/dagRuns/{run['dag_run_id']}/taskInstances")
-            for run in ended
-        }
+        tasks = {run["dag_run_id"]: api.tasks(dag, run["dag_run_id"]) for run in ended}
     failed = [run["dag_run_id"] for run in ended if run["state"] != "success"]
     if failed:
         raise DataProblem(f"under the scheduler these runs failed: {', '.join(failed)}")
-    trading = [run for run in ended if datetime.fromisoformat(run["logical_date"]).date() in days]
+    # the logical date of a day's run is the start of that day
+    trading = [run for run in ended if date.fromisoformat((run["logical_date"] or "")[:10]) in days]
     seconds = [_moment(run["end_date"]) - _moment(run["start_date"]) for run in trading]
-    shares = [_shares(home, run, tasks[run["dag_run_id"]]["task_instances"]) for run in trading]
+    shares = [_shares(home, run, tasks[run["dag_run_id"]]) for run in trading]
     return {
         "seconds": round(median(seconds), 2),
         "longest": round(max(seconds), 2),
@@ -193,7 +191,7 @@ def measure_scheduler(home: Settings, days: list[date]) -> dict[str, Any]:
     }
 
 
-def _shares(home: Settings, run: dict[str, Any], tasks: list[dict[str, Any]]) -> dict[str, float]:
+def _shares(home: Settings, run: DagRun, tasks: list[TaskInstance]) -> dict[str, float]:
     """Where the seconds of one run under the scheduler went; they add up to the whole.
 
     `scheduler` is the time in which no task ran, `start` that from the start of a task to that of its step
@@ -224,7 +222,8 @@ def _shares(home: Settings, run: dict[str, Any], tasks: list[dict[str, Any]]) ->
     }
 
 
-def _moment(text: str) -> float:
+def _moment(text: str | None) -> float:
+    assert text, "what has ended has a start and an end"
     return datetime.fromisoformat(text).timestamp()
 
 

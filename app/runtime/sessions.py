@@ -1,7 +1,7 @@
-"""Process sessions: ending a program with all that it has forked.
+"""Ends a program together with everything that it has forked, by its process session; the supervisor uses it.
 
-A program started as the leader of a session hands the session on to everything that it forks, through
-every process group, so the session's members are found even when the program itself is gone.
+A program that is started as the leader of a session passes the session on to everything that it forks,
+whatever its process group, so the members of the session are found even after the program itself has ended.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TypedDict
 
 import psutil  # type: ignore[import-untyped]
 
@@ -19,20 +19,38 @@ import psutil  # type: ignore[import-untyped]
 CLOCK_SECONDS = 2
 
 
+class SessionRecord(TypedDict):
+    """What is written down of sessions, as JSON, to find them again after a crash.
+
+    Attributes:
+        boot: when the machine was started, in seconds since 1970.
+        leaders: by the name of a component, the process id of its session's leader and when that process
+            began, in seconds since 1970.
+    """
+
+    boot: float
+    leaders: dict[str, list[float]]
+
+
 def members(session: int) -> list[int]:
-    """Process ids of a session, its leader included; the dead that nobody has waited for do not count."""
+    """Return the process ids of a session, its leader's too; zombies, which are dead, do not count."""
     return [pid for pid in psutil.pids() if _session(pid) == session and _lives(pid)]
 
 
 def end(sessions: Collection[int], grace: float, number: signal.Signals = signal.SIGTERM) -> None:
     """Ask the leaders of sessions to end, and kill what is left of the sessions after `grace` seconds.
 
-    A session whose leader is gone has nobody to pass the word on: all its members are asked.
+    Where the leader is gone, nobody would pass the signal on: all members get it.
+
+    Args:
+        sessions: numbers of sessions, which are the process ids of their leaders.
+        grace: seconds; 0 kills at once.
+        number: the signal that asks for the end.
     """
     if grace:
         for session in sessions:
-            found = members(session)
-            for pid in [session] if session in found else found:
+            alive = members(session)
+            for pid in [session] if session in alive else alive:
                 send(pid, number)
         _wait_until_gone(sessions, grace)
     for session in sessions:
@@ -42,34 +60,38 @@ def end(sessions: Collection[int], grace: float, number: signal.Signals = signal
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    """Send a signal; to one that has just ended is no error."""
+    """Send a signal; it is no error if the process has ended meanwhile."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
 def wait_until_buried(pid: int, seconds: float) -> None:
-    """Wait while a process is dead and still listed, because nobody has asked yet how it ended."""
+    """Wait, for `seconds` at most, while a process is a zombie: dead, but its parent has not yet noticed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and psutil.pid_exists(pid) and not _lives(pid):
         time.sleep(0.05)
 
 
-def record(leaders: Mapping[str, int]) -> dict[str, Any]:
-    """What to write down about sessions, by name, so that `recorded` finds them again and nothing else."""
-    kept = {name: [pid, psutil.Process(pid).create_time()] for name, pid in leaders.items() if _lives(pid)}
+def record(leaders: Mapping[str, int]) -> SessionRecord:
+    """Return what to write down of sessions, by name, so that `recorded` finds these again and no others."""
+    kept: dict[str, list[float]] = {
+        name: [pid, psutil.Process(pid).create_time()] for name, pid in leaders.items() if _lives(pid)
+    }
     return {"boot": psutil.boot_time(), "leaders": kept}
 
 
-def recorded(record: Mapping[str, Any]) -> dict[str, int]:
-    """Those of the recorded sessions that still have members.
+def recorded(record: SessionRecord | None) -> dict[str, int]:
+    """Return those of the recorded sessions that still have members: by name, the number of the session.
 
-    Process ids are given out anew, so one counts only when its leader is the very process of the record, or
-    when, since the same boot, the leader has gone and left members: while they live, no new process gets
-    the number.
+    The system reuses process ids. So a session counts only if its leader is the very process of the record,
+    or if the leader has ended since the same boot and left members: while they live, no process gets its
+    number.
     """
-    if not record or abs(record["boot"] - psutil.boot_time()) > CLOCK_SECONDS:
+    if record is None or abs(record["boot"] - psutil.boot_time()) > CLOCK_SECONDS:
         return {}
-    leaders = {name: pid for name, (pid, began) in record["leaders"].items() if _is_same(pid, began)}
+    leaders = {
+        name: int(pid) for name, (pid, began) in record["leaders"].items() if _is_same(int(pid), began)
+    }
     return {name: pid for name, pid in leaders.items() if members(pid)}
 
 

@@ -1,14 +1,14 @@
-"""The local Airflow: `up` starts its processes and watches them, `down` ends them.
+"""Behind `make up` and `make down`: starts Airflow on this machine, restarts what dies, and ends all of it.
 
-PostgreSQL, the API server, the scheduler, the DAG processor and the triggerer each lead a session of their
-own, in which everything that they fork stays: so ending one ends its task processes too, and what a killed
-supervisor left behind is found again by the sessions that it wrote down. Whether a supervisor runs is told
-by a file lock that it holds, which no crash can leave behind.
+PostgreSQL, the API server, the scheduler, the DAG processor and the triggerer each lead a process session of
+their own, and everything that they fork stays in it. So ending a session ends its task processes too, and
+what a killed supervisor left behind is found again by the sessions that it wrote down. A supervisor holds a
+file lock while it runs: the lock says whether there is one, and no crash can leave it behind. Why supervisord
+or honcho does not do this: docs/explanation/why-our-own-supervisor.md.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -20,7 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import NoReturn, TypedDict, cast
+
+from filelock import FileLock, Timeout
 
 from app.runtime import sessions
 from app.runtime.airflow_api import AirflowApi, ApiError
@@ -31,7 +33,7 @@ from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import GoodstandingError, WrongUse
 from goodstanding.core.settings import PROJECT, Settings
 
-# All share the folder of logs, so none has to serve its own: those servers listen on every address.
+# All share one folder of logs, so none has to serve its own; such a server would listen on every address.
 COMPONENTS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -39,10 +41,10 @@ COMPONENTS = {
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
 START_SECONDS = 180
-# At a stop, how long tasks and then PostgreSQL may take to end by themselves before they are killed.
+# At the end, how long tasks and then PostgreSQL may take to end by themselves before they are killed.
 GRACE_SECONDS = 12
 POSTGRES_SECONDS = 4
-# A component that dies more often than this in the window has a fault that no restart mends.
+# A component that dies more often than this within the window has a fault that no restart mends.
 RESTARTS = 3
 WINDOW_SECONDS = 600
 
@@ -54,16 +56,30 @@ def say_now(line: str) -> None:
     print(line, flush=True)
 
 
+class UpRecord(TypedDict, total=False):
+    """What a supervisor writes down about itself, as JSON in `airflow/up.json` under the home.
+
+    Attributes:
+        pid: process id of the supervisor.
+        address: where its Airflow answers, like http://127.0.0.1:8080.
+        sessions: the sessions of its components, to be found again after a crash.
+    """
+
+    pid: int
+    address: str
+    sessions: sessions.SessionRecord
+
+
 @dataclass(frozen=True)
 class Running:
-    """A supervisor at work: its process id, and where its Airflow answers."""
+    """A supervisor at work: its process id (0 where it is not known yet), and where its Airflow answers."""
 
     pid: int
     address: str
 
 
 def running(settings: Settings) -> Running | None:
-    """The supervisor of this home, or None."""
+    """Return the supervisor that runs for this home, or None."""
     if not (airflow_home(settings) / "up.lock").exists():
         return None
     with _lock(settings) as taken:
@@ -77,6 +93,11 @@ def up(settings: Settings, say: Say = say_now, dags_folder: Path = PROJECT / "da
     """Start Airflow, wait until all of it is healthy, and watch it until Ctrl-C, SIGTERM or `down`.
 
     Where it already runs it says so and returns. Call it in the main thread: it handles signals.
+
+    Args:
+        settings: the home, the port and the database.
+        say: called with every line for the user.
+        dags_folder: where the DAG files lie.
 
     Raises:
         WrongUse: the port or the database of the settings cannot be used.
@@ -95,7 +116,7 @@ def up(settings: Settings, say: Say = say_now, dags_folder: Path = PROJECT / "da
 
 
 def environment_of_running(settings: Settings) -> dict[str, str]:
-    """The environment in which Airflow's own command line meets the running Airflow.
+    """Return the environment in which Airflow's own command line reaches the running Airflow.
 
     Raises:
         WrongUse: nothing is running under this home.
@@ -111,10 +132,13 @@ def environment_of_running(settings: Settings) -> dict[str, str]:
 
 
 def down(settings: Settings, say: Say = say_now) -> bool:
-    """End the Airflow of this home, and whatever a killed supervisor left of it; False where there was none.
+    """End the Airflow of this home, and whatever a killed supervisor left of it.
+
+    Returns:
+        Whether there was anything to end.
 
     Raises:
-        GoodstandingError: it could not be ended.
+        GoodstandingError: a process could not be ended; the message names it.
     """
     if found := running(settings):
         say(f"ending Airflow (pid {found.pid}) ...")
@@ -131,7 +155,7 @@ def down(settings: Settings, say: Say = say_now) -> bool:
 
 
 class _StopRequested(Exception):
-    """Somebody asked for the end."""
+    """The supervisor has been asked to end, by a signal."""
 
 
 class _Stack:
@@ -141,7 +165,7 @@ class _Stack:
         self._settings, self._say, self._dags_folder = settings, say, dags_folder
         self._components: list[Component] = []
         self._postgres: Postgres | None = None
-        self._sessions: dict[str, Any] = {}
+        self._sessions: sessions.SessionRecord | None = None
         self._asked_to_stop = False
         self._began = time.monotonic()
 
@@ -211,20 +235,26 @@ class _Stack:
     def _wait_until_healthy(self, started: datetime) -> None:
         """Wait for a heartbeat of each component after the start; an older one is of a former run."""
         api = AirflowApi(_address(self._settings), timeout=5)
-        waiting = {each.name: each for each in self._components if each.name in COMPONENTS}
+        waiting = {
+            component.name: component for component in self._components if component.name in COMPONENTS
+        }
         while waiting:
             self._wait_on(*waiting.values())
             try:
                 health = api.health()
-            except (OSError, ApiError):
+            except (ConnectionError, ApiError):
                 continue
             for name in list(waiting):
-                if name == "api-server" or _beats(health, name.replace("-", "_"), started):
+                if name == "api-server" or health[name.replace("-", "_")].has_beaten_since(started):
                     del waiting[name]
                     self._ready(name)
 
     def _wait_on(self, *waiting: Component) -> None:
-        """Let some time pass in a start; nothing may end meanwhile, and it may not take for ever."""
+        """Let some time pass during a start.
+
+        Raises:
+            GoodstandingError: a component has ended, or the start takes too long.
+        """
         self._pause(0.1)
         for component in self._components:
             if component.has_ended:
@@ -246,7 +276,7 @@ class _Stack:
             self._fail(component, f"ended with {component.ending}, for the {len(component.deaths)}th time")
         count = f"{len(component.deaths)} of {RESTARTS}"
         self._say(f"{component.name} ended with {component.ending}; starting it again ({count})")
-        # What it forked and left behind would go on beside its successor.
+        # What it has forked and left behind would run on beside its successor.
         sessions.end([component.pid] if component.pid else [], 0)
         self._launch(component)
 
@@ -283,7 +313,7 @@ class _Stack:
         try:
             self._say("ending Airflow ...")
         finally:
-            # A terminal that has been closed takes no words; the end must come all the same.
+            # Printing fails on a terminal that has been closed; the processes must end all the same.
             _end(self._sessions)
         if self._postgres:
             self._postgres.forget_socket()
@@ -292,13 +322,6 @@ class _Stack:
 
 def _address(settings: Settings) -> str:
     return f"http://127.0.0.1:{settings.port}"
-
-
-def _beats(health: dict[str, Any], name: str, since: datetime) -> bool:
-    """Whether a component is healthy by a heartbeat of its own time."""
-    state = health[name]
-    beat = state.get(f"latest_{name}_heartbeat")
-    return state["status"] == "healthy" and beat is not None and datetime.fromisoformat(beat) > since
 
 
 def _require_free(port: int) -> None:
@@ -313,35 +336,33 @@ def _require_free(port: int) -> None:
             ) from None
 
 
-def _end(record: dict[str, Any]) -> bool:
-    """End the sessions of a record, PostgreSQL after all that use it; whether there were any."""
+def _end(record: sessions.SessionRecord | None) -> bool:
+    """End the sessions of a record, PostgreSQL after all that use it; return whether there were any."""
     found = sessions.recorded(record)
     postgres = [pid for name, pid in found.items() if name == "postgres"]
     sessions.end([pid for name, pid in found.items() if name != "postgres"], GRACE_SECONDS)
-    # To PostgreSQL an interrupt means: send the clients away and close the files in order.
+    # On SIGINT PostgreSQL disconnects its clients and closes its files in order.
     sessions.end(postgres, POSTGRES_SECONDS, signal.SIGINT)
     return bool(found)
 
 
 @contextmanager
 def _lock(settings: Settings, patience: float = 0) -> Iterator[bool]:
-    """Try to take the lock of this home; it says whether that worked.
+    """Try for `patience` seconds to take the lock of this home; yields whether that worked.
 
-    A look by `running` holds it for a moment too, hence the patience of an `up`.
+    `running` takes it for a moment too, hence the patience of an `up`.
     """
-    deadline = time.monotonic() + patience
-    with (airflow_home(settings) / "up.lock").open("a") as file:
-        while not (taken := _flock(file)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        yield taken
-
-
-def _flock(file: IO[str]) -> bool:
+    # A file system without locks is an error: a file as a mark would outlive a killed supervisor.
+    lock = FileLock(airflow_home(settings) / "up.lock", fallback_to_soft=False)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        lock.acquire(timeout=patience)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def _wait_for_end(settings: Settings, seconds: float) -> bool:
@@ -353,18 +374,16 @@ def _wait_for_end(settings: Settings, seconds: float) -> bool:
     return True
 
 
-def _read_record(settings: Settings) -> dict[str, Any]:
+def _read_record(settings: Settings) -> UpRecord:
     path = _record_file(settings)
-    record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return record
+    return cast(UpRecord, json.loads(path.read_text())) if path.exists() else {}
 
 
-def _recorded_sessions(settings: Settings) -> dict[str, Any]:
-    written: dict[str, Any] = _read_record(settings).get("sessions", {})
-    return written
+def _recorded_sessions(settings: Settings) -> sessions.SessionRecord | None:
+    return _read_record(settings).get("sessions")
 
 
-def _write_record(settings: Settings, record: dict[str, Any]) -> None:
+def _write_record(settings: Settings, record: UpRecord) -> None:
     write_in_place(_record_file(settings), json.dumps(record))
 
 
