@@ -1,5 +1,3 @@
-{{ config(alias='customer_classes') }}
-
 with
 
 customer_classes as (

@@ -1,5 +1,3 @@
-{{ config(alias='customer_features') }}
-
 with
 
 customer_features as (

@@ -1,5 +1,3 @@
-{{ config(alias='order_features') }}
-
 with
 
 placed as (

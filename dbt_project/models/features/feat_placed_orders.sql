@@ -1,5 +1,3 @@
-{{ config(alias='placed_orders') }}
-
 with
 
 order_days as (

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'cancelled_product'}) }}
+{%- do scope_is('cancelled_product') -%}
 
 with
 

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'passing'}) }}
+{%- do scope_is('passing') -%}
 
 with
 
@@ -8,7 +8,7 @@ order_lines as (
     from {{ ref('stg_order_lines') }} as order_lines
     where
         order_lines.customer_id is not null
-        and {{ is_among(ref('int_changed_invoices'), 'order_lines', ['customer_id', 'invoice_no']) }}
+        and {{ in_scope('invoice', 'order_lines') }}
 
 ),
 

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'passing'}) }}
+{%- do scope_is('passing') -%}
 
 with
 

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'line'}) }}
+{%- do scope_is('line') -%}
 
 {%- set content = 'file_name, invoice_no, stock_code, description, quantity, ordered_at, unit_price' -%}
 {%- set content = content ~ ', customer_id, country' -%}

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'product'}) }}
+{%- set scope = scope_is('product') -%}
 
 with
 
@@ -8,7 +8,7 @@ order_lines as (
     from {{ ref('stg_order_lines') }} as order_lines
     where
         order_lines.customer_id is not null
-        and {{ is_among(ref('int_changed_products'), 'order_lines', ['customer_id', 'stock_code']) }}
+        and {{ in_scope(scope, 'order_lines') }}
 
 ),
 

@@ -1,4 +1,4 @@
-{{ config(schema='features', alias='instalment_states', meta={'scope': 'account'}) }}
+{%- set scope = scope_is('account') -%}
 
 with
 
@@ -6,7 +6,7 @@ payments as (
 
     select payments.*
     from {{ ref('stg_payments') }} as payments
-    where {{ is_among(ref('stg_changes'), 'payments', ['customer_id'], "changes.kind = 'account'") }}
+    where {{ in_scope(scope, 'payments') }}
 
 ),
 

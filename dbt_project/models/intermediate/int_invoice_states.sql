@@ -1,4 +1,4 @@
-{{ config(schema='features', alias='invoice_states', meta={'scope': 'invoice'}) }}
+{%- do scope_is('invoice') -%}
 
 with
 

@@ -1,4 +1,4 @@
-{{ config(schema='features', alias='order_accounts', meta={'scope': 'account'}) }}
+{%- set scope = scope_is('account') -%}
 
 with
 
@@ -6,7 +6,7 @@ payments as (
 
     select payments.*
     from {{ ref('stg_payments') }} as payments
-    where {{ is_among(ref('stg_changes'), 'payments', ['customer_id'], "changes.kind = 'account'") }}
+    where {{ in_scope(scope, 'payments') }}
 
 ),
 
@@ -14,7 +14,7 @@ deliveries as (
 
     select deliveries.*
     from {{ ref('stg_deliveries') }} as deliveries
-    where {{ is_among(ref('stg_changes'), 'deliveries', ['customer_id'], "changes.kind = 'account'") }}
+    where {{ in_scope(scope, 'deliveries') }}
 
 ),
 
@@ -22,7 +22,7 @@ returns as (
 
     select returns.*
     from {{ ref('stg_returns') }} as returns
-    where {{ is_among(ref('stg_changes'), 'returns', ['customer_id'], "changes.kind = 'account'") }}
+    where {{ in_scope(scope, 'returns') }}
 
 ),
 

@@ -1,5 +1,3 @@
-{{ config(schema='features', alias='order_days') }}
-
 with
 
 days as (

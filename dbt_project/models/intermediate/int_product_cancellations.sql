@@ -1,4 +1,4 @@
-{{ config(schema='features', alias='product_cancellations', meta={'scope': 'invoice'}) }}
+{%- do scope_is('invoice') -%}
 
 with
 

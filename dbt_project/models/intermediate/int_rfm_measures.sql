@@ -9,8 +9,7 @@ invoice_states as (
 
 as_of_days as (
 
-    select as_of from {{ ref('int_as_of_days') }}
-    where purpose = 'scores' and is_changed
+    {{ days_in_scope('scores') }}
 
 ),
 

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'scores'}) }}
+{%- set scope = scope_is('scores') -%}
 
 with
 
@@ -10,8 +10,7 @@ scores as (
 
 changed_days as (
 
-    select as_of from {{ ref('int_as_of_days') }}
-    where purpose = 'scores' and is_changed
+    {{ days_in_scope(scope) }}
 
 ),
 

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'features'}) }}
+{%- set scope = scope_is('features') -%}
 
 with
 
@@ -10,8 +10,7 @@ invoice_states as (
 
 as_of_days as (
 
-    select as_of from {{ ref('int_as_of_days') }}
-    where purpose = 'features' and is_changed
+    {{ days_in_scope(scope) }}
 
 ),
 

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'invoice'}) }}
+{%- set scope = scope_is('invoice') -%}
 
 with
 
@@ -8,7 +8,7 @@ counted_lines as (
     from {{ ref('order_lines') }} as order_lines
     where
         order_lines.outcome not in ('no_customer', 'duplicate', 'adjustment')
-        and {{ is_among(ref('int_changed_invoices'), 'order_lines', ['customer_id', 'invoice_no']) }}
+        and {{ in_scope(scope, 'order_lines') }}
 
 ),
 

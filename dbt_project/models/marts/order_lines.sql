@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'line'}) }}
+{%- do scope_is('line') -%}
 
 with
 

@@ -1,4 +1,4 @@
-{{ config(meta={'scope': 'scores'}) }}
+{%- do scope_is('scores') -%}
 
 with
 

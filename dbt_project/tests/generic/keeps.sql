@@ -5,7 +5,7 @@
 -#}
 {% test keeps(model, grain, rules={}, scope=none) %}
 
-{%- set conditions = changed_scope(scope, model) if scope else ['true'] %}
+{%- set conditions = conditions_of(scope, model.identifier) if scope else ['true'] %}
 
 with
 
