@@ -31,7 +31,7 @@ sys.path.insert(0, str(PROJECT))
 
 HERE = PROJECT / "docs" / "reference"
 MODELS = PROJECT / "dbt_project" / "models"
-# of the folders of dbt models, those that readers never see
+# of the schemas of dbt models, those that readers never see
 INNER_LAYERS = ("staging", "intermediate")
 
 
@@ -330,10 +330,14 @@ def _published_tables() -> Iterator[tuple[str, str, str, Columns]]:
     for path in sorted(MODELS.rglob("*.yml")):
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         layer = path.relative_to(MODELS).parts[0]
-        for model in content.get("models", []) if layer not in INNER_LAYERS else []:
+        for model in content.get("models", []):
+            config = model.get("config", {})
+            schema = config.get("schema", layer)
+            if schema in INNER_LAYERS:
+                continue
             columns = _columns_of(model)
-            known |= {name.strip("`"): what for name, _, what in columns}
-            yield layer, model["name"], model["description"], columns
+            known |= {name.strip("`"): what for name, _, what in columns if schema == "marts"}
+            yield schema, config.get("alias", model["name"]), model["description"], columns
         for source in content.get("sources", []) if path.name == "published.yml" else []:
             for table in source["tables"]:
                 yield source["schema"], table["name"], table["description"], _columns_of(table)
