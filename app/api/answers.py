@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from app.api.published import Cell, Published, Watch, read_published
+from app.api.models import BASKET
+from app.api.published import Cell, Published, Watch, read_published, require
 from app.api.receipts import Inquiry, KeptAnswer, Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY, Settings
@@ -17,8 +18,6 @@ from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.policy import NO_PUBLICATION, Policy, in_effect, read_policies
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.shops.mapping import load_shop
-
-AMOUNT = re.compile(r"(0|[1-9]\d{0,8})\.\d{2}|[1-9]\d{0,8}")
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def basket_of(text: str) -> Decimal:
     Raises:
         WrongUse: it is no such amount, or 0.
     """
-    if not AMOUNT.fullmatch(text) or not Decimal(text):
+    if not re.fullmatch(BASKET, text):
         raise WrongUse(f"a basket of '{text}': write an amount above 0 like 120.00, of 999999999.99 at most")
     return Decimal(text)
 
@@ -92,9 +91,7 @@ class Answers:
         Raises:
             DataProblem: nothing is published.
         """
-        published = self.watch.current if self.watch else read_published(self._path)
-        if published is None:
-            raise DataProblem("nothing is published yet; run `goodstanding run` first")
+        published = require(self.watch.current if self.watch else read_published(self._path))
         profile = published.profile(pseudonym(customer_id.strip(), self._key))
         if profile is None:
             return None

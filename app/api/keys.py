@@ -11,8 +11,6 @@ import hmac
 import json
 import re
 import secrets
-import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from app.api.published import Stamp, stamp_of
-from app.api.sqlite import open_sqlite
+from app.api.sqlite import SqliteFile
 from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.vocabulary import now_utc
@@ -153,13 +151,13 @@ class Rates:
     """Limits how many requests a key may make in a second, counted over all workers together."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / RATES
-        self._local = threading.local()
+        # a count for one second may be lost in a power cut
+        self._file = SqliteFile(folder / RATES, SCHEMA, synchronous="off")
 
     def allows(self, key: Key) -> bool:
         """Count a request, and say whether the key may make it."""
         second = int(time.time())
-        row = self._connection().execute(
+        row = self._file.connection.execute(
             """
             insert into rates values (?, ?, 1) on conflict do update set
                 requests = case when second = excluded.second then requests + 1 else 1 end,
@@ -170,10 +168,3 @@ class Rates:
         )
         (requests,) = row.fetchone()
         return int(requests) <= key.per_second
-
-    def _connection(self) -> sqlite3.Connection:
-        if not hasattr(self._local, "connection"):
-            # a count for one second may be lost in a power cut
-            self._local.connection = open_sqlite(self._path, SCHEMA, synchronous="off")
-        connection: sqlite3.Connection = self._local.connection
-        return connection

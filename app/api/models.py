@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_QUESTIONS = 100
 MONEY = r"^-?[0-9]+\.[0-9]{2}$"
+# An amount above 0 like 120.00 or 120, of 999999999.99 at most.
 BASKET = r"^(([1-9][0-9]{0,8})(\.[0-9]{2})?|0\.([1-9][0-9]|0[1-9]))$"
 EXAMPLE_ANSWER: dict[str, Any] = {
     "decision": "yes",

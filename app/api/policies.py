@@ -16,9 +16,9 @@ from typing import TypedDict
 import duckdb
 
 from app.api.answers import Answers
-from app.api.published import Published, read_published
+from app.api.published import Published, read_published, require
 from app.api.receipts import Receipt, Receipts
-from goodstanding.core.errors import DataProblem, WrongUse
+from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.decisions.decide import PARTIAL, YES, Answer, Question, Standing, Verdict, money, verdict
 from goodstanding.decisions.policy import DECISIONS, EMI, Policy, Rules, in_effect, read_policies
@@ -117,10 +117,7 @@ def last_published(settings: Settings, *named: str) -> Published:
     cards = [
         rules.card for file in files for policy in read_policies(file) for rules in policy.rules.values()
     ]
-    published = read_published(settings.publication, cards=cards)
-    if published is None:
-        raise DataProblem("nothing is published yet; run `goodstanding run` first")
-    return published
+    return require(read_published(settings.publication, cards=cards))
 
 
 def policy_named(name: str, published: Published, day: date) -> Policy:

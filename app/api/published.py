@@ -229,6 +229,17 @@ def read_published(path: Path, only: str | None = None, cards: Sequence[Scorecar
         raise
 
 
+def require(published: Published | None) -> Published:
+    """A publication that must be there.
+
+    Raises:
+        DataProblem: there is none.
+    """
+    if published is None:
+        raise DataProblem("nothing is published yet; run `goodstanding run` first")
+    return published
+
+
 def _read(
     file: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path, only: str | None, others: Sequence[Scorecard]
 ) -> Published:

@@ -30,7 +30,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from dateutil.relativedelta import relativedelta
 from filelock import FileLock, Timeout
 
-from app.api.sqlite import open_sqlite
+from app.api.sqlite import SqliteFile
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import RECEIPT_MONTHS
 from goodstanding.core.version import room_version
@@ -197,6 +197,7 @@ class Receipts:
 
     def __init__(self, folder: Path, months: int = RECEIPT_MONTHS) -> None:
         self._path, self._months = folder / FILE, months
+        self._file = SqliteFile(self._path, SCHEMA, synchronous="normal")
         self._local = threading.local()
         self._kept: Kept = {}
 
@@ -247,21 +248,18 @@ class Receipts:
         Raises:
             DataProblem: there is none with this id.
         """
-        row = (
-            self._connection()
-            .execute("select at, content from receipts where receipt_id = ?", (receipt_id,))
-            .fetchone()
-        )
+        sql = "select receipt_id, at, content from receipts where receipt_id = ?"
+        row = self._file.connection.execute(sql, (receipt_id,)).fetchone()
         if row is None:
             raise DataProblem(
                 f"there is no receipt {receipt_id}; it may be older than the {self._months} months for which "
                 "receipts are kept"
             )
-        return _receipt(receipt_id, *row)
+        return _receipt(*row)
 
     def since(self, first: date, last: date) -> Iterator[Receipt]:
         """The receipts of the shop's days from `first` to `last`, both included, in the order of time."""
-        rows = self._connection().execute(
+        rows = self._file.connection.execute(
             "select receipt_id, at, content from receipts where day between ? and ? order by at, receipt_id",
             (first.isoformat(), last.isoformat()),
         )
@@ -370,7 +368,7 @@ class Receipts:
 
     def _basis(self, name: str, content_hash: str) -> Any:
         sql = "select content from basis where hash = ?"
-        row = self._connection().execute(sql, (content_hash,)).fetchone()
+        row = self._file.connection.execute(sql, (content_hash,)).fetchone()
         if row is None or _hash(row[0]) != content_hash:
             raise _Altered(name)
         return json.loads(row[0])
@@ -384,7 +382,7 @@ class Receipts:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that excludes all other writers; if it fails, it leaves nothing."""
-        connection = self._connection()
+        connection = self._file.connection
         self._pending().clear()
         connection.execute("begin immediate")
         try:
@@ -394,12 +392,6 @@ class Receipts:
             raise
         connection.execute("commit")
         self._kept |= self._pending()
-
-    def _connection(self) -> sqlite3.Connection:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = open_sqlite(self._path, SCHEMA, synchronous="normal")
-        connection: sqlite3.Connection = self._local.connection
-        return connection
 
 
 def months_before(day: date, months: int) -> date:

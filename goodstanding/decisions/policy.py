@@ -1,14 +1,14 @@
-"""Policy: what a shop grants to whom, as data in effect from a day to a day.
+"""The policy: how much a shop grants to whom, read from a CSV file whose versions are in effect between two
+days.
 
-It is written in long form in `dbt_project/seeds/policy.csv`, one row per rule, and read strictly: a policy
-that says something unknown, twice or not at all is refused, with file, line and key. Money and shares are
-decimals.
+The file is `dbt_project/seeds/policy.csv`, with one row per rule. It is read strictly: a policy with a rule
+that is unknown, given twice or missing is refused, with file, line and key. Money and shares are decimals.
 
-Whether to grant follows from costs. Of a basket b that fails with probability p, a shop earns m b where it
-does not and loses c b where it does (both shares of the basket, so that the threshold is the same for every
-basket): it grants while p <= m / (m + c). Where a share s is paid beforehand only (1 - s) c is at risk, so
-a part payment is asked for up to m / (m + (1 - s) c), and up to the same with a larger share a person may
-still grant it.
+Whether to grant follows from costs. If a basket b has a bad outcome with probability p, the shop earns m b
+where the outcome is good and loses c b where it is bad. Both are shares of the basket, so the threshold is
+the same for every basket: the shop grants while p <= m / (m + c). If a share s is paid beforehand, only (1 -
+s) c is at risk, so a part payment is asked for up to p = m / (m + (1 - s) c). Up to the same with a larger
+share a person may still grant it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,13 +37,13 @@ STALE_DATA, NO_PUBLICATION = "stale_data", "no_publication"
 SITUATIONS = (UNKNOWN_CUSTOMER, FIRST_TIME_BUYER, STALE_DATA, NO_PUBLICATION)
 MODES = ("live", "shadow")
 BASKET = "basket"
-# what no score may rest on, by whatever name a shop's files have for it
+# Attributes on which no score may rest, under each name that a shop's files may have for them.
 PROTECTED = frozenset(
     """
     age age_band age_group birth_date birth_year birthday children citizenship civil_status country_of_birth
     date_of_birth disability dob education ethnicity family_status gender language marital_status marriage
     married nationality origin political_opinion pregnancy race religion sex sexual_orientation
-    """.split()  # noqa: SIM905 - one name a line would be a page of them
+    """.split()  # noqa: SIM905 - a list with one name per line would fill a page
 )
 COLUMNS = (
     "version",
@@ -58,12 +58,14 @@ COLUMNS = (
     "value",
     "note",
 )
+# A row of the file by column, without the note; and the same with where it stands, like `policy.csv:12`.
 Row = Mapping[str, str]
+PlacedRow = tuple[str, Row]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Instalments over so many months at a nominal yearly rate, as a share."""
+    """Instalments over a number of months, at a nominal yearly rate that is a share: 0.12 is 12 % a year."""
 
     months: int
     yearly_rate: Decimal
@@ -71,7 +73,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class Rules:
-    """What a policy says of one decision. Money in the shop's currency; see the module for the shares."""
+    """The rules of one decision (see the module for the shares); money is in the shop's currency.
+
+    Attributes:
+        decision: one of `DECISIONS`.
+        margin_share: what is earned where the outcome is good, as a share of the basket.
+        failure_cost_share: what is lost where it is bad, as a share of the basket.
+        part_payment_share: the share to be paid beforehand above the threshold.
+        person_share: the larger share up to whose threshold a person may still grant.
+        cap_customer: what a customer may have open, by class.
+        cap_day: what may be granted to all customers on one day.
+        stale_after_days: data older than this count as too old.
+        limits: what is granted at most where there is nothing to score, by situation.
+        plans: of instalments, the shortest first; none for other decisions.
+        card: the scorecard that is set by hand, for as long as none is fitted.
+    """
 
     decision: str
     margin_share: Decimal
@@ -86,12 +102,12 @@ class Rules:
     card: Scorecard
 
     def threshold(self, paid_share: Decimal = Decimal(0)) -> float:
-        """The greatest chance of failure at which granting does not lose, with so much paid beforehand."""
+        """The chance of a bad outcome up to which granting does not lose, with this share paid beforehand."""
         at_risk = self.failure_cost_share * (1 - paid_share)
         return float(self.margin_share / (self.margin_share + at_risk))
 
     def plan(self, months: int | None) -> Plan | None:
-        """The plan of so many months, or None; without months, the shortest one."""
+        """The plan of so many months, or None; where `months` is None, the shortest plan."""
         if months is None:
             return self.plans[0] if self.plans else None
         return next((plan for plan in self.plans if plan.months == months), None)
@@ -99,7 +115,16 @@ class Rules:
 
 @dataclass(frozen=True)
 class Policy:
-    """One version: its rules of each decision, and the rows that say so, in plain text."""
+    """One version of the policy.
+
+    Attributes:
+        version: its name.
+        mode: one of `MODES`; a shadow's answers are kept in receipts and not shown.
+        effective_from: its first day.
+        effective_to: its last day; None while it has no end.
+        rules: by decision.
+        rows: of the file, numbers in their shortest form, in a fixed order.
+    """
 
     version: str
     mode: str
@@ -109,25 +134,25 @@ class Policy:
     rows: tuple[Row, ...]
 
     def is_in_effect(self, day: date) -> bool:
-        """Whether the day lies between the first and the last day, both included."""
+        """Whether a day lies between its first and last day, both included."""
         return self.effective_from <= day and (self.effective_to is None or day <= self.effective_to)
 
     @property
     def content_hash(self) -> str:
-        """The SHA-256 of what it says, without its notes."""
+        """The SHA-256 of its rows, without the notes."""
         return hashlib.sha256(json.dumps(self.rows, sort_keys=True).encode()).hexdigest()
 
 
 def in_effect(policies: Iterable[Policy], day: date, mode: str = "live") -> Policy | None:
     """The one policy of a mode that is in effect on a day, or None."""
-    return next((each for each in policies if each.mode == mode and each.is_in_effect(day)), None)
+    return next((policy for policy in policies if policy.mode == mode and policy.is_in_effect(day)), None)
 
 
 def read_policies(path: Path) -> tuple[Policy, ...]:
-    """All versions of a policy file.
+    """All versions in a policy file, by their first day.
 
     Raises:
-        WrongUse: there is no such file, or it says something that is no policy; names file, line and key.
+        WrongUse: there is no such file, or a row is wrong or missing; names file, line and key.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -143,12 +168,12 @@ def read_policies(path: Path) -> tuple[Policy, ...]:
 
 
 def parse_policies(rows: Iterable[tuple[str, Mapping[str, str | None]]]) -> tuple[Policy, ...]:
-    """Policies of rows, each with where it stands, in the order of their days.
+    """All versions in rows, by their first day; each row comes with where it stands.
 
     Raises:
-        WrongUse: a row is none of a policy, or one is missing; names where and which key.
+        WrongUse: a row is wrong or missing; names its place and key.
     """
-    versions: dict[str, list[tuple[str, Row]]] = {}
+    versions: dict[str, list[PlacedRow]] = {}
     for where, row in rows:
         if None in row or None in (row.get(name) for name in COLUMNS):
             raise WrongUse(f"{where}: must have {len(COLUMNS)} fields")
@@ -158,23 +183,23 @@ def parse_policies(rows: Iterable[tuple[str, Mapping[str, str | None]]]) -> tupl
         versions.setdefault(plain["version"], []).append((where, plain))
     if not versions:
         raise WrongUse("there is no row in the policy")
-    found = sorted((_policy(each) for each in versions.values()), key=lambda each: each.effective_from)
+    policies = sorted(map(_policy, versions.values()), key=lambda policy: policy.effective_from)
     for mode in MODES:
-        for one, next_one in pairwise(each for each in found if each.mode == mode):
-            if one.effective_to is None or one.effective_to >= next_one.effective_from:
-                where = versions[next_one.version][0][0]
+        for earlier, later in pairwise(policy for policy in policies if policy.mode == mode):
+            if earlier.effective_to is None or earlier.effective_to >= later.effective_from:
+                where = versions[later.version][0][0]
                 raise WrongUse(
-                    f"{where}: effective_from: version {next_one.version} begins on "
-                    f"{next_one.effective_from}, before version {one.version} has ended (effective_to)"
+                    f"{where}: effective_from: version {later.version} begins on "
+                    f"{later.effective_from}, before version {earlier.version} has ended (effective_to)"
                 )
-    return tuple(found)
+    return tuple(policies)
 
 
 def require_unprotected(card: Scorecard, where: str) -> None:
-    """See that a scorecard rests on no protected attribute.
+    """Refuse a scorecard that rests on a protected attribute.
 
     Raises:
-        WrongUse: it does; names which.
+        WrongUse: it does; names `where` and the attribute.
     """
     for each in card.characteristics:
         if each.name.lower() in PROTECTED:
@@ -182,52 +207,54 @@ def require_unprotected(card: Scorecard, where: str) -> None:
 
 
 def monotone_in_basket(card: Scorecard) -> Scorecard:
-    """The card with the points of each basket lowered to the fewest of all smaller baskets.
+    """The scorecard with the points of each basket lowered to the fewest of all smaller baskets.
 
-    So whoever is granted a basket is granted every smaller one, and there is a greatest one. A card whose
-    points fall with the basket anyway is given back as it is.
+    So whoever is granted a basket is granted every smaller one, and there is a largest one. A scorecard whose
+    points never rise with the basket stays as it is.
     """
-    changed = []
-    for each in card.characteristics:
-        if each.name == BASKET:
-            fewest, bins = None, []
-            for one in sorted(each.bins, key=_start):
-                if not one.is_missing:
-                    fewest = one.points if fewest is None else min(fewest, one.points)
-                    one = Bin(fewest, one.above, one.up_to)
-                bins.append(one)
-            each = Characteristic(each.name, tuple(bins))
-        changed.append(each)
-    return replace(card, characteristics=tuple(changed))
+    characteristics = tuple(
+        replace(each, bins=_never_rising(each.bins)) if each.name == BASKET else each
+        for each in card.characteristics
+    )
+    return replace(card, characteristics=characteristics)
 
 
-def _start(one: Bin) -> float:
-    """Where a bin begins, to put bins in the order of their values; what is missing comes last."""
-    if one.is_missing:
+def _never_rising(bins: Iterable[Bin]) -> tuple[Bin, ...]:
+    """Bins in the order of their values, none with more points than an earlier one."""
+    in_order = sorted(bins, key=_start)
+    known = [bin_ for bin_ in in_order if not bin_.is_missing]
+    fewest = accumulate((bin_.points for bin_ in known), min)
+    lowered = [replace(bin_, points=points) for bin_, points in zip(known, fewest, strict=True)]
+    return (*lowered, *in_order[len(known) :])
+
+
+def _start(bin_: Bin) -> float:
+    """Where a bin begins, to sort bins by their values; that of missing values comes last."""
+    if bin_.is_missing:
         return math.inf
-    return -math.inf if one.above is None else one.above
+    return -math.inf if bin_.above is None else bin_.above
 
 
 class _Reader:
-    """The rows of one version and decision, from which each rule is taken once."""
+    """The rows of one version and decision; each rule is taken once, and `left` holds those not yet taken."""
 
-    def __init__(self, version: str, decision: str, rows: Sequence[tuple[str, Row]], first: str) -> None:
+    def __init__(self, version: str, decision: str, rows: Sequence[PlacedRow], first: str) -> None:
         self.version, self.decision, self.first = version, decision, first
-        self.left: dict[tuple[str, str, str, str], tuple[str, Row]] = {}
+        self.left: dict[tuple[str, str, str, str], PlacedRow] = {}
         for where, row in rows:
             key = (row["rule"], row["applies_to"], row["above"], row["up_to"])
             if key in self.left:
                 _refuse(where, row, "is said twice")
             self.left[key] = (where, row)
 
-    def take(self, rule: str, applies_to: str = "") -> tuple[str, Row]:
+    def take(self, rule: str, applies_to: str = "") -> PlacedRow:
         key = (rule, applies_to, "", "")
         if key not in self.left:
             name = " ".join(filter(None, (self.decision, rule, applies_to)))
             raise WrongUse(f"{self.first}: version {self.version}: {name}: is missing")
         return self.left.pop(key)
 
-    def take_all(self, rule: str) -> list[tuple[str, Row]]:
+    def take_all(self, rule: str) -> list[PlacedRow]:
         return [self.left.pop(key) for key in list(self.left) if key[0] == rule]
 
     def share(self, rule: str, highest: str = "1") -> Decimal:
@@ -244,7 +271,7 @@ class _Reader:
         return _whole(*self.take(rule), lowest=lowest)
 
 
-def _policy(rows: list[tuple[str, Row]]) -> Policy:
+def _policy(rows: list[PlacedRow]) -> Policy:
     first, head = rows[0]
     version, mode = head["version"], head["mode"]
     if mode not in MODES:
@@ -269,7 +296,7 @@ def _policy(rows: list[tuple[str, Row]]) -> Policy:
     )
 
 
-def _rules(version: str, decision: str, rows: list[tuple[str, Row]]) -> Rules:
+def _rules(version: str, decision: str, rows: list[PlacedRow]) -> Rules:
     own = [(where, row) for where, row in rows if row["decision"] == decision]
     reader = _Reader(version, decision, own, rows[0][0])
     plans = sorted(
@@ -317,34 +344,34 @@ def _rules(version: str, decision: str, rows: list[tuple[str, Row]]) -> Rules:
 
 
 def _characteristics(reader: _Reader) -> tuple[Characteristic, ...]:
+    """The characteristics of a scorecard; the bins of each must cover all values without a gap."""
     bins: dict[str, list[tuple[str, Bin]]] = {}
     for where, row in reader.take_all("points"):
         above = float(_number(where, row, of="above")) if row["above"] else None
         up_to = float(_number(where, row, of="up_to")) if row["up_to"] else None
-        each = Bin(_whole(where, row, lowest="-10000"), above, up_to)
-        bins.setdefault(row["applies_to"], []).append((where, each))
+        bin_ = Bin(_whole(where, row, lowest="-10000"), above, up_to)
+        bins.setdefault(row["applies_to"], []).append((where, bin_))
     if not bins:
         raise WrongUse(f"{reader.first}: version {reader.version}: {reader.decision} points: is missing")
-    found = []
+    characteristics = []
     for name, placed in sorted(bins.items()):
         placed.sort(key=lambda pair: _start(pair[1]))
         key = f"{reader.decision} points {name}"
         if placed[0][1].above is not None or placed[-1][1].up_to is not None:
             raise WrongUse(f"{placed[0][0]}: {key}: the first bin has no above and the last no up_to")
-        for (_, one), (where, other) in pairwise(placed):
-            if one.up_to is None or one.up_to != other.above:
-                raise WrongUse(f"{where}: {key}: must begin where another ends ({one.up_to})")
-        missing = []
+        for (_, lower), (where, higher) in pairwise(placed):
+            if lower.up_to is None or lower.up_to != higher.above:
+                raise WrongUse(f"{where}: {key}: must begin where another ends ({lower.up_to})")
+        own_bins = [bin_ for _, bin_ in placed]
         if name != BASKET:
-            missing = [
-                Bin(_whole(*reader.take("points_missing", name), lowest="-10000"), is_missing=True),
-            ]
-        found.append(Characteristic(name, (*(each for _, each in placed), *missing)))
-    return tuple(found)
+            missing = _whole(*reader.take("points_missing", name), lowest="-10000")
+            own_bins.append(Bin(missing, is_missing=True))
+        characteristics.append(Characteristic(name, tuple(own_bins)))
+    return tuple(characteristics)
 
 
 def _canonical(row: Row) -> Row:
-    """The row with each number written in the one shortest way, so that equal policies have equal hashes."""
+    """The row with each number in its shortest form, so that equal policies have equal hashes."""
     numbers = {
         name: row[name] and f"{Decimal(row[name]).normalize():f}" for name in ("above", "up_to", "value")
     }
