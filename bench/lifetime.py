@@ -26,8 +26,8 @@ from bench.run import machine
 from ml.lifetime import (
     BGNBD,
     GammaGamma,
-    Histories,
     ParetoNBD,
+    Purchases,
     expected_spend,
     histories,
     order_intervals,
@@ -73,25 +73,23 @@ def measure_lifetime() -> dict[str, Any]:
     mean_value = np.bincount(np.searchsorted(ids, customers[before]), amounts[before]) / orders
     bought = mean_value > 0
     again = np.resize(np.arange(len(ids)), SCORED)
-    many, worth = known[again], (orders[again], mean_value[again])
+    many = Purchases(known, orders, mean_value)[again]
     values, cost = cost_of_call(GammaGamma.fit, orders[bought], mean_value[bought])
     found: dict[str, Any] = {"customers": len(ids), "scored": SCORED, "gamma_gamma": {"fit": cost}}
     for name, model in MODELS.items():
         fitted, fit = cost_of_call(model.fit, known)
-        _, score = cost_of_call(score_all, fitted, values, many, *worth)
-        _, intervals = cost_of_call(order_intervals, fitted, many, DAYS, LEVEL)
+        _, score = cost_of_call(score_all, fitted, values, many)
+        _, intervals = cost_of_call(order_intervals, fitted, many.histories, DAYS, LEVEL)
         found[name] = {"fit": fit, "score": score, "order_intervals": intervals}
     return found
 
 
-def score_all(
-    counts: BGNBD | ParetoNBD, values: GammaGamma, known: Histories, orders: Floats, mean_value: Floats
-) -> None:
-    """All that is published of a customer but for intervals."""
-    counts.probability_of_order(known, DAYS)
-    counts.probability_alive(known)
-    counts.expected_orders(known, DAYS)
-    expected_spend(counts, values, known, orders, mean_value, DAYS)
+def score_all(counts: BGNBD | ParetoNBD, values: GammaGamma, purchases: Purchases) -> None:
+    """Compute all forecasts that are published of a customer, except intervals."""
+    counts.probability_of_order(purchases.histories, DAYS)
+    counts.probability_alive(purchases.histories)
+    counts.expected_orders(purchases.histories, DAYS)
+    expected_spend(counts, values, purchases, DAYS)
 
 
 def cost_of_call(work: Callable[..., Result], *arguments: Any) -> tuple[Result, Figures]:

@@ -35,6 +35,7 @@ from goodstanding.ingest.samples.simulate_accounts import TRUE_RISKS
 from goodstanding.warehouse.files import open_warehouse
 from ml import evaluate
 from ml.candidate import SEED, probabilities
+from ml.cards import ModelCard
 from ml.measures import Floats
 from ml.scorecards.fit import card_probability
 from ml.scorecards.orders import COD_REFUSED, EMI, Decision, newest_card, read_orders
@@ -60,7 +61,7 @@ def read_chances(landing: Path) -> pd.DataFrame:
 def hold_against_truth(
     connection: duckdb.DuckDBPyConnection,
     decision: Decision,
-    card: dict[str, Any],
+    card: ModelCard,
     chances: pd.DataFrame,
     until: date,
     folds: int = evaluate.FOLDS,
@@ -85,7 +86,7 @@ def hold_against_truth(
     truth = chances.loc[asked.features.index, CHANCES[decision.name]].to_numpy()
     learnt = read_orders(connection, decision, date.min, since - decision.window)
     said = {"scorecard": card_probability(scorecard, columns), "truth": truth}
-    for name in decision.alone:
+    for name in decision.baselines:
         method = methods_on(decision)[name]
         said[name] = probabilities(method.fit(learnt), asked, method.columns)
     cut = evaluate.TestCut(asked.customers, asked.labels, said, decision.task.cost_ratio)

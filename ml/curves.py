@@ -1,14 +1,15 @@
-"""Curves of what a method says on the test cuts, as points to draw: ROC, calibration, cumulative gain.
+"""Curves of a method's predictions on the test cuts, as points to draw: ROC, calibration, cumulative gain.
 
-Each shows what a measure of `ml.measures` sums up. They are pooled like the measures: a ROC or gain curve is
-the mean of those of the cuts at the same place across (vertical averaging, Fawcett 2006), weighted by their
-customers. So the area under the ROC curve is the pooled AUC, less what the thinning cuts off (0.004 with all
-steps). No point tells of a single customer: from one to the next there are ten or more.
+Each curve shows what a measure of `ml.measures` sums up, and is pooled as the measures are: a ROC or gain
+curve is the mean of the cuts' curves at the same horizontal position (vertical averaging, Fawcett 2006),
+weighted by their customers. So the area under the ROC curve is the pooled AUC, less what thinning to 50 steps
+cuts off (0.004). No point shows a single customer: between two points there are ten or more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +21,23 @@ STEPS = 50
 MINIMUM_PER_POINT = 10
 
 
-def curves(cuts: Sequence[TestCut], name: str) -> dict[str, list[list[float]]]:
-    """The curves of one candidate over all test cuts, each a list of points from left to right.
+class Curves(TypedDict):
+    """The curves of one candidate, each a list of points from left to right."""
 
-    Returns:
-        - `roc`: [share of the others taken for the class, share of the class found], of two classes for the
-          second, of more the mean over the classes each against the rest;
-        - `calibration`: [mean probability, share that came true, customers] per bin of the ECE, the cuts
-          together (so one season's error may hide another's here; in the ECE it does not). Of two classes
-          the probability of the second, of more that of the class chosen. A bin of fewer than ten is left
-          out;
-        - `gain`: [share of the customers, those of the greatest probability first, share of the last class
-          that is among them].
-    """
+    roc: list[list[float]]
+    """[false positive rate, true positive rate]; of two classes for the second, of more the mean over the
+    classes, each against the rest."""
+    calibration: list[list[float]]
+    """[mean probability, share that came true, customers] per bin of the ECE, all cuts together (so the
+    errors of two seasons may cancel here; in the ECE they do not). Of two classes the probability of the
+    second, of more that of the class chosen. A bin of fewer than ten customers is left out."""
+    gain: list[list[float]]
+    """[share of the customers, those of the greatest probability first, share of the last class among
+    them]."""
+
+
+def curves(cuts: Sequence[TestCut], name: str) -> Curves:
+    """The curves of the candidate `name` over all test cuts."""
     sizes = np.array([len(cut.actual) for cut in cuts], dtype=float)
     grid = np.linspace(0, 1, _steps(cuts, name) + 1)
 
@@ -46,7 +51,10 @@ def curves(cuts: Sequence[TestCut], name: str) -> dict[str, list[list[float]]]:
 
 
 def _steps(cuts: Sequence[TestCut], name: str) -> int:
-    """As many as leave ten of the rarest class in each; whoever stands in several cuts is one."""
+    """The number of steps that leaves ten customers of the rarest class in each, 50 at most.
+
+    A customer who occurs in several cuts counts once.
+    """
     by_class = zip(*(_classes(cut, name) for cut in cuts), strict=True)
     sides = [[one ^ other for one, _ in rows] for rows in by_class for other in (False, True)]
     rarest = min(
@@ -57,7 +65,7 @@ def _steps(cuts: Sequence[TestCut], name: str) -> int:
 
 
 def _classes(cut: TestCut, name: str) -> list[tuple[NDArray[np.bool_], Floats]]:
-    """Who is of a class and the probability of it, for each class that is ranked."""
+    """For each class that is ranked: which customers are of it, and its probability."""
     probability = cut.probabilities[name]
     if probability.ndim == 1:
         return [(cut.actual.astype(bool), probability)]
@@ -65,7 +73,7 @@ def _classes(cut: TestCut, name: str) -> list[tuple[NDArray[np.bool_], Floats]]:
 
 
 def _above(positive: NDArray[np.bool_], probability: Floats) -> tuple[Floats, Floats]:
-    """How many of the class, and how many in all, lie above each border between different probabilities."""
+    """How many of the class, and how many in all, lie above each cut point between distinct probabilities."""
     order = np.argsort(-probability, kind="stable")
     last_of_ties = np.flatnonzero(np.append(np.diff(probability[order]) != 0, True))
     hits = np.cumsum(positive[order])[last_of_ties]
@@ -83,10 +91,10 @@ def _gain(positive: NDArray[np.bool_], probability: Floats, grid: Floats) -> Flo
 
 
 def _read_at(grid: Floats, across: Floats, up: Floats) -> Floats:
-    found = np.interp(grid, across / across[-1], up / up[-1])
-    # where the curve leaves the corner upwards, the height depends on the few customers who are first
-    found[0] = 0.0
-    return found
+    heights: Floats = np.interp(grid, across / across[-1], up / up[-1])
+    # a curve that leaves the corner vertically would start at a height that depends on a few customers
+    heights[0] = 0.0
+    return heights
 
 
 def _calibration(cuts: Sequence[TestCut], name: str) -> list[list[float]]:

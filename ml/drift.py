@@ -1,26 +1,28 @@
-"""Drift: whether a model is asked about customers like those that it learnt from.
+"""Drift: measure how far the customers of a day are from those that a model was fitted on.
 
-At training the shares of ten bins are kept, of each feature that the model reads and of what it said; on a
-later day they are held against that day's. Only shares and borders are kept, nothing of any one customer.
+A model that is asked about customers too unlike those it learnt from is refused for the day.
+Training keeps, for each feature that the model reads and for what it predicted, the shares of ten bins; on a
+later day the shares of that day are compared with them. Only shares and borders are kept, nothing of any one
+customer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ml.cards import Bins, ModelCard, Reference, References
 from ml.features import RANKS, Snapshot
 from ml.measures import Floats
 
 BINS = 10
 
-# A model is refused beyond. Credit scoring calls a stability index of .25 a shift to act upon (Siddiqi 2006,
-# "Credit Risk Scorecards").
+# Above this a model is refused. Credit scoring calls a stability index of .25 a shift to act upon (Siddiqi
+# 2006, "Credit Risk Scorecards").
 STABILITY = 0.25
-# Twice what the share of buyers moved between two cuts of Online Retail (.493 to .561), and some.
+# Twice what the share of buyers moved between two cuts of Online Retail (.493 to .561), and a little more.
 CALIBRATION = 0.15
 # Between train and test cut lies one window; a model is used a window, most of a month and some days after
 # its cut, which of a window of 30 days is twice.
@@ -29,7 +31,14 @@ TESTED_TIMES = 2
 
 @dataclass(frozen=True)
 class Drift:
-    """One figure of a model on a day: `kind` and `name` say of what; beyond `allowed` it is refused."""
+    """One figure of how far a day is from what a model was fitted on.
+
+    Attributes:
+        kind: input (a feature), score (what the model predicts) or calibration.
+        name: the feature; `probability`; of calibration the cut on which was predicted.
+        value: the stability index; of calibration the distance of two shares.
+        allowed: above this the model is refused.
+    """
 
     kind: str
     name: str
@@ -42,23 +51,19 @@ class Drift:
         return self.value <= self.allowed
 
 
-def reference(values: Floats) -> dict[str, Any]:
-    """The borders of ten equally filled bins of values, fewer where many are equal, and their shares.
-
-    Returns:
-        {borders: (bins - 1,), shares: (bins + 1,)}; the last share is that of missing values.
-    """
-    there: Floats = values[~np.isnan(values)]
-    quantiles = np.quantile(there, np.arange(1, BINS) / BINS).tolist() if len(there) else []
+def reference(values: Floats) -> Bins:
+    """The bins of values, (customers,): ten of equal size, or fewer where many values are equal."""
+    known: Floats = values[~np.isnan(values)]
+    quantiles = np.quantile(known, np.arange(1, BINS) / BINS).tolist() if len(known) else []
     # rounded, so that a border in a small shop is no customer's own figure
     borders = np.array(sorted({float(f"{value:.3g}") for value in quantiles}))
     return {"borders": borders.tolist(), "shares": _shares(borders, values).round(6).tolist()}
 
 
-def stability_index(kept: Mapping[str, Any], values: Floats) -> float:
-    """The population stability index of values against a `reference`.
+def stability_index(kept: Bins, values: Floats) -> float:
+    """The population stability index of values, (customers,), against the bins that were kept.
 
-    It is the sum of (q - p) ln(q / p) over the bins, p and q being their shares then and now.
+    It is the sum of (q - p) ln(q / p) over the bins, where p is a bin's share then and q its share now.
     """
     before = np.asarray(kept["shares"])
     now = _shares(np.asarray(kept["borders"]), values)
@@ -74,51 +79,61 @@ def _shares(borders: Floats, values: Floats) -> Floats:
 
 
 def score_of(probability: Floats) -> Floats:
-    """The one figure that stands for what a model says: the probability of the last class, (customers,)."""
+    """The one figure that stands for a prediction: the probability of the last class, (customers,)."""
     return probability if probability.ndim == 1 else probability[:, -1]
 
 
 def references(
     snapshot: Snapshot, columns: Sequence[str], probability: Floats, tested: tuple[Snapshot, Snapshot]
-) -> dict[str, Any]:
-    """What a card keeps of the customers that a model learnt from.
+) -> References:
+    """What a card keeps of the customers that a model was fitted on.
 
     Args:
         snapshot: these customers.
         columns: the features that the model reads. Ranks among the customers of a day are left out: they are
             as evenly spread on every day.
-        probability: what the model says of these customers.
+        probability: what the model predicts for these customers, (customers,) or (customers, classes).
         tested: the train and the test cut on which the method was measured. A shop's log grows longer, and
-            tenures with it: twice what came between these two is let pass.
-
-    Returns:
-        {inputs: {column: reference, with `allowed` beside}, score: the same}.
+            tenures with it: twice the stability index between these two is allowed.
     """
-    inputs = {}
+    inputs: dict[str, Reference] = {}
     for name in columns:
         if name not in RANKS:
             before, after = (cut.matrix([name])[:, 0] for cut in tested)
             allowed = max(STABILITY, TESTED_TIMES * stability_index(reference(before), after))
-            inputs[name] = reference(snapshot.matrix([name])[:, 0]) | {"allowed": round(allowed, 3)}
-    return {"inputs": inputs, "score": reference(score_of(probability)) | {"allowed": STABILITY}}
+            inputs[name] = {**reference(snapshot.matrix([name])[:, 0]), "allowed": round(allowed, 3)}
+    return {"inputs": inputs, "score": {**reference(score_of(probability)), "allowed": STABILITY}}
 
 
-def measure(card: Mapping[str, Any], snapshot: Snapshot, probability: Floats) -> list[Drift]:
-    """How far a day is from what a model's card keeps, and its calibration where there was any to judge."""
+def measure(card: ModelCard, snapshot: Snapshot, probability: Floats) -> list[Drift]:
+    """How far a day is from what a model's card keeps, and its calibration where outcomes are known.
+
+    Args:
+        card: of the model.
+        snapshot: the customers of the day.
+        probability: what the model predicts for them, (customers,) or (customers, classes).
+    """
     kept = card["references"]
-    found = [
+    drifts = [
         Drift("input", name, stability_index(then, snapshot.matrix([name])[:, 0]), then["allowed"])
         for name, then in kept["inputs"].items()
     ]
     score = kept["score"]
-    found.append(
+    drifts.append(
         Drift("score", "probability", stability_index(score, score_of(probability)), score["allowed"])
     )
     if matured := card.get("matured"):
-        found.append(calibration(matured["cut"], matured["mean_probability"], matured["share"]))
-    return found
+        drifts.append(calibration(matured["cut"], matured["mean_probability"], matured["share"]))
+    return drifts
 
 
-def calibration(cut: str, said: float, came: float, allowed: float = CALIBRATION) -> Drift:
-    """How far the mean probability was off the share that came; `cut` is the day on which it was said."""
-    return Drift("calibration", cut, abs(said - came), allowed)
+def calibration(cut: str, predicted: float, actual: float, allowed: float = CALIBRATION) -> Drift:
+    """How far a mean predicted probability was from the share of customers to whom it happened.
+
+    Args:
+        cut: ISO date on which was predicted.
+        predicted: the mean probability.
+        actual: the share.
+        allowed: the greatest distance at which the model may be used.
+    """
+    return Drift("calibration", cut, abs(predicted - actual), allowed)

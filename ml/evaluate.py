@@ -1,14 +1,14 @@
-"""Measuring probabilities honestly: bootstrap intervals over customers, paired gains, the promotion rule.
+"""Measure how good predicted probabilities are, with bootstrap intervals, and decide which method ships.
 
-A customer stands in several test cuts, so it is customers that are resampled, with all their rows at once;
-the same resample serves every candidate, so differences are paired.
+A customer occurs in several test cuts, so customers are resampled, each with all their rows at once. All
+candidates are measured on the same resamples, so differences between them are paired.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -19,17 +19,53 @@ from ml.measures import Floats, Labels, measures, risk_measures
 FOLDS = 1000
 CONFIDENCE = 0.95
 
-# Keeps a block of resampled weights and each temporary within 1.6 MB, whatever the number of customers: what
-# a core has near it. Blocks of 16 MB took twice as long.
+# Keeps a block of resampled weights and each temporary array within 1.6 MB, whatever the number of customers,
+# which fits a core's cache. Blocks of 16 MB took twice as long.
 BLOCK_CELLS = 200_000
+
+
+class Interval(TypedDict):
+    """A figure with the bounds of its bootstrap interval at the level `CONFIDENCE`."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Gain(Interval):
+    """The pooled AUC of a candidate less that of the baseline."""
+
+    p_value: float
+    """Two-sided, from the bootstrap folds beyond zero."""
+    p_holm: NotRequired[float]
+    """Holm's (1979) correction over the challengers; of challengers only."""
+
+
+Measures = dict[str, dict[str, Interval]]
+"""{candidate: {measure of `ml.measures`: interval}}."""
+
+
+class Comparison(TypedDict):
+    """What `compare` found."""
+
+    cuts: list[Measures]
+    """One per test cut."""
+    pooled: Measures
+    """The mean over the cuts."""
+    auc_gain: dict[str, Gain]
+    """{candidate other than the baseline: gain}."""
 
 
 @dataclass(frozen=True)
 class TestCut:
-    """One test snapshot: its customers, the class of each, and each candidate's probabilities, in one order.
+    """One test snapshot: its customers, their classes and each candidate's probabilities, in one order.
 
-    Two classes are told as booleans, like who bought, and one probability; more as in `ml.measures`. With a
-    `cost_ratio` the second class is a risk, which is measured by `ml.measures.risk_measures` too.
+    Attributes:
+        customers: (customers,) ids.
+        actual: (customers,) the class that each turned out to be of; of two classes booleans are enough.
+        probabilities: {candidate: (customers,) of the second of two classes, or (customers, classes)}.
+        cost_ratio: given where the second class is a risk; it is then measured by
+            `ml.measures.risk_measures` too.
     """
 
     __test__ = False  # the name is the field's, not a pytest class
@@ -42,18 +78,21 @@ class TestCut:
 
 def compare(
     cuts: Sequence[TestCut], baseline: str, challengers: Sequence[str], seed: int, folds: int = FOLDS
-) -> dict[str, Any]:
+) -> Comparison:
     """Measure every candidate on each test cut and pooled, with intervals and gains over the baseline.
 
-    Pooled is the mean over the cuts weighted by their customers. For brier, log_loss and accuracy that is the
-    measure of all rows together; for the others it keeps to comparisons within a day. Stacking the rows would
-    compare customers of different seasons and let the errors of one season cancel those of another: on Online
-    Retail the mean RFM rank has AUC .748 and ECE .033 stacked, .753 and .055 so.
+    Pooled is the mean over the cuts weighted by their customers. For brier, log_loss and accuracy that equals
+    the measure of all rows together; for the others only customers of the same day are compared. Stacking the
+    rows would compare customers of different seasons and let the errors of one season cancel those of
+    another: on Online Retail the mean RFM rank has AUC .748 and ECE .033 with stacked rows, .753 and .055 as
+    pooled here.
 
-    Returns:
-        `cuts`: per test cut {candidate: {measure: {value, low, high}}}; `pooled`: the same once; `auc_gain`:
-        {candidate: {value, low, high, p_value}} against the baseline, and for challengers `p_holm`. p_value
-        is two-sided, from the folds beyond zero; p_holm is Holm's (1979) over the challengers.
+    Args:
+        cuts: the test cuts, all with the same candidates.
+        baseline: the candidate over which gains are computed.
+        challengers: the candidates that Holm's correction counts.
+        seed: of the bootstrap.
+        folds: bootstrap resamples.
     """
     values = [_by_candidate(cut, np.ones((1, len(cut.actual)))) for cut in cuts]
     blocks: list[list[dict[str, dict[str, Floats]]]] = []
@@ -65,8 +104,8 @@ def compare(
     cut_sizes = np.array([[len(cut.actual)] for cut in cuts], dtype=float)
 
     names = list(cuts[0].probabilities)
-    by_cut: list[dict[str, Any]] = [{name: {} for name in names} for _ in cuts]
-    pooled: dict[str, Any] = {name: {} for name in names}
+    by_cut: list[Measures] = [{name: {} for name in names} for _ in cuts]
+    pooled: Measures = {name: {} for name in names}
     pooled_auc: dict[str, tuple[float, Floats]] = {}
     for name in names:
         for measure in values[0][name]:
@@ -83,7 +122,7 @@ def compare(
 
 
 def strongest(cuts: Sequence[TestCut], names: Sequence[str]) -> str:
-    """Which of some candidates has the greatest AUC, pooled as in `compare`; of equals the first."""
+    """The candidate of `names` with the greatest AUC, pooled as in `compare`; of equals the first."""
     sizes = [len(cut.actual) for cut in cuts]
 
     def pooled_auc(name: str) -> float:
@@ -97,18 +136,27 @@ def strongest(cuts: Sequence[TestCut], names: Sequence[str]) -> str:
 
 
 def _by_candidate(cut: TestCut, weights: Floats) -> dict[str, dict[str, Floats]]:
-    found = {name: measures(cut.actual, scores, weights) for name, scores in cut.probabilities.items()}
+    measured = {name: measures(cut.actual, scores, weights) for name, scores in cut.probabilities.items()}
     if cut.cost_ratio is None:
-        return found
+        return measured
     return {
-        name: found[name] | risk_measures(cut.actual, scores, weights, cut.cost_ratio)
+        name: measured[name] | risk_measures(cut.actual, scores, weights, cut.cost_ratio)
         for name, scores in cut.probabilities.items()
     }
 
 
 def resamples(groups: Sequence[NDArray[Any]], seed: int, folds: int) -> Iterator[list[Floats]]:
-    """How often each row of each group counts in each bootstrap fold, in blocks of folds."""
-    # in the order in which they come, which is not that of their pseudonyms
+    """How often each row of each group counts in each bootstrap fold, in blocks of folds.
+
+    Args:
+        groups: (rows,) customers of each group; a customer who occurs several times is drawn with all rows.
+        seed: of the draws.
+        folds: how many resamples.
+
+    Yields:
+        One array (folds of the block, rows) per group.
+    """
+    # numbered in the order in which they occur, which does not depend on their pseudonyms
     positions, customers = pd.factorize(np.concatenate(groups))
     rows = np.split(positions, np.cumsum([len(group) for group in groups])[:-1])
     n = len(customers)
@@ -121,7 +169,7 @@ def resamples(groups: Sequence[NDArray[Any]], seed: int, folds: int) -> Iterator
         yield [counts[:, row] for row in rows]
 
 
-def _interval(value: float, draws: Floats) -> dict[str, float]:
+def _interval(value: float, draws: Floats) -> Interval:
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return {"value": round(value, 6), "low": round(float(low), 6), "high": round(float(high), 6)}
@@ -129,21 +177,27 @@ def _interval(value: float, draws: Floats) -> dict[str, float]:
 
 def _gains(
     pooled_auc: Mapping[str, tuple[float, Floats]], baseline: str, challengers: Sequence[str]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Gain]:
     base, base_draws = pooled_auc[baseline]
-    gains = {}
+    gains: dict[str, Gain] = {}
     for name, (value, draws) in pooled_auc.items():
         if name != baseline:
             beyond = min(np.sum(draws <= base_draws), np.sum(draws >= base_draws))
             p_value = min(1.0, 2 * (float(beyond) + 1) / (len(draws) + 1))
-            gains[name] = _interval(value - base, draws - base_draws) | {"p_value": round(p_value, 6)}
+            interval = _interval(value - base, draws - base_draws)
+            gains[name] = {
+                "value": interval["value"],
+                "low": interval["low"],
+                "high": interval["high"],
+                "p_value": round(p_value, 6),
+            }
     for name, p_value in holm({name: gains[name]["p_value"] for name in challengers}).items():
         gains[name]["p_holm"] = p_value
     return gains
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Holm's (1979) correction of p-values for how many there are, by name."""
+    """Holm's (1979) correction of p-values, by name, for how many there are."""
     corrected: dict[str, float] = {}
     adjusted = 0.0
     for position, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
@@ -152,14 +206,13 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return corrected
 
 
-def promote(
-    auc_gain: Mapping[str, Mapping[str, float]], baseline: str, barred: Collection[str] = ()
-) -> tuple[str, str]:
-    """Which candidate ships and why: the promotion rule.
+def promote(auc_gain: Mapping[str, Gain], baseline: str, barred: Collection[str] = ()) -> tuple[str, str]:
+    """The candidate that ships, and the reason in words: the promotion rule.
 
     A challenger is promoted only when the 95 % interval of its pooled AUC gain over the baseline lies above
-    zero and still does after Holm's correction for the number of challengers; of several the one that gains
-    most. Otherwise the baseline ships. Who is barred is tried, and counted by Holm, and does not ship.
+    zero and its p-value after Holm's correction for the number of challengers is at most .05; of several the
+    one that gains most. Otherwise the baseline ships. A barred challenger is measured, and counted by Holm's
+    correction, but does not ship.
     """
     challengers = {name: gain for name, gain in auc_gain.items() if "p_holm" in gain}
     gaining = [
@@ -174,6 +227,6 @@ def promote(
     return baseline, f"{baseline} ships: {which} gains significantly on it ({tried})"
 
 
-def _gain_text(gain: Mapping[str, float]) -> str:
+def _gain_text(gain: Gain) -> str:
     interval = f"[{gain['low']:+.4f}, {gain['high']:+.4f}]"
     return f"AUC {gain['value']:+.4f} {interval}, Holm-adjusted p = {gain['p_holm']:.3f}"

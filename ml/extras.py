@@ -104,9 +104,10 @@ class KerasNetwork(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Floats) -> Floats:
         """(rows, classes)."""
-        said: Floats = self.network_.predict(X, batch_size=4096, verbose=0).astype(np.float64)
+        probability: Floats = self.network_.predict(X, batch_size=4096, verbose=0).astype(np.float64)
         # single precision sums to 1 within 1e-7 only
-        return said / said.sum(axis=1, keepdims=True)
+        normalised: Floats = probability / probability.sum(axis=1, keepdims=True)
+        return normalised
 
     def predict(self, X: Floats) -> Any:
         """(rows,) the class that is likeliest."""

@@ -118,7 +118,8 @@ def confusion_matrix(actual: Labels, probability: Floats) -> NDArray[np.intp]:
     """Rows counted by their class (rows of the matrix) and the class chosen (columns)."""
     classes = _by_class(probability).shape[1]
     counts = _confusion(actual, choices(probability), classes, np.ones((1, len(actual))))
-    return counts[0].astype(np.intp)
+    matrix: NDArray[np.intp] = counts[0].astype(np.intp)
+    return matrix
 
 
 def _by_class(probability: Floats) -> Floats:

@@ -66,7 +66,8 @@ class Segments(KMeans):
 
     def transform(self, X: Floats) -> Floats:
         """(rows, segments), one 1 in each row."""
-        return np.eye(self.n_clusters)[self.predict(X)]
+        indicators: Floats = np.eye(self.n_clusters)[self.predict(X)]
+        return indicators
 
     def fit_transform(self, X: Floats, y: Any = None, sample_weight: Any = None) -> Any:
         """The same for the rows fitted on, for which KMeans has a way of its own."""

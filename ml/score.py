@@ -1,6 +1,7 @@
-"""Scoring a day: what every customer will do, by models that knew no later day and customers like today's.
+"""Score a day: write to the schema `predictions` what each customer is expected to do, by the stored models.
 
-Segments need no model: they are those of the day itself.
+A model may only score days on or after its data day, and customers like those that it was fitted on; else it
+is refused and its columns stay null. Segments need no model: they are computed from the day itself.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import duckdb
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from goodstanding.core.errors import DataProblem
 from ml import drift, store, worth
 from ml.candidate import probabilities
+from ml.cards import ModelCard
 from ml.features import Snapshot, read_snapshot
 from ml.scorecards import orders
 from ml.segments.assign import segment_of_each
@@ -50,69 +53,90 @@ TABLES = {
 }
 
 
+class Scoring(TypedDict):
+    """What scoring a day wrote."""
+
+    as_of: str
+    """ISO date."""
+    customers: int
+    """Rows written."""
+    models: dict[str, str]
+    """{question: the model_id that scored}."""
+    notes: dict[str, str]
+    """{question: why no model scored}."""
+
+
 @dataclass
-class _Said:
-    """What was said on one question, or the note why nothing was; a remark goes with what was said."""
+class _Answer:
+    """What a model predicts on one question, or why it predicts nothing.
+
+    Attributes:
+        question: a task, worth, or a method of `ml.scorecards.orders`.
+        card: of the newest model, also where it is refused.
+        columns: of `predictions.customers`, (customers,) each; empty where it is refused.
+        drifts: what the model was judged by.
+        note: why it predicts nothing, or None.
+        remark: what goes with a scorecard that is used.
+    """
 
     question: str
-    card: dict[str, Any] | None = None
-    columns: dict[str, Any] = field(default_factory=dict)
+    card: ModelCard | None = None
+    columns: dict[str, NDArray[Any]] = field(default_factory=dict)
     drifts: list[drift.Drift] = field(default_factory=list)
     note: str | None = None
     remark: str | None = None
 
 
-def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> dict[str, Any]:
-    """Replace the tables of `predictions` with what is said of `as_of`, in one transaction of its own.
+def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> Scoring:
+    """Replace the tables of `predictions` with the predictions as of `as_of`, in one transaction of its own.
 
-    Of each question the model is the newest whose data day is not after `as_of`. It is refused where today's
-    customers are unlike those it learnt from (`ml.drift`). A purchase within 60 days is at least as likely as
-    one within 30, which models of their own need not see, so the lower is raised.
-
-    Returns:
-        {as_of, customers (rows written), models: {question: the model_id that scored}, notes: {question: why
-        there is nothing}}.
+    Each question is answered by its newest model whose data day is not after `as_of`. The model is refused
+    where today's customers are unlike those it was fitted on (`ml.drift`). A purchase within 60 days is at
+    least as likely as one within 30; separate models need not agree with that, so the lower is raised.
 
     Raises:
         DataProblem: a model's files cannot be used, or a feature is missing; the tables stay as they were.
     """
     snapshot = read_snapshot(connection, as_of)
-    said = [_ask_task(connection, task, snapshot, models) for task in SCORED]
-    said.append(_ask_worth(connection, snapshot, models))
-    by_points = [_ask_decision(connection, method, snapshot, models) for method in orders.METHODS]
-    said += by_points
+    answers = [_ask_task(connection, task, snapshot, models) for task in SCORED]
+    answers.append(_ask_worth(connection, snapshot, models))
+    decisions = [_ask_decision(connection, method, snapshot, models) for method in orders.METHODS]
+    answers += decisions
     rows = {
-        "customers": _customers(snapshot, said),
-        "models": [_model(each, as_of) for each in said],
+        "customers": _customers(snapshot, answers),
+        "models": [_model(answer, as_of) for answer in answers],
         "drift": [
-            (as_of, each.question, found.kind, found.name, found.value, found.allowed, found.is_within)
-            for each in said
-            for found in each.drifts
+            (as_of, answer.question, one.kind, one.name, one.value, one.allowed, one.is_within)
+            for answer in answers
+            for one in answer.drifts
         ],
-        "scorecards": [_scorecard(each, as_of) for each in by_points],
+        "scorecards": [_scorecard(answer, as_of) for answer in decisions],
     }
     _replace(connection, {name: pd.DataFrame(rows[name], columns=TABLES[name]) for name in TABLES})
     return {
         "as_of": str(as_of),
         "customers": len(snapshot.customers),
-        "models": {each.question: each.card["model_id"] for each in said if each.card and not each.note},
-        "notes": {each.question: each.note for each in said if each.note},
+        "models": {
+            answer.question: answer.card["model_id"] for answer in answers if answer.card and not answer.note
+        },
+        "notes": {answer.question: answer.note for answer in answers if answer.note},
     }
 
 
-def _ask_task(connection: duckdb.DuckDBPyConnection, task: Task, snapshot: Snapshot, models: Path) -> _Said:
-    said = _found(task.name, snapshot, models)
-    if said.note or not said.card:
-        return said
-    names = tuple(said.card["feature_names"])
+def _ask_task(connection: duckdb.DuckDBPyConnection, task: Task, snapshot: Snapshot, models: Path) -> _Answer:
+    answer = _by_newest_model(task.name, snapshot, models)
+    if answer.note or not answer.card:
+        return answer
+    card = answer.card
+    names = tuple(card["feature_names"])
     asked = known_to(connection, task, snapshot, names)
     unknown = sorted(set(names) - set(asked.features.columns))
     if unknown:
         raise DataProblem(
-            f"model {said.card['model_id']} in {models} reads features that are no longer computed: "
+            f"model {card['model_id']} in {models} reads features that are no longer computed: "
             f"{', '.join(unknown)}; train again"
         )
-    probability = probabilities(store.load(models, said.card["model_id"]), asked, names)
+    probability = probabilities(store.load(models, card["model_id"]), asked, names)
     if task.name in COLUMNS:
         columns = {COLUMNS[task.name]: probability}
     else:
@@ -121,53 +145,55 @@ def _ask_task(connection: duckdb.DuckDBPyConnection, task: Task, snapshot: Snaps
             CLASS: classes[probability.argmax(axis=1)],
             f"{CLASS}_probability": probability.max(axis=1),
         }
-    return _judged(said, columns, drift.measure(said.card, asked, probability))
+    return _judged(answer, columns, drift.measure(card, asked, probability))
 
 
-def _ask_worth(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, models: Path) -> _Said:
-    said = _found(worth.TARGET, snapshot, models)
-    if said.note or not said.card:
-        return said
-    columns, probability = worth.ask_worth(connection, store.load(models, said.card["model_id"]), snapshot)
-    return _judged(said, columns, drift.measure(said.card, snapshot, probability))
+def _ask_worth(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, models: Path) -> _Answer:
+    answer = _by_newest_model(worth.TARGET, snapshot, models)
+    if answer.note or not answer.card:
+        return answer
+    model: worth.Worth = store.load(models, answer.card["model_id"])
+    columns, probability = worth.ask_worth(connection, model, snapshot)
+    return _judged(answer, columns, drift.measure(answer.card, snapshot, probability))
 
 
 def _ask_decision(
     connection: duckdb.DuckDBPyConnection, method: str, snapshot: Snapshot, models: Path
-) -> _Said:
-    """Whether the scorecard may be used; its points are added up with a basket, where a decision is asked."""
+) -> _Answer:
+    """Whether the scorecard may be used; it gives points only to a basket, when a decision is asked for."""
     decision, card = orders.newest_card(models, method, snapshot.as_of)
-    said = replace(_said(method, card, snapshot), remark=decision.note)
-    if said.note or not card:
-        return said
+    answer = replace(_by_card(method, card, snapshot), remark=decision.note)
+    if answer.note or not card:
+        return answer
     drifts = orders.drift_of_orders(connection, decision, card, snapshot.as_of, models)
     if not drifts:
-        return replace(said, note=f"no order of the last {orders.ASKED_DAYS} days to judge it by")
-    return _judged(said, {}, drifts)
+        return replace(answer, note=f"no order of the last {orders.ASKED_DAYS} days to judge it by")
+    return _judged(answer, {}, drifts)
 
 
-def _found(question: str, snapshot: Snapshot, models: Path) -> _Said:
-    return _said(question, store.newest_card(models, question, snapshot.as_of), snapshot)
+def _by_newest_model(question: str, snapshot: Snapshot, models: Path) -> _Answer:
+    return _by_card(question, store.newest_card(models, question, snapshot.as_of), snapshot)
 
 
-def _said(question: str, card: dict[str, Any] | None, snapshot: Snapshot) -> _Said:
+def _by_card(question: str, card: ModelCard | None, snapshot: Snapshot) -> _Answer:
+    """An answer still without columns, or why there is none."""
     if card is None:
-        return _Said(question, note=f"no {question} model was trained on data up to {snapshot.as_of}")
+        return _Answer(question, note=f"no {question} model was trained on data up to {snapshot.as_of}")
     if not len(snapshot.customers):
         note = f"features.customer_features has no customer as of {snapshot.as_of}"
-        return _Said(question, card, note=note)
-    return _Said(question, card)
+        return _Answer(question, card, note=note)
+    return _Answer(question, card)
 
 
-def _judged(said: _Said, columns: dict[str, Any], drifts: list[drift.Drift]) -> _Said:
-    beyond = [found for found in drifts if not found.is_within]
-    if beyond and said.card:
-        worst = max(beyond, key=lambda found: found.value / found.allowed)
-        return replace(said, drifts=drifts, note=_refusal(said.card, worst))
-    return replace(said, drifts=drifts, columns=columns)
+def _judged(answer: _Answer, columns: dict[str, NDArray[Any]], drifts: list[drift.Drift]) -> _Answer:
+    beyond = [one for one in drifts if not one.is_within]
+    if beyond and answer.card:
+        worst = max(beyond, key=lambda one: one.value / one.allowed)
+        return replace(answer, drifts=drifts, note=_refusal(answer.card, worst))
+    return replace(answer, drifts=drifts, columns=columns)
 
 
-def _refusal(card: dict[str, Any], worst: drift.Drift) -> str:
+def _refusal(card: ModelCard, worst: drift.Drift) -> str:
     learnt = card["fitted_on"]["cut"]
     if worst.kind == "calibration":
         return (
@@ -180,16 +206,17 @@ def _refusal(card: dict[str, Any], worst: drift.Drift) -> str:
     )
 
 
-def _customers(snapshot: Snapshot, said: list[_Said]) -> dict[str, Any]:
+def _customers(snapshot: Snapshot, answers: list[_Answer]) -> dict[str, Any]:
+    """The columns of `predictions.customers`."""
     columns: dict[str, Any] = dict.fromkeys(TABLES["customers"])
-    for each in said:
-        columns |= each.columns
+    for answer in answers:
+        columns |= answer.columns
     nothing = np.full(len(snapshot.customers), np.nan)
     buying = [nothing if columns[COLUMNS[name]] is None else columns[COLUMNS[name]] for name in BUYING]
-    # fmax passes over a question of which nothing is said
+    # fmax passes over a question without predictions
     raised = np.where(np.isnan(buying), np.nan, np.fmax.accumulate(buying))
     columns |= {COLUMNS[name]: row for name, row in zip(BUYING, raised, strict=True)}
-    last = next(each for each in said if each.question == BUYING[-1])
+    last = next(answer for answer in answers if answer.question == BUYING[-1])
     return columns | {
         "customer_id": snapshot.customers,
         "as_of": snapshot.as_of,
@@ -203,20 +230,24 @@ def _segments(snapshot: Snapshot) -> Any:
     try:
         return segment_of_each(snapshot)[1]
     except DataProblem:
-        # a shop of too few customers has none; the description of the column says how many it takes
+        # a shop with too few customers has none; the description of the column says how many are needed
         return None
 
 
-def _model(each: _Said, as_of: date) -> tuple[Any, ...]:
-    card = each.card or {}
-    used = None if each.note else card.get("model_id")
-    return as_of, each.question, used, card.get("data_day"), card.get("recipe"), each.note
+def _model(answer: _Answer, as_of: date) -> tuple[Any, ...]:
+    """A row of `predictions.models`."""
+    card = answer.card
+    if card is None:
+        return as_of, answer.question, None, None, None, answer.note
+    used = None if answer.note else card["model_id"]
+    return as_of, answer.question, used, card["data_day"], card["recipe"], answer.note
 
 
-def _scorecard(each: _Said, as_of: date) -> tuple[Any, ...]:
-    _, question, model_id, data_day, _, note = _model(each, as_of)
-    card = json.dumps(each.card["scorecard"]) if each.card and not note else None
-    return as_of, question, model_id, data_day, card, note or each.remark
+def _scorecard(answer: _Answer, as_of: date) -> tuple[Any, ...]:
+    """A row of `predictions.scorecards`."""
+    _, question, model_id, data_day, _, note = _model(answer, as_of)
+    card = json.dumps(answer.card["scorecard"]) if answer.card and not note else None
+    return as_of, question, model_id, data_day, card, note or answer.remark
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, tables: dict[str, pd.DataFrame]) -> None:

@@ -1,15 +1,16 @@
-"""All methods side by side on the future: what `goodstanding evaluate` and the DAG `evaluate_models` measure.
+"""Measure all prediction methods side by side on past months, for `goodstanding evaluate`.
 
-First everything is read, so that the warehouse is open no longer than that; then methods are fitted and
-measured in processes of their own, with one thread of linear algebra each. Nothing depends on their number.
+The DAG `evaluate_models` does the same. Everything is read first, so that the warehouse is open no longer
+than that. Then methods are fitted and measured in several processes, with one thread of linear algebra each;
+the result is the same for any number of processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Literal, TypedDict
 
 import duckdb
 import numpy as np
@@ -17,7 +18,8 @@ import numpy as np
 from goodstanding.core.errors import DataProblem
 from ml import evaluate
 from ml.candidate import SEED, Balance, Candidate, probabilities
-from ml.curves import curves
+from ml.cards import CutResult, Measured, Pooled, Verdict
+from ml.curves import Curves, curves
 from ml.extras import load_keras
 from ml.measures import Floats, Labels, confusion_matrix
 from ml.methods import METHODS
@@ -26,14 +28,22 @@ from ml.processes import run
 from ml.tasks import TASKS, Task
 
 Tell = Callable[[str, int, int], None]
+"""Called after each step with what has been done, how many steps are done, and how many there are."""
 
-# So many challengers are drawn beside the baseline.
+# The challengers whose curves are kept beside those of the baseline and the champion.
 DRAWN = 3
 
 
 @dataclass(frozen=True)
 class Question:
-    """A task as a shop can answer it: its pairs or why there are none, and what is missing to all of them."""
+    """A task as one shop's history allows it to be measured.
+
+    Attributes:
+        task: what is asked.
+        pairs: what methods are fitted and tested on, oldest first; empty where the question is refused.
+        refused: why nothing can be measured, or None.
+        note: why there are fewer test cuts than the protocol asks for, or None.
+    """
 
     task: Task
     pairs: Sequence[Pair] = ()
@@ -41,10 +51,57 @@ class Question:
     note: str | None = None
 
 
+class TaskResult(Verdict):
+    """What was measured on one task; where it was refused, all else but the first four is empty or None."""
+
+    question: str
+    """The task in words."""
+    classes: list[str]
+    refused: str | None
+    """Why nothing was measured, or None."""
+    note: str | None
+    """Why there are fewer test cuts than the protocol asks for, or None."""
+    champion: str | None
+    """The method that ships, by `ml.evaluate.promote`."""
+    gains: dict[str, Measured]
+    """{method: pooled AUC over the baseline's}."""
+    p_holm: dict[str, float]
+    """{challenger: p-value of its gain after Holm's correction}."""
+    curves: dict[str, Curves]
+    """{method: curves} of the baseline, the champion and the three challengers of the greatest pooled AUC."""
+    left_out: dict[str, str]
+    """{method: why it predicts nothing on this task}."""
+    remarks: dict[str, str]
+    """{method: what its fits could not estimate, and in how many of them}."""
+
+
+class MethodFacts(TypedDict):
+    """What a method is."""
+
+    kind: Literal["baseline", "challenger"]
+    description: str
+    balance: Balance | None
+    """How it balanced the classes when it was fitted, or None."""
+    may_ship: bool
+
+
+class Evaluation(TypedDict):
+    """What all methods were measured to do on all tasks."""
+
+    tasks: dict[str, TaskResult]
+    methods: dict[str, MethodFacts]
+    balance: Balance | None
+    """How the challengers were asked to balance the classes."""
+    bootstrap_folds: int
+    confidence: float
+    """The level of the intervals, like 0.95."""
+    seed: int
+
+
 def read_questions(
     connection: duckdb.DuckDBPyConnection, as_of: date, tasks: Iterable[Task] = tuple(TASKS.values())
 ) -> list[Question]:
-    """Tasks with their labelled snapshots as of a day, or why they are refused."""
+    """Read the labelled snapshots of each task as of a day, or why the task is refused."""
     questions = []
     for task in tasks:
         try:
@@ -63,33 +120,16 @@ def answer(
     processes: int = 1,
     folds: int = evaluate.FOLDS,
     methods: Mapping[str, Candidate] = METHODS,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Measure every method on every task.
 
     Args:
-        tell: called with what has been done, and how much of how much is done.
+        questions: the tasks, with what methods are fitted and tested on.
+        tell: called after each step.
         balance: how the challengers balance the classes when they are fitted; default: not at all.
-        processes: how many at once; the result is the same for any number.
+        processes: how many work at once.
         folds: bootstrap resamples.
-
-    Returns:
-        {tasks, methods: {name: {kind, description, balance, may_ship}}, balance, bootstrap_folds, confidence,
-        seed}. A measure is [value, low, high], the bounds a bootstrap interval over customers. Of each task:
-
-        - `question`, `classes`, `refused` (why nothing was measured, or None), `note` (what is missing to all
-          test cuts, or None);
-        - `cuts`: a list of {train_cut, test_cut, label_until, train_customers, customers, train_shares,
-          shares (of each class in the train and the test cut), measures: {method: {measure: [...]}},
-          confusion: {method: a row for each class that came, a column for each that was chosen}};
-        - `pooled`: {method: every measure of `ml.measures`, `majority` (the accuracy of always choosing the
-          commonest class of the train cut), `confusion`};
-        - `curves`: {method: {roc, calibration, gain}} as in `ml.curves`, of the baseline, the champion and
-          the three challengers with the greatest pooled AUC;
-        - `left_out`: {method: why it says nothing on this task};
-        - `remarks`: {method: what its fits could not find, and in how many of them};
-        - `baseline` (the strongest, by pooled AUC), `gains`: {method: [value, low, high] of the pooled AUC
-          over it}, `p_holm`: {challenger: p}, `champion`, `gain` (the champion's; 0 where the baseline
-          stands), `reason`.
+        methods: the methods, by name.
     """
     missing = {name: why for name, method in methods.items() if (why := method.missing())}
     if balance:
@@ -101,46 +141,14 @@ def answer(
     jobs = [
         (question, method) for question in asked for name, method in methods.items() if name not in missing
     ]
-    total = len(jobs) + len(asked)
-
-    predicted: dict[str, dict[str, list[Floats]]] = {question.task.name: {} for question in asked}
-    left_out: dict[str, dict[str, str]] = {question.task.name: dict(missing) for question in asked}
-    remarks: dict[str, dict[str, str]] = {question.task.name: {} for question in asked}
-    needed = {package for _, method in jobs for package in method.packages}
-    prepare = load_keras if "keras" in needed else None
-    fitted = run(
-        _fit_and_predict, [(method, question.pairs) for question, method in jobs], processes, prepare
-    )
-    for done, ((question, method), (said, remark)) in enumerate(zip(jobs, fitted, strict=True), 1):
-        kept = left_out if isinstance(said, str) else predicted
-        kept[question.task.name][method.name] = said
-        if remark:
-            remarks[question.task.name][method.name] = remark
-        tell(f"{question.task.name}: {method.name}", done, total)
-
-    tests = [_test_cuts(question, predicted[question.task.name]) for question in asked]
-    kinds = {name: method.kind for name, method in methods.items()}
-    results = {}
-    barred = [name for name, method in methods.items() if not method.may_ship]
-    compared = run(_compare, [(cuts, kinds, barred, folds) for cuts in tests], processes, prepare)
-    for done, (question, cuts, found) in enumerate(zip(asked, tests, compared, strict=True), len(jobs) + 1):
-        results[question.task.name] = {
-            "cuts": _cuts(question, cuts, found),
-            **_pooled(cuts, found),
-            "curves": {name: curves(cuts, name) for name in _drawn(found, kinds)},
-            "left_out": left_out[question.task.name],
-            "remarks": remarks[question.task.name],
-        }
-        tell(f"{question.task.name}: intervals", done, total)
+    needs_keras = any("keras" in method.packages for _, method in jobs)
+    pool = _Pool(processes, load_keras if needs_keras else None, tell, len(jobs) + len(asked))
+    fits = {question.task.name: _Fits(left_out=dict(missing)) for question in asked}
+    _fit(jobs, fits, pool)
+    results = _measure(asked, fits, methods, folds, pool)
     return {
         "tasks": {
-            question.task.name: {
-                "question": question.task.question,
-                "classes": list(question.task.classes),
-                "refused": question.refused,
-                "note": question.note,
-                **results.get(question.task.name, NOTHING),
-            }
+            question.task.name: results.get(question.task.name, _without_results(question))
             for question in questions
         },
         "methods": {
@@ -159,37 +167,96 @@ def answer(
     }
 
 
-# What is said of a task that was refused, in place of results.
-NOTHING: dict[str, Any] = {
-    "cuts": [],
-    "pooled": {},
-    "baseline": None,
-    "gains": {},
-    "p_holm": {},
-    "curves": {},
-    "left_out": {},
-    "remarks": {},
-    "champion": None,
-    "gain": None,
-    "reason": None,
-}
+@dataclass
+class _Pool:
+    """Where jobs run, and who is called after each.
+
+    Attributes:
+        processes: how many work at once.
+        prepare: called in each process before its first job.
+        tell: called after each job.
+        total: jobs in all.
+        done: jobs so far.
+    """
+
+    processes: int
+    prepare: Callable[[], object] | None
+    tell: Tell
+    total: int
+    done: int = 0
+
+    def step(self, what: str) -> None:
+        """Count a job."""
+        self.done += 1
+        self.tell(what, self.done, self.total)
+
+
+@dataclass
+class _Fits:
+    """What the methods predict on one task.
+
+    Attributes:
+        predicted: {method: its probabilities on each test cut}.
+        left_out, remarks: as in `TaskResult`.
+    """
+
+    predicted: dict[str, list[Floats]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
+
+
+def _fit(jobs: Sequence[tuple[Question, Candidate]], fits: Mapping[str, _Fits], pool: _Pool) -> None:
+    """Fit each method on its task and let it predict; `fits`, by task, takes the predictions."""
+    arguments = [(method, question.pairs) for question, method in jobs]
+    fitted = run(_fit_and_predict, arguments, pool.processes, pool.prepare)
+    for (question, method), (predicted, remark) in zip(jobs, fitted, strict=True):
+        of_task = fits[question.task.name]
+        if isinstance(predicted, str):
+            of_task.left_out[method.name] = predicted
+        else:
+            of_task.predicted[method.name] = predicted
+        if remark:
+            of_task.remarks[method.name] = remark
+        pool.step(f"{question.task.name}: {method.name}")
+
+
+def _measure(
+    questions: Sequence[Question],
+    fits: Mapping[str, _Fits],
+    methods: Mapping[str, Candidate],
+    folds: int,
+    pool: _Pool,
+) -> dict[str, TaskResult]:
+    """Measure what was predicted on each task; by task."""
+    kinds = {name: method.kind for name, method in methods.items()}
+    barred = [name for name, method in methods.items() if not method.may_ship]
+    tests = [_test_cuts(question, fits[question.task.name].predicted) for question in questions]
+    arguments = [(cuts, kinds, barred, folds) for cuts in tests]
+    comparisons = run(_compare, arguments, pool.processes, pool.prepare)
+    results: dict[str, TaskResult] = {}
+    for question, cuts, compared in zip(questions, tests, comparisons, strict=True):
+        of_task = fits[question.task.name]
+        results[question.task.name] = _task_result(question, cuts, compared, of_task, kinds)
+        pool.step(f"{question.task.name}: intervals")
+    return results
 
 
 def _fit_and_predict(method: Candidate, pairs: Sequence[Pair]) -> tuple[list[Floats] | str, str | None]:
-    """What a method says on each test snapshot, or why it says nothing; and what its fits could not find."""
+    """A method's probabilities on each test snapshot, or why there are none; and a remark on its fits."""
     suited = method.on(pairs[0].fit_on.features.columns)
     if suited is None:
         return f"it reads {', '.join(method.columns)}, of which this task does not have all", None
-    said: list[Floats] = []
-    missed: list[str] = []
+    predicted: list[Floats] = []
+    not_found: list[str] = []
     try:
         for pair in pairs:
             model = suited.fit(pair.fit_on)
-            said.append(probabilities(model, pair.test_on, suited.columns))
-            missed += filter(None, [getattr(model, "not_found_", None)])
+            predicted.append(probabilities(model, pair.test_on, suited.columns))
+            not_found += filter(None, [getattr(model, "not_found_", None)])
     except DataProblem as error:
         return str(error), None
-    return said, f"{missed[0]} in {len(missed)} of {len(pairs)} train cuts" if missed else None
+    remark = f"{not_found[0]} in {len(not_found)} of {len(pairs)} train cuts" if not_found else None
+    return predicted, remark
 
 
 def _test_cuts(question: Question, predicted: Mapping[str, Sequence[Floats]]) -> list[evaluate.TestCut]:
@@ -197,34 +264,92 @@ def _test_cuts(question: Question, predicted: Mapping[str, Sequence[Floats]]) ->
         evaluate.TestCut(
             pair.test_on.customers,
             pair.test_on.labels,
-            {name: results[position] for name, results in predicted.items()},
+            {name: by_cut[position] for name, by_cut in predicted.items()},
             question.task.cost_ratio,
         )
         for position, pair in enumerate(question.pairs)
     ]
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """How the methods compare on one task, and which of them ships."""
+
+    comparison: evaluate.Comparison
+    baseline: str
+    champion: str
+    reason: str
+
+
 def _compare(
     cuts: Sequence[evaluate.TestCut], kinds: Mapping[str, str], barred: Sequence[str], folds: int
-) -> dict[str, Any]:
+) -> _Compared:
     names = list(cuts[0].probabilities)
     baseline = evaluate.strongest(cuts, [name for name in names if kinds[name] == "baseline"])
     challengers = [name for name in names if kinds[name] == "challenger"]
     comparison = evaluate.compare(cuts, baseline, challengers, SEED, folds)
     champion, reason = evaluate.promote(comparison["auc_gain"], baseline, barred)
-    return comparison | {"baseline": baseline, "champion": champion, "reason": reason}
+    return _Compared(comparison, baseline, champion, reason)
 
 
-def _drawn(found: Mapping[str, Any], kinds: Mapping[str, str]) -> list[str]:
-    """The methods whose curves are kept: of all of them they would be most of the result."""
-    auc = {name: measured["auc"]["value"] for name, measured in found["pooled"].items()}
+def _task_result(
+    question: Question,
+    cuts: Sequence[evaluate.TestCut],
+    compared: _Compared,
+    fits: _Fits,
+    kinds: Mapping[str, str],
+) -> TaskResult:
+    gains = compared.comparison["auc_gain"]
+    champion = compared.champion
+    return {
+        "question": question.task.question,
+        "classes": list(question.task.classes),
+        "refused": question.refused,
+        "note": question.note,
+        "cuts": _cut_results(question, cuts, compared.comparison),
+        "pooled": _pooled(cuts, compared.comparison),
+        "baseline": compared.baseline,
+        "gains": {name: _list(gain) for name, gain in gains.items()},
+        "p_holm": {name: gain["p_holm"] for name, gain in gains.items() if "p_holm" in gain},
+        "champion": champion,
+        "gain": _list(gains[champion]) if champion in gains else [0.0, 0.0, 0.0],
+        "reason": compared.reason,
+        "curves": {name: curves(cuts, name) for name in _with_curves(compared, kinds)},
+        "left_out": fits.left_out,
+        "remarks": fits.remarks,
+    }
+
+
+def _without_results(question: Question) -> TaskResult:
+    return {
+        "question": question.task.question,
+        "classes": list(question.task.classes),
+        "refused": question.refused,
+        "note": question.note,
+        "cuts": [],
+        "pooled": {},
+        "baseline": None,
+        "gains": {},
+        "p_holm": {},
+        "curves": {},
+        "left_out": {},
+        "remarks": {},
+        "champion": None,
+        "gain": None,
+        "reason": None,
+    }
+
+
+def _with_curves(compared: _Compared, kinds: Mapping[str, str]) -> list[str]:
+    """The methods whose curves are kept; the curves of all would be most of the result."""
+    auc = {name: measured["auc"]["value"] for name, measured in compared.comparison["pooled"].items()}
     challengers = sorted((name for name in auc if kinds[name] == "challenger"), key=auc.__getitem__)
-    return list(dict.fromkeys([found["baseline"], found["champion"], *challengers[: -1 - DRAWN : -1]]))
+    return list(dict.fromkeys([compared.baseline, compared.champion, *challengers[: -1 - DRAWN : -1]]))
 
 
-def _cuts(
-    question: Question, cuts: Sequence[evaluate.TestCut], found: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+def _cut_results(
+    question: Question, cuts: Sequence[evaluate.TestCut], comparison: evaluate.Comparison
+) -> list[CutResult]:
     task = question.task
     return [
         {
@@ -237,10 +362,11 @@ def _cuts(
             "shares": _shares(task, cut.actual),
             "measures": {name: _listed(measured) for name, measured in by_method.items()},
             "confusion": {
-                name: confusion_matrix(cut.actual, said).tolist() for name, said in cut.probabilities.items()
+                name: confusion_matrix(cut.actual, predicted).tolist()
+                for name, predicted in cut.probabilities.items()
             },
         }
-        for pair, cut, by_method in zip(question.pairs, cuts, found["cuts"], strict=True)
+        for pair, cut, by_method in zip(question.pairs, cuts, comparison["cuts"], strict=True)
     ]
 
 
@@ -248,33 +374,23 @@ def _shares(task: Task, labels: Labels) -> list[float]:
     return [round(float(np.mean(labels == which)), 6) for which in range(len(task.classes))]
 
 
-def _pooled(cuts: Sequence[evaluate.TestCut], found: Mapping[str, Any]) -> dict[str, Any]:
-    gains = found["auc_gain"]
-    p_holm = {name: gain["p_holm"] for name, gain in gains.items() if "p_holm" in gain}
-    champion = found["champion"]
+def _pooled(cuts: Sequence[evaluate.TestCut], comparison: evaluate.Comparison) -> Pooled:
+    pooled = comparison["pooled"]
     return {
-        "pooled": {
-            name: {
-                **_listed(measured),
-                "majority": _list(found["pooled"]["majority"]["accuracy"]),
-                "confusion": np.sum(
-                    [confusion_matrix(cut.actual, cut.probabilities[name]) for cut in cuts], axis=0
-                ).tolist(),
-            }
-            for name, measured in found["pooled"].items()
-        },
-        "baseline": found["baseline"],
-        "gains": {name: _list(gain) for name, gain in gains.items()},
-        "p_holm": p_holm,
-        "champion": champion,
-        "gain": _list(gains[champion]) if champion in gains else [0.0, 0.0, 0.0],
-        "reason": found["reason"],
+        name: {
+            **_listed(measured),
+            "majority": _list(pooled["majority"]["accuracy"]),
+            "confusion": np.sum(
+                [confusion_matrix(cut.actual, cut.probabilities[name]) for cut in cuts], axis=0
+            ).tolist(),
+        }
+        for name, measured in pooled.items()
     }
 
 
-def _listed(measured: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
+def _listed(measured: Mapping[str, evaluate.Interval]) -> dict[str, Measured]:
     return {name: _list(interval) for name, interval in measured.items()}
 
 
-def _list(interval: Mapping[str, float]) -> list[float]:
+def _list(interval: evaluate.Interval) -> Measured:
     return [interval["value"], interval["low"], interval["high"]]

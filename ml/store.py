@@ -1,7 +1,7 @@
-"""The model store: a folder with a skops file and a JSON card per model, or with cards alone.
+"""The model store: a folder on disk with a skops file and a JSON card (`ml.cards`) for each trained model.
 
-A model counts once its card is there; the card is written last. Both are written aside and renamed, so no
-reader meets half a file. Neither holds a customer id.
+Evaluations have cards alone. A model counts once its card is there; the card is written last. Both are
+written aside and renamed, so no reader meets half a file. Neither holds a customer id.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import date
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
@@ -24,9 +24,11 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.version import code_version
+from ml.cards import MadeBy, ModelCard
 
-# What a model file may hold beside the scikit-learn, NumPy and SciPy types that skops itself holds safe: a
-# test holds every method against this list.
+# What a model file may hold beside the scikit-learn, NumPy and SciPy types that skops itself trusts. A test
+# checks every method against this list. Stored models name these paths: a class that moves makes every stored
+# model of its kind unreadable.
 TRUSTED_TYPES = (
     "collections.OrderedDict",
     "lightgbm.basic.Booster",
@@ -44,27 +46,33 @@ TRUSTED_TYPES = (
 SUPERSEDED = "superseded"
 
 
-def model_id(card: Mapping[str, Any], predictions: bytes) -> str:
-    """Name a model by its target, data day, recipe and content: the card without id and what it predicts.
+def model_id(card: Mapping[str, object], predictions: bytes) -> str:
+    """Name a model by its target, data day, recipe and a hash of its content.
 
-    It knows no clock: the same training gives the same id, and models that differ differ in it.
+    The content is the card without `model_id`, and what the model predicts. No clock is part of it: the same
+    training gives the same id, and models that differ have different ids.
+
+    Args:
+        card: with `target`, `data_day` and `recipe`; a `model_id` in it is left out.
+        predictions: the bytes of what the model predicts for the customers that it was fitted on.
     """
-    content = hashlib.sha256(json.dumps(card, sort_keys=True).encode() + predictions).hexdigest()
+    named = {key: value for key, value in card.items() if key != "model_id"}
+    content = hashlib.sha256(json.dumps(named, sort_keys=True).encode() + predictions).hexdigest()
     return f"{card['target']}-{card['data_day']}-{card['recipe']}-{content[:8]}"
 
 
-def save(model: Any, card: Mapping[str, Any], models: Path) -> None:
+def save(model: Any, card: ModelCard, models: Path) -> None:
     """Store a fitted model and its card under the card's model_id, as `save_card` does."""
     models.mkdir(parents=True, exist_ok=True)
     write_in_place(models / f"{card['model_id']}.skops", skops.io.dumps(model))
     save_card(card, models)
 
 
-def save_card(card: Mapping[str, Any], folder: Path) -> None:
-    """Store a card under its model_id.
+def save_card(card: Mapping[str, object], folder: Path) -> None:
+    """Store a card (a `ml.cards.StoredCard` of any kind) under its model_id.
 
-    An earlier one of the same target and data day, made by other code or on restated data, moves to the
-    folder `superseded`: two of one day would leave it to their names which of them counts.
+    An earlier card of the same target and data day, made by other code or on restated data, moves to the
+    folder `superseded`: of two cards of one day, the order of their names would decide which one counts.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_in_place(folder / f"{card['model_id']}.json", (json.dumps(card, indent=2) + "\n").encode())
@@ -74,7 +82,7 @@ def save_card(card: Mapping[str, Any], folder: Path) -> None:
 
 
 def put_away(folder: Path, name: str, attic: str) -> None:
-    """Move a card, and the model if there is one, into a folder below, where it does not count."""
+    """Move a card, and its model if it has one, into the folder `attic` below, where it does not count."""
     (folder / attic).mkdir(exist_ok=True)
     # the card first: without it the model does not count
     for end in ("json", "skops"):
@@ -82,7 +90,7 @@ def put_away(folder: Path, name: str, attic: str) -> None:
             os.replace(folder / f"{name}.{end}", folder / attic / f"{name}.{end}")
 
 
-def newest_card(folder: Path, target: str, as_of: date) -> dict[str, Any] | None:
+def newest_card(folder: Path, target: str, as_of: date) -> ModelCard | None:
     """The card of a target's newest model whose data day is not after `as_of`; None where there is none.
 
     Raises:
@@ -94,7 +102,7 @@ def newest_card(folder: Path, target: str, as_of: date) -> dict[str, Any] | None
     return None if newest is None else _read(folder / f"{newest}.json")
 
 
-def cards(folder: Path, target: str) -> list[dict[str, Any]]:
+def cards(folder: Path, target: str) -> list[ModelCard]:
     """All cards of a target that count, the newest first.
 
     Raises:
@@ -103,16 +111,16 @@ def cards(folder: Path, target: str) -> list[dict[str, Any]]:
     return [_read(folder / f"{name}.json") for name in _names(folder, target)]
 
 
-def card_named(folder: Path, name: str) -> dict[str, Any]:
-    """A card by its model_id, one that has been put away included.
+def card_named(folder: Path, name: str) -> ModelCard:
+    """The card with a model_id, also where it has been put away.
 
     Raises:
         DataProblem: there is none, or it cannot be read.
     """
-    found = next(iter([*folder.glob(f"{name}.json"), *folder.glob(f"*/{name}.json")]), None)
-    if found is None:
+    path = next(iter([*folder.glob(f"{name}.json"), *folder.glob(f"*/{name}.json")]), None)
+    if path is None:
         raise DataProblem(f"card {name} is missing in {folder}; train again")
-    return _read(found)
+    return _read(path)
 
 
 def _names(folder: Path, target: str) -> list[str]:
@@ -121,19 +129,19 @@ def _names(folder: Path, target: str) -> list[str]:
     return sorted((path.stem for path in folder.glob(f"{target}-{day}-*.json")), reverse=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> ModelCard:
     try:
-        card: dict[str, Any] = json.loads(path.read_bytes())
+        return cast(ModelCard, json.loads(path.read_bytes()))
     except ValueError as error:
         raise DataProblem(f"model card {path} cannot be read ({error}); train again") from None
-    return card
 
 
 def load(models: Path, name: str) -> Any:
-    """The fitted model of a card, from memory where its file has not changed since the last call.
+    """The fitted model of the card with a model_id; from memory where its file has not changed since.
 
     Raises:
-        DataProblem: the file is missing, damaged, or holds types outside `TRUSTED_TYPES`; nothing of it ran.
+        DataProblem: the file is missing, damaged, or holds types outside `TRUSTED_TYPES`; then no code of it
+            has run.
     """
     path = models / f"{name}.skops"
     try:
@@ -158,12 +166,12 @@ def _load(path: Path, mtime_ns: int) -> Any:
         ) from error
 
 
-def made_by() -> dict[str, Any]:
-    """What a card says of its making: {code_version, library_versions}."""
+def made_by() -> MadeBy:
+    """The code and the libraries of this process, for a card."""
     return {"code_version": code_version(), "library_versions": library_versions()}
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of what computes a model, for its card."""
+    """{python or a library: version} of what computes a model."""
     libraries = ("numpy", "scipy", "scikit-learn", "lightgbm", "skops")
     return {"python": platform.python_version()} | {library: version(library) for library in libraries}

@@ -168,9 +168,9 @@ def window_values(
 ) -> Values:
     """The values of an `outcome` for the customers of a snapshot, in its order; 0 where there is none."""
     window = {"since": since, "until": until}
-    found = connection.execute(sql, {name: day for name, day in window.items() if f"${name}" in sql}).df()
-    by_customer = found.set_index("customer_id")["value"].astype(np.float64)
-    return by_customer.reindex(snapshot.customers, fill_value=0.0).to_numpy()
+    rows = connection.execute(sql, {name: day for name, day in window.items() if f"${name}" in sql}).df()
+    by_customer = rows.set_index("customer_id")["value"].astype(np.float64)
+    return np.asarray(by_customer.reindex(snapshot.customers, fill_value=0.0), dtype=np.float64)
 
 
 def classes_by(borders: Values, values: Values) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
-"""Training: the champion of each question, fitted on the newest customers whose outcome is known.
+"""Train the models of the daily run: for each question its champion, fitted on the newest known outcomes.
 
-Which method that is, evaluations say (`ml.champions`). Until all methods have been evaluated, each training
-measures the short list on the rolling test cuts itself.
+Evaluations decide which method is the champion (`ml.champions`). Until all methods have been evaluated once,
+each training measures the short list on the rolling test cuts itself.
 """
 
 from __future__ import annotations
@@ -10,25 +10,39 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import duckdb
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from goodstanding.core.errors import DataProblem
+from goodstanding.core.version import code_version
 from ml import champions, drift, store
 from ml.candidate import SEED, Candidate, probabilities
+from ml.cards import Matured, ModelCard
+from ml.champions import EvaluationCard
 from ml.features import Snapshot, read_snapshot
 from ml.methods import METHODS
-from ml.scorecards.orders import Decision, learnt_decisions
+from ml.scorecards.orders import Decision, decisions_to_train
 from ml.scorecards.train import train_scorecard
 from ml.short_list import SHORT_LIST
-from ml.side_by_side import Question, answer, read_questions
+from ml.side_by_side import Question, Tell, answer, read_questions
 from ml.tasks import SCORED, Task, known_to
 from ml.worth import TARGET, train_worth
 
-Tell = Callable[[str, int, int], None]
+
+class Training(TypedDict):
+    """What a training stored, and what it could not."""
+
+    data_day: str
+    """ISO date."""
+    models: dict[str, ModelCard]
+    """By question, with worth (`ml.worth`) and the scorecards (`ml.scorecards.train`)."""
+    evaluations: dict[str, EvaluationCard]
+    """By question of `ml.tasks`: the card that appointed its champion."""
+    refused: dict[str, str]
+    """{question: what is missing to train it}."""
 
 
 def train(
@@ -38,38 +52,25 @@ def train(
     tasks: Sequence[Task] = SCORED,
     tell: Tell = lambda what, done, total: None,
     processes: int = 1,
-) -> dict[str, Any]:
+) -> Training:
     """Train as of a day, from what was known by then, and store a model with its card for each question.
 
-    The champion is fitted on the newest test cut: the newest month end whose window is over. The measures
-    belong to the method: fitted on each train cut, measured on the test cut after it.
+    The champion is fitted on the newest test cut: the newest month end whose window is over. Its measures
+    are the method's: it was fitted on each train cut and measured on the test cut after it.
 
     Args:
         connection: a warehouse with the marts; it may hold later days than `as_of`, which are not read.
         as_of: the data day of the models; they may score this day and later ones.
         models: the folder of the model store.
         tasks: the questions to train for.
-        tell: called with what has been measured of the short list, and how much of how much is done.
+        tell: called after each step of measuring the short list.
         processes: how many measure at once; the result is the same for any number.
-
-    Returns:
-        {data_day, models: {question: card, and those of `ml.worth` and `ml.scorecards.train`}, evaluations:
-        {question: the card that appointed the champion, see `ml.champions.appoint`}, refused: {question: what
-        is missing}}. A card:
-
-        - `model_id`, `target`, `data_day`, `recipe` (the method), `description`, `balance`, `evaluation` (the
-          model_id of the card that appointed it), `classes`, `feature_names` (in the model's order);
-        - `fitted_on`: {cut, label_until, customers, shares (of the classes)};
-        - `references`: as `ml.drift.references`, of the customers fitted on;
-        - `matured`: how the model that stood at the newest labelled cut did, {cut, model_id, customers,
-          mean_probability, share (of the last class)}; None where no model stood then;
-        - `seed`, `code_version`, `library_versions`.
 
     Raises:
         DataProblem: no question can be answered; it says what is missing to the first. No model is written.
     """
     # Threads of linear algebra wait for each other on busy cores: the bootstrap took 1.5 s with one, 1.5 to
-    # 4.5 s with two. And with their number the last digits could change, and so the model_id.
+    # 4.5 s with two. The number of threads could also change the last digits, and so the model_id.
     with threadpool_limits(limits=1):
         return _train(connection, as_of, models, tasks, tell, processes)
 
@@ -81,14 +82,17 @@ def _train(
     tasks: Sequence[Task],
     tell: Tell,
     processes: int,
-) -> dict[str, Any]:
+) -> Training:
     questions = read_questions(connection, as_of, tasks)
     refused = {question.task.name: question.refused for question in questions if question.refused}
     answered = [question for question in questions if question.pairs]
-    cards = {}
-    decisions = learnt_decisions(connection, as_of)
-    beside = {TARGET: train_worth} | {each.name: partial(_by_points, each) for each in decisions}
-    for target, train_one in beside.items():
+    cards: dict[str, ModelCard] = {}
+    trainings: dict[str, Callable[[duckdb.DuckDBPyConnection, date, Path], ModelCard]] = {
+        TARGET: train_worth,
+    }
+    for decision in decisions_to_train(connection, as_of):
+        trainings[decision.name] = partial(_by_points, decision)
+    for target, train_one in trainings.items():
         try:
             cards[target] = train_one(connection, as_of, models)
         except DataProblem as error:
@@ -97,47 +101,52 @@ def _train(
         first, *others = refused.values()
         more = f"; {len(others)} further questions need more" if others else ""
         raise DataProblem(f"training as of {as_of}: {first}{more}")
-    evaluations = {task.name: champions.champion(models, task.name, as_of) for task in tasks}
-    measured = [question for question in answered if not _is_settled(evaluations[question.task.name])]
-    if measured:
-        found = answer(measured, tell, processes=processes, methods=SHORT_LIST)
-        evaluations |= champions.appoint(found, as_of, models, by="train")
+    evaluations = _evaluations(answered, as_of, models, tell, processes)
     for question in answered:
-        evaluation = evaluations[question.task.name]
-        assert evaluation is not None
-        cards[question.task.name] = _fit(connection, question, evaluation, as_of, models)
-    return {
-        "data_day": str(as_of),
-        "models": cards,
-        "evaluations": {question.task.name: evaluations[question.task.name] for question in answered},
-        "refused": refused,
+        name = question.task.name
+        cards[name] = _fit(connection, question, evaluations[name], as_of, models)
+    return {"data_day": str(as_of), "models": cards, "evaluations": evaluations, "refused": refused}
+
+
+def _evaluations(
+    questions: Sequence[Question], as_of: date, models: Path, tell: Tell, processes: int
+) -> dict[str, EvaluationCard]:
+    """The card that appoints the champion of each question, in their order.
+
+    Where all methods have not been evaluated yet, the short list is measured anew.
+    """
+    newest = {
+        question.task.name: champions.champion(models, question.task.name, as_of) for question in questions
     }
+    settled = {name: card for name, card in newest.items() if card and card["by"] == "evaluate"}
+    open_questions = [question for question in questions if question.task.name not in settled]
+    if open_questions:
+        evaluation = answer(open_questions, tell, processes=processes, methods=SHORT_LIST)
+        settled |= champions.appoint(evaluation, as_of, models, by="train")
+    return {question.task.name: settled[question.task.name] for question in questions}
 
 
 def _by_points(
     decision: Decision, connection: duckdb.DuckDBPyConnection, as_of: date, models: Path
-) -> dict[str, Any]:
+) -> ModelCard:
     champions.require_not_withdrawn(models, decision.name, as_of)
     return train_scorecard(connection, decision, as_of, models)
-
-
-def _is_settled(evaluation: dict[str, Any] | None) -> bool:
-    return evaluation is not None and evaluation["by"] == "evaluate"
 
 
 def _fit(
     connection: duckdb.DuckDBPyConnection,
     question: Question,
-    evaluation: dict[str, Any],
+    evaluation: EvaluationCard,
     as_of: date,
     models: Path,
-) -> dict[str, Any]:
+) -> ModelCard:
     task, tested_on = question.task, question.pairs[-1]
     newest = tested_on.test_on
     method = _appointed(evaluation)
     model = method.fit(newest)
     probability = probabilities(model, newest, method.columns)
-    card: dict[str, Any] = {
+    card: ModelCard = {
+        "model_id": "",
         "target": task.name,
         "data_day": str(as_of),
         "recipe": method.name,
@@ -155,14 +164,15 @@ def _fit(
         "references": drift.references(newest, method.columns, probability, (tested_on.fit_on, newest)),
         "matured": _matured(connection, task, newest, models),
         "seed": SEED,
-        **store.made_by(),
+        "code_version": code_version(),
+        "library_versions": store.library_versions(),
     }
-    card = {"model_id": store.model_id(card, probability.tobytes())} | card
+    card["model_id"] = store.model_id(card, probability.tobytes())
     store.save(model, card, models)
     return card
 
 
-def _appointed(evaluation: dict[str, Any]) -> Candidate:
+def _appointed(evaluation: EvaluationCard) -> Candidate:
     name = evaluation["recipe"]
     if name not in METHODS:
         raise DataProblem(
@@ -174,16 +184,17 @@ def _appointed(evaluation: dict[str, Any]) -> Candidate:
 
 def _matured(
     connection: duckdb.DuckDBPyConnection, task: Task, newest: Snapshot, models: Path
-) -> dict[str, Any] | None:
+) -> Matured | None:
+    """How the model that was in use at the newest labelled cut did on it; None where none was."""
     card = store.newest_card(models, task.name, newest.as_of)
     if card is None:
         return None
-    asked = known_to(connection, task, read_snapshot(connection, newest.as_of), card["feature_names"])
-    said = probabilities(store.load(models, card["model_id"]), asked, tuple(card["feature_names"]))
+    customers = known_to(connection, task, read_snapshot(connection, newest.as_of), card["feature_names"])
+    predicted = probabilities(store.load(models, card["model_id"]), customers, tuple(card["feature_names"]))
     return {
         "cut": str(newest.as_of),
         "model_id": card["model_id"],
         "customers": len(newest.customers),
-        "mean_probability": round(float(drift.score_of(said).mean()), 6),
+        "mean_probability": round(float(drift.score_of(predicted).mean()), 6),
         "share": round(float(np.mean(newest.labels == len(task.classes) - 1)), 6),
     }

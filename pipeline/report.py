@@ -6,6 +6,7 @@ Reading and printing are apart, so that `--json` prints the very numbers that th
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from typing import Any
@@ -244,7 +245,7 @@ def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
     questions = {task.name: task.question for task in SCORED}
     found = []
     questions |= {TARGET: "orders and spend within 90 days"}
-    asked = {
+    asked: dict[str, tuple[str, Mapping[str, Any]]] = {
         name: (text, newest_card(settings.models, name, as_of) or {}) for name, text in questions.items()
     }
     for method in orders.METHODS:
@@ -253,7 +254,7 @@ def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
     for question, (text, card) in asked.items():
         # a later evaluation may have appointed another by now
         evaluation = card.get("evaluation")
-        measured = (
+        measured: Mapping[str, Any] = (
             card_named(settings.models / EVALUATIONS, evaluation) if evaluation else card.get("measured", {})
         )
         found.append(

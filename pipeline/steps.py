@@ -6,7 +6,7 @@ and may be repeated, after a crash or beside the runs of other days, with the sa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from expectations.gate import run_gate
 from goodstanding.core.days import Days
@@ -20,6 +20,9 @@ from goodstanding.warehouse.publish import publish as show_marts
 from ml.score import score as score_customers
 from pipeline.pages.data_docs import build_docs
 from pipeline.transform import transform as build_marts
+
+if TYPE_CHECKING:
+    from ml.train import Training
 
 
 def ingest(days: Days, run_id: str) -> dict[str, Any]:
@@ -71,7 +74,7 @@ def publish(days: Days, run_id: str) -> dict[str, Any]:
     return numbers
 
 
-def train(days: Days, run_id: str) -> dict[str, Any]:
+def train(days: Days, run_id: str) -> Training:
     """Train on what was known by the last of `days` (or the newest day before it); see `ml.train.train`."""
     # the methods bring half of scikit-learn with them, which no daily run needs
     from ml.train import train as train_models

@@ -1,12 +1,12 @@
-"""Lifetime: how many orders a customer will place, when the next one comes, and what they will be worth."""
+"""Lifetime models: forecast how many orders a customer will place, when the next one comes, and the spend."""
 
-from ml.lifetime.blend import Blend, Fitted, Foretold, InnerCuts, foretell, inner_cuts
+from ml.lifetime.blend import Blend, Fitted, Forecast, InnerCuts, forecast, inner_cuts
 from ml.lifetime.counts import BGNBD, NBD, ParetoNBD
 from ml.lifetime.history import Histories, histories
 from ml.lifetime.intervals import Intervals, level_that_held, order_intervals, spend_intervals
 from ml.lifetime.known import Known, OrderLog, known_as_of, outcome
 from ml.lifetime.measures import amount_measures, gini, spearman
-from ml.lifetime.spend import MOST_CORRELATED, GammaGamma, expected_spend
+from ml.lifetime.spend import MOST_CORRELATED, GammaGamma, Purchases, expected_spend
 from ml.lifetime.timing import NextOrder, next_order_day
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "NBD",
     "Blend",
     "Fitted",
-    "Foretold",
+    "Forecast",
     "GammaGamma",
     "Histories",
     "InnerCuts",
@@ -24,9 +24,10 @@ __all__ = [
     "NextOrder",
     "OrderLog",
     "ParetoNBD",
+    "Purchases",
     "amount_measures",
     "expected_spend",
-    "foretell",
+    "forecast",
     "gini",
     "histories",
     "inner_cuts",

@@ -1,16 +1,17 @@
-"""Orders and spend foretold by a count model and boosted trees together, where together they win.
+"""Forecast orders and spend by a count model blended with boosted trees, where the blend is clearly better.
 
-The trees learn at an inner cut what came from there to the cut, so nothing after the cut is ever learnt from.
-How much they then weigh at the cut is decided the same way one step earlier: trees of a still earlier cut
-foretell what came after the inner one. Where the mix that is best there does not beat the count model in nine
-of ten bootstrap resamples, the trees weigh nothing.
+The trees learn at an inner cut from the time between it and the cut, so nothing after the cut is ever learnt
+from. Their weight in the blend is decided the same way one step earlier: trees of a still earlier cut
+forecast the time after the inner cut. Where the best mix there does not beat the count model in nine of ten
+bootstrap resamples, the trees get no weight.
 
 The number of orders keeps the count model's total, which was nearer on the inner cuts of CDNOW and of Online
-Retail: at most 12 % too few, and up to 30 % too many by trees, which have seen one season. A spend of which
-trees are a part has their total where it was nearer after the inner cut, in nine of ten resamples too.
+Retail: it was at most 12 % too low, and that of trees, which have seen one season, up to 30 % too high. A
+blend of spend that contains trees takes their total where it was nearer after the inner cut, in nine of ten
+resamples too.
 
-All settings were chosen on the inner cuts of CDNOW: trees that learnt weeks 9.75 to 19.5 on weeks 19.5 to 39,
-and of weeks 13 to 26 on weeks 26 to 52.
+All settings were chosen on the inner cuts of CDNOW: trees that learnt weeks 9.75 to 19.5 were tried on weeks
+19.5 to 39, and trees of weeks 13 to 26 on weeks 26 to 52.
 """
 
 from __future__ import annotations
@@ -34,24 +35,25 @@ from ml.lifetime.known import Known, OrderLog, known_as_of, outcome
 from ml.lifetime.measures import gini
 from ml.lifetime.spend import GammaGamma
 
-# What a mix is made of. Of orders: the count model; trees that begin with it and correct it; trees that know
-# the features alone. Of spend: each of these times the value of an order by Gamma-Gamma, and trees of spend.
-# Of the probability of an order: the count model's, what follows from the mix of orders, and trees of it.
+# The members of a mix. Of orders: the count model; trees that start from its forecast and correct it; trees
+# on the features alone. Of spend: each of these times the value of an order by Gamma-Gamma, and trees of
+# spend. Of the probability of an order: the count model's, that which follows from the mix of orders, and
+# trees of it.
 COUNT_MODEL, CORRECTED, TREES = "count_model", "corrected", "trees"
 SPEND_TREES, FROM_ORDERS = "trees_of_spend", "from_orders"
 PARTS = 4
-# Of those who ordered and of those who did not, in each of the two windows that trees learn from.
+# The least number of customers who ordered, and of those who did not, in each window that trees learn from.
 FEWEST = 100
 FOLDS = 200
-# The share of resamples in which a mix must win: a squared error hangs on few customers.
+# The share of resamples in which a mix must win: a squared error depends on few customers.
 CLEAR = 0.9
-# What has no logarithm is taken for this.
+# Stands for 0, which has no logarithm.
 LEAST = 1e-6
 
 ASKED = ("probability", "orders", "spend")
 
-# One forest hangs on its draws: with the customers in another order the bias of spend on CDNOW, 39 weeks
-# and 39, was -6 % instead of -12 %. The mean of two does so less.
+# One forest depends on its random draws: with the customers in another order the bias of spend on CDNOW, 39
+# weeks and 39, was -6 % instead of -12 %. The mean of two forests depends on them less.
 FORESTS = 2
 SETTINGS: dict[str, Any] = {
     "n_estimators": 200,
@@ -73,18 +75,19 @@ Loss = Callable[[Floats, Floats, Floats], Floats]
 
 @dataclass(frozen=True)
 class InnerCuts:
-    """Two cuts before a cut: what came between them, and from the second to the cut, is what trees learn."""
+    """Two cuts before a cut: trees learn from the time between them, and from the second to the cut."""
 
     first: date
     second: date
 
 
 def inner_cuts(first_day: date, cut: date, horizon: int) -> InnerCuts:
-    """The cuts to learn at: a horizon back, and another; or half of the history each, where it is shorter.
+    """The cuts to learn at: one horizon before the cut, and one more; each half of the history at most.
 
     Args:
         first_day: of the log.
-        horizon: days that are asked about.
+        cut: at which is forecast.
+        horizon: days that are forecast.
     """
 
     def before(day: date) -> date:
@@ -95,7 +98,7 @@ def inner_cuts(first_day: date, cut: date, horizon: int) -> InnerCuts:
 
 
 @dataclass(frozen=True)
-class Foretold:
+class Forecast:
     """Of each customer in a window: the probability of an order, orders, and spend; (customers,) each."""
 
     probability: Floats
@@ -105,20 +108,20 @@ class Foretold:
 
 @dataclass(frozen=True)
 class Blend:
-    """What is foretold of each customer in (cut, cut + horizon], and what it is made of.
+    """The forecasts of each customer in (cut, cut + horizon], and how they are blended.
 
     Attributes:
         at: the customers as of the cut, with the models of that cut.
-        mixed: by the blend.
-        by_count_model: by the count model alone, and Gamma-Gamma.
+        mixed: forecast by the blend.
+        by_count_model: forecast by the count model and Gamma-Gamma alone.
         weights: of `probability`, `orders` and `spend`: {member: weight}, which sum to 1.
-        total_of_spend: the member whose total the mix of spend has.
-        reasons: of each of them, why the trees weigh what they do.
+        total_of_spend: the member that gives the total of spend.
+        reasons: of `probability`, `orders` and `spend`: why the trees have their weights.
     """
 
     at: Fitted
-    mixed: Foretold
-    by_count_model: Foretold
+    mixed: Forecast
+    by_count_model: Forecast
     weights: Mapping[str, Weights]
     total_of_spend: str
     reasons: Mapping[str, str]
@@ -134,10 +137,10 @@ class Fitted:
 
     @classmethod
     def on(cls, known: Known) -> Self:
-        """Fit both; the value of an order on all orders of those who have paid for any.
+        """Fit both; the value of an order on all orders of customers who have paid for any.
 
         Raises:
-            DataProblem: as the fits.
+            DataProblem: from either fit.
         """
         paid = known.mean_value > 0
         values = GammaGamma.fit(known.orders[paid], known.mean_value[paid])
@@ -147,26 +150,27 @@ class Fitted:
         """Expected value of a customer's next order, (customers,)."""
         return self.gamma_gamma.expected_value(self.known.orders, self.known.mean_value)
 
-    def foretold(self, days: int) -> Foretold:
-        """What these models say of so many days after the cut."""
+    def forecast(self, days: int) -> Forecast:
+        """Forecast so many days after the cut by these models alone."""
         orders = self.count_model.expected_orders(self.known.histories, days)
         probability = self.count_model.probability_of_order(self.known.histories, days)
-        return Foretold(probability, orders, orders * self.value())
+        return Forecast(probability, orders, orders * self.value())
 
 
-def foretell(logs: Mapping[date, OrderLog], cut: date, horizon: int, cuts: InnerCuts) -> Blend:
-    """Foretell orders and spend in the days after a cut, by Pareto/NBD with Gamma-Gamma and trees.
+def forecast(logs: Mapping[date, OrderLog], cut: date, horizon: int, cuts: InnerCuts) -> Blend:
+    """Forecast orders and spend in the days after a cut, by Pareto/NBD with Gamma-Gamma and trees.
 
     Args:
         logs: of the cut and of both inner cuts, each as it was known at the end of that day.
+        cut: the last day known.
         horizon: days.
         cuts: see `inner_cuts`.
 
     Raises:
-        DataProblem: as the fits of the count model and of Gamma-Gamma.
+        DataProblem: from the fits of the count model and of Gamma-Gamma.
     """
     now = Fitted.on(known_as_of(logs[cut], cut))
-    alone = now.foretold(horizon)
+    alone = now.forecast(horizon)
     try:
         return _with_trees(logs, cut, horizon, cuts, now, alone)
     except DataProblem as error:
@@ -176,7 +180,7 @@ def foretell(logs: Mapping[date, OrderLog], cut: date, horizon: int, cuts: Inner
 
 
 def _with_trees(
-    logs: Mapping[date, OrderLog], cut: date, horizon: int, cuts: InnerCuts, now: Fitted, alone: Foretold
+    logs: Mapping[date, OrderLog], cut: date, horizon: int, cuts: InnerCuts, now: Fitted, alone: Forecast
 ) -> Blend:
     first, second = (known_as_of(logs[day], day) for day in (cuts.first, cuts.second))
     learnt, tried = outcome(first, logs[cuts.second], cuts.second), outcome(second, logs[cut], cut)
@@ -188,7 +192,7 @@ def _with_trees(
         )
     earlier, inner = Fitted.on(first), Fitted.on(second)
     window = (cut - cuts.second).days
-    inner_alone = inner.foretold(window)
+    inner_alone = inner.forecast(window)
     there = Trees.learn(earlier, learnt, (cuts.second - cuts.first).days)
     weights, reasons = _chosen(there, inner, inner_alone, tried)
     here = Trees.learn(inner, tried, window)
@@ -208,28 +212,43 @@ def _rarer(orders: Floats) -> int:
 
 @dataclass(frozen=True)
 class Forests:
-    """Boosted forests that differ by their draws alone, and speak as their mean."""
+    """Boosted forests that differ by their random draws alone; their forecast is the mean of them."""
 
     forests: tuple[Any, ...]
 
     @classmethod
-    def fit(cls, rows: Floats, came: Floats, init_score: Floats | None = None, **settings: Any) -> Self:
-        """Fit each on features, (customers, features), and what came, (customers,)."""
+    def fit(cls, rows: Floats, actual: Floats, init_score: Floats | None = None, **settings: Any) -> Self:
+        """Fit each forest.
+
+        Args:
+            rows: (customers, features).
+            actual: (customers,) what happened.
+            init_score: (customers,) what the trees start from, before the objective's link.
+            settings: of LightGBM, beside `SETTINGS`.
+        """
         forests = (
             lightgbm.LGBMRegressor(**SETTINGS, **settings, random_state=SEED + number)
             for number in range(FORESTS)
         )
-        return cls(tuple(forest.fit(rows, came, init_score=init_score) for forest in forests))
+        return cls(tuple(forest.fit(rows, actual, init_score=init_score) for forest in forests))
 
     def scores(self, rows: Floats) -> Floats:
-        """Before the objective's link, (customers,): logarithms, or log-odds."""
+        """Forecasts before the objective's link, (customers,): logarithms, or log-odds."""
         mean: Floats = np.mean([forest.predict(rows, raw_score=True) for forest in self.forests], axis=0)
         return mean
 
 
 @dataclass(frozen=True)
 class Trees:
-    """Boosted trees that learnt what came in a window of so many days."""
+    """Boosted trees that learnt from what customers did in a window of so many days.
+
+    Attributes:
+        days: the length of the window.
+        correction: of the count model's number of orders.
+        orders: of the number of orders, on the features alone.
+        spend: of the spend.
+        order: of whether there was an order.
+    """
 
     days: int
     correction: Forests
@@ -238,13 +257,13 @@ class Trees:
     order: Forests
 
     @classmethod
-    def learn(cls, at: Fitted, came: tuple[Floats, Floats], days: int) -> Self:
-        """Learn from customers as of a cut their orders and spend of so many days after it."""
+    def learn(cls, at: Fitted, actual: tuple[Floats, Floats], days: int) -> Self:
+        """Learn from customers as of a cut and their actual orders and spend in so many days after it."""
         expected = at.count_model.expected_orders(at.known.histories, days)
-        # by what they did: trees draw customers, and by the order of their pseudonyms a key would draw others
-        order = np.lexsort([*came, *at.known.features.T])
+        # sorted by what customers did: trees draw customers, and by pseudonym another key would draw others
+        order = np.lexsort([*actual, *at.known.features.T])
         rows, expected = at.known.features[order], expected[order]
-        orders, spend = (amounts[order] for amounts in came)
+        orders, spend = (amounts[order] for amounts in actual)
         return cls(
             days,
             Forests.fit(rows, orders, init_score=np.log(np.maximum(expected, LEAST)), objective="poisson"),
@@ -254,8 +273,8 @@ class Trees:
             Forests.fit(rows, (orders > 0).astype(np.float64), objective="binary"),
         )
 
-    def orders_by(self, at: Fitted, alone: Foretold) -> dict[str, Floats]:
-        """Members of the mix of orders, each scaled to the total of what the models foretell `alone`."""
+    def orders_by(self, at: Fitted, alone: Forecast) -> dict[str, Floats]:
+        """Members of the mix of orders, each scaled to the total of the models' forecast `alone`."""
         rows, expected = at.known.features, alone.orders
         corrected = expected * np.exp(self.correction.scores(rows))
         return {
@@ -273,15 +292,15 @@ class Trees:
         return {name: _to_total(member, total) for name, member in members.items()}
 
     def spend_in(self, at: Fitted, days: int) -> Floats:
-        """What is spent in so many days by the trees of spend alone, (customers,)."""
+        """The spend in so many days by the trees of spend alone, (customers,)."""
         spend: Floats = np.exp(self.spend.scores(at.known.features)) * (days / self.days)
         return spend
 
-    def probability_by(self, at: Fitted, alone: Foretold, orders: Floats) -> dict[str, Floats]:
+    def probability_by(self, at: Fitted, alone: Forecast, orders: Floats) -> dict[str, Floats]:
         """Members of the mix of the probability of an order, each moved to the count model's mean.
 
-        That of the mixed `orders` is the negative binomial's with this mean, and with the shape that the
-        customer's history leaves to the gamma distribution of their rate.
+        The probability that follows from the mixed `orders` is that of the negative binomial with this mean
+        and with the shape that the gamma distribution of the customer's rate has, given the history.
         """
         shape = at.count_model.r + at.known.histories.frequency
         from_orders = -np.expm1(-shape * np.log1p(orders / shape))
@@ -292,20 +311,21 @@ class Trees:
             TREES: _to_mean(trees, alone.probability),
         }
 
-    def mixed(self, at: Fitted, alone: Foretold, weights: Mapping[str, Weights]) -> Foretold:
-        """What the mix says where the models foretell something `alone`."""
+    def mixed(self, at: Fitted, alone: Forecast, weights: Mapping[str, Weights]) -> Forecast:
+        """The forecast of the mix, given the models' forecast `alone`."""
         members = self.orders_by(at, alone)
         orders = _mix(members, weights["orders"])
         spend = _mix(self.spend_by(at, members), weights["spend"])
-        return Foretold(_mix(self.probability_by(at, alone, orders), weights["probability"]), orders, spend)
+        return Forecast(_mix(self.probability_by(at, alone, orders), weights["probability"]), orders, spend)
 
 
 def _to_total(amounts: Floats, like: Floats) -> Floats:
-    return amounts * (like.sum() / amounts.sum())
+    scaled: Floats = amounts * (like.sum() / amounts.sum())
+    return scaled
 
 
 def _to_mean(probability: Floats, like: Floats) -> Floats:
-    """The probabilities with all their log-odds moved by as much, so that they have the mean of others."""
+    """The probabilities with all log-odds moved by the same amount, so that they have the mean of `like`."""
     odds = special.logit(np.clip(probability, LEAST, 1 - LEAST))
     mean = float(like.mean())
     move = optimize.brentq(lambda by: float(special.expit(odds + by).mean()) - mean, -50, 50)
@@ -314,14 +334,15 @@ def _to_mean(probability: Floats, like: Floats) -> Floats:
 
 
 def _mix(members: Members, weights: Weights) -> Floats:
-    return np.sum([weight * members[name] for name, weight in weights.items()], axis=0)
+    mix: Floats = np.sum([weight * members[name] for name, weight in weights.items()], axis=0)
+    return mix
 
 
 def _chosen(
-    trees: Trees, at: Fitted, alone: Foretold, came: tuple[Floats, Floats]
+    trees: Trees, at: Fitted, alone: Forecast, actual: tuple[Floats, Floats]
 ) -> tuple[dict[str, Weights], dict[str, str]]:
-    """The weights of the mixes that are best where these trees have not learnt, and why these."""
-    orders, spend = came
+    """The weights of the mixes that are best on customers whom these trees have not learnt from, and why."""
+    orders, spend = actual
     weights: dict[str, Weights] = {}
     reasons: dict[str, str] = {}
     members = trees.orders_by(at, alone)
@@ -333,52 +354,52 @@ def _chosen(
     return weights, reasons
 
 
-def _best(members: Members, came: Floats, loss: Loss, name: str) -> tuple[Weights, str]:
+def _best(members: Members, actual: Floats, loss: Loss, name: str) -> tuple[Weights, str]:
     """The mix of the least loss in steps of a quarter; the count model alone where its gain is not clear."""
     names = list(members)
-    once = np.ones((1, len(came)))
+    once = np.ones((1, len(actual)))
     mixes = [
         {member: part / PARTS for member, part in zip(names, parts, strict=True) if part}
         for parts in product(range(PARTS + 1), repeat=len(names))
         if sum(parts) == PARTS
     ]
-    best = min(mixes, key=lambda weights: float(loss(came, _mix(members, weights), once)[0]))
+    best = min(mixes, key=lambda weights: float(loss(actual, _mix(members, weights), once)[0]))
     if best == {COUNT_MODEL: 1.0}:
         return best, f"no mix with trees has a better {name} on the inner cut"
-    mean, low, high = _gain(loss, came, members[COUNT_MODEL], _mix(members, best))
-    told = f"{name} better by {mean:.4g} [{low:.4g}, {high:.4g}] on the inner cut"
-    return (best, told) if low > 0 else ({COUNT_MODEL: 1.0}, f"{told}, which is not clear")
+    mean, low, high = _gain(loss, actual, members[COUNT_MODEL], _mix(members, best))
+    reason = f"{name} better by {mean:.4g} [{low:.4g}, {high:.4g}] on the inner cut"
+    return (best, reason) if low > 0 else ({COUNT_MODEL: 1.0}, f"{reason}, which is not clear")
 
 
-def _gain(loss: Loss, came: Floats, alone: Floats, other: Floats) -> tuple[float, float, float]:
-    """By how much less the other loses, over resamples: the mean, what most of them gain, and what few do."""
-    order = np.lexsort([other, alone, came])
-    came, alone, other = came[order], alone[order], other[order]
+def _gain(loss: Loss, actual: Floats, alone: Floats, other: Floats) -> tuple[float, float, float]:
+    """By how much the loss of `other` is less than that of `alone`, over resamples: mean, 10 % and 90 %."""
+    order = np.lexsort([other, alone, actual])
+    actual, alone, other = actual[order], alone[order], other[order]
     gains = np.concatenate(
         [
-            loss(came, alone, drawn) - loss(came, other, drawn)
-            for (drawn,) in resamples([np.arange(len(came))], SEED, FOLDS)
+            loss(actual, alone, drawn) - loss(actual, other, drawn)
+            for (drawn,) in resamples([np.arange(len(actual))], SEED, FOLDS)
         ]
     )
     low, high = np.quantile(gains, [1 - CLEAR, CLEAR])
     return float(gains.mean()), float(low), float(high)
 
 
-def _squared_error(came: Floats, foretold: Floats, weights: Floats) -> Floats:
-    squares: Floats = weights @ (foretold - came) ** 2 / weights.sum(axis=1)
+def _squared_error(actual: Floats, predicted: Floats, weights: Floats) -> Floats:
+    squares: Floats = weights @ (predicted - actual) ** 2 / weights.sum(axis=1)
     return squares
 
 
-def _log_loss(came: Floats, foretold: Floats, weights: Floats) -> Floats:
-    losses = -np.log(np.where(came > 0, foretold, 1 - foretold))
+def _log_loss(actual: Floats, predicted: Floats, weights: Floats) -> Floats:
+    losses = -np.log(np.where(actual > 0, predicted, 1 - predicted))
     loss: Floats = weights @ losses / weights.sum(axis=1)
     return loss
 
 
-def _lost_gini(came: Floats, foretold: Floats, weights: Floats) -> Floats:
-    return 1 - gini(came, foretold, weights)
+def _lost_gini(actual: Floats, predicted: Floats, weights: Floats) -> Floats:
+    return 1 - gini(actual, predicted, weights)
 
 
-def _error_of_total(came: Floats, foretold: Floats, weights: Floats) -> Floats:
-    error: Floats = np.abs(np.log((weights @ foretold) / (weights @ came)))
+def _error_of_total(actual: Floats, predicted: Floats, weights: Floats) -> Floats:
+    error: Floats = np.abs(np.log((weights @ predicted) / (weights @ actual)))
     return error

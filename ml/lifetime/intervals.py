@@ -1,11 +1,12 @@
-"""Predictive intervals: between which numbers of orders, or amounts, a customer will end up.
+"""Predictive intervals: between which numbers of orders, or amounts, each customer will end up.
 
-An interval begins at the quantile that leaves half of the rest below it, which is 0 for most customers, and
-ends where it holds its level. It holds more than that where it can hold no less: nobody can be given less
-than [0, 0], to which most customers of a shop keep. On CDNOW, 39 weeks and the 39 after, intervals of 80 %
-each so held 84 % of the customers. Hence `level_that_held`: on an earlier cut, where what came then is known,
-it finds the level at which 80 % of the customers did end up within theirs, model and season as they are; that
-level then serves at the present cut. What each interval holds by itself is given with it.
+An interval begins at the quantile that leaves half of the remaining probability below it, which is 0 for most
+customers, and ends where it covers its level. It covers more where it cannot cover less: no interval is
+smaller than [0, 0], where most customers of a shop end up. On CDNOW, 39 weeks and the 39 after, intervals of
+80 % each therefore covered 84 % of the customers. Hence `level_that_held`: on an earlier cut, whose outcome
+is known, it finds the level at which 80 % of the customers did end up within their interval, whatever the
+model and the season; that level is then used at the present cut. Each interval comes with the probability
+that the model gives it.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from numpy.typing import NDArray
 from goodstanding.core.errors import DataProblem
 from ml.lifetime.counts import CountModel
 from ml.lifetime.history import Floats, Histories
-from ml.lifetime.spend import GammaGamma
+from ml.lifetime.spend import GammaGamma, Purchases
 
 COVERAGE = 0.8
-# What holds less than half is no interval, however seldom the other customers order.
+# An interval that covers less than half is of no use, however seldom the other customers order.
 LEVELS = (0.5, 0.95)
 # to .002 of a level: one customer in 1,000
 HALVINGS = 8
 # of a table of probabilities or amounts: 16 MB
 CELLS = 2_000_000
 FEWEST_COLUMNS = 8
-# The chance of more orders than a table of amounts reckons with; such are taken for the most it does.
+# The greatest probability of more orders than a table of amounts has; those count as the most that it has.
 BEYOND = 0.001
 DRAWS = 500
 SEED = 20111209
@@ -41,7 +42,7 @@ class Intervals:
 
     Attributes:
         low, high: its ends.
-        probability: what the model gives it, the level or more.
+        probability: that the model gives it, the level or more.
     """
 
     low: Floats
@@ -50,7 +51,7 @@ class Intervals:
 
 
 def order_intervals(count_model: CountModel, histories: Histories, horizon: float, level: float) -> Intervals:
-    """Between how many orders in (cut, cut + horizon] customers will place, by the model's distribution.
+    """Intervals of the number of orders in (cut, cut + horizon], by the model's distribution.
 
     Args:
         count_model: BG/NBD, Pareto/NBD or NBD.
@@ -72,25 +73,24 @@ def order_intervals(count_model: CountModel, histories: Histories, horizon: floa
 def spend_intervals(
     count_model: CountModel,
     gamma_gamma: GammaGamma,
-    histories: Histories,
-    orders: Floats,
-    mean_value: Floats,
+    purchases: Purchases,
     horizon: float,
     level: float,
 ) -> Intervals:
-    """Between which amounts customers will spend in (cut, cut + horizon].
+    """Intervals of the spend in (cut, cut + horizon].
 
-    By 500 futures of each customer: a number of orders by the count model, and a sum of so many values by
-    Gamma-Gamma, given what the customer has spent. The random numbers are the same for all customers, so that
-    a customer's interval hangs on nobody else.
+    From 500 simulated futures of each customer: a number of orders by the count model, and the sum of so many
+    values by Gamma-Gamma, given what the customer has spent. The random numbers are the same for all
+    customers, so that a customer's interval does not depend on the others.
 
     Args:
-        count_model, gamma_gamma, histories, orders, mean_value, horizon: as `expected_spend`.
+        count_model, gamma_gamma, purchases, horizon: as `expected_spend`.
         level: as `order_intervals`.
     """
+    histories, orders = purchases.histories, purchases.orders
     none = 1 - count_model.probability_of_order(histories, horizon)
     tail = (1 - level) / 2
-    scale = gamma_gamma.v + orders * mean_value
+    scale = gamma_gamma.v + orders * purchases.mean_value
     rates = np.cumsum(_gammas(1, gamma_gamma.p, int(orders.max(initial=0))), axis=0)
     rates = np.vstack([np.zeros(DRAWS), rates]) + _gammas(2, gamma_gamma.q, 1)
     low, high = np.zeros((2, len(histories)))
@@ -113,13 +113,13 @@ def spend_intervals(
 def level_that_held(
     intervals: Callable[[float], Intervals], happened: Floats, coverage: float = COVERAGE
 ) -> float:
-    """The least level, from .5 to .95, at which so many customers of an earlier cut ended up within theirs.
+    """The least level, from .5 to .95, at which the intervals of an earlier cut covered their customers.
 
     Args:
-        intervals: of these customers at a level, by a model fitted as of that cut; take a horizon as near to
-            the one asked for as the history allows.
-        happened: what they ordered or spent in that horizon, (customers,).
-        coverage: the share of the customers that shall be within.
+        intervals: gives the intervals of these customers at a level, by a model fitted as of that cut; take a
+            horizon as near to the one asked for as the history allows.
+        happened: (customers,) what they ordered or spent in that horizon.
+        coverage: the share of the customers that has to end up within.
 
     Raises:
         DataProblem: there are no customers.
@@ -128,8 +128,8 @@ def level_that_held(
         raise DataProblem("the level of intervals needs an earlier cut with customers; there are 0")
 
     def enough(level: float) -> bool:
-        at = intervals(level)
-        return bool(np.mean((at.low <= happened) & (happened <= at.high)) >= coverage)
+        tried = intervals(level)
+        return bool(np.mean((tried.low <= happened) & (happened <= tried.high)) >= coverage)
 
     low, high = LEVELS
     if enough(low):
@@ -141,16 +141,17 @@ def level_that_held(
 
 
 def _gammas(stream: int, shape: float, count: int) -> Floats:
-    """So many gamma variates of each draw, (count, draws); the first of them are the same for any count."""
+    """`count` gamma variates for each draw, (count, draws); the first of them are the same for any count."""
     return np.random.default_rng([SEED, stream]).standard_gamma(shape, size=(count, DRAWS))
 
 
 def _tables(
     count_model: CountModel, histories: Histories, horizon: float, beyond: float, depth: int = 1
 ) -> Iterator[tuple[NDArray[np.intp], Floats]]:
-    """Positions of customers, and their chances of at least 1, 2, ... orders, the last one `beyond` at most.
+    """Positions of customers, and their probabilities of at least 1, 2, ... orders.
 
-    In blocks small enough for arrays of `depth` times their size.
+    A table has so many columns that the last probability is `beyond` at most. The blocks are small enough for
+    arrays of `depth` times their size.
     """
     waiting, columns = np.arange(len(histories)), FEWEST_COLUMNS
     while len(waiting):

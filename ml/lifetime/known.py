@@ -1,6 +1,6 @@
-"""What an order log tells of each customer as of a cut: history, value of an order, and features for trees.
+"""Compute from an order log what is known of each customer as of a cut: history, order value, features.
 
-All of it is a function of the orders up to the cut: later ones change no bit of it.
+All of it is a function of the orders up to the cut: later orders do not change it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.lifetime.history import Floats, Histories, histories
+from ml.lifetime.spend import Purchases
 
-# Neither the age nor the day of the first order: trees that learn at an earlier cut see no ages as great as
-# those they are asked about. Without both, the inner cuts of CDNOW were foretold as well or better.
+# Neither the age nor the day of the first order is a feature: trees that learn at an earlier cut see no ages
+# as great as those at the later cut. Without both, forecasts at the inner cuts of CDNOW were no worse.
 WINDOWS = (28, 56, 91, 182)
 """Days before the cut whose orders and spend are features: 4, 8, 13 and 26 weeks."""
 FEATURES = (
@@ -61,7 +62,7 @@ class Known:
         histories: in days.
         orders: days with an order, same shape; 1 or more.
         mean_value: spend per such day, an amount, same shape.
-        features: (customers, len(FEATURES)); NaN where there is no second order to tell a gap.
+        features: (customers, len(FEATURES)); NaN where there is no second order, and so no gap.
     """
 
     cut: date
@@ -74,12 +75,18 @@ class Known:
     def __len__(self) -> int:
         return len(self.customers)
 
+    @property
+    def purchases(self) -> Purchases:
+        """Histories, orders and their mean value, as the models of spend take them."""
+        return Purchases(self.histories, self.orders, self.mean_value)
+
 
 def known_as_of(log: OrderLog, cut: date) -> Known:
-    """What the orders up to the end of a day tell; the orders of a customer on a day are one.
+    """What is known of each customer at the end of a day; several orders of a customer on a day count as one.
 
     Args:
         log: later orders are left out, as if they had not happened yet.
+        cut: the day.
     """
     days = np.asarray(log.days).astype("datetime64[D]")
     within = days <= np.datetime64(cut)
@@ -102,23 +109,32 @@ def outcome(known: Known, log: OrderLog, until: date) -> tuple[Floats, Floats]:
     """Days with an order in (cut, until], and what was spent on them, (customers,) each.
 
     Args:
-        known: whose.
+        known: the customers and their cut.
         log: as it was known at the end of `until`, or later.
+        until: the last day of the window.
     """
     days = np.asarray(log.days).astype("datetime64[D]")
     later = (days > np.datetime64(known.cut)) & (days <= np.datetime64(until))
     customers, order_days, amounts = np.asarray(log.customers)[later], days[later], log.amounts[later]
     ours = np.isin(customers, known.customers)
     position = np.searchsorted(known.customers, customers[ours])
-    each = np.unique(np.stack([position, order_days[ours].astype(np.int64)]), axis=1)
-    orders = np.bincount(each[0], minlength=len(known)).astype(np.float64)
+    customer_days = np.unique(np.stack([position, order_days[ours].astype(np.int64)]), axis=1)
+    orders = np.bincount(customer_days[0], minlength=len(known)).astype(np.float64)
     return orders, np.bincount(position, amounts[ours], len(known)).astype(np.float64)
 
 
 def _features(
     history: Histories, who: NDArray[np.int64], ages: Floats, value: Floats, mean_value: Floats
 ) -> Floats:
-    """(customers, len(FEATURES)), from order days: whose, how long ago, for how much, (order days,) each."""
+    """The features, (customers, len(FEATURES)), from order days.
+
+    Args:
+        history: of the customers.
+        who: (order days,) the position of the customer, ascending.
+        ages: (order days,) days before the cut.
+        value: (order days,) spend.
+        mean_value: (customers,) spend per order day.
+    """
     size = len(history)
     first = np.flatnonzero(np.diff(who, prepend=-1))
     last = np.append(first[1:], len(who)) - 1 if size else first

@@ -88,7 +88,8 @@ def log_likelihood_pareto_nbd(log_parameters: Floats, histories: Histories) -> t
     value = special.gammaln(r + x) - special.gammaln(r) + r * np.log(alpha) + s * np.log(beta) + either
 
     def mixed(if_alive: Floats, if_dead: Floats) -> Floats:
-        return if_alive + dead * (if_dead - if_alive)
+        mean: Floats = if_alive + dead * (if_dead - if_alive)
+        return mean
 
     from_alpha, from_beta = alpha + leaving.times, beta + leaving.times
     by_r = special.digamma(r + x) - special.digamma(r) + np.log(alpha)

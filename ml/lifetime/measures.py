@@ -69,7 +69,8 @@ def _ranks(values: Floats, weights: Floats) -> Floats:
     middle = np.cumsum(per_value, axis=1) - per_value / 2 - weights.sum(axis=1, keepdims=True) / 2
     group = np.empty(len(values), dtype=np.intp)
     group[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(values)))
-    return middle[:, group]
+    ranks: Floats = middle[:, group]
+    return ranks
 
 
 def _concentration(happened: Floats, by: Floats, weights: Floats) -> Floats:

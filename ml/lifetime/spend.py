@@ -1,12 +1,12 @@
-"""What a customer's orders are worth: Gamma-Gamma, and with a count model the spend to expect.
+"""Forecast the value of a customer's orders (Gamma-Gamma), and spend together with a count model.
 
-The value of an order is gamma distributed, shape p, at a rate of the customer's own; the rate differs
-between customers by a gamma distribution (q, v). So a customer with few orders is held nearer to the mean of
-all. That the value does not hang on how often a customer orders is an assumption: check their correlation.
+The value of an order is gamma distributed, with shape p and a rate of the customer's own; the rate differs
+between customers by a gamma distribution (q, v). So a customer with few orders is drawn nearer to the mean of
+all. The model assumes that the value does not depend on how often a customer orders: check their correlation.
 
 Source: Fader, Hardie and Lee (2005), "RFM and CLV: using iso-value curves for customer base analysis",
-Journal of Marketing Research 42(4). They fit on repeat orders. Give it all orders: those who have ordered
-once differ too, and on CDNOW later spend is ranked better so, a Gini of .692 against .659.
+Journal of Marketing Research 42(4). They fit on repeat orders. Fit it on all orders: those who have ordered
+once differ too, and on CDNOW later spend is then ranked better, with a Gini of .692 against .659.
 """
 
 from __future__ import annotations
@@ -23,15 +23,40 @@ from ml.lifetime.counts import CountModel
 from ml.lifetime.history import Floats, Histories
 from ml.lifetime.likelihood import climb
 
-# Of the number of orders with their mean value, in size: beyond, Gamma-Gamma's assumption does not hold.
-# CDNOW has .11.
+# The greatest absolute correlation of the number of orders with their mean value at which the assumption of
+# Gamma-Gamma is taken to hold. CDNOW has .11.
 MOST_CORRELATED = 0.3
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """Customers as of a cut, one per position, with what they have ordered.
+
+    Attributes:
+        histories: in the count model's unit of time.
+        orders: (customers,) days with an order; 1 or more.
+        mean_value: (customers,) spend per such day.
+    """
+
+    histories: Histories
+    orders: Floats
+    mean_value: Floats
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> Purchases:
+        return Purchases(self.histories[rows], self.orders[rows], self.mean_value[rows])
+
+    @property
+    def correlation(self) -> float:
+        """Of the number of orders with their mean value; 0 where one of them is the same for all."""
+        if np.ptp(self.orders) == 0 or np.ptp(self.mean_value) == 0:
+            return 0.0
+        return float(np.corrcoef(self.orders, self.mean_value)[0, 1])
 
 
 def log_likelihood_gamma_gamma(
     log_parameters: Floats, orders: Floats, mean_value: Floats
 ) -> tuple[Floats, Floats]:
-    """Of ln p, ln q and ln v: log-likelihoods of mean values, (customers,), and gradients, (3, customers)."""
+    """Log-likelihoods of mean values, (customers,), with gradients by ln p, ln q and ln v, (3, customers)."""
     p, q, v = np.exp(log_parameters)
     shape, total = p * orders, v + orders * mean_value
     value = special.gammaln(shape + q) - special.gammaln(shape) - special.gammaln(q) - np.log(mean_value)
@@ -44,7 +69,15 @@ def log_likelihood_gamma_gamma(
 
 @dataclass(frozen=True)
 class GammaGamma:
-    """p, q, v (an amount) of the distributions of order values."""
+    """The fitted distributions of order values.
+
+    Attributes:
+        p: shape of a customer's order values.
+        q: shape of the distribution of their rates.
+        v: its scale, an amount.
+        log_likelihood: at these parameters.
+        customers: how many it was fitted on.
+    """
 
     p: float
     q: float
@@ -54,10 +87,10 @@ class GammaGamma:
 
     @classmethod
     def fit(cls, orders: Floats, mean_value: Floats) -> Self:
-        """By maximum likelihood.
+        """Fit by maximum likelihood.
 
         Args:
-            orders: how many each mean is of, (customers,), 1 or more.
+            orders: (customers,), 1 or more.
             mean_value: of these orders, same shape, above 0.
 
         Raises:
@@ -79,7 +112,7 @@ class GammaGamma:
         return cls(p, q, v * unit, (mean - float(np.log(unit))) * len(orders), len(orders))
 
     def expected_value(self, orders: Floats, mean_value: Floats) -> Floats:
-        """Expected value of a further order, (customers,); a mean of 0 is possible here.
+        """Expected value of a further order, (customers,); `mean_value` may be 0 here.
 
         Raises:
             DataProblem: values out of range, or so different between customers that they have no mean.
@@ -105,25 +138,18 @@ def _require(orders: Floats, mean_value: Floats, usable: NDArray[np.bool_]) -> N
 
 
 def expected_spend(
-    count_model: CountModel,
-    gamma_gamma: GammaGamma,
-    histories: Histories,
-    orders: Floats,
-    mean_value: Floats,
-    horizon: float,
+    count_model: CountModel, gamma_gamma: GammaGamma, purchases: Purchases, horizon: float
 ) -> Floats:
-    """Expected amount in (cut, cut + horizon], (customers,): expected orders times the expected value of one.
+    """Expected spend in (cut, cut + horizon], (customers,): expected orders times the expected value of one.
 
     Args:
         count_model: BG/NBD, Pareto/NBD or NBD.
         gamma_gamma: fitted on orders of the same kind.
-        histories: of the customers, in the count model's unit of time.
-        orders: how many `mean_value` is of, (customers,).
-        mean_value: of these orders, same shape.
-        horizon: in the same unit of time.
+        purchases: of the customers.
+        horizon: in the unit of time of their histories.
 
     Raises:
         DataProblem: as `GammaGamma.expected_value`.
     """
-    orders_to_come = count_model.expected_orders(histories, horizon)
-    return orders_to_come * gamma_gamma.expected_value(orders, mean_value)
+    orders = count_model.expected_orders(purchases.histories, horizon)
+    return orders * gamma_gamma.expected_value(purchases.orders, purchases.mean_value)

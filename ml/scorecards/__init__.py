@@ -1,1 +1,1 @@
-"""Points scorecards of orders: who returns, refuses or pays late."""
+"""Points scorecards that say how likely an order is to be returned, refused at the door or paid late."""

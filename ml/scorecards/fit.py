@@ -1,10 +1,11 @@
-"""Fitting a points scorecard: monotone bins, weights of evidence, logistic regression, whole points.
+"""Fit a points scorecard: monotone bins, weights of evidence, logistic regression, whole points.
 
-The classical way of credit scoring (Siddiqi 2006, "Credit Risk Scorecards"): each characteristic is parted
-into bins, whose weight of evidence ln(share of the good / share of the feared) rises or falls throughout; a
-logistic regression weighs the characteristics; a linear scale makes points of it. Between the last two each
-step from a bin to the next is weighed once more, all together, for a weight of evidence is counted as if its
-characteristic stood alone. What is measured is the card as it is applied, with whole points.
+The classical method of credit scoring (Siddiqi 2006, "Credit Risk Scorecards"): each characteristic is split
+into bins whose weight of evidence, ln(share of the good / share of the bad), rises or falls throughout; a
+logistic regression weighs the characteristics; a linear scale turns the result into points. Between the last
+two, all steps from one bin to the next are weighed once more together, because a weight of evidence is
+computed as if its characteristic were the only one. Measures are those of the card as it is applied, with
+whole points.
 """
 
 from __future__ import annotations
@@ -23,25 +24,27 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from goodstanding.decisions.scorecard import HIGHEST, LOWEST, Bin, Characteristic, Scorecard
 from ml.measures import Floats
 
-# 600 points stand for odds of 10 to 1, and 50 more double them: what was met, chances of .01 to .85, then
-# takes 310 to 770 of the 300 to 850.
+# 600 points mean odds of 10 to 1 for good, and 50 more double them: the probabilities that occurred, .01 to
+# .85, then take 310 to 770 of the 300 to 850 points.
 ANCHOR_SCORE, ANCHOR_ODDS, POINTS_TO_DOUBLE = 600, 10.0, 50
 
 FINE_BINS = 50
-# Siddiqi wants 5 % in a bin. Of .02, .03, .05 and .08 the orders of Online Retail before its test windows
-# spoke for the first two (AUC .688; with .05 .686, with .08 .676), and fewer bins are easier to explain.
+# Siddiqi asks for 5 % in a bin. Of .02, .03, .05 and .08 the first two did best on the orders of Online
+# Retail before its test windows (AUC .688; with .05 .686, with .08 .676), and .03 gives fewer bins, which are
+# easier to explain.
 MINIMUM_SHARE = 0.03
-# Siddiqi calls a characteristic of less information not predictive; bins that follow chance have less, too.
+# Siddiqi calls a characteristic of less information not predictive; bins of pure noise have less, too.
 MINIMUM_INFORMATION = 0.02
 # Half of a customer in each bin of either kind, so that every weight is finite.
 SMOOTHING = 0.5
-# How strongly a step is held to that of its weight of evidence. Of 1, 10, 50, 200 and 1000 the orders of
-# Online Retail before its test windows spoke for the last three, five folds by customer, three times (AUC
-# .6762; with 10 .6752, with 1 .6748, and .6756 without steps of their own).
+# How strongly a step is held to that of its weight of evidence. Of 1, 10, 50, 200 and 1000 the last three did
+# best on the orders of Online Retail before its test windows, five folds by customer, three times (AUC .6762;
+# with 10 .6752, with 1 .6748, and .6756 without steps of their own).
 STEP_PENALTY = 50.0
-# The points that a characteristic has to earn somebody, or it is dropped: a tenth of what doubles odds. On
-# the credit card clients of bench/credit.py, with folds other than those it is measured on, half as many
-# characteristics (42 of 81) then order people as well as with 0.5 (AUC .786 both), with 15 worse (14, .782).
+# A characteristic that earns no customer so many points is dropped: a tenth of what doubles the odds. On the
+# credit card clients of bench/credit.py, on other folds than those it is measured on, half as many
+# characteristics (42 of 81) then rank as well as with 0.5 (AUC .786 both); with 15 only 14 are left, which
+# rank worse (.782).
 MINIMUM_SPAN = 5.0
 
 
@@ -49,9 +52,12 @@ MINIMUM_SPAN = 5.0
 class Woe:
     """The bins of one characteristic, ascending, with their weights of evidence.
 
-    `borders` are the upper ends of all bins but the last, (bins - 1,), and belong to the bin below; `weights`
-    is (bins,); `missing` is the weight of a missing value, None where none was met. `information` is the
-    information value: the sum over the bins of their weight times the shares of the good less of the feared.
+    Attributes:
+        borders: (bins - 1,) the upper ends of all bins but the last; a border belongs to the bin below it.
+        weights: (bins,) weights of evidence.
+        missing: the weight of a missing value; None where no value was missing.
+        information: the information value: the sum over the bins of their weight times the difference of the
+            shares of the good and of the bad.
     """
 
     borders: Floats
@@ -60,49 +66,50 @@ class Woe:
     information: float
 
     def bins(self, values: Floats) -> NDArray[np.intp]:
-        """(rows,) the number of each value's bin; a missing one is in the bin after the last."""
+        """(rows,) the number of each value's bin; a missing value is in the bin after the last."""
         return np.where(np.isnan(values), len(self.weights), np.searchsorted(self.borders, values))
 
     def of(self, values: Floats) -> Floats:
-        """(rows,) the weight of each value; a missing one where none was met has the least."""
+        """(rows,) the weight of each value; missing ones get the least where none was missing in the fit."""
         missing = self.weights.min() if self.missing is None else self.missing
         return np.append(self.weights, missing)[self.bins(values)]
 
 
-def bin_monotonely(values: Floats, feared: NDArray[np.bool_], minimum_share: float = MINIMUM_SHARE) -> Woe:
-    """Part the values of a characteristic into bins whose weights of evidence go one way.
+def bin_monotonely(values: Floats, bad: NDArray[np.bool_], minimum_share: float = MINIMUM_SHARE) -> Woe:
+    """Split the values of a characteristic into bins whose weights of evidence only rise, or only fall.
 
-    Fifty equally filled bins are pooled by the pool-adjacent-violators algorithm (Ayer et al. 1955) until the
-    shares of the feared rise, or fall, whichever the values do on the whole; then each bin of less than
+    Fifty bins of equal size are pooled by the pool-adjacent-violators algorithm (Ayer et al. 1955) until
+    their bad rates rise, or fall, whichever they do on the whole; then each bin with less than
     `minimum_share` of the rows joins the neighbour that is more like it. Missing values are a bin of their
-    own; too few of them to tell weigh nothing.
+    own; where they are fewer than `minimum_share`, their weight is 0.
 
     Args:
         values: (rows,), NaN where missing.
-        feared: (rows,), to whom it came.
+        bad: (rows,) which rows are bad.
+        minimum_share: the least share of the rows in a bin.
     """
-    there = ~np.isnan(values)
-    known, came = values[there], feared[there]
+    is_known = ~np.isnan(values)
+    known, known_bad = values[is_known], bad[is_known]
     borders = _fine_borders(known)
     fine = np.searchsorted(borders, known, side="left")
     rows = np.bincount(fine, minlength=len(borders) + 1)
-    bad = np.bincount(fine, weights=came, minlength=len(borders) + 1)
-    falls = float(np.dot(np.cumsum(rows) - rows / 2 - rows.sum() / 2, bad)) < 0
-    pools = [_Pool(float(n), float(k), 1) for n, k in zip(rows, bad, strict=True)]
-    # once more, as half a customer of either kind may turn the order of joined pools
+    bad_rows = np.bincount(fine, weights=known_bad, minlength=len(borders) + 1)
+    falls = float(np.dot(np.cumsum(rows) - rows / 2 - rows.sum() / 2, bad_rows)) < 0
+    pools = [_Pool(float(n), float(k), 1) for n, k in zip(rows, bad_rows, strict=True)]
+    # pooled again: with the half customer of `SMOOTHING`, joined pools may no longer be in order
     pools = _pooled(_joined(_pooled(pools, falls), minimum_share * len(values)), falls)
     ends = np.cumsum([pool.fine_bins for pool in pools])[:-1] - 1
-    prior = float(np.log((~feared).sum() / feared.sum()))
-    missing = _Pool(float((~there).sum()), float(feared[~there].sum()), 0)
-    can_tell = missing.rows >= minimum_share * len(values)
-    told = [*pools, missing] if can_tell else pools
+    prior = float(np.log((~bad).sum() / bad.sum()))
+    missing = _Pool(float((~is_known).sum()), float(bad[~is_known].sum()), 0)
+    missing_counts = missing.rows >= minimum_share * len(values)
+    counted = [*pools, missing] if missing_counts else pools
     return Woe(
         borders[ends],
         np.array([pool.log_odds - prior for pool in pools]),
-        (missing.log_odds - prior if can_tell else 0.0) if missing.rows else None,
+        (missing.log_odds - prior if missing_counts else 0.0) if missing.rows else None,
         sum(
-            (pool.log_odds - prior) * ((pool.rows - pool.bad) / (~feared).sum() - pool.bad / feared.sum())
-            for pool in told
+            (pool.log_odds - prior) * ((pool.rows - pool.bad) / (~bad).sum() - pool.bad / bad.sum())
+            for pool in counted
         ),
     )
 
@@ -113,12 +120,13 @@ def _fine_borders(values: Floats) -> Floats:
     quantiles = np.quantile(values, np.arange(1, FINE_BINS) / FINE_BINS, method="inverted_cdf")
     # rounded, so that a border is no customer's own figure; the greatest value has nothing above it
     rounded = np.unique([float(f"{value:.3g}") for value in quantiles])
-    return rounded[(rounded >= values.min()) & (rounded < values.max())]
+    borders: Floats = rounded[(rounded >= values.min()) & (rounded < values.max())]
+    return borders
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """Neighbouring fine bins taken together: their rows, and those of them to whom it came."""
+    """Neighbouring fine bins taken together: their rows, and how many of them are bad."""
 
     rows: float
     bad: float
@@ -129,21 +137,21 @@ class _Pool:
 
     @property
     def log_odds(self) -> float:
-        """Of the good."""
+        """ln(odds of being good), smoothed."""
         return float(np.log((self.rows - self.bad + SMOOTHING) / (self.bad + SMOOTHING)))
 
 
 def _pooled(pools: list[_Pool], falls: bool) -> list[_Pool]:
-    """Pools whose shares of the feared rise, or fall, strictly; none of them is empty unless all are."""
+    """Pools whose bad rates rise, or fall, strictly; none of them is empty unless all are."""
     sign = 1 if falls else -1
-    found: list[_Pool] = []
+    pooled: list[_Pool] = []
     for pool in pools:
-        found.append(pool)
-        while len(found) > 1 and not (
-            found[-1].rows and found[-2].rows and sign * (found[-1].log_odds - found[-2].log_odds) > 0
+        pooled.append(pool)
+        while len(pooled) > 1 and not (
+            pooled[-1].rows and pooled[-2].rows and sign * (pooled[-1].log_odds - pooled[-2].log_odds) > 0
         ):
-            found[-2:] = [found[-2] + found[-1]]
-    return found
+            pooled[-2:] = [pooled[-2] + pooled[-1]]
+    return pooled
 
 
 def _joined(pools: list[_Pool], least: float) -> list[_Pool]:
@@ -159,21 +167,22 @@ def _joined(pools: list[_Pool], least: float) -> list[_Pool]:
     return pools
 
 
-def weigh(evidence: Floats, feared: NDArray[np.bool_]) -> tuple[float, Floats]:
-    """Logistic regression of ln(odds of the good) on weights of evidence, none of them counted backwards.
+def weigh(evidence: Floats, bad: NDArray[np.bool_]) -> tuple[float, Floats]:
+    """Logistic regression of ln(odds of the good) on weights of evidence, with no negative coefficient.
 
-    A coefficient below 0 would take points off for what by itself speaks for a customer; such characteristics
-    get 0, and the others are those of a plain regression without them; `refine` starts from both. A penalty
-    of half their squares against the sum of the losses keeps them finite where a few rows can be told apart.
+    A negative coefficient would take points off for what by itself speaks for a customer; such
+    characteristics get 0, and the others are those of a plain regression without them; `refine` starts from
+    both. A penalty of half the squared coefficients, beside the sum of the losses, keeps them finite where a
+    few rows are perfectly separated.
 
     Args:
         evidence: (rows, characteristics).
-        feared: (rows,).
+        bad: (rows,).
 
     Returns:
         The intercept and the coefficients (characteristics,), none negative.
     """
-    good = 1.0 - feared
+    good = 1.0 - bad
     with_ones = np.column_stack([np.ones(len(evidence)), evidence])
 
     def loss(weights: Floats) -> tuple[float, Floats]:
@@ -183,40 +192,42 @@ def weigh(evidence: Floats, feared: NDArray[np.bool_]) -> tuple[float, Floats]:
         gradient = with_ones.T @ (expit(log_odds) - good) + penalised
         return float(value.sum() + penalised @ penalised / 2) / len(good), gradient / len(good)
 
-    start = np.append(np.log(good.sum() / feared.sum()), np.full(evidence.shape[1], 0.5))
+    start = np.append(np.log(good.sum() / bad.sum()), np.full(evidence.shape[1], 0.5))
     bounds = [(None, None)] + [(0, None)] * evidence.shape[1]
     options = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-8}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-    return float(found[0]), found[1:]
+    weights = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return float(weights[0]), weights[1:]
 
 
 def refine(
-    woes: Sequence[Woe], coefficients: Floats, columns: Sequence[Floats], feared: NDArray[np.bool_]
+    woes: Sequence[Woe], coefficients: Floats, columns: Sequence[Floats], bad: NDArray[np.bool_]
 ) -> tuple[float, list[Woe]]:
     """Weigh all steps between bins together, by a logistic regression in which each keeps its direction.
 
     An additive monotone model (Tutz and Leitenstorfer 2007, "Generalized Smooth Monotonic Regression in
-    Additive Modeling", J. Comput. Graph. Stat. 16), drawn to the steps that `weigh` gives: of the sum of the
-    losses `STEP_PENALTY` / 2 is the price of a squared difference, so where rows are few little changes.
+    Additive Modeling", J. Comput. Graph. Stat. 16), drawn to the steps that `weigh` gives: a squared
+    difference from them costs `STEP_PENALTY` / 2 beside the sum of the losses, so where rows are few, little
+    changes.
 
     Args:
-        woes: of each characteristic; each has `coefficients` of it, none negative.
-        columns: of each characteristic the values, (rows,), NaN where missing.
-        feared: (rows,).
+        woes: of each characteristic.
+        coefficients: of each characteristic, none negative, as `weigh` gives them.
+        columns: the values of each characteristic, (rows,), NaN where missing.
+        bad: (rows,).
 
     Returns:
         The intercept, and the characteristics with weights in log-odds of the good.
     """
-    good = 1.0 - feared
+    good = 1.0 - bad
     if not woes:
-        return float(np.log(good.sum() / feared.sum())), []
+        return float(np.log(good.sum() / bad.sum())), []
     starts, maps = [], []
     bounds: list[tuple[float | None, float | None]] = [(None, None)]
     for woe, coefficient in zip(woes, coefficients, strict=True):
         steps = coefficient * np.diff(woe.weights)
         missing = coefficient * (woe.of(np.array([np.nan]))[0] - woe.weights[0])
         starts.append(np.append(steps, missing))
-        # the first bin weighs nothing, the next its step, the last all of them; the missing one by itself
+        # a bin's weight is the sum of the steps up to it, the first bin's is 0; missing has its own
         maps.append(sparse.block_diag([np.tri(len(woe.weights), len(steps), -1), [[1.0]]]))
         bounds += [(0, None) if step > 0 else (None, 0) for step in np.diff(woe.weights)]
         bounds.append((None, None) if woe.missing is not None else (missing, missing))
@@ -239,8 +250,8 @@ def refine(
         return total / rows, np.append(wrong.sum(), gradient) / rows
 
     options = {"maxiter": 500, "ftol": 1e-10, "gtol": 1e-7}
-    intercept = np.log(good.sum() / feared.sum()) - (chosen @ (to_bins @ start)).mean()
-    found = minimize(
+    intercept = np.log(good.sum() / bad.sum()) - (chosen @ (to_bins @ start)).mean()
+    weights = minimize(
         loss,
         np.append(intercept, start),
         jac=True,
@@ -248,18 +259,18 @@ def refine(
         bounds=bounds,
         options=options,
     ).x
-    by_bin = np.split(to_bins @ found[1:], first[1:])
-    return float(found[0]), [
+    by_bin = np.split(to_bins @ weights[1:], first[1:])
+    return float(weights[0]), [
         replace(woe, weights=of[:-1], missing=None if woe.missing is None else float(of[-1]))
         for woe, of in zip(woes, by_bin, strict=True)
     ]
 
 
 class PointsScorecard(ClassifierMixin, BaseEstimator):
-    """A scorecard as a scikit-learn classifier: the second of its two classes is what is feared.
+    """A scorecard as a scikit-learn classifier: the second of its two classes is the bad one.
 
-    After `fit`: `woes_` (one `Woe` per column); `kept_`, the numbers of the columns that count; of those
-    `weighed_`, the `Woe`s with weights in log-odds of the good, which with `intercept_` add up to a row's.
+    After `fit`: `woes_` has one `Woe` per column; `kept_` the numbers of the columns that count; `weighed_`
+    the `Woe`s of those, with weights in log-odds of the good that add up with `intercept_` to a row's.
     """
 
     def __init__(self, minimum_share: float = MINIMUM_SHARE, minimum_span: float = MINIMUM_SPAN) -> None:
@@ -269,35 +280,46 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
     def fit(self, X: Floats, y: Any) -> PointsScorecard:
         """Fit on X (rows, columns), NaN where missing, and y (rows,), of two classes."""
         self.classes_, codes = np.unique(y, return_inverse=True)
-        feared = codes == 1
-        self.woes_ = [bin_monotonely(column, feared, self.minimum_share) for column in X.T]
+        bad = codes == 1
+        self.woes_ = [bin_monotonely(column, bad, self.minimum_share) for column in X.T]
         evidence = np.column_stack([woe.of(column) for woe, column in zip(self.woes_, X.T, strict=True)])
         kept = np.array([woe.information >= MINIMUM_INFORMATION for woe in self.woes_])
         self.kept_ = np.flatnonzero(kept)
-        self._weigh(X, evidence, feared)
-        # what earns nobody so many points is dropped, and the others weighed again
+        self._weigh(X, evidence, bad)
+        # a characteristic that earns nobody enough points is dropped, and the others are weighed again
         spans = np.array([_span(woe) for woe in self.weighed_])
         self.kept_ = self.kept_[spans >= self.minimum_span]
-        self._weigh(X, evidence, feared)
+        self._weigh(X, evidence, bad)
         return self
 
-    def _weigh(self, X: Floats, evidence: Floats, feared: NDArray[np.bool_]) -> None:
-        _, coefficients = weigh(evidence[:, self.kept_], feared)
+    def _weigh(self, X: Floats, evidence: Floats, bad: NDArray[np.bool_]) -> None:
+        _, coefficients = weigh(evidence[:, self.kept_], bad)
         woes, columns = [self.woes_[at] for at in self.kept_], list(X[:, self.kept_].T)
-        self.intercept_, self.weighed_ = refine(woes, coefficients, columns, feared)
+        self.intercept_, self.weighed_ = refine(woes, coefficients, columns, bad)
 
     def predict_proba(self, X: Floats) -> Floats:
-        """(rows, 2), by the stated odds of each row's whole points."""
+        """(rows, 2) probabilities, by the odds that the card states for each row's whole points."""
         card = self.card([str(at) for at in range(X.shape[1])])
-        feared = card_probability(card, {str(at): column for at, column in enumerate(X.T)})
-        return np.column_stack([1 - feared, feared])
+        bad = card_probability(card, {str(at): column for at, column in enumerate(X.T)})
+        return np.column_stack([1 - bad, bad])
 
-    def card(self, names: list[str], decision: str = "", feared: str = "", model_id: str = "") -> Scorecard:
-        """The scorecard as it is applied, of the columns that count, the greatest span of points first."""
+    def card(
+        self, names: Sequence[str], decision: str = "", feared: str = "", model_id: str = ""
+    ) -> Scorecard:
+        """The scorecard as it is applied, of the columns that count, the greatest span of points first.
+
+        Args:
+            names: of all columns.
+            decision: the way to pay that it decides on.
+            feared: what a bad row is, in words.
+            model_id: of the scorecard.
+        """
         scale = _points_per_log_odds()
-        found = [_characteristic(names[at], woe) for at, woe in zip(self.kept_, self.weighed_, strict=True)]
+        characteristics = [
+            _characteristic(names[int(at)], woe) for at, woe in zip(self.kept_, self.weighed_, strict=True)
+        ]
         by_span = sorted(
-            (each for each in found if each.best.points), key=lambda each: each.best.points, reverse=True
+            (one for one in characteristics if one.best.points), key=lambda one: one.best.points, reverse=True
         )
         least = sum(_least(woe) for woe in self.weighed_)
         base = ANCHOR_SCORE + scale * (self.intercept_ + least - np.log(ANCHOR_ODDS))
@@ -322,18 +344,18 @@ def _least(woe: Woe) -> float:
 
 
 def _span(woe: Woe) -> float:
-    """The most points that it earns."""
-    greatest = max(*woe.weights, -np.inf if woe.missing is None else woe.missing)
+    """The most points that a characteristic can earn."""
+    greatest = float(max(*woe.weights, -np.inf if woe.missing is None else woe.missing))
     return _points_per_log_odds() * (greatest - _least(woe))
 
 
 def _characteristic(name: str, woe: Woe) -> Characteristic:
-    """Its bins with whole points, the fewest of them 0; neighbours of equal points are one bin."""
+    """The characteristic with whole points, the fewest of them 0; neighbours of equal points are joined."""
     points = [round(_points_per_log_odds() * (weight - _least(woe))) for weight in woe.weights]
     steps = np.flatnonzero(np.diff(points))
     ends = [float(border) for border in woe.borders[steps]]
     earned = [points[0], *(points[at + 1] for at in steps)]
-    bins = [Bin(*each) for each in zip(earned, [None, *ends], [*ends, None], strict=True)]
+    bins = [Bin(*bin_) for bin_ in zip(earned, [None, *ends], [*ends, None], strict=True)]
     if woe.missing is not None:
         missing = round(_points_per_log_odds() * (woe.missing - _least(woe)))
         bins.append(Bin(missing, is_missing=True))
@@ -341,20 +363,20 @@ def _characteristic(name: str, woe: Woe) -> Characteristic:
 
 
 def card_scores(card: Scorecard, columns: dict[str, Floats]) -> NDArray[np.intp]:
-    """(rows,) what `Scorecard.score` says of each row, all at once; NaN where a value is missing."""
+    """(rows,) what `Scorecard.score` gives for each row, for all rows at once; NaN is a missing value."""
     rows = len(next(iter(columns.values())))
     total = np.full(rows, card.base_points, dtype=np.intp)
-    for each in card.characteristics:
-        bins = [bin_ for bin_ in each.bins if not bin_.is_missing]
+    for characteristic in card.characteristics:
+        bins = [bin_ for bin_ in characteristic.bins if not bin_.is_missing]
         points = np.array([bin_.points for bin_ in bins])
         borders = [bin_.up_to for bin_ in bins if bin_.up_to is not None]
-        values = columns[each.name]
+        values = columns[characteristic.name]
         at = np.minimum(np.searchsorted(borders, values, side="left"), len(bins) - 1)
-        total += np.where(np.isnan(values), each.points(None), points[at])
+        total += np.where(np.isnan(values), characteristic.points(None), points[at])
     return np.clip(total, LOWEST, HIGHEST)
 
 
 def card_probability(card: Scorecard, columns: dict[str, Floats]) -> Floats:
-    """(rows,) the chance of what is feared, by the stated odds of each row's score."""
+    """(rows,) the probability of being bad, by the odds that the card states for each row's score."""
     scores, rows = np.unique(card_scores(card, columns), return_inverse=True)
     return np.array([card.probability(float(score)) for score in scores])[rows]

@@ -1,12 +1,14 @@
-"""Orders as a decision meets them: what was known the day before, the basket, and whether the feared came.
+"""Read the orders that scorecards learn from: what was known of the customer the day before, and the outcome.
 
-What is learnt from is `features.order_features`, a row per order; a customer is asked about with the
-columns of `marts.master_data` and a basket, which are the same figures.
+Scorecards decide whether a customer may pay on delivery (COD) or by instalments (EMI). They learn from
+`features.order_features`, one row per order. A customer who asks today is scored on the columns of
+`marts.master_data` and a basket, which are the same figures.
 
-What is lost by cash on delivery is a parcel refused at the door. Where the shop tells refusals, that is
-learnt of the orders on delivery; where it does not (no public data do), that a product of the order was given
-back within 60 days stands for it. They are two labels, each with models of its own: what was learnt of one is
-never held against the other. For what is lost by instalments stands that one was 30 days late, paid or not.
+With cash on delivery the shop loses when a parcel is refused at the door. Where the shop reports refusals,
+that is the label of orders on delivery; where it does not (no public data set does), the label is instead
+that a product of the order was given back within 60 days. These are two labels with models of their own, and
+a model of one is never judged by the other. For instalments the label is default: an instalment is 30 days
+late, whether it is paid in the end or not.
 """
 
 from __future__ import annotations
@@ -15,19 +17,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
 
 from goodstanding.decisions.scorecard import Scorecard
 from ml import drift, store
+from ml.cards import ModelCard
 from ml.features import Snapshot
 from ml.measures import Floats
 from ml.scorecards.fit import card_probability
 from ml.tasks import Task
 
-# What is known of a customer, and the basket. Nothing protected is among them, nor in any mart.
+# What is known of a customer, and the basket. No protected attribute is among them, nor in any mart.
 CHARACTERISTICS = (
     "basket",
     "orders",
@@ -57,7 +59,7 @@ CHARACTERISTICS = (
     "f_score",
     "m_score",
     "credit_score",
-    # of shops that tell how orders are paid and which are refused; elsewhere they earn nobody a point
+    # of shops that report how orders are paid and which are refused; elsewhere they earn nobody a point
     "refused_orders",
     "refused_orders_6m",
     "refusal_rate",
@@ -81,22 +83,27 @@ CHARACTERISTICS = (
 
 @dataclass(frozen=True)
 class Decision:
-    """One on which orders are let pass or not, and what is feared of them: a label, with models of its own.
+    """A label of orders on which a way to pay is granted or refused; each label has models of its own.
 
-    `task` has the label's lasting id and the days after an order within which it may come; `method` is what
-    is decided on. `asked`, `came` and `told` are SQL conditions: whether a row of `orders`
-    (features.order_features) is such an order, whether it came, and whether the shop had told of any by
-    $as_of. `alone` are the characteristics that a scorecard has to gain on, and what to say of each. `note`
-    goes with every answer. It is tested on the orders of so many `months` at once.
+    Attributes:
+        task: the label's lasting id, and the days after an order within which the order can turn bad.
+        method: the way to pay that is decided on: cod or emi.
+        feared: what a bad order is, in words; it is printed in every answer.
+        is_asked: SQL condition on a row of `orders` (features.order_features): the label is about this order.
+        is_bad: SQL condition on such a row: the order turned bad.
+        baselines: {characteristic: description} that a scorecard has to gain on, each alone.
+        is_reported: SQL condition: by the end of $as_of the shop had reported any bad order of this kind.
+        note: goes with every answer, or None.
+        months: a scorecard is tested on the orders of so many months at once.
     """
 
     task: Task
     method: str
     feared: str
-    asked: str
-    came: str
-    alone: Mapping[str, str]
-    told: str = "true"
+    is_asked: str
+    is_bad: str
+    baselines: Mapping[str, str]
+    is_reported: str = "true"
     note: str | None = None
     months: int = 1
 
@@ -107,17 +114,18 @@ class Decision:
 
     @property
     def window(self) -> timedelta:
-        """The days after an order."""
+        """The days after an order within which it can turn bad."""
         return timedelta(days=self.task.days)
 
 
-# What one wrongly trusted costs, in margins of one wrongly refused: assumed, as literature on credit does.
+# A customer who is wrongly trusted costs as much as so many who are wrongly refused: assumed, as the
+# literature on credit does.
 COST_RATIO = 5.0
 BASKET_ALONE = {"basket": "the amount of the order alone; a logistic curve makes it a probability"}
 
 
 def _account(condition: str) -> str:
-    """That what was told of how an order is paid, and whether it was refused, fulfils a condition."""
+    """SQL: what was reported of how an order is paid, and whether it was refused, meets a condition."""
     return f"""
     exists (
         select 1 from features.order_accounts as accounts
@@ -151,19 +159,19 @@ COD_REFUSED = Decision(
     ),
     "cod",
     "the parcel is refused at the door",
-    asked=_paid("on_delivery", 30),
-    came=_refused(30),
-    alone={
+    is_asked=_paid("on_delivery", 30),
+    is_bad=_refused(30),
+    baselines={
         **BASKET_ALONE,
         "refusal_rate": "the share of earlier orders that were refused, alone; a logistic curve likewise",
     },
-    told="""
+    is_reported="""
     exists (
         select 1 from features.order_accounts
         where method_kind = 'on_delivery' and method_day <= $as_of and refused_day <= $as_of
     )
     """,
-    # orders on delivery are some of all
+    # orders on delivery are only a part of all orders
     months=3,
 )
 COD = Decision(
@@ -177,9 +185,9 @@ COD = Decision(
     ),
     "cod",
     "a product of the order is given back within 60 days",
-    asked="true",
-    # what was refused at the door is cancelled, too, and was never handed over
-    came=f"""
+    is_asked="true",
+    # an order that was refused at the door is cancelled, too, but was never handed over
+    is_bad=f"""
     exists (
         select 1 from features.invoice_states as states
         where
@@ -188,7 +196,7 @@ COD = Decision(
     )
     and not {_refused(60)}
     """,
-    alone={
+    baselines={
         **BASKET_ALONE,
         "return_rate": "the share of earlier orders that came back, alone; a logistic curve likewise",
     },
@@ -205,9 +213,9 @@ EMI = Decision(
     ),
     "emi",
     "an instalment of the order is 30 days late within 90 days",
-    asked=_paid("on_account", 90),
-    # as macros/accounts.sql counts days late, at the end of the window
-    came="""
+    is_asked=_paid("on_account", 90),
+    # days late are counted as in macros/accounts.sql, at the end of the window
+    is_bad="""
     exists (
         select 1 from features.instalment_states as states
         where
@@ -219,21 +227,21 @@ EMI = Decision(
             ) >= 30
     )
     """,
-    alone={
+    baselines={
         **BASKET_ALONE,
         "mean_days_late": "how late earlier instalments were on the mean, alone; a logistic curve likewise",
     },
     # orders on account are few
     months=3,
 )
-# Of the labels of one method the first that the shop tells is learnt for decisions; all are evaluated.
+# Of the labels of one method, training takes the first that the shop reports; all of them are evaluated.
 DECISIONS = (COD_REFUSED, COD, EMI)
-METHODS = tuple(dict.fromkeys(each.method for each in DECISIONS))
-# A day's orders are too few to compare with those learnt from. By as many days, for each month on which a
-# decision is tested, calibration is judged.
+METHODS = tuple(dict.fromkeys(decision.method for decision in DECISIONS))
+# The orders of one day are too few to compare with those learnt from. Calibration is judged on as many days
+# for each month on which a decision is tested.
 ASKED_DAYS = 30
-# Twice what 30 days of the Online Retail year were off at most (.022), and some. Of fewer orders chance alone
-# moves the share that came by as much (twice the standard error of .17).
+# Twice what 30 days of the Online Retail year were off at most (.022), and a little more. With fewer than
+# `MINIMUM_MATURED` orders, chance alone moves the bad rate by as much (twice the standard error of .17).
 CALIBRATION = 0.05
 MINIMUM_MATURED = 200
 
@@ -241,84 +249,97 @@ MINIMUM_MATURED = 200
 def read_spans(
     connection: duckdb.DuckDBPyConnection, decision: Decision, spans: Sequence[tuple[date, date]]
 ) -> list[Snapshot]:
-    """The orders of a decision after a day up to another: what was known before each, and what came.
+    """Read the orders of a decision in each span: what was known before each, and whether it turned bad.
 
-    A row is an order, so a customer may stand in several; `features` is indexed by its number. `outcome`
-    knows the window after each order as far as the warehouse does. All spans are read at once: the figures of
-    an order are computed from all orders before it, which takes as long for a day as for a year.
+    All spans are read at once: the figures of an order are computed from all orders before it, which takes as
+    long for a day as for a year.
+
+    Args:
+        connection: a warehouse with the marts.
+        decision: whose orders.
+        spans: each after a day, up to and with another.
+
+    Returns:
+        A snapshot per span. A row is an order, so a customer may occur several times; `features` is indexed
+        by the number of the order. `outcome` is whether it turned bad in the window after it, as far as the
+        warehouse knows that window.
     """
     rows = connection.execute(
         f"""
-        select customer_id, invoice_no, invoice_day, {", ".join(CHARACTERISTICS)}, {decision.came} as came
+        select customer_id, invoice_no, invoice_day, {", ".join(CHARACTERISTICS)}, {decision.is_bad} as is_bad
         from features.order_features as orders
-        where basket > 0 and invoice_day > $since and invoice_day <= $until and {decision.asked}
+        where basket > 0 and invoice_day > $since and invoice_day <= $until and {decision.is_asked}
         order by invoice_day, basket, invoice_no, customer_id
         """,
         {"since": min(since for since, _ in spans), "until": max(until for _, until in spans)},
     ).df()
     days = rows.pop("invoice_day").to_numpy(dtype="datetime64[D]")
     customers = rows.pop("customer_id").to_numpy(dtype=object)
-    outcome = rows.pop("came").to_numpy(dtype=bool)
+    is_bad = rows.pop("is_bad").to_numpy(dtype=bool)
     features = rows.set_index("invoice_no").astype(np.float64)
-    found = []
+    snapshots = []
     for since, until in spans:
         of_span = (days > np.datetime64(since)) & (days <= np.datetime64(until))
-        found.append(Snapshot(until, customers[of_span], features[of_span], outcome[of_span]))
-    return found
+        snapshots.append(Snapshot(until, customers[of_span], features[of_span], is_bad[of_span]))
+    return snapshots
 
 
-def told_decisions(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[Decision]:
-    """Those of which the shop had told by a day, in the order of `DECISIONS`."""
-    return [
-        each
-        for each in DECISIONS
-        if connection.execute(
-            f"select {each.told}", {"as_of": as_of} if "$as_of" in each.told else {}
-        ).fetchall()
-        == [(True,)]
-    ]
+def reported_decisions(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[Decision]:
+    """The labels that the shop had reported by the end of a day, in the order of `DECISIONS`."""
+
+    def is_reported(decision: Decision) -> bool:
+        parameters = {"as_of": as_of} if "$as_of" in decision.is_reported else {}
+        rows = connection.execute(f"select {decision.is_reported}", parameters).fetchall()
+        return bool(rows == [(True,)])
+
+    return [decision for decision in DECISIONS if is_reported(decision)]
 
 
-def learnt_decisions(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[Decision]:
-    """The one of each method that a training learns: where refusals are told, nothing need stand for them."""
+def decisions_to_train(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[Decision]:
+    """The label of each method that a training learns: the first that the shop reports."""
     first: dict[str, Decision] = {}
-    for each in told_decisions(connection, as_of):
-        first.setdefault(each.method, each)
+    for decision in reported_decisions(connection, as_of):
+        first.setdefault(decision.method, decision)
     return list(first.values())
 
 
-def newest_card(models: Path, method: str, as_of: date) -> tuple[Decision, dict[str, Any] | None]:
-    """The newest card of a method not after a day, and of which label it is; None where there is none.
+def newest_card(models: Path, method: str, as_of: date) -> tuple[Decision, ModelCard | None]:
+    """The newest scorecard of a method not after a day with its label; None where there is none.
 
-    Where a shop begins to tell refusals, the card that it has goes on until one of refusals is learnt.
+    Where a shop begins to report refusals, its present card is used until one of refusals has been trained.
 
     Raises:
         DataProblem: a card cannot be read.
     """
-    labels = [each for each in DECISIONS if each.method == method]
-    found = [(each, card) for each in labels if (card := store.newest_card(models, each.name, as_of))]
-    # of one day's cards the first label's
-    return max(found, key=lambda pair: pair[1]["data_day"], default=(labels[-1], None))
+    newest: tuple[Decision, ModelCard] | None = None
+    labels = [decision for decision in DECISIONS if decision.method == method]
+    for decision in labels:
+        card = store.newest_card(models, decision.name, as_of)
+        # of two cards of one day the first label's
+        if card and (newest is None or card["data_day"] > newest[1]["data_day"]):
+            newest = decision, card
+    return newest or (labels[-1], None)
 
 
 def read_orders(
     connection: duckdb.DuckDBPyConnection, decision: Decision, since: date, until: date
 ) -> Snapshot:
-    """One of `read_spans`."""
+    """As `read_spans`, for one span."""
     return read_spans(connection, decision, [(since, until)])[0]
 
 
 def drift_of_orders(
     connection: duckdb.DuckDBPyConnection,
     decision: Decision,
-    card: dict[str, Any],
+    card: ModelCard,
     as_of: date,
     models: Path,
 ) -> list[drift.Drift]:
-    """How far the orders of the last 30 days are from those learnt from; [] where there is none.
+    """How far the orders of the last 30 days are from those learnt from; [] where there are no such orders.
 
-    And the calibration on the newest orders whose windows are over: what came of them against what the card
-    said that stood before the first of them.
+    The last figure is the calibration on the newest orders whose windows are over: their bad rate against
+    the mean probability of the card that was in use before the first of them. It is left out where no card
+    was, or where there are fewer than `MINIMUM_MATURED` such orders.
     """
     over = as_of - decision.window
     cut = over - timedelta(days=ASKED_DAYS * decision.months)
@@ -327,16 +348,19 @@ def drift_of_orders(
     )
     if not len(asked.customers):
         return []
-    found = drift.measure(card, asked, _probability(card, asked))
-    stood = store.newest_card(models, decision.name, cut)
-    if stood and len(matured.customers) >= MINIMUM_MATURED:
-        said, came = (float(np.mean(each)) for each in (_probability(stood, matured), matured.labels))
-        found.append(drift.calibration(str(cut), said, came, CALIBRATION))
-    return found
+    drifts = drift.measure(card, asked, _probability(card, asked))
+    in_use = store.newest_card(models, decision.name, cut)
+    if in_use and len(matured.customers) >= MINIMUM_MATURED:
+        predicted = float(np.mean(_probability(in_use, matured)))
+        bad_rate = float(np.mean(matured.labels))
+        drifts.append(drift.calibration(str(cut), predicted, bad_rate, CALIBRATION))
+    return drifts
 
 
-def _probability(card: dict[str, Any], asked: Snapshot) -> Floats:
+def _probability(card: ModelCard, orders: Snapshot) -> Floats:
     scorecard = Scorecard.from_json(card["scorecard"])
-    return card_probability(
-        scorecard, {each.name: asked.matrix([each.name])[:, 0] for each in scorecard.characteristics}
-    )
+    columns = {
+        characteristic.name: orders.matrix([characteristic.name])[:, 0]
+        for characteristic in scorecard.characteristics
+    }
+    return card_probability(scorecard, columns)

@@ -1,6 +1,8 @@
-"""The scorecards of decisions on orders: learnt from all windows that are over, measured on later months.
+"""Train and evaluate the scorecards that decide on orders, and measure them against other methods.
 
-`ml.scorecards.orders` has what is asked every day; this brings the rival methods with it, for trainings.
+A scorecard learns from all orders whose windows are over, and is measured on later months. The daily run
+needs `ml.scorecards.orders` alone; this module loads the methods to compare with, which only trainings and
+evaluations need.
 """
 
 from __future__ import annotations
@@ -8,24 +10,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
 
 from goodstanding.core.errors import DataProblem
+from goodstanding.core.version import code_version
 from ml import drift, store
 from ml.candidate import SEED, Candidate, probabilities
+from ml.cards import ModelCard
 from ml.features import MINIMUM_OF_CLASS, TEST_CUTS, month_end
 from ml.pairs import Pair, rarest
-from ml.scorecards.orders import CHARACTERISTICS, COD, Decision, read_orders, read_spans, told_decisions
+from ml.scorecards.fit import PointsScorecard
+from ml.scorecards.orders import (
+    CHARACTERISTICS,
+    COD,
+    Decision,
+    read_orders,
+    read_spans,
+    reported_decisions,
+)
 from ml.scorecards.rivals import SCORECARD, risk_methods
-from ml.side_by_side import Question, Tell, answer
+from ml.side_by_side import Evaluation, Question, Tell, answer
 
 
 def methods_on(decision: Decision) -> dict[str, Candidate]:
-    """The methods of `ml.scorecards.rivals` on a decision, and the baselines that a scorecard has to beat."""
-    return risk_methods(CHARACTERISTICS, decision.alone)
+    """The methods of `ml.scorecards.rivals` and the baselines that a decision's scorecard has to beat."""
+    return risk_methods(CHARACTERISTICS, decision.baselines)
 
 
 METHODS = methods_on(COD)
@@ -34,7 +45,13 @@ METHODS = methods_on(COD)
 def read_windows(
     connection: duckdb.DuckDBPyConnection, decision: Decision, windows: Sequence[tuple[date, date]]
 ) -> list[Pair]:
-    """For each span of test orders, after a day up to another: they, and all whose windows were over."""
+    """A pair for each span of test orders: these orders, and all orders whose windows were over before them.
+
+    Args:
+        connection: a warehouse with the marts.
+        decision: whose orders.
+        windows: spans of test orders, each after a day up to and with another.
+    """
     spans = [
         span for since, until in windows for span in ((date.min, since - decision.window), (since, until))
     ]
@@ -43,10 +60,12 @@ def read_windows(
 
 
 def read_pairs(connection: duckdb.DuckDBPyConnection, decision: Decision, as_of: date) -> list[Pair]:
-    """The newest three months (or spans of them) of orders whose windows are over, to test on, oldest first.
+    """The newest three spans of test orders whose windows are over, oldest first, with what came before each.
+
+    A span is a month, or as many months as the decision is tested on at once.
 
     Raises:
-        DataProblem: there is none with enough of what is feared in it and before it; it says what is missing.
+        DataProblem: in no span are there enough bad orders, in it and before it; it says what is missing.
     """
     task = decision.task
     over = [end for months in range(-12, 1) if task.moved(end := month_end(as_of, months), 1) <= as_of]
@@ -69,7 +88,7 @@ def read_pairs(connection: duckdb.DuckDBPyConnection, decision: Decision, as_of:
 
 
 def read_question(connection: duckdb.DuckDBPyConnection, decision: Decision, as_of: date) -> Question:
-    """The question with its pairs, or why it is refused."""
+    """The question of a decision with its pairs, or why it is refused."""
     try:
         return Question(decision.task, read_pairs(connection, decision, as_of))
     except DataProblem as error:
@@ -79,10 +98,10 @@ def read_question(connection: duckdb.DuckDBPyConnection, decision: Decision, as_
 def read_decisions(
     connection: duckdb.DuckDBPyConnection, as_of: date
 ) -> list[tuple[Question, dict[str, Candidate]]]:
-    """The question of each label that the shop tells, with the methods to measure on it."""
+    """The question of each label that the shop reports, with the methods to measure on it."""
     return [
-        (read_question(connection, each, as_of), methods_on(each))
-        for each in told_decisions(connection, as_of)
+        (read_question(connection, decision, as_of), methods_on(decision))
+        for decision in reported_decisions(connection, as_of)
     ]
 
 
@@ -90,45 +109,41 @@ def answer_decisions(
     asked: Sequence[tuple[Question, dict[str, Candidate]]],
     tell: Tell = lambda what, done, total: None,
     processes: int = 1,
-) -> dict[str, Any]:
-    """What `ml.side_by_side.answer` finds of each by its own methods, in one."""
-    found = [answer([question], tell, processes=processes, methods=methods) for question, methods in asked]
-    return {
-        **found[0],
-        **{
-            part: {name: of for each in found for name, of in each[part].items()}
-            for part in ("tasks", "methods")
-        },
-    }
+) -> Evaluation:
+    """Measure each question by its own methods (`ml.side_by_side.answer`), and join the results."""
+    evaluations = [
+        answer([question], tell, processes=processes, methods=methods) for question, methods in asked
+    ]
+    joined = evaluations[0]
+    for evaluation in evaluations[1:]:
+        joined["tasks"] |= evaluation["tasks"]
+        joined["methods"] |= evaluation["methods"]
+    return joined
 
 
 def train_scorecard(
     connection: duckdb.DuckDBPyConnection, decision: Decision, as_of: date, models: Path
-) -> dict[str, Any]:
-    """Fit the scorecard on all orders whose windows are over by a day, and store it; returns its card.
-
-    The card is one of `ml.train` with `scorecard` (see `goodstanding.decisions.scorecard`), `measured` (what
-    the rolling months said of it and of the baselines, as `ml.side_by_side.answer` gives it) in place of an
-    evaluation, and without `matured`, which `ml.scorecards.orders.drift_of_orders` looks for anew every day.
+) -> ModelCard:
+    """Fit the scorecard on all orders whose windows are over by a day, and store its card.
 
     Raises:
         DataProblem: too few orders, or a scorecard that does not gain on the baselines; nothing is stored.
     """
     task = decision.task
     pairs = read_pairs(connection, decision, as_of)
-    # what a training measures, so that a card ships only where it gains on the baselines
-    methods = {name: each for name, each in methods_on(decision).items() if not each.rival}
-    measured = answer([Question(task, pairs)], methods=methods)
-    found = measured["tasks"][task.name]
-    if found["champion"] != SCORECARD:
-        raise DataProblem(f"{task.name}: {found['reason']}")
+    # measured against the baselines at every training: a card ships only where it gains on them
+    methods = {name: method for name, method in methods_on(decision).items() if not method.rival}
+    result = answer([Question(task, pairs)], methods=methods)["tasks"][task.name]
+    if result["champion"] != SCORECARD:
+        raise DataProblem(f"{task.name}: {result['reason']}")
     learnt = read_orders(connection, decision, date.min, as_of - decision.window)
-    fitted = methods[SCORECARD].fit(learnt)
-    said = probabilities(fitted, learnt, CHARACTERISTICS)
+    fitted: PointsScorecard = methods[SCORECARD].fit(learnt)
+    predicted = probabilities(fitted, learnt, CHARACTERISTICS)
     newest = pairs[-1]
     scorecard = fitted.card(CHARACTERISTICS, decision.method, decision.feared)
-    used = tuple(each.name for each in scorecard.characteristics)
-    card: dict[str, Any] = {
+    used = tuple(characteristic.name for characteristic in scorecard.characteristics)
+    card: ModelCard = {
+        "model_id": "",
         "target": task.name,
         "data_day": str(as_of),
         "recipe": SCORECARD,
@@ -142,14 +157,19 @@ def train_scorecard(
             "customers": len(np.unique(learnt.customers)),
             "shares": [round(float(np.mean(learnt.labels == n)), 6) for n in range(len(task.classes))],
         },
-        "references": drift.references(learnt, used, said, (newest.fit_on, newest.test_on)),
-        "measured": {name: found[name] for name in ("cuts", "pooled", "baseline", "gain", "reason")},
+        "references": drift.references(learnt, used, predicted, (newest.fit_on, newest.test_on)),
+        "measured": {
+            "cuts": result["cuts"],
+            "pooled": result["pooled"],
+            "baseline": result["baseline"],
+            "gain": result["gain"],
+            "reason": result["reason"],
+        },
         "scorecard": scorecard.to_json(),
         "seed": SEED,
-        **store.made_by(),
+        "code_version": code_version(),
+        "library_versions": store.library_versions(),
     }
-    model_id = store.model_id(card, said.tobytes())
-    card["scorecard"]["model_id"] = model_id
-    card = {"model_id": model_id} | card
+    card["model_id"] = card["scorecard"]["model_id"] = store.model_id(card, predicted.tobytes())
     store.save_card(card, models)
     return card

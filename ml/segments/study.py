@@ -1,6 +1,7 @@
-"""What the segments of a shop are, how many it has, how stable they are, and whether clumpiness adds to them.
+"""Describe a shop's customer segments: who is in them, how many there should be, and how stable they are.
 
-All that leaves here is sums over customers: no customer's id and no single customer's measures.
+It also measures whether clumpiness (`ml.segments.clumpiness`) adds anything to recency, frequency and
+monetary. The result holds sums over customers only: no customer's id and no single customer's measures.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, TypedDict
 
 import duckdb
 import numpy as np
@@ -22,6 +23,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from goodstanding.core.errors import DataProblem
 from ml import evaluate
 from ml.candidate import SEED, Candidate, probabilities
+from ml.cards import Measured
 from ml.features import MINIMUM_OF_CLASS, Snapshot, read_snapshot
 from ml.measures import Floats
 from ml.pairs import Pair, rarest, read_pairs
@@ -44,15 +46,15 @@ from ml.segments.clumpiness import ORDER_DAYS_NEEDED, read_clumpiness
 from ml.tasks import TASKS
 
 KS = range(2, 9)
-# The curves are of no more customers, so that they take the same seconds for every shop: the silhouette costs
-# the square of them.
+# The curves are computed from at most so many customers, so that they take the same seconds for every shop:
+# the cost of the silhouette grows with the square of the customers.
 CURVE_CUSTOMERS = 5_000
 RESAMPLES = 50
 # of recency, frequency and monetary each alone
 RESAMPLES_ALONE = 20
 BLOCK_CELLS = 2_000_000
 
-# Fixed, so that no border of the map is one customer's figure.
+# Fixed, so that no border of the map is a customer's own figure.
 RECENCY_FROM = (0, *(2**power for power in range(12)))
 MONETARY_FROM = (0, *(digit * 10**power for power in range(7) for digit in (1, 3)))
 
@@ -66,8 +68,8 @@ def _logistic_regression() -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
-# On ranks, as the methods of the bench: the regression on logarithms is the weaker one to gain on. (There
-# the AUC is .749 and not .752, and the gain of clumpiness +.0025 [+.0004, +.0047] and not +.0012.)
+# On ranks, as the methods of `ml.methods` are. On logarithms the regression is weaker and easier to gain on:
+# the AUC is .749 and not .752, and the gain of clumpiness +.0025 [+.0004, +.0047] and not +.0012.
 RFM_RANKS = tuple(f"rank_{measure}" for measure in RFM)
 WITHOUT = Candidate(
     "rfm", "the ranks of recency, frequency and monetary", RFM_RANKS, _logistic_regression, "baseline"
@@ -82,9 +84,12 @@ WITH = Candidate(
 
 @dataclass(frozen=True)
 class History:
-    """What is read of a shop: its newest snapshot with clumpiness, and who bought after the past ones.
+    """What `study` needs of a shop.
 
-    Where nothing can be said of the past, `pairs` is empty and `refused` says why.
+    Attributes:
+        newest: the newest snapshot, with clumpiness.
+        pairs: of past snapshots with who bought in the 90 days after them, oldest first; may be empty.
+        refused: why there are no past snapshots, or None.
     """
 
     newest: Snapshot
@@ -92,36 +97,145 @@ class History:
     refused: str | None = None
 
 
-def describe_segments(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, Any]:
-    """The segments as of a day (the newest day of features, if that is earlier), as JSON-able sums.
+class Profile(TypedDict):
+    """One segment on one day."""
 
-    Returns:
-        {refused: why there is nothing (then all else is None), as_of, customers, k} and
+    number: int
+    """1 is worth most."""
+    name: str
+    customers: int
+    share: float
+    """Of all customers."""
+    money_share: float
+    """Of all customers' monetary."""
+    recency_days: float
+    """The median."""
+    frequency: float
+    """The median."""
+    monetary: float
+    """The median, in the shop's currency."""
+    bought_90d: float | None
+    """The share that bought within 90 days; None where the window is not over."""
 
-        - `segments`: a list, segment 1 (worth most) first, of {number, name, customers, share, money_share,
-          recency_days, frequency, monetary (medians), bought_90d: None, for the window is not over};
-        - `map`: {recency_from, monetary_from: the lower borders of the cells, customers: of each segment a
-          list (recency) of lists (monetary)};
-        - `past`: {refused, as_of, label_until, segments: as above, of a fit of that day, with `bought_90d`
-          the share that bought within 90 days} of the newest day whose 90 days are over;
-        - `curves`: {customers (of whom; a seeded draw where there are more), and of `rfm` and of each measure
-          alone {elbow: the k farthest under the chord of the inertia (see `elbow`), greatest_silhouette: its
-          k, resamples, by_k: a list of {k, inertia, silhouette, stability: [mean, low, high] of the adjusted
-          Rand index between the fit and those of resampled customers, 95 % of which lie from low to high}}};
-        - `clumpiness`: {order_days_needed, share_with_value (of the customers), refused} and
-          `everybody`, `with_value`: of all customers, and of those alone who have a value, {cuts, customers,
-          auc: {rfm, rfm_and_clumpiness: [value, low, high]}, auc_gain: [value, low, high], p_value, p_holm
-          (over the two)} of logistic regressions of who buys within 90 days, pooled over the test cuts; or
-          None where these are too few;
-          `segments`: of those who have a value {customers, silhouette: {rfm, rfm_and_clumpiness,
-          rfm_and_shuffled: clumpiness dealt out at random}, adjusted_rand_index: {the latter two: of their
-          segments and those of rfm}}; or None where these are too few.
-    """
+
+class SegmentMap(TypedDict):
+    """How many customers of each segment lie in each cell of recency and monetary."""
+
+    recency_from: list[int]
+    """The lower borders of the cells, in days."""
+    monetary_from: list[int]
+    """The lower borders of the cells, in the shop's currency."""
+    customers: list[list[list[int]]]
+    """By segment, by recency, by monetary."""
+
+
+class Past(TypedDict):
+    """The segments of the newest day whose 90 days are over, fitted on that day."""
+
+    refused: str | None
+    """Why there are none (then the others are None), or None."""
+    as_of: str | None
+    label_until: str | None
+    segments: list[Profile] | None
+
+
+class ByK(TypedDict):
+    """One number of segments."""
+
+    k: int
+    inertia: float
+    silhouette: float
+    """The mean over the customers, Rousseeuw (1987)."""
+    stability: Measured
+    """[mean, low, high] of the adjusted Rand index between the fit and those of resampled customers; 95 % of
+    the resamples lie from low to high."""
+
+
+class KCurve(TypedDict):
+    """The numbers of segments compared."""
+
+    resamples: int
+    elbow: int | None
+    """The k farthest under the chord of the inertia (see `elbow`); None where there are too few customers."""
+    greatest_silhouette: int | None
+    """The k of the greatest silhouette."""
+    by_k: list[ByK]
+
+
+class KCurves(TypedDict):
+    """The curves of all three measures together (`rfm`) and of each alone."""
+
+    customers: int
+    """Of whom; a seeded draw where there are more."""
+    rfm: KCurve
+    recency_days: KCurve
+    frequency: KCurve
+    monetary: KCurve
+
+
+class ClumpinessGain(TypedDict):
+    """What clumpiness adds to a logistic regression of who buys within 90 days, pooled over the test cuts."""
+
+    cuts: list[str]
+    """ISO dates of the test cuts."""
+    customers: int
+    """All cuts counted."""
+    auc: dict[str, Measured]
+    """{rfm, rfm_and_clumpiness: [value, low, high]}."""
+    auc_gain: Measured
+    p_value: float
+    p_holm: float
+    """Holm's correction over the two groups of customers."""
+
+
+class SegmentsWithClumpiness(TypedDict):
+    """What clumpiness changes in the segments of those who have a value."""
+
+    customers: int
+    silhouette: dict[str, float]
+    """{rfm, rfm_and_clumpiness, rfm_and_shuffled: with clumpiness dealt out at random}."""
+    adjusted_rand_index: dict[str, float]
+    """{rfm_and_clumpiness, rfm_and_shuffled: of their segments and those of rfm}."""
+
+
+class ClumpinessStudy(TypedDict):
+    """Whether clumpiness adds to recency, frequency and monetary; None where there are too few customers."""
+
+    order_days_needed: int
+    """A customer with fewer days with an order has no value."""
+    share_with_value: float
+    """Of the customers."""
+    refused: str | None
+    """Why there are no past snapshots, or None."""
+    everybody: ClumpinessGain | None
+    with_value: ClumpinessGain | None
+    """Of those customers alone who have a value."""
+    segments: SegmentsWithClumpiness | None
+
+
+class SegmentStudy(TypedDict):
+    """The segments as of a day; where they are refused, all from `segments` on is None."""
+
+    refused: str | None
+    as_of: str
+    customers: int
+    k: int
+    """How many segments."""
+    segments: list[Profile] | None
+    """Segment 1 first."""
+    map: SegmentMap | None
+    past: Past | None
+    curves: KCurves | None
+    clumpiness: ClumpinessStudy | None
+
+
+def describe_segments(connection: duckdb.DuckDBPyConnection, as_of: date) -> SegmentStudy:
+    """Read and study the segments as of a day (the newest day of features, if that is earlier)."""
     return study(read_history(connection, as_of))
 
 
 def read_history(connection: duckdb.DuckDBPyConnection, as_of: date) -> History:
-    """Read all that `study` needs; the warehouse may know later days, they are left alone."""
+    """Read all that `study` needs as of a day; later days in the warehouse are not read."""
     (day,) = connection.execute(
         "select max(as_of) from features.customer_features where as_of <= $1", [as_of]
     ).fetchone() or (None,)
@@ -135,38 +249,42 @@ def read_history(connection: duckdb.DuckDBPyConnection, as_of: date) -> History:
     return History(newest, [Pair(known[pair.fit_on.as_of], known[pair.test_on.as_of]) for pair in read])
 
 
-def study(history: History, processes: int = 1) -> dict[str, Any]:
-    """What `describe_segments` gives, of what has been read; the same for any number of processes."""
+def study(history: History, processes: int = 1) -> SegmentStudy:
+    """Study the segments of what has been read; the result is the same for any number of processes."""
     newest = history.newest
-    found: dict[str, Any] = {
+    result: SegmentStudy = {
         "refused": None,
         "as_of": str(newest.as_of),
         "customers": len(newest.customers),
         "k": SEGMENTS,
+        "segments": None,
+        "map": None,
+        "past": None,
+        "curves": None,
+        "clumpiness": None,
     }
     try:
         numbers = segment_numbers(newest.matrix(RFM))
     except DataProblem as error:
-        nothing = dict.fromkeys(("segments", "map", "past", "curves", "clumpiness"))
-        return {**found, "refused": str(error), **nothing}
+        result["refused"] = str(error)
+        return result
     # also for the regressions and the bootstrap: the last digits could change with the number of threads
     with threadpool_limits(limits=1):
-        return {
-            **found,
-            "segments": _profiles(newest, numbers),
-            "map": _map(newest, numbers),
-            "past": _past(history),
-            "curves": _curves(newest, processes),
-            "clumpiness": _clumpiness(history),
-        }
+        result["segments"] = _profiles(newest, numbers)
+        result["map"] = _map(newest, numbers)
+        result["past"] = _past(history)
+        result["curves"] = _curves(newest, processes)
+        result["clumpiness"] = _clumpiness(history)
+    return result
 
 
 def elbow(ks: Sequence[int], inertia: Sequence[float]) -> int:
     """The k whose inertia lies farthest under the chord from the first to the last, both axes scaled to 1.
 
-    So Satopää, Albrecht, Irwin and Raghavan (2011), "Finding a 'Kneedle' in a Haystack", without smoothing;
-    of equals, and where nothing lies under the chord, the least k. It says little: what falls like 1/k from 2
-    to 8 lies farthest under its chord at 4, and so does what falls like k to the -0.5 or -2.
+    After Satopää, Albrecht, Irwin and Raghavan (2011), "Finding a 'Kneedle' in a Haystack", without
+    smoothing; of equals, and where nothing lies under the chord, the least k. It says little: a curve that
+    falls like 1/k from 2 to 8 lies farthest under its chord at 4, and so do those that fall like k to the
+    -0.5 or -2.
     """
     x = (np.array(ks) - ks[0]) / max(ks[-1] - ks[0], 1)
     fallen = inertia[0] - inertia[-1]
@@ -182,7 +300,7 @@ def silhouettes(of: Points, labelings: Sequence[Ints]) -> list[float]:
     year.
     """
     sizes = [int(labels.max()) + 1 for labels in labelings]
-    # one column per cluster of each labeling: who belongs to it, as often as they stand there
+    # one column per cluster of each labeling: the customers of each point who belong to it
     belongs = [np.eye(size)[labels] for size, labels in zip(sizes, labelings, strict=True)]
     columns = np.hstack(belongs) * of.counts[:, None]
     block = max(1, BLOCK_CELLS // len(of.rows))
@@ -206,8 +324,13 @@ def _silhouette(sums: Floats, own: Any, counts: Ints) -> Floats:
     return np.where((beside > 0) & (widest > 0), (others - within) / np.where(widest > 0, widest, 1), 0)
 
 
-def curves(spaces: Mapping[str, tuple[Points, int]], processes: int = 1) -> dict[str, Any]:
-    """The curve of each space over the `KS` that its customers are enough for, with so many resamples."""
+def curves(spaces: Mapping[str, tuple[Points, int]], processes: int = 1) -> dict[str, KCurve]:
+    """The curve of each space over those of `KS` for which it has enough customers.
+
+    Args:
+        spaces: {name: (the customers, how many resamples)}.
+        processes: how many work at once.
+    """
     asked = {
         name: [k for k in KS if k <= len(of.rows) and k * CUSTOMERS_PER_SEGMENT <= of.customers]
         for name, (of, _) in spaces.items()
@@ -215,16 +338,19 @@ def curves(spaces: Mapping[str, tuple[Points, int]], processes: int = 1) -> dict
     jobs = [(*spaces[name], k) for name, ks in asked.items() for k in ks]
     fitted = run(_fit_and_resample, jobs, processes)
     return {
-        name: {"resamples": resamples, **_curve(of, asked[name], [next(fitted) for _ in asked[name]])}
+        name: _curve(of, resamples, asked[name], [next(fitted) for _ in asked[name]])
         for name, (of, resamples) in spaces.items()
     }
 
 
-def _curve(of: Points, ks: Sequence[int], fits: Sequence[tuple[float, Ints, list[float]]]) -> dict[str, Any]:
+def _curve(
+    of: Points, resamples: int, ks: Sequence[int], fits: Sequence[tuple[float, Ints, list[float]]]
+) -> KCurve:
     if not ks:
-        return {"elbow": None, "greatest_silhouette": None, "by_k": []}
+        return {"resamples": resamples, "elbow": None, "greatest_silhouette": None, "by_k": []}
     silhouette = silhouettes(of, [labels for _, labels, _ in fits])
     return {
+        "resamples": resamples,
         "elbow": elbow(ks, [inertia for inertia, _, _ in fits]),
         "greatest_silhouette": ks[int(np.argmax(silhouette))],
         "by_k": [
@@ -237,9 +363,9 @@ def _curve(of: Points, ks: Sequence[int], fits: Sequence[tuple[float, Ints, list
 def _fit_and_resample(of: Points, resamples: int, k: int) -> tuple[float, Ints, list[float]]:
     """Inertia and labels of a fit, and mean and bounds of the adjusted Rand index to the fits of resamples.
 
-    Each of these parts all customers, also those it has not drawn (adjusted Rand index: Hubert and Arabie
-    1985). They have as many starts as the fit; with three, k = 4 of the Online Retail year seems less stable
-    than it is (.883 and not .895).
+    Each fit of a resample assigns all customers, also those it has not drawn (adjusted Rand index: Hubert and
+    Arabie 1985). It has as many starts as the fit; with three, k = 4 of the Online Retail year seems less
+    stable than it is (.883 and not .895).
     """
     fit = k_means(of, k)
     labels = assign(fit, of.rows)
@@ -254,25 +380,29 @@ def _fit_and_resample(of: Points, resamples: int, k: int) -> tuple[float, Ints, 
     return float(fit.inertia_), labels, [_rounded(value) for value in (np.mean(indices), low, high)]
 
 
-def _curves(snapshot: Snapshot, processes: int) -> dict[str, Any]:
+def _curves(snapshot: Snapshot, processes: int) -> KCurves:
     columns = scaled(snapshot.matrix(RFM))
     together = points(columns)[0].sample(CURVE_CUSTOMERS)
     alone = {
         name: (points(columns[:, [which]])[0].sample(CURVE_CUSTOMERS), RESAMPLES_ALONE)
         for which, name in enumerate(RFM)
     }
+    by_space = curves({"rfm": (together, RESAMPLES), **alone}, processes)
     return {
         "customers": together.customers,
-        **curves({"rfm": (together, RESAMPLES), **alone}, processes),
+        "rfm": by_space["rfm"],
+        "recency_days": by_space["recency_days"],
+        "frequency": by_space["frequency"],
+        "monetary": by_space["monetary"],
     }
 
 
-def _profiles(snapshot: Snapshot, numbers: Ints) -> list[dict[str, Any]]:
+def _profiles(snapshot: Snapshot, numbers: Ints) -> list[Profile]:
     values = snapshot.matrix(RFM)
     medians, names = segment_medians(values, numbers), segment_names(values, numbers)
     # sorted, so that the sums do not depend on the order of the customers
     all_money = np.sort(values[:, 2]).sum()
-    profiles = []
+    profiles: list[Profile] = []
     for number, (name, middle) in enumerate(zip(names, medians, strict=True), 1):
         inside = numbers == number
         profiles.append(
@@ -282,14 +412,16 @@ def _profiles(snapshot: Snapshot, numbers: Ints) -> list[dict[str, Any]]:
                 "customers": int(inside.sum()),
                 "share": _rounded(inside.mean()),
                 "money_share": _rounded(np.sort(values[inside, 2]).sum() / all_money),
-                **{measure: _rounded(value) for measure, value in zip(RFM, middle, strict=True)},
+                "recency_days": _rounded(middle[0]),
+                "frequency": _rounded(middle[1]),
+                "monetary": _rounded(middle[2]),
                 "bought_90d": None if snapshot.outcome is None else _rounded(snapshot.outcome[inside].mean()),
             }
         )
     return profiles
 
 
-def _map(snapshot: Snapshot, numbers: Ints) -> dict[str, Any]:
+def _map(snapshot: Snapshot, numbers: Ints) -> SegmentMap:
     recency, _, monetary = snapshot.matrix(RFM).T
     rows = np.searchsorted(RECENCY_FROM, recency, side="right") - 1
     columns = np.searchsorted(MONETARY_FROM, monetary, side="right") - 1
@@ -302,39 +434,42 @@ def _map(snapshot: Snapshot, numbers: Ints) -> dict[str, Any]:
     }
 
 
-def _past(history: History) -> dict[str, Any]:
-    said: dict[str, Any] = {"refused": history.refused, "as_of": None, "label_until": None, "segments": None}
+def _past(history: History) -> Past:
     if not history.pairs:
-        return said
+        return {"refused": history.refused, "as_of": None, "label_until": None, "segments": None}
     cut = history.pairs[-1].test_on
     try:
         segments = _profiles(cut, segment_numbers(cut.matrix(RFM)))
     except DataProblem as error:
-        return {**said, "refused": str(error)}
-    dates = {"as_of": str(cut.as_of), "label_until": str(BUYS.moved(cut.as_of, 1))}
-    return {**said, **dates, "segments": segments}
+        return {"refused": str(error), "as_of": None, "label_until": None, "segments": None}
+    return {
+        "refused": history.refused,
+        "as_of": str(cut.as_of),
+        "label_until": str(BUYS.moved(cut.as_of, 1)),
+        "segments": segments,
+    }
 
 
 def _with_clumpiness(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Snapshot:
     values = read_clumpiness(connection, snapshot)
-    # With the second column a regression has a constant for those without a value, whatever stands here.
+    # With the second column a regression has a constant for those without a value, so 0 is as good as any
     columns = {CLUMPINESS: np.nan_to_num(values), HAS_CLUMPINESS: (~np.isnan(values)).astype(float)}
     return replace(snapshot, features=snapshot.features.assign(**columns))
 
 
-def _clumpiness(history: History) -> dict[str, Any]:
-    auc = {
-        "everybody": _auc_gain(history.pairs),
-        "with_value": _auc_gain(
-            [Pair(_with_value(pair.fit_on), _with_value(pair.test_on)) for pair in history.pairs]
-        ),
-    }
-    p_holm = evaluate.holm({name: gain["p_value"] for name, gain in auc.items() if gain})
+def _clumpiness(history: History) -> ClumpinessStudy:
+    with_value = [Pair(_with_value(pair.fit_on), _with_value(pair.test_on)) for pair in history.pairs]
+    gains = {"everybody": _auc_gain(history.pairs), "with_value": _auc_gain(with_value)}
+    p_holm = evaluate.holm({name: gain["p_value"] for name, gain in gains.items() if gain})
+    for name, gain in gains.items():
+        if gain:
+            gain["p_holm"] = p_holm[name]
     return {
         "order_days_needed": ORDER_DAYS_NEEDED,
         "share_with_value": _rounded(history.newest.features[HAS_CLUMPINESS].mean()),
         "refused": history.refused,
-        **{name: gain and {**gain, "p_holm": p_holm[name]} for name, gain in auc.items()},
+        "everybody": gains["everybody"],
+        "with_value": gains["with_value"],
         "segments": _segments_with_clumpiness(_with_value(history.newest)),
     }
 
@@ -345,7 +480,8 @@ def _with_value(snapshot: Snapshot) -> Snapshot:
     return Snapshot(snapshot.as_of, snapshot.customers[has], snapshot.features[has], outcome)
 
 
-def _auc_gain(pairs: Sequence[Pair]) -> dict[str, Any] | None:
+def _auc_gain(pairs: Sequence[Pair]) -> ClumpinessGain | None:
+    """`p_holm` is still the p-value alone; None where no test cut has enough customers."""
     usable = [
         pair
         for pair in pairs
@@ -372,10 +508,11 @@ def _auc_gain(pairs: Sequence[Pair]) -> dict[str, Any] | None:
         "auc": {name: _listed(measured["auc"]) for name, measured in compared["pooled"].items()},
         "auc_gain": _listed(gain),
         "p_value": gain["p_value"],
+        "p_holm": gain["p_value"],
     }
 
 
-def _segments_with_clumpiness(snapshot: Snapshot) -> dict[str, Any] | None:
+def _segments_with_clumpiness(snapshot: Snapshot) -> SegmentsWithClumpiness | None:
     values = snapshot.matrix((*RFM, CLUMPINESS))
     if len(values) < SEGMENTS * CUSTOMERS_PER_SEGMENT:
         return None
@@ -411,5 +548,5 @@ def _rounded(value: Any) -> float:
     return round(float(value), 6)
 
 
-def _listed(measured: dict[str, float]) -> list[float]:
+def _listed(measured: evaluate.Interval) -> Measured:
     return [measured["value"], measured["low"], measured["high"]]

@@ -22,7 +22,7 @@ from ml.lifetime import (
     InnerCuts,
     OrderLog,
     amount_measures,
-    foretell,
+    forecast,
     inner_cuts,
     known_as_of,
     outcome,
@@ -51,7 +51,7 @@ def cdnow_as_of(cut: date) -> tuple[Blend, Floats, Floats]:
     """What is foretold of all 23,570 customers until the end of CDNOW, and their orders and spend."""
     horizon = (END - cut).days
     cuts = inner_cuts(FIRST_DAY, cut, horizon)
-    found = foretell(dict.fromkeys((cut, cuts.first, cuts.second), cdnow()), cut, horizon, cuts)
+    found = forecast(dict.fromkeys((cut, cuts.first, cuts.second), cdnow()), cut, horizon, cuts)
     return found, *outcome(found.at.known, cdnow(), END)
 
 
@@ -207,7 +207,7 @@ def by_habit(generator: np.random.Generator) -> Floats:
 
 def foretold(log: OrderLog, logs: dict[date, OrderLog] | None = None) -> Blend:
     cuts = inner_cuts(FIRST_DAY, CUT, HORIZON)
-    return foretell(logs or dict.fromkeys((CUT, cuts.first, cuts.second), log), CUT, HORIZON, cuts)
+    return forecast(logs or dict.fromkeys((CUT, cuts.first, cuts.second), log), CUT, HORIZON, cuts)
 
 
 def test_where_customers_order_as_the_count_model_thinks_trees_weigh_nothing() -> None:

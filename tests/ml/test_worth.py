@@ -15,7 +15,7 @@ from goodstanding.core.errors import DataProblem
 from ml import store
 from ml.features import read_snapshot
 from ml.lifetime import GammaGamma, Histories, ParetoNBD, next_order_day
-from ml.worth import Worth, ask_worth, read_orders, train_worth
+from ml.worth import Worth, ask_worth, read_purchases, train_worth
 from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, add_orders, count, open_shop
 
 DAY = date(2011, 10, 31)
@@ -48,7 +48,7 @@ def test_a_customers_history_is_that_of_the_orders_that_count_on_the_day(
     shop: duckdb.DuckDBPyConnection,
 ) -> None:
     snapshot = read_snapshot(shop, DAY)
-    orders, expected = read_orders(shop, snapshot), by_hand(shop, DAY)
+    orders, expected = read_purchases(shop, snapshot), by_hand(shop, DAY)
 
     assert set(snapshot.customers) == set(expected)
     for position, name in enumerate(snapshot.customers):
@@ -68,7 +68,7 @@ def test_what_is_told_is_what_the_fitted_models_expect(
     snapshot = read_snapshot(shop, NEWEST_DAY)
     columns, probability = ask_worth(shop, worth, snapshot)
 
-    then, now = (read_orders(shop, read_snapshot(shop, day)) for day in (DAY, NEWEST_DAY))
+    then, now = (read_purchases(shop, read_snapshot(shop, day)) for day in (DAY, NEWEST_DAY))
     counts = ParetoNBD.fit(then.histories)
     values = GammaGamma.fit(then.orders, then.mean_value)
     orders = counts.expected_orders(now.histories, 90)
@@ -90,7 +90,7 @@ def test_days_are_told_with_their_interval_or_not_at_all(
     snapshot = read_snapshot(shop, NEWEST_DAY)
     columns, _ = ask_worth(shop, worth, snapshot)
 
-    coming = next_order_day(worth.counts, read_orders(shop, snapshot).histories)
+    coming = next_order_day(worth.counts, read_purchases(shop, snapshot).histories)
     told = ~np.isnan(coming.day)
     assert 0 < told.sum() < len(told)
     for name, after in (
@@ -140,7 +140,7 @@ def test_the_model_that_stood_when_the_newest_window_began_is_held_to_what_came(
     cut = date(2011, 8, 31)
     assert (matured["cut"], matured["model_id"]) == (str(cut), early["model_id"])
     snapshot = read_snapshot(shop, cut)
-    orders = read_orders(shop, snapshot)
+    orders = read_purchases(shop, snapshot)
     said = store.load(tmp_path, early["model_id"]).counts.probability_of_order(orders.histories, 90)
     assert matured["mean_probability"] == pytest.approx(said.mean(), abs=1e-6)
     until = cut + timedelta(days=90)
@@ -175,6 +175,6 @@ def test_too_little_is_refused_with_the_number_that_is_missing(
 
 
 def test_histories_are_of_days(shop: duckdb.DuckDBPyConnection) -> None:
-    histories = read_orders(shop, read_snapshot(shop, NEWEST_DAY)).histories
+    histories = read_purchases(shop, read_snapshot(shop, NEWEST_DAY)).histories
     assert isinstance(histories, Histories)
     assert histories.age.max() == (NEWEST_DAY - FIRST_DAY).days

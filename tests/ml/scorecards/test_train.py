@@ -22,10 +22,10 @@ from ml.scorecards.orders import (
     COD,
     COD_REFUSED,
     EMI,
-    learnt_decisions,
+    decisions_to_train,
     newest_card,
     read_orders,
-    told_decisions,
+    reported_decisions,
 )
 from ml.scorecards.rivals import SCORECARD
 from ml.scorecards.train import read_pairs, read_question, read_windows, train_scorecard
@@ -264,8 +264,8 @@ def test_what_a_shop_tells_says_which_label_is_learnt_and_the_newest_card_decide
         tell_account(shop, "2", "on_delivery", first, first + timedelta(days=2))
         told = {
             day: (
-                [each.name for each in told_decisions(shop, day)],
-                [*(each.name for each in learnt_decisions(shop, day))],
+                [each.name for each in reported_decisions(shop, day)],
+                [*(each.name for each in decisions_to_train(shop, day))],
             )
             for day in (first + timedelta(days=days) for days in (1, 2))
         }
@@ -431,7 +431,7 @@ def test_rolled_back_the_scorecard_before_stands_until_an_evaluation(
 
     # the weekly training does not bring it back
     refused = train(shop, NEWEST_DAY, tmp_path, tasks=[])["refused"]
-    assert f"{late['model_id']} was withdrawn, and the scorecard before it stands" in refused["cod"]
+    assert f"{late['model_id']} was withdrawn, and the scorecard before it is used" in refused["cod"]
     assert stands() == early["model_id"]
     task = {"refused": None, "champion": SCORECARD}
     champions.appoint({"tasks": {COD.name: task}}, date(2011, 12, 8), tmp_path, by="evaluate")
