@@ -1,5 +1,6 @@
-"""Models: features as of a day, candidates, honest evaluation, the model store, training and scoring.
+"""Machine learning: what is predicted of customers, by which methods, how good it is, and the daily scores.
 
-The questions are in `tasks`, what answers them in `methods`; `side_by_side` measures them, `champions` keeps
-who is best, `train` fits those and `score` asks them every day.
+`tasks` has the questions and `methods` the methods that answer them. `side_by_side` measures the methods,
+`champions` keeps the best one of each question, `train` fits it, `store` keeps it on disk and `score` applies
+it every day.
 """

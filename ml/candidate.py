@@ -1,7 +1,7 @@
-"""Candidates: recipes that learn from one labelled snapshot and give probabilities.
+"""Candidates: descriptions of prediction methods, each with the features it reads and how to fit it.
 
-A candidate learns from that snapshot alone, with every scaler, border, cluster and calibration. Classes are
-balanced inside that fit, so nobody who is predicted can be repeated or left out.
+A candidate learns everything, scalers, cut points, clusters and calibration included, from one labelled
+snapshot. Classes are balanced inside that fit, so no customer who is predicted can be repeated or left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ml.features import Snapshot
 
 SEED = 20111209
-# With these, and a seed, LightGBM grows the same trees from the same rows, and says nothing meanwhile.
+# With these, and a seed, LightGBM grows the same trees from the same rows, and prints nothing.
 LIGHTGBM_REPEATABLE: dict[str, Any] = {
     "deterministic": True,
     "force_row_wise": True,
@@ -31,11 +31,18 @@ Balance = Literal["weights", "down_sampling"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe: the features it reads and how to make an unfitted scikit-learn classifier for them.
+    """A method: the features it reads and how to make an unfitted scikit-learn classifier for them.
 
-    One that `keeps_rows` holds figures of single customers when it is fitted; a `rival` is measured for
-    comparison alone. `packages` are the optional
-    ones that it needs, by the names under which they are imported.
+    Attributes:
+        name: its lasting id; cards name it as `recipe`.
+        description: the method in words.
+        columns: the features it reads, in the order of the matrix.
+        build: makes the unfitted classifier.
+        kind: a challenger has to gain on the baselines to ship.
+        balance: how the classes are balanced in the fit, or None.
+        keeps_rows: when it is fitted it holds figures of single customers, so it may not be stored.
+        rival: it is measured for comparison only.
+        packages: optional packages that it needs, by the names under which they are imported.
     """
 
     name: str
@@ -50,16 +57,16 @@ class Candidate:
 
     @property
     def may_ship(self) -> bool:
-        """Whether it may be stored and score days: without rows of customers, and with what a run has."""
+        """Whether it may be stored and score days: it keeps no customers, and needs no optional package."""
         return not (self.keeps_rows or self.rival or self.packages)
 
     def missing(self) -> str | None:
-        """Why it cannot be fitted here; None where all of its packages are installed."""
+        """Why it cannot be fitted here, or None where all of its packages are installed."""
         absent = [name for name in self.packages if find_spec(name) is None]
         return f"not installed: {', '.join(absent)}; make extras" if absent else None
 
     def fit(self, snapshot: Snapshot) -> Any:
-        """A classifier fitted on one labelled snapshot, balanced within it where the method says so."""
+        """Fit a classifier on one labelled snapshot, with balanced classes where `balance` says so."""
         rows, labels = snapshot.matrix(self.columns), snapshot.labels
         model = self.build()
         if self.balance == "weights":
@@ -70,18 +77,18 @@ class Candidate:
         return model.fit(rows, labels)
 
     def on(self, columns: Collection[str]) -> Candidate | None:
-        """The candidate for snapshots with some columns alone: it reads those of its own that are there.
+        """The candidate for snapshots with certain columns only: it reads those of its own that are there.
 
-        A baseline is what it says or nothing: None where one of its columns is not there.
+        None where none is there; of a baseline, where any is missing: without it, it would be another rule.
         """
-        found = tuple(name for name in self.columns if name in columns)
-        stands = found == self.columns if self.kind == "baseline" else bool(found)
-        return replace(self, columns=found) if stands else None
+        present = tuple(name for name in self.columns if name in columns)
+        usable = present == self.columns if self.kind == "baseline" else bool(present)
+        return replace(self, columns=present) if usable else None
 
     def balanced(self, balance: Balance) -> Candidate:
-        """The candidate with its classes balanced; itself, where weights are asked that it does not know."""
-        knows = balance == "down_sampling" or _class_weights(self.build())
-        return replace(self, balance=balance) if knows else self
+        """The candidate with balanced classes; unchanged where weights are asked for and it has none."""
+        can_balance = balance == "down_sampling" or _class_weights(self.build())
+        return replace(self, balance=balance) if can_balance else self
 
 
 def _class_weights(model: Any) -> list[str]:
@@ -89,7 +96,7 @@ def _class_weights(model: Any) -> list[str]:
 
 
 def down_sampled(labels: NDArray[Any]) -> NDArray[np.intp]:
-    """Positions of a random choice of rows, ascending, with as many of each class as the rarest has."""
+    """Positions of randomly drawn rows, ascending, with as many of each class as the rarest has."""
     generator = np.random.default_rng(SEED)
     classes, counts = np.unique(labels, return_counts=True)
     kept = [generator.choice(np.flatnonzero(labels == name), counts.min(), replace=False) for name in classes]
@@ -97,7 +104,12 @@ def down_sampled(labels: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def probabilities(model: Any, snapshot: Snapshot, columns: tuple[str, ...]) -> NDArray[np.float64]:
-    """What a model says of each customer of a snapshot, in its order.
+    """What a fitted model predicts for each customer of a snapshot, in its order.
+
+    Args:
+        model: a classifier of scikit-learn's form.
+        snapshot: the customers.
+        columns: the features in the model's order.
 
     Returns:
         (customers,) the probability of the second of two classes, or (customers, classes).

@@ -1,8 +1,8 @@
-"""The methods whose packages are optional: XGBoost, and a Keras network on JAX.
+"""The two methods whose packages are optional: XGBoost, and a Keras neural network on JAX.
 
-The packages are imported when a method is made or fitted and not before: the daily run never pays for them,
-and the project stands without them. Settings were chosen from the cut 2010-12-31 to 2011-03-31 of Online
-Retail, as those of `ml.methods` were.
+The packages are imported only when a method is made or fitted: the daily run never loads them, and the
+project works without them. Settings were chosen on the cut 2010-12-31 to 2011-03-31 of Online Retail, as
+those of `ml.methods` were.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def xgboost_trees() -> Any:
     """XGBoost's classifier, unfitted."""
     import xgboost
 
-    # Of 48 tried, by log loss: .611; with half of the columns for a tree .615, with two levels .617 at best.
+    # The best of 48 settings by log loss: .611; with half of the columns for a tree .615, with two levels
+    # .617 at best.
     return xgboost.XGBClassifier(
         n_estimators=200,
         learning_rate=0.03,
@@ -42,18 +43,18 @@ def xgboost_trees() -> Any:
 
 
 class KerasNetwork(ClassifierMixin, BaseEstimator):
-    """One hidden layer, fitted by Adam on all rows at once, so that chance has a part in its start alone.
+    """A network with one hidden layer, fitted by Adam on all rows at once, so that only its start is random.
 
-    Log loss .616 with either of two seeds, and alike with 16 units or alpha 50; alpha 200 .622. Stopping
-    early loses: with alpha 5 it came to .637 and .656, and with alpha 53 the loss of the rows set aside still
-    fell after 400 steps.
+    Log loss .616 with either of two seeds, and the same with 16 units or alpha 50; alpha 200 .622. Early
+    stopping is worse: with alpha 5 it gave .637 and .656, and with alpha 53 the loss of the rows set aside
+    still fell after 400 steps.
 
     Args:
         units: of the hidden layer.
-        alpha: weight of the squared weights beside the summed loss, as of scikit-learn's MLPClassifier.
-        learning_rate: Adam's.
+        alpha: weight of the squared weights beside the summed loss, as in scikit-learn's MLPClassifier.
+        learning_rate: of Adam.
         steps: passes over all rows, one step each.
-        class_weight: as scikit-learn has it: None, "balanced", or a weight for each class.
+        class_weight: as in scikit-learn: None, "balanced", or a weight for each class.
         random_state: the seed of the first weights.
     """
 
@@ -74,7 +75,7 @@ class KerasNetwork(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Floats, y: Any) -> KerasNetwork:
-        """Fit rows of about mean 0 and deviation 1."""
+        """Fit on X (rows, columns), each column of about mean 0 and deviation 1, and y (rows,)."""
         keras = load_keras()
         self.classes_, codes = np.unique(y, return_inverse=True)
         weights = compute_sample_weight(self.class_weight, y)
@@ -98,19 +99,19 @@ class KerasNetwork(ClassifierMixin, BaseEstimator):
         self.network_.compile(
             keras.optimizers.Adam(self.learning_rate), keras.losses.SparseCategoricalCrossentropy()
         )
-        # in the order given: a shuffle would draw from NumPy's global generator, which is others' too
+        # not shuffled: that would draw from NumPy's global generator, which other code uses too
         self.network_.fit(X, codes, len(X), self.steps, sample_weight=weights, shuffle=False, verbose=0)
         return self
 
     def predict_proba(self, X: Floats) -> Floats:
-        """(rows, classes)."""
+        """(rows, classes) probabilities."""
         probability: Floats = self.network_.predict(X, batch_size=4096, verbose=0).astype(np.float64)
         # single precision sums to 1 within 1e-7 only
         normalised: Floats = probability / probability.sum(axis=1, keepdims=True)
         return normalised
 
     def predict(self, X: Floats) -> Any:
-        """(rows,) the class that is likeliest."""
+        """(rows,) the likeliest class."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
@@ -118,20 +119,20 @@ ENVIRONMENT = {
     "KERAS_BACKEND": "jax",
     # no accelerators: they would give other digits
     "JAX_PLATFORMS": "cpu",
-    # one thread: two gave other digits, and took half as much again of the processor
+    # one thread: two gave other digits, and took half as much processor time again
     "NPROC": "1",
 }
 
 
 @lru_cache(maxsize=1)
 def load_keras() -> Any:
-    """The module: Keras on JAX, whatever the environment says and the user's home holds."""
-    # Keras takes settings from a file in its folder, and makes both where they are not.
+    """The module `keras`, on JAX, whatever the environment and the user's home are set to."""
+    # Keras reads settings from a file in its folder, and makes both where they are missing
     with TemporaryDirectory() as folder, _environment(KERAS_HOME=folder, **ENVIRONMENT):
         import jax
         import keras
 
-        jax.devices()  # so that it has read them
+        jax.devices()  # makes JAX read the environment now
     return keras
 
 

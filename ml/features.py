@@ -1,4 +1,4 @@
-"""Snapshots: what is known of every customer as of a day, and what they did after it, read through DuckDB.
+"""Snapshots: read what is known of every customer as of a day, and hold what they did after it.
 
 A snapshot holds the measures of `features.customer_features` as they are, their ranks within the snapshot,
 and the mean RFM rank, which orders customers without any training. Labels come only where their window is
@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
+from dateutil.relativedelta import relativedelta
 from numpy.typing import NDArray
 
 from goodstanding.core.errors import DataProblem
 
 TEST_CUTS = 3
-# Of each class, in the train and in the test snapshot: an AUC of 50 against 50 is known to about +-.11.
+# Customers of each class, in the train and in the test snapshot: the AUC of 50 against 50 customers is known
+# to about +-.11.
 MINIMUM_OF_CLASS = 50
 
 MEASURES = (
@@ -50,9 +52,13 @@ MAY_BE_NULL = "mean_gap_days"
 class Snapshot:
     """All customers as of a day, ordered by their measures.
 
-    `features` has one row per customer and the columns `MEASURES`, `RANKS` and `RFM_RANK`; `outcome` is the
-    class of what each did after `as_of`, that a question of `ml.tasks` gives, or None where that was not
-    asked.
+    Attributes:
+        as_of: the day, at its end.
+        customers: (customers,) ids.
+        features: one row per customer, with the columns `MEASURES`, `RANKS` and `RFM_RANK`, and those that
+            only one question has.
+        outcome: (customers,) the class of what each did after `as_of`, by a question of `ml.tasks`; None in a
+            snapshot without labels.
     """
 
     as_of: date
@@ -66,16 +72,23 @@ class Snapshot:
 
     @property
     def labels(self) -> NDArray[Any]:
-        """`outcome` of a labelled snapshot."""
+        """`outcome` of a labelled snapshot.
+
+        Raises:
+            ValueError: it was read without labels.
+        """
         if self.outcome is None:
             raise ValueError(f"the snapshot of {self.as_of} was read without labels")
         return self.outcome
 
 
 def rolling_cuts(cuts: Sequence[date], end: Callable[[date], date], as_of: date) -> list[tuple[date, date]]:
-    """Train and test cuts, oldest first: each test cut with the newest cut whose window was over by it.
+    """Train and test cuts, oldest first: each test cut with the newest cut whose window was over by then.
 
-    `end` gives the last day of a cut's window; windows that go on after `as_of` are left alone.
+    Args:
+        cuts: the days with features, oldest first.
+        end: gives the last day of a cut's window.
+        as_of: the last day known; cuts whose windows end later are left out.
     """
     over = [cut for cut in cuts if end(cut) <= as_of]
     trainable = {cut: [earlier for earlier in over if end(earlier) <= cut] for cut in over}
@@ -83,16 +96,15 @@ def rolling_cuts(cuts: Sequence[date], end: Callable[[date], date], as_of: date)
 
 
 def month_end(day: date, months: int) -> date:
-    """The last day of the month so many months after the month of a day."""
-    years, month = divmod(day.year * 12 + day.month + months, 12)
-    return date(years, month + 1, 1) - timedelta(days=1)
+    """The last day of the month `months` after the month of a day; earlier where that is negative."""
+    return day + relativedelta(months=months, day=31)
 
 
 def read_snapshot(connection: duckdb.DuckDBPyConnection, as_of: date) -> Snapshot:
     """Every customer's features as of a day that `features.customer_features` holds; empty where it does not.
 
-    By the order of their pseudonyms another key would draw other resamples, and borderline champions would
-    hang on the key: on Online Retail two of five did.
+    Customers are ordered by their measures. Ordered by pseudonym, another key would draw other resamples, and
+    borderline champions would depend on the key: on Online Retail two of five did.
 
     Raises:
         DataProblem: a feature is missing or not finite.
@@ -124,7 +136,7 @@ def read_snapshot(connection: duckdb.DuckDBPyConnection, as_of: date) -> Snapsho
 def percentile_ranks(values: pd.DataFrame) -> pd.DataFrame:
     """Each column's mid-ranks over its rows, scaled to (0, 1): (rank - 1/2) / n; equal values rank equally.
 
-    A missing value ranks above all others: a customer's second order that has not come is the longest gap.
+    A missing value ranks above all others: a customer without a second order has the longest gap.
     """
     return (values.rank(method="average", na_option="bottom") - 0.5) / max(len(values), 1)
 

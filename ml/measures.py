@@ -1,7 +1,8 @@
-"""Measures of probabilities, each taken once per bootstrap resample in one vectorised pass.
+"""Measures of predicted probabilities, like AUC and Brier score, for all bootstrap resamples at once.
 
-Two classes are one column, the probability of the second (who buys); more are one column each. The measures
-that rank or count a class are then means over the classes, each against the rest ("macro").
+Predictions of two classes are one column, the probability of the second (like buying); of more classes one
+column each. Measures that rank or count a class are then means over the classes, each against the rest
+("macro").
 """
 
 from __future__ import annotations
@@ -18,18 +19,19 @@ ECE_BINS = 10
 
 
 def measures(actual: Labels, probability: Floats, weights: Floats) -> dict[str, Floats]:
-    """Ten measures of probabilities, once per row of weights (resamples, rows): arrays (resamples,).
+    """Ten measures of probabilities, (resamples,) each.
 
     auc: ties count half. average_precision: the sum of precision times the step in recall. brier, log_loss:
     mean losses; with more than two classes brier sums the squares over them (Brier 1950), which for two
-    would be twice what is given. ece: expected calibration error over 10 bins of equal width (Naeini, Cooper
-    and Hauskrecht 2015), with more than two classes of the class chosen. accuracy, macro_precision,
-    macro_recall, macro_specificity, macro_f1: of the likeliest class, of two of the choice at 1/2.
+    classes would be twice what is returned. ece: expected calibration error over 10 bins of equal width
+    (Naeini, Cooper and Hauskrecht 2015), with more than two classes of the class chosen. accuracy,
+    macro_precision, macro_recall, macro_specificity, macro_f1: of the likeliest class, where a tie between
+    two goes to the second.
 
     Args:
-        actual: (rows,), the index of each row's class, or whether it is the second of two.
+        actual: (rows,) the index of each row's class, or whether it is the second of two.
         probability: (rows,) of the second of two classes, or (rows, classes).
-        weights: (resamples, rows), how often each row counts; every class must count in each.
+        weights: (resamples, rows) how often each row counts; every class must occur in each resample.
     """
     total = weights.sum(axis=1)
     by_class = _by_class(probability)
@@ -52,57 +54,57 @@ def measures(actual: Labels, probability: Floats, weights: Floats) -> dict[str, 
     }
 
 
-# The share of the rows, those of the greatest probability, whose precision `risk_measures` gives.
+# The share of the rows, those of the greatest probability, whose bad rate `risk_measures` gives.
 TOP = 0.1
 
 
 def risk_measures(
     actual: Labels, probability: Floats, weights: Floats, cost_ratio: float
 ) -> dict[str, Floats]:
-    """Four measures of a probability by which somebody is trusted or refused; arrays (resamples,).
+    """Four measures of a probability by which customers are trusted or refused; (resamples,) each.
 
-    ks: the greatest difference between the shares of the feared and of the others above one border.
-    top_decile: the share of the feared among the tenth of the greatest probability; of equal ones at its
-    border as many as fit in, alike of either kind. cost: the mean cost of a row where one refused who would
-    have kept it costs 1, and one trusted wrongly `cost_ratio`; refused is from the probability
+    ks: the greatest difference between the shares of the bad and of the good above one cut point.
+    top_decile: the bad rate among the tenth of the greatest probability; of equal probabilities at its cut
+    point as many rows as fit in, bad and good in proportion. cost: the mean cost of a row, where a good one
+    that is refused costs 1, and a bad one that is trusted `cost_ratio`; rows are refused from the probability
     1 / (1 + cost_ratio) on, where both cost the same. f1: of those refused.
 
     Args:
-        actual, probability, weights: as in `measures`, of two classes; the second is what is feared.
+        actual, probability, weights: as in `measures`, of two classes; the second is the bad one.
         cost_ratio: above 0.
     """
-    feared = actual.astype(bool)
+    is_bad = actual.astype(bool)
     order = np.argsort(-probability, kind="stable")
     last_of_ties = np.flatnonzero(np.append(np.diff(probability[order]) != 0, True))
     above = np.cumsum(weights[:, order], axis=1)[:, last_of_ties]
-    hits = np.cumsum(weights[:, order] * feared[order], axis=1)[:, last_of_ties]
+    hits = np.cumsum(weights[:, order] * is_bad[order], axis=1)[:, last_of_ties]
     total, bad = above[:, -1], hits[:, -1]
-    parted = hits / bad[:, None] - (above - hits) / (total - bad)[:, None]
+    separation = hits / bad[:, None] - (above - hits) / (total - bad)[:, None]
     top = [
-        np.interp(TOP * rows, np.append(0.0, reached), np.append(0.0, found)) / (TOP * rows)
-        for rows, reached, found in zip(total, above, hits, strict=True)
+        np.interp(TOP * rows, np.append(0.0, rows_above), np.append(0.0, bad_above)) / (TOP * rows)
+        for rows, rows_above, bad_above in zip(total, above, hits, strict=True)
     ]
     refused = probability >= 1 / (1 + cost_ratio)
-    found, wrongly = weights @ (feared & refused), weights @ (~feared & refused)
+    bad_refused, good_refused = weights @ (is_bad & refused), weights @ (~is_bad & refused)
     return {
-        "ks": parted.max(axis=1),
+        "ks": separation.max(axis=1),
         "top_decile": np.array(top),
-        "cost": (cost_ratio * (bad - found) + wrongly) / total,
-        "f1": 2 * found / (found + wrongly + bad),
+        "cost": (cost_ratio * (bad - bad_refused) + good_refused) / total,
+        "f1": 2 * bad_refused / (bad_refused + good_refused + bad),
     }
 
 
 def choices(probability: Floats) -> NDArray[np.intp]:
-    """The class that is chosen for each row: the likeliest, of two the second from 1/2 on."""
+    """(rows,) the class that is chosen for each row: the likeliest; of two the second from 1/2 on."""
     return np.asarray(
         probability >= 0.5 if probability.ndim == 1 else probability.argmax(axis=1), dtype=np.intp
     )
 
 
 def confidences(actual: Labels, probability: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """What calibration compares: a probability for each row, and whether that came true.
+    """What calibration compares, (rows,) each: a probability, and whether it came true.
 
-    Of two classes the probability of the second, of more that of the class chosen.
+    Of two classes it is the probability of the second, of more that of the class chosen.
     """
     if probability.ndim == 1:
         return probability, actual.astype(bool)
@@ -110,12 +112,12 @@ def confidences(actual: Labels, probability: Floats) -> tuple[Floats, NDArray[np
 
 
 def calibration_bins(confidence: Floats) -> NDArray[np.intp]:
-    """The bin of each probability: ten of equal width."""
+    """(rows,) the bin of each probability, of ten bins of equal width."""
     return np.minimum((confidence * ECE_BINS).astype(np.intp), ECE_BINS - 1)
 
 
 def confusion_matrix(actual: Labels, probability: Floats) -> NDArray[np.intp]:
-    """Rows counted by their class (rows of the matrix) and the class chosen (columns)."""
+    """(classes, classes) how many rows have an actual class (rows) and a chosen class (columns)."""
     classes = _by_class(probability).shape[1]
     counts = _confusion(actual, choices(probability), classes, np.ones((1, len(actual))))
     matrix: NDArray[np.intp] = counts[0].astype(np.intp)
@@ -153,7 +155,10 @@ def _confusion(actual: Labels, chosen: NDArray[np.intp], classes: int, weights: 
 
 
 def _of_choices(confusion: Floats) -> dict[str, Floats]:
-    """Accuracy and macro means from confusion matrices (resamples, actual, chosen); 0 where nobody counts."""
+    """Accuracy and macro means from confusion matrices (resamples, actual, chosen).
+
+    A class that nobody has, or that nobody was given, counts as 0.
+    """
     total = confusion.sum(axis=(1, 2))
     right = np.diagonal(confusion, axis1=1, axis2=2)
     actual, chosen = confusion.sum(axis=2), confusion.sum(axis=1)

@@ -1,10 +1,10 @@
-"""The methods of the field in one registry, from a constant to a stack: what `evaluate` sets side by side.
+"""The registry of prediction methods, from a constant to a stack of models.
 
-The quick ones come from `ml.short_list`, those whose packages are optional from `ml.extras`. Settings are
-the same for all tasks; those that matter were chosen from the cut 2010-12-31 to 2011-03-31 of Online Retail,
-which is no test cut of it (log loss there of who buys within 90 days: network .614, stopped early .653; extra
-trees .613, with 10 in a leaf and fewer features .630; hybrid .616, with a forest in place of the regression
-.627).
+`goodstanding evaluate` compares them all. The quick ones come from `ml.short_list`, those whose packages are
+optional from `ml.extras`. Settings are the same for all tasks; those that matter were chosen on the cut
+2010-12-31 to 2011-03-31 of Online Retail, which is none of its test cuts (log loss there of who buys within
+90 days: network .614, stopped early .653; extra trees .613, with 10 in a leaf and fewer features .630; hybrid
+.616, with a forest in place of the regression .627).
 """
 
 from __future__ import annotations
@@ -38,20 +38,23 @@ from ml.tasks import BEFORE, DAYS_AHEAD, ORDER_DAYS
 
 
 class NextOrder(ClassifierMixin, BaseEstimator):
-    """A count model of `ml.lifetime` on the columns `HISTORY`, fitted on what came before the cut alone."""
+    """A count model of `ml.lifetime` as a classifier on the columns `HISTORY`.
+
+    It is fitted on the orders before the cut alone, and so needs no labels.
+    """
 
     def __init__(self, model: type[BGNBD] | type[ParetoNBD] = BGNBD) -> None:
         self.model = model
 
     def fit(self, X: Floats, y: Any) -> NextOrder:
-        """Fit the histories; of `y` nothing is used but which classes there are."""
+        """Fit on X (rows, `HISTORY`); of y (rows,) only the names of the classes are used."""
         self.classes_ = np.unique(y)
         self.fitted_ = self.model.fit(self._histories(X))
         self.not_found_ = None if self.fitted_.drop_out_identifiable else "no drop-out identifiable"
         return self
 
     def predict_proba(self, X: Floats) -> Floats:
-        """(rows, 2): no order within the days ahead, and at least one."""
+        """(rows, 2) the probabilities of no order within the days ahead, and of at least one."""
         order = self.fitted_.probability_of_order(self._histories(X), X[0, -1])
         return np.column_stack([1 - order, order])
 
@@ -62,15 +65,15 @@ class NextOrder(ClassifierMixin, BaseEstimator):
 
 
 class Segments(KMeans):
-    """k-means that gives each row its segment as indicators, not its distances to all of them."""
+    """k-means that transforms each row to an indicator of its segment, not to distances from all of them."""
 
     def transform(self, X: Floats) -> Floats:
-        """(rows, segments), one 1 in each row."""
+        """(rows, segments) zeros, with a single 1 in each row."""
         indicators: Floats = np.eye(self.n_clusters)[self.predict(X)]
         return indicators
 
     def fit_transform(self, X: Floats, y: Any = None, sample_weight: Any = None) -> Any:
-        """The same for the rows fitted on, for which KMeans has a way of its own."""
+        """The same for the rows fitted on; the method that it replaces would return distances."""
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
 
@@ -79,7 +82,8 @@ def _trees(kind: Any) -> Any:
 
 
 def _svm() -> Any:
-    # An exact kernel machine costs the square of the customers; this one sees them through 200 of them.
+    # The cost of an exact kernel machine grows with the square of the customers; this one approximates the
+    # kernel by 200 of them.
     kernel = Nystroem(gamma=0.02, n_components=200, random_state=SEED)
     machine = LinearSVC(C=0.05, random_state=SEED)
     calibrated = CalibratedClassifierCV(machine, ensemble=False, cv=_folds(3))
@@ -119,9 +123,9 @@ METHODS = {
         SHORT_LIST["majority"],
         Candidate(
             "persistence",
-            "as in the window before the cut, as sure as that was on the train cut",
+            "the class of the window before the cut, with the probabilities that it had on the train cut",
             (BEFORE,),
-            # grown in full on one column of codes, a tree is the table of the shares of each
+            # a full tree on one column of codes is a table of each code's class shares
             lambda: DecisionTreeClassifier(random_state=SEED),
             "baseline",
         ),
@@ -129,14 +133,14 @@ METHODS = {
         SHORT_LIST["rfm_rank"],
         Candidate(
             "bg_nbd",
-            "BG/NBD: orders come by chance at a rate of one's own, until one leaves after an order",
+            "BG/NBD: each customer orders at random at a rate of their own, until they leave after an order",
             HISTORY,
             NextOrder,
             "baseline",
         ),
         Candidate(
             "pareto_nbd",
-            "Pareto/NBD: orders come by chance at a rate of one's own, until one leaves at any time",
+            "Pareto/NBD: each customer orders at random at a rate of their own, until they leave at any time",
             HISTORY,
             lambda: NextOrder(ParetoNBD),
             "baseline",
@@ -215,7 +219,7 @@ METHODS = {
         ),
         Candidate(
             "stack",
-            "neural network and SVM out of fold, then logistic regression on what they say",
+            "neural network and SVM out of fold, then logistic regression on their predictions",
             ON_RANKS,
             _stack,
             keeps_rows=True,

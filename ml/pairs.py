@@ -1,7 +1,7 @@
-"""The labelled snapshots of a task: what each method learns from and what it is tested on.
+"""Read the labelled snapshots of a task in pairs: one to fit methods on, and a later one to test them on.
 
-The borders of the classes come from the train cut alone, and what cannot be asked of a shop's history is
-refused with what would be enough.
+The borders of the classes come from the train cut alone. Where a shop's history is too short for a task, the
+task is refused, and the message says how much more would be enough.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from ml.tasks import (
 )
 
 FOLDS = 5
-# Of each class on the day that is parted into folds: of 20 in a fold, every resample has some.
+# Customers of each class on a day that is split into folds: with 20 in a fold, every resample has some.
 MINIMUM_IN_FOLDS = 100
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What a method learns from, and what it is tested on; both labelled by the borders of the first."""
+    """A snapshot to fit on and one to test on, both labelled by the class borders of the first."""
 
     fit_on: Snapshot
     test_on: Snapshot
@@ -56,7 +56,7 @@ class Pair:
 def read_pairs(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date) -> list[Pair]:
     """The labelled pairs of a task, oldest first: the newest three test cuts, or the random folds of one day.
 
-    The warehouse may know later days than `as_of`; they are left alone.
+    Later days than `as_of` in the warehouse are not read.
 
     Raises:
         DataProblem: the history is too short, or a class too rare; it says how much would be enough.
@@ -80,7 +80,7 @@ def read_pairs(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date) -
 
 
 def too_few_cuts(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date, pairs: int) -> str | None:
-    """What is missing to the three test cuts that the protocol asks for; None where nothing is."""
+    """Why there are fewer than the three test cuts that the protocol asks for; None where there are three."""
     if task.is_formula or pairs >= TEST_CUTS:
         return None
     cuts = _month_ends(connection, as_of)
@@ -178,7 +178,7 @@ def _random_folds(connection: duckdb.DuckDBPyConnection, task: Task, as_of: date
 
 
 def _part(whole: Snapshot, rows: NDArray[np.intp]) -> Snapshot:
-    """Some customers with what the formula knows of them, ranked among themselves."""
+    """Some of the customers with the three figures of the formula, ranked among themselves."""
     measures = whole.features[list(FORMULA)].iloc[rows]
     features = pd.concat([measures, percentile_ranks(measures).add_prefix("rank_")], axis="columns")
     return Snapshot(whole.as_of, whole.customers[rows], features, whole.labels[rows])

@@ -1,4 +1,4 @@
-"""Jobs in processes of their own, each with one thread of linear algebra: no result hangs on their number."""
+"""Run jobs in parallel processes, with results that are the same for any number of processes."""
 
 from __future__ import annotations
 
@@ -17,24 +17,31 @@ def run(
     processes: int,
     prepare: Callable[[], object] | None = None,
 ) -> Iterator[Any]:
-    """What a function says of some arguments, one after the other, on one thread of linear algebra each.
+    """Call a function with each of some arguments, each call on one thread of linear algebra.
 
-    `prepare` is called in each process before its first job.
+    Args:
+        function: can be pickled.
+        arguments: of each call.
+        processes: how many work at once.
+        prepare: called in each process before its first job, or None.
+
+    Returns:
+        The results, in the order of the arguments.
     """
     jobs = (delayed(_alone)(function, *given) for given in arguments)
-    # initializer: a process that grew by 300 MB after its first job, as it does by Keras, would be ended
+    # initializer: joblib ends a process that grew by 300 MB after its first job, as importing Keras makes it
     # max_nbytes: larger arrays would be left in files for the other processes, customers' ids among them
-    found: Iterator[Any] = Parallel(
+    results: Iterator[Any] = Parallel(
         n_jobs=processes, return_as="generator", max_nbytes=None, initializer=prepare
     )(jobs)
-    return found
+    return results
 
 
 def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    # Two processes with two threads each would wait for each other; and with the number of threads the last
-    # digits could change.
+    # Two processes with two threads each would wait for each other; and the number of threads could change
+    # the last digits.
     with threadpool_limits(limits=1), warnings.catch_warnings():
-        # the passes of the neural network and the customers that the kernel goes through are meant so
+        # the few passes of the neural network and the 200 customers of the kernel are on purpose
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "n_components was set")
         return function(*arguments)

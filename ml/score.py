@@ -197,12 +197,12 @@ def _refusal(card: ModelCard, worst: drift.Drift) -> str:
     learnt = card["fitted_on"]["cut"]
     if worst.kind == "calibration":
         return (
-            f"refused: its probabilities as of {worst.name} were {worst.value:.3f} off what came, at most "
-            f"{worst.allowed} is let pass; train again"
+            f"refused: its probabilities as of {worst.name} were {worst.value:.3f} off the actual share, at "
+            f"most {worst.allowed} is allowed; train again"
         )
     return (
         f"refused: the stability index of {worst.name} since {learnt} is {worst.value:.3f}, at most "
-        f"{worst.allowed} is let pass; train again"
+        f"{worst.allowed} is allowed; train again"
     )
 
 

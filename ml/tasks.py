@@ -1,7 +1,7 @@
-"""The questions that `evaluate` asks of a shop: what becomes of a customer in a window after a cut.
+"""The prediction questions (tasks): what a customer does in a window after a cut, like buying within 90 days.
 
-One of them looks at no future at all: the class of today from the figures that made it. `SCORED` are those
-that every daily run answers.
+`goodstanding evaluate` measures methods on all of them. One is about no future at all: the class of today
+from the figures that made it. `SCORED` are those that every daily run answers.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ml.features import Snapshot, month_end
 
 FORMULA = ("recency_days", "frequency", "monetary")
 
-# What a question may know beside the features: the outcome of the window before the cut, the days on which
-# the customer had ordered, and how many days ahead it asks.
+# Columns that a question may have beside the features: the outcome of the window before the cut, the number
+# of days on which the customer had ordered, and how many days ahead is asked.
 BEFORE = "before"
 ORDER_DAYS = "order_days"
 DAYS_AHEAD = "days_ahead"
 
-# Orders that count at the window's end: a cancellation after it changes nothing.
+# The orders that count at the end of the window; a later cancellation does not change them.
 KEPT = """
     from features.invoice_states
     where
@@ -40,7 +40,7 @@ RETURNS = """
     from features.product_cancellations
     where event_day > $since and event_day <= $until
 """
-# Who has no class, having given everything back, is Worst by rule.
+# A customer who has given everything back has no class, and counts as Worst.
 CLASS = f"""
     select customer_id, list_position({list(CLASSES)}, class) - 1 as value
     from features.customer_classes
@@ -60,19 +60,28 @@ def _yes_or_no(values: Values) -> Values:
 
 
 def _none_and_thirds(values: Values) -> Values:
-    """Nobody's zero stands apart; the thirds are those of who spent anything."""
+    """A class for those who spent nothing, and three of equal size for those who spent anything."""
     spent = values[values > 0]
     return np.append(0.0, np.quantile(spent, [1 / 3, 2 / 3])) if len(spent) else np.zeros(1)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A question: what a customer does in the days, or up to the month end, after a cut.
+    """A question: what a customer does in the days, or up to a month end, after a cut.
 
-    `outcome` is SQL for (customer_id, value) of the window after $since up to $until; who has no row has 0.
-    `borders` of the train cut's values part the values into `classes`. Without `days` and `months` the
-    question is about the cut itself, and the snapshots are random folds of one day. `cost_ratio`, where the
-    second class is a risk: how many times as much it costs to trust wrongly as to refuse wrongly.
+    Attributes:
+        name: its lasting id, like buys_90d.
+        question: in words.
+        classes: the names of the classes, in the order of the probabilities.
+        outcome: SQL for (customer_id, value) of the window after $since up to $until; a customer without a
+            row has the value 0.
+        borders: gives from the train cut's values the borders that divide values into `classes`.
+        days: the length of the window; 0 where it is in months.
+        months: the window ends at the end of this month after the cut. Without days and months the question
+            is about the cut itself, and the snapshots are random folds of one day.
+        is_about_orders: methods may read `ORDER_DAYS` and `DAYS_AHEAD`.
+        cost_ratio: where the second class is a risk, how many times as much it costs to trust wrongly as to
+            refuse wrongly; else None.
     """
 
     name: str
@@ -91,7 +100,7 @@ class Task:
         return not (self.days or self.months)
 
     def moved(self, cut: date, windows: int) -> date:
-        """The end of as many windows after a cut."""
+        """The end of so many windows after a cut; before it, where `windows` is negative."""
         if self.months:
             return month_end(cut, windows * self.months)
         return cut + windows * timedelta(days=self.days)
@@ -147,12 +156,12 @@ TASKS = {
 }
 
 
-# Of the others one asks about today, and the tiers have borders of their own at every cut.
+# Not scored: the one about today, and the tiers, which have other borders at every cut.
 SCORED = tuple(t for t in TASKS.values() if not t.is_formula and t.borders is not _none_and_thirds)
 
 
 def tasks_named(names: Sequence[str]) -> list[Task]:
-    """The tasks with these names; all where none is named.
+    """The tasks with these names; all tasks where no name is given.
 
     Raises:
         WrongUse: there is no such task.
@@ -166,7 +175,15 @@ def tasks_named(names: Sequence[str]) -> list[Task]:
 def window_values(
     connection: duckdb.DuckDBPyConnection, sql: str, snapshot: Snapshot, since: date, until: date
 ) -> Values:
-    """The values of an `outcome` for the customers of a snapshot, in its order; 0 where there is none."""
+    """The values of an outcome for the customers of a snapshot, in its order, (customers,).
+
+    Args:
+        connection: a warehouse with the marts.
+        sql: the `outcome` of a task.
+        snapshot: the customers; one without a row has the value 0.
+        since: the window begins after this day.
+        until: its last day.
+    """
     window = {"since": since, "until": until}
     rows = connection.execute(sql, {name: day for name, day in window.items() if f"${name}" in sql}).df()
     by_customer = rows.set_index("customer_id")["value"].astype(np.float64)
@@ -174,16 +191,22 @@ def window_values(
 
 
 def classes_by(borders: Values, values: Values) -> NDArray[np.int64]:
-    """The position of the class that each value belongs to."""
+    """(values,) the index of the class of each value; a border belongs to the class below it."""
     return np.searchsorted(borders, values)
 
 
 def known_to(
     connection: duckdb.DuckDBPyConnection, task: Task, snapshot: Snapshot, columns: Collection[str]
 ) -> Snapshot:
-    """A snapshot with those of some columns that the question alone knows; the others are left alone.
+    """Add to a snapshot those of some columns that only the question has; other columns are not touched.
 
-    `BEFORE` is there for questions whose borders are the same at every cut, which all of `SCORED` are.
+    `BEFORE` is right only for questions whose borders are the same at every cut; those of `SCORED` are.
+
+    Args:
+        connection: a warehouse with the marts.
+        task: the question.
+        snapshot: the customers.
+        columns: those that a model reads.
     """
     cut = snapshot.as_of
     added: dict[str, NDArray[Any]] = {}

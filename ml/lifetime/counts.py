@@ -1,10 +1,11 @@
-"""How many orders a customer will place: NBD, BG/NBD and Pareto/NBD by maximum likelihood.
+"""Count models: forecast how many orders a customer will place, by NBD, BG/NBD and Pareto/NBD.
 
-While alive, a customer orders as a Poisson process whose rate differs between customers by a gamma
-distribution (r, alpha). NBD: nobody leaves. BG/NBD: after each order a customer leaves with a probability
-that differs by a beta distribution (a, b). Pareto/NBD: a customer leaves at a rate that differs by a gamma
-distribution (s, beta). Given a history, rate and drop-out of a customer who is still alive are independent,
-and their distributions of the same kinds: what follows is the chance to be alive times what the living do.
+All are fitted by maximum likelihood. While alive, a customer orders as a Poisson process whose rate differs
+between customers by a gamma distribution (r, alpha). NBD: no customer leaves. BG/NBD: after each order a
+customer leaves with a probability that differs between customers by a beta distribution (a, b). Pareto/NBD: a
+customer leaves at a rate that differs by a gamma distribution (s, beta). Given a history, the rate and the
+drop-out of a customer who is still alive are independent, and their distributions are of the same kinds: so a
+forecast is the probability of being alive times the forecast for a living customer.
 
 Sources: Fader, Hardie and Lee (2005), "Counting your customers the easy way", Marketing Science 24(2);
 Schmittlein, Morrison and Colombo (1987), "Counting your customers", Management Science 33(1); Fader and
@@ -33,20 +34,24 @@ from ml.lifetime.likelihood import (
     maximise,
 )
 
-# Drop-out has two parameters. Without it they lie on the border, where the test is stricter than it says.
+# The likelihood ratio test of drop-out, which has two parameters. Without drop-out they lie on the border of
+# their range, where the test is stricter than its level.
 SIGNIFICANCE = 0.05
 NEEDED_GAIN = float(stats.chi2.isf(SIGNIFICANCE, df=2)) / 2
-# Beyond, all customers leave as readily, or nobody does, and the hypergeometric function overflows.
+# Above these, all customers leave with the same probability, or none leaves, and the hypergeometric function
+# overflows.
 HIGHEST_A, HIGHEST_B = 10.0, 1000.0
 STEP = 1e-6
 TINY = np.finfo(float).tiny
 
 
 class CountModel(ABC):
-    """What a fitted model says of customers in (cut, cut + horizon].
+    """A fitted model, which forecasts the orders of customers in (cut, cut + horizon].
 
-    Histories and horizons are in the unit of time that the model was fitted in; r is the shape of the gamma
-    distribution of rates.
+    Histories and horizons are in the unit of time that the model was fitted in.
+
+    Attributes:
+        r: shape of the gamma distribution of rates.
     """
 
     r: float
@@ -67,7 +72,7 @@ class CountModel(ABC):
         return model._alive(histories)[:, None] * model._at_least_if_alive(histories, horizon, most)
 
     def _identified(self) -> CountModel:
-        """The model whose parameters can all be told from the histories."""
+        """The model whose parameters can all be identified from the histories."""
         return self
 
     @abstractmethod
@@ -85,7 +90,13 @@ class CountModel(ABC):
 
 @dataclass(frozen=True)
 class NBD(CountModel):
-    """Nobody leaves. r (shape) and alpha (a time) of the gamma distribution of rates."""
+    """The model in which no customer leaves.
+
+    Attributes:
+        r, alpha: shape and scale (a time) of the gamma distribution of rates.
+        log_likelihood: at these parameters.
+        customers: how many it was fitted on.
+    """
 
     r: float
     alpha: float
@@ -118,11 +129,15 @@ class NBD(CountModel):
 
 
 def _at_least(shape: Floats, shares: Floats, weights: Floats, most: int) -> Floats:
-    """Probabilities of at least 1, 2, ... `most` orders, (customers, most), of somebody who stays for a time.
+    """Probabilities of at least 1, 2, ... `most` orders, (customers, most), of customers who stay for a time.
 
-    They are negative binomial, and here the mean over several times. `shape` is that of the rate's gamma
-    distribution, (customers,); `shares` are those of each time in alpha + age + time, (customers, times);
-    `weights` weigh the times, each row adding to 1.
+    They are negative binomial; the result is the mean over several times.
+
+    Args:
+        shape: (customers,) of the gamma distribution of the rate.
+        shares: (customers, times) each time as a share of alpha + age + time.
+        weights: of the times, each row sums to 1.
+        most: the greatest number of orders.
     """
     fewer = np.arange(most)
     log_ways = special.gammaln(shape[:, None] + fewer) - special.gammaln(shape)[:, None]
@@ -131,18 +146,24 @@ def _at_least(shape: Floats, shares: Floats, weights: Floats, most: int) -> Floa
     for share, weight in zip(shares.T[..., None], np.broadcast_to(weights, shares.shape).T, strict=True):
         log_exactly = log_ways + fewer * np.log(np.maximum(share, TINY)) + shape[:, None] * np.log1p(-share)
         exactly += weight[:, None] * np.exp(log_exactly)
-    # below 0 by rounding alone
+    # less than 0 only by rounding
     return np.maximum(1 - np.cumsum(exactly, axis=1), 0)
 
 
 def _order_by(r: float, alpha: float, histories: Histories, horizon: float | Floats) -> Floats:
-    """The probability that somebody who does not leave orders within the horizon."""
+    """The probability that a customer who does not leave orders within the horizon, (customers,)."""
     none = -(r + histories.frequency) * np.log1p(horizon / (alpha + histories.age))
     return -np.expm1(none)
 
 
 class DropOutModel(CountModel):
-    """A count model whose customers may leave unseen; where that cannot be learnt it is the NBD."""
+    """A count model whose customers may leave unseen; where drop-out is not identifiable it acts as the NBD.
+
+    Attributes:
+        log_likelihood: at the fitted parameters.
+        customers: how many it was fitted on.
+        without_drop_out: the NBD fitted on the same histories.
+    """
 
     log_likelihood: float
     customers: int
@@ -150,19 +171,19 @@ class DropOutModel(CountModel):
 
     @property
     def drop_out_gain(self) -> float:
-        """Log-likelihood gained on the NBD, which is the border of the model: less than 0 is rounding."""
+        """The gain in log-likelihood over the NBD, which is a limit of the model: less than 0 is rounding."""
         return max(0.0, self.log_likelihood - self.without_drop_out.log_likelihood)
 
     @property
     def drop_out_identifiable(self) -> bool:
-        """Whether drop-out explains the histories better than none at all: a likelihood ratio test at 5 %."""
+        """Whether drop-out explains the histories better than no drop-out: a likelihood ratio test at 5 %."""
         return self.drop_out_gain >= NEEDED_GAIN
 
     def probability_alive(self, histories: Histories) -> Floats:
         """Probability of not having left by the cut, (customers,).
 
         Raises:
-            DataProblem: no drop-out identifiable: the likelihood is as high where nobody ever leaves.
+            DataProblem: no drop-out is identifiable: the likelihood is about as high if nobody ever leaves.
         """
         if not self.drop_out_identifiable:
             raise DataProblem(
@@ -178,7 +199,12 @@ class DropOutModel(CountModel):
 
 @dataclass(frozen=True)
 class BGNBD(DropOutModel):
-    """Customers leave after an order. r, alpha (a time): of the rates; a, b: of the probability to leave."""
+    """The model in which customers leave after an order.
+
+    Attributes:
+        r, alpha: shape and scale (a time) of the gamma distribution of rates.
+        a, b: of the beta distribution of the probability of leaving.
+    """
 
     r: float
     alpha: float
@@ -221,7 +247,7 @@ class BGNBD(DropOutModel):
         return _order_by(self.r, self.alpha, histories, horizon)
 
     def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats:
-        # so many would come, and none but the last of them makes the customer leave
+        # the customer would place so many orders, and leaves after none but the last of them
         share = horizon / (self.alpha + histories.age + horizon)
         b = (self.b + histories.frequency)[:, None]
         log_stayed = special.betaln(self.a, b + np.arange(most)) - special.betaln(self.a, b)
@@ -232,7 +258,12 @@ class BGNBD(DropOutModel):
 
 @dataclass(frozen=True)
 class ParetoNBD(DropOutModel):
-    """Customers leave at any time. r, alpha (a time): of the rates; s, beta (a time): of those of leaving."""
+    """The model in which customers leave at any time.
+
+    Attributes:
+        r, alpha: shape and scale (a time) of the gamma distribution of rates.
+        s, beta: shape and scale (a time) of the gamma distribution of the rates of leaving.
+    """
 
     r: float
     alpha: float
@@ -263,7 +294,7 @@ class ParetoNBD(DropOutModel):
         return alive
 
     def _expected_orders_if_alive(self, histories: Histories, horizon: float) -> Floats:
-        # of (1 - q^(1 - s)) / (s - 1), q = 1 + horizon / (beta + age), the form that has its limit at s = 1
+        # (1 - q^(1 - s)) / (s - 1) with q = 1 + horizon / (beta + age), in a form that has its limit at s = 1
         still = self.beta + histories.age
         log_q = np.log1p(horizon / still)
         rate = (self.r + histories.frequency) / (self.alpha + histories.age)
@@ -271,7 +302,7 @@ class ParetoNBD(DropOutModel):
         return expected
 
     def _probability_of_order_if_alive(self, histories: Histories, horizon: float | Floats) -> Floats:
-        # the next order comes at some time, before which they have not left
+        # the integral over the time of the next order, before which the customer has not left
         i, age = self.r + histories.frequency, histories.age
         next_order = log_integrals(age, age + horizon, self.alpha, self.beta, i + 1, self.s)
         scale = np.log(i) + i * np.log(self.alpha + age) + self.s * np.log(self.beta + age)
@@ -279,7 +310,7 @@ class ParetoNBD(DropOutModel):
         return np.minimum(probability, 1)
 
     def _at_least_if_alive(self, histories: Histories, horizon: float, most: int) -> Floats:
-        # orders come until the horizon, or until the customer leaves before it: the mean over the times
+        # the customer orders until the horizon, or until leaving before it: the mean over these times
         still = self.beta + histories.age
         stays = np.exp(-self.s * np.log1p(horizon / still))[:, None]
         left = (1 - stays) * (1 + NODES) / 2

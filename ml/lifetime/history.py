@@ -1,4 +1,4 @@
-"""A customer's history as the count models need it: how often, how recently, and for how long."""
+"""Customers' histories as count models need them: how often they ordered, how recently, and for how long."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Histories:
-    """Customers as of a cut, one per position; all times in one unit, which the models then speak too.
+    """Customers as of a cut, one per position; all times are in one unit, which models fitted on them share.
 
     Attributes:
-        frequency: repeat purchases, orders on distinct days less the first, shape (customers,).
+        frequency: repeat purchases: days with an order, less the first, shape (customers,).
         recency: time from the first order to the last, same shape; 0 where there was no second.
         age: time from the first order to the cut, same shape.
 
@@ -59,11 +59,11 @@ class Histories:
         return Histories(self.frequency[rows], self.recency[rows], self.age[rows])
 
     def over(self, unit: float) -> Histories:
-        """The same histories in a unit of time that is so many of the present one: over(7) makes weeks."""
+        """The same histories in a longer unit of time: over(7) makes weeks of days."""
         return Histories(self.frequency, self.recency / unit, self.age / unit)
 
     def distinct(self) -> tuple[Histories, Floats]:
-        """Each different history once, and how many customers have it: what a likelihood needs."""
+        """Each distinct history once, and how many customers have it, so that likelihoods compute it once."""
         rows = np.column_stack([self.frequency, self.recency, self.age])
         unique, counts = np.unique(rows, axis=0, return_counts=True)
         return Histories(*unique.T), counts.astype(np.float64)
@@ -84,7 +84,7 @@ def histories(customers: NDArray[Any], days: NDArray[Any], until: date) -> tuple
     known = ordered <= np.datetime64(until)
     ids, positions = np.unique(np.asarray(customers)[known], return_inverse=True)
     age = (np.datetime64(until) - ordered[known]).astype(np.int64)
-    # one number per customer and day, so that a plain sort finds each order day once
+    # one number per customer and day: its distinct values are the order days
     span = int(age.max(initial=0)) + 1
     order_days = np.unique(positions * span + age)
     customer, ages = np.divmod(order_days, span)

@@ -1,4 +1,4 @@
-"""The log-likelihoods of NBD, BG/NBD and Pareto/NBD with their gradients, and the climb to their summit."""
+"""The log-likelihoods of NBD, BG/NBD and Pareto/NBD with their gradients, and their maximisation."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from scipy import optimize, special
 from goodstanding.core.errors import DataProblem
 from ml.lifetime.history import Floats, Histories
 
-# Of log-parameters, in units of the mean age: at e^-12 and e^12 nothing changes any more in double precision.
+# The greatest log-parameter, in units of the mean age: at e^-12 and e^12 nothing changes any more in double
+# precision.
 BOUND = 12.0
 # With 32 nodes the integral of Pareto/NBD is exact to 1e-12 for histories of a shop.
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)
-# e^-40 of a peak is nothing beside it.
+# The integrand is cut off at e^-40 of its peak.
 NEGLIGIBLE = 40.0
 FLAT = 1e-4
-# Customers at a time, whose nodes then stay in the cache: a million integrals took 4.8 s at once, .4 s so.
+# Customers at a time, so that their nodes stay in the cache: a million integrals took .4 s, at once 4.8 s.
 BLOCK = 4096
 
 LogLikelihood = Callable[[Floats, Histories], tuple[Floats, Floats]]
-"""Of the logarithms of the parameters and histories: log-likelihoods, shape (customers,), and their gradients
-by these logarithms, shape (parameters, customers)."""
+"""From the logarithms of the parameters and from histories: log-likelihoods, shape (customers,), and their
+gradients by these logarithms, shape (parameters, customers)."""
 
 
 def log_likelihood_nbd(log_parameters: Floats, histories: Histories) -> tuple[Floats, Floats]:
@@ -42,7 +43,7 @@ def log_likelihood_bg_nbd(log_parameters: Floats, histories: Histories) -> tuple
     r, alpha, a, b = np.exp(log_parameters)
     x = histories.frequency
     nbd, by_nbd = log_likelihood_nbd(log_parameters[:2], histories)
-    # never left after an order, against left after the last one
+    # the customer has left after no order, or after the last one
     stayed = special.betaln(a, b + x) - special.betaln(a, b)
     log_odds = log_odds_left(r, alpha, a, b, histories)
     left = special.expit(log_odds)
@@ -67,16 +68,16 @@ def log_odds_left(r: float, alpha: float, a: float, b: float, histories: Histori
     x = histories.frequency
     silence = np.log(alpha + histories.age) - np.log(alpha + histories.recency)
     log_odds = np.log(a) - np.log(b + np.maximum(x, 1) - 1) + (r + x) * silence
-    # who leaves does so after a repeat purchase
+    # a customer can only leave after a repeat purchase
     return np.where(x > 0, log_odds, -np.inf)
 
 
 def log_likelihood_pareto_nbd(log_parameters: Floats, histories: Histories) -> tuple[Floats, Floats]:
     """Pareto/NBD: a `LogLikelihood` of ln r, ln alpha, ln s and ln beta.
 
-    As Fader and Hardie (2005) derive it, but with the integral over the time of leaving where they have
+    As Fader and Hardie (2005) derive it, but with the integral over the time of leaving in place of their
     differences of Gaussian hypergeometric functions: those cancel where a customer has just ordered, and have
-    no simple derivatives; this is differentiated under the integral.
+    no simple derivatives; the integral is differentiated under the integral sign.
     """
     r, alpha, s, beta = np.exp(log_parameters)
     x, age = histories.frequency, histories.age
@@ -104,8 +105,8 @@ def log_likelihood_pareto_nbd(log_parameters: Floats, histories: Histories) -> t
 class TimeOfLeaving:
     """The integral of (alpha + y)^-i (beta + y)^-j over times y, for each customer.
 
-    By Gauss-Legendre in ln(y + min(alpha, beta)), where the logarithm of the integrand is concave and its
-    nearest singularities lie pi away from the real line.
+    Computed by Gauss-Legendre quadrature in ln(y + min(alpha, beta)), where the logarithm of the integrand is
+    concave and its nearest singularities lie pi away from the real line.
 
     Attributes:
         log_integral: its logarithm, shape (customers,); minus infinity between equal times.
@@ -125,7 +126,7 @@ class TimeOfLeaving:
         of_least, of_other = powers if alpha <= beta else powers[::-1]
         start = np.log(least + low)
         slope = 1 - of_least - of_other * (least + low) / (least + more + low)
-        # concave: past this point it is nothing beside its start
+        # concave: past this point the integrand is negligible beside its start
         reach = np.where(slope < 0, NEGLIGIBLE / np.maximum(-slope, 1e-300), np.inf)
         half = np.minimum(np.log(least + high) - start, reach) / 2
         place = start[:, None] + half[:, None] * (1 + NODES)
@@ -139,13 +140,13 @@ class TimeOfLeaving:
         return cls(log_integral, since - least, mass / total[:, None])
 
     def mean(self, of: Floats) -> Floats:
-        """The mean of a function of the time, given at the nodes, under the integrand: (customers,)."""
+        """The mean under the integrand, (customers,), of a function of the time, given at the nodes."""
         average: Floats = np.einsum("ij,ij->i", self.mass, of)
         return average
 
 
 def log_integrals(low: Floats, high: Floats, alpha: float, beta: float, i: Floats, j: float) -> Floats:
-    """`TimeOfLeaving.between`, the logarithm alone, for any number of customers."""
+    """The logarithms of `TimeOfLeaving.between` alone, (customers,), for any number of customers."""
     integrals = (
         TimeOfLeaving.between(low[rows], high[rows], alpha, beta, i[rows], j).log_integral
         for rows in blocks(len(low))
@@ -163,15 +164,15 @@ def climb(
     starts: Sequence[Sequence[float]],
     highest: Sequence[float],
 ) -> tuple[list[float], float]:
-    """The parameters of the highest summit reached from the starts, and the mean log-likelihood there.
+    """The parameters of the greatest maximum found from the starts, and the mean log-likelihood there.
 
     Args:
         mean_log_likelihood: of log-parameters, with its gradient, (parameters,).
-        starts: parameters, all above 0.
-        highest: what each parameter may be at most.
+        starts: parameters to start from, all above 0.
+        highest: the greatest value of each parameter.
 
     Raises:
-        DataProblem: no summit was reached.
+        DataProblem: no maximum was reached.
     """
 
     def loss(log_parameters: Floats) -> tuple[float, Floats]:
@@ -191,13 +192,13 @@ def climb(
         for start in starts
     ]
     best = min(climbed, key=lambda result: result.fun)
-    # at a summit the search may end on rounding, which it calls a failure; one at a bound may slope beyond it
+    # at a maximum the search may end on rounding, which it calls a failure; at a bound it may have a slope
     beyond = ((best.x <= low) & (best.jac > 0)) | ((best.x >= high) & (best.jac < 0))
     steepest = float(np.abs(np.where(beyond, 0, best.jac)).max())
     if not best.success and not steepest < FLAT:
         raise DataProblem(
-            f"no greatest likelihood found: the slope is {steepest:.1e} after {best.nit} steps, less than "
-            f"{FLAT} is a summit ({best.message}); look for values that no customer can have"
+            f"no maximum of the likelihood found: the slope is {steepest:.1e} after {best.nit} steps, at a "
+            f"maximum it is less than {FLAT} ({best.message}); look for values that no customer can have"
         )
     return np.exp(best.x).tolist(), -float(best.fun)
 
@@ -209,14 +210,14 @@ def maximise(
     times: Sequence[int],
     highest: Sequence[float],
 ) -> tuple[list[float], float]:
-    """The parameters of the greatest likelihood of histories, and its logarithm.
+    """The parameters of maximum likelihood, and the log-likelihood there.
 
     Args:
         log_likelihood: of log-parameters and histories.
-        histories: whose; equal ones are computed once.
-        starts: parameters to climb from, times in units of the mean age; the highest summit counts.
+        histories: equal ones are computed once.
+        starts: parameters to start from, times in units of the mean age; the greatest maximum counts.
         times: positions of the parameters that are times.
-        highest: what each parameter may be at most, times in the same units.
+        highest: the greatest value of each parameter, times in the same units.
 
     Raises:
         DataProblem: nobody has ordered on a second day, so no rate can be learnt.
@@ -225,8 +226,8 @@ def maximise(
         raise DataProblem(
             f"a count model needs customers who ordered on two days or more; of {len(histories)} none has"
         )
-    # Sums over distinct histories, which come sorted: the same customers in another order give the same bits;
-    # and by NumPy itself, whose sums do not hang on how many threads linear algebra has.
+    # Distinct histories are sorted, so the same customers in another order give the same bits. The sums are
+    # NumPy's own, which do not depend on the number of threads of linear algebra.
     distinct, weights = histories.distinct()
     weights /= len(histories)
     unit = float(np.sum(weights * distinct.age)) or 1.0
@@ -244,6 +245,6 @@ def maximise(
     parameters, mean = climb(mean_log_likelihood, starts, highest)
     for position in times:
         parameters[position] *= unit
-    # a density of times: in another unit, every repeat purchase counts that unit once
+    # it is a density of times: another unit divides it by that unit once per repeat purchase
     mean -= float(np.sum(weights * distinct.frequency)) * np.log(unit)
     return parameters, float(mean * len(histories))

@@ -200,12 +200,12 @@ COD = Decision(
         **BASKET_ALONE,
         "return_rate": "the share of earlier orders that came back, alone; a logistic curve likewise",
     },
-    note="No refusals at the door have been learnt from: that a product is given back stands for them.",
+    note="The shop reports no refusals at the door: this score predicts whether a product is given back.",
 )
 EMI = Decision(
     Task(
         "emi",
-        "of which order on account an instalment is 30 days late within 90 days",
+        "which order on account has an instalment that is 30 days late within 90 days",
         ("no", "yes"),
         "",
         days=90,
@@ -229,7 +229,7 @@ EMI = Decision(
     """,
     baselines={
         **BASKET_ALONE,
-        "mean_days_late": "how late earlier instalments were on the mean, alone; a logistic curve likewise",
+        "mean_days_late": "how late earlier instalments were on average, alone; a logistic curve likewise",
     },
     # orders on account are few
     months=3,

@@ -1,7 +1,7 @@
-"""The methods that are set side by side where somebody is trusted or refused: a points scorecard, its rivals.
+"""The methods that predict bad orders or defaults: the points scorecard, and rivals to compare it with.
 
 The rivals are those of `ml.methods`, on the characteristics of a decision. The scorecard ships, because each
-of its answers can be told in points; the others say what that costs.
+of its answers can be explained in points; the rivals show how much accuracy that costs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RIVALS = ("decision_tree", "svm", "logistic_regression", "mlp", "extra_trees", "
 
 
 class MonotoneTrees(lightgbm.LGBMClassifier):
-    """LightGBM in which each column counts one way only: that in which it goes with the outcome alone."""
+    """LightGBM in which each column may only raise, or only lower, the prediction, as it does by itself."""
 
     def fit(self, X: Floats, y: Any, **options: Any) -> MonotoneTrees:
         """Fit on X (rows, columns), NaN where missing, and y (rows,), of two classes."""
@@ -61,12 +61,12 @@ def _trees() -> Any:
 
 
 def _observed(X: Floats) -> NDArray[np.intp]:
-    """The columns of which there is any value to learn from: a shop need not tell of refusals or payments."""
+    """The columns that have any value: a shop need not report refusals or payments."""
     return np.flatnonzero(~np.isnan(X).all(axis=0))
 
 
 def on_quantiles(build: Callable[[], Any]) -> Any:
-    """A method behind each column's quantiles in what it was fitted on; a missing value is its own column."""
+    """A method on the quantiles of each column in the rows fitted on, and on whether values are missing."""
     quantiles = QuantileTransformer(n_quantiles=200, random_state=SEED)
     gaps = SimpleImputer(strategy="constant", fill_value=0.5, add_indicator=True)
     observed = make_column_transformer(("passthrough", _observed))
@@ -74,7 +74,7 @@ def on_quantiles(build: Callable[[], Any]) -> Any:
 
 
 def _on_gaps(method: Candidate) -> Callable[[], Any]:
-    """How to make a method that can do with missing values: trees can, the others see quantiles."""
+    """How to make a method that accepts missing values: trees do, the others get quantiles."""
     return method.build if method.columns == ON_MEASURES else partial(on_quantiles, method.build)
 
 
@@ -83,13 +83,13 @@ def risk_methods(columns: tuple[str, ...], alone: Mapping[str, str]) -> dict[str
 
     Args:
         columns: the characteristics.
-        alone: those that are a baseline each by themselves, and what to say of them.
+        alone: {characteristic: description} of those that are a baseline, each alone.
     """
     baselines = [
         replace(METHODS["majority"], columns=columns[:1]),
         *(
-            Candidate(name, said, (name,), partial(on_quantiles, LogisticRegression), "baseline")
-            for name, said in alone.items()
+            Candidate(name, text, (name,), partial(on_quantiles, LogisticRegression), "baseline")
+            for name, text in alone.items()
         ),
     ]
     rivals = [

@@ -1,8 +1,8 @@
-"""Segments: customers who buy alike, by k-means on recency, frequency and monetary, with names for them.
+"""Assign each customer to a segment of customers who buy alike, by k-means on RFM, and name the segments.
 
 The segments of a day depend on its snapshot alone, and not on the order of its rows: rows are sorted before
-anything is added up, what is drawn at random is seeded, and linear algebra keeps to one thread, for with the
-number of threads the last digits could change.
+anything is summed, random draws are seeded, and linear algebra uses one thread, because the number of threads
+could change the last digits.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from ml.features import Snapshot
 from ml.measures import Floats
 
 RFM = ("recency_days", "frequency", "monetary")
-# Who bought long ago is worth less.
+# A customer who bought long ago is worth less.
 WORTH = np.array([-1.0, 1.0, 1.0])
 
-# Kept for use: four names can be acted on. `ml.segments.study` says what the curves say of it.
+# Four because four names can be acted on; `ml.segments.study` shows how well the data support it.
 SEGMENTS = 4
-# On average; medians and shares of fewer say little.
+# On average; the medians and shares of fewer customers mean little.
 CUSTOMERS_PER_SEGMENT = 50
 
-# All customers are learnt from: a million take 6 s on one core, and with 50,000 of them drawn instead, 2.7 %
-# of the others stood in another segment.
+# Fitted on all customers: a million take 6 s on one core, and fitted on 50,000 drawn customers instead, 2.7 %
+# of the others were in another segment.
 STARTS = 10
 
-# By the third of all customers in which the segment's median recency lies (the latest first), and by which of
-# its medians of frequency and monetary are above those of all customers: both, the first, the second, none.
+# Rows: the third of all customers in which the segment's median recency lies, the latest first. Columns:
+# which of its medians of frequency and monetary are above those of all customers: both, the first, the
+# second, none.
 NAMES = (
     ("Loyal big spenders", "Loyal small spenders", "Recent big baskets", "New or occasional buyers"),
     (
@@ -51,18 +52,23 @@ Ints = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Points:
-    """Customers in the space of k-means: the distinct points, ascending, and how many stand on each."""
+    """Customers in the space of k-means.
+
+    Attributes:
+        rows: (points, columns) the distinct points, ascending.
+        counts: (points,) how many customers are at each.
+    """
 
     rows: Floats
     counts: Ints
 
     @property
     def customers(self) -> int:
-        """How many customers there are."""
+        """The number of customers."""
         return int(self.counts.sum())
 
     def sample(self, customers: int) -> Points:
-        """A seeded draw of so many customers without replacement; all of them where there are no more."""
+        """A seeded draw of so many customers without replacement; all of them where there are fewer."""
         if self.customers <= customers:
             return self
         generator = np.random.default_rng(SEED)
@@ -75,15 +81,15 @@ class Points:
         return Points(self.rows[drawn > 0], drawn[drawn > 0])
 
     def each(self, values: Ints) -> Ints:
-        """What is known of each point, once per customer on it."""
+        """A value of each point, (points,), once per customer at it, (customers,)."""
         return np.repeat(values, self.counts)
 
 
 def scaled(values: Floats) -> Floats:
-    """log(1 + value), less the mean and over the standard deviation of all customers, column by column.
+    """log(1 + value) of each column, standardised over all customers, (customers, columns).
 
-    The logarithm is taken because a few customers order a hundred times the median: unscaled, k-means gives
-    them a segment of their own and leaves all others in one. A column that does not vary is 0.
+    The logarithm is taken because a few customers order a hundred times the median: on raw values k-means
+    gives them a segment of their own and leaves all others in one. A column that does not vary becomes 0.
     """
     logs = np.log1p(values)
     # sorted, so that the sums do not depend on the order of the customers
@@ -93,32 +99,34 @@ def scaled(values: Floats) -> Floats:
 
 
 def points(columns: Floats) -> tuple[Points, Ints]:
-    """The distinct points of scaled customers, and on which of them each customer stands."""
+    """The distinct points of scaled customers, and the number of each customer's point, (customers,)."""
     rows, position, counts = np.unique(columns, axis=0, return_inverse=True, return_counts=True)
     return Points(rows, counts), position.reshape(-1)
 
 
 def k_means(of: Points, k: int, seed: int = SEED) -> KMeans:
-    """The fit of least inertia from `STARTS` starts; each point counts as often as customers stand on it.
+    """The fit of least inertia from `STARTS` starts; each point counts once per customer at it.
 
-    To be called under a limit of one thread. (Setting it costs 6 ms, as much as a fit.)
+    The caller limits linear algebra to one thread: setting the limit costs 6 ms, as much as a fit.
     """
     return KMeans(k, n_init=STARTS, random_state=seed).fit(of.rows, sample_weight=of.counts)
 
 
 def assign(model: KMeans, rows: Floats) -> Ints:
-    """The cluster of each row, counted from 0 as the fit left them; under the same limit."""
+    """(rows,) the cluster of each row, numbered from 0 as in the fit; under the same limit of one thread."""
     return np.asarray(model.predict(rows), dtype=np.intp)
 
 
 def segment_numbers(values: Floats, k: int = SEGMENTS) -> Ints:
-    """The segment of each customer, 1 to k, whatever the order of the customers and of the fit's clusters.
+    """The segment of each customer, (customers,), 1 to k.
 
-    Segment 1 is worth most: they are ordered by the mean of their centre's scaled coordinates, recency
-    reversed, and where that is equal by the coordinates themselves.
+    It depends neither on the order of the customers nor on that of the fit's clusters. Segment 1 is worth
+    most: segments are ordered by the mean of their centre's scaled coordinates, recency reversed, and where
+    that is equal by the coordinates themselves.
 
     Args:
         values: (customers, 3), the columns `RFM`.
+        k: how many segments.
 
     Raises:
         DataProblem: too few customers, or too few who differ; it says how many would be enough.
@@ -148,13 +156,12 @@ def segment_numbers(values: Floats, k: int = SEGMENTS) -> Ints:
 def segment_names(values: Floats, numbers: Ints) -> list[str]:
     """A name for each segment, by where its medians lie among all customers (see `NAMES`).
 
-    Of segments with one name each also gets its place among them by its median of monetary, equal ones by
-    their number, so no two are called the same. The names depend on who is in which segment, and on the
-    numbers in that last case alone.
+    Segments with the same name are numbered by their median of monetary, and where that is equal by their
+    number, so that no two names are the same. Only in that last case do names depend on the numbers.
 
     Args:
         values: (customers, 3), the columns `RFM`.
-        numbers: (customers,), 1 to k, each of which somebody has.
+        numbers: (customers,), 1 to k; every segment has customers.
 
     Returns:
         k names, segment 1 first.
@@ -173,7 +180,7 @@ def segment_medians(values: Floats, numbers: Ints) -> Floats:
 
 
 def _position(values: Floats, among: Floats) -> Floats:
-    """The share of customers below each value, those who equal it counted half: in [0, 1]."""
+    """The share of customers below each value, in [0, 1]; those with an equal value count half."""
     ascending = np.sort(among)
     below, up_to = np.searchsorted(ascending, values, "left"), np.searchsorted(ascending, values, "right")
     return np.asarray((below + up_to) / (2 * len(ascending)))
@@ -191,7 +198,7 @@ def segment_of_each(snapshot: Snapshot, k: int = SEGMENTS) -> tuple[Ints, NDArra
     """The segment of each customer of a snapshot, in its order.
 
     Returns:
-        (customers,) numbers, 1 to k, and (customers,) names.
+        The numbers, 1 to k, and the names of the segments, (customers,) each.
 
     Raises:
         DataProblem: too few customers, or too few who differ; it says how many would be enough.

@@ -1,4 +1,4 @@
-"""Clumpiness, the C of RFMC: whether a customer's orders come evenly or in bursts.
+"""Compute clumpiness, the C of RFMC: whether a customer's orders come evenly over time or in bursts.
 
 Zhang, Bradlow and Small (2015), "Predicting Customer Value Using Clumpiness: From RFM to RFMC", Marketing
 Science 34(2); the measure is their entropy of the shares of time between events.
@@ -17,20 +17,20 @@ from ml.features import Snapshot
 from ml.measures import Floats
 from ml.tasks import ORDERS
 
-# Of two order days, the measure would only say again how recency stands to tenure.
+# With two order days, the measure would only repeat the ratio of recency to tenure.
 ORDER_DAYS_NEEDED = 3
 
 
 def clumpiness(customers: NDArray[np.intp], days: NDArray[np.int64], until: int) -> Floats:
-    """C = 1 + sum(x ln x) / ln(intervals) of each customer, x being the intervals' shares of the time.
+    """C = 1 + sum(x ln x) / ln(intervals) of each customer, where x are the intervals' shares of the time.
 
-    The time of a customer runs from the first order, which opens it, to the day after `until`: its N days
-    are where the others may lie. n of these make n + 1 intervals, the one that is still open included. 0 is
-    as even as can be, towards 1 all lie in one burst. The measure is 0/0 for one order day and NaN for fewer
-    than `ORDER_DAYS_NEEDED`.
+    A customer's time runs from the first order day to the day after `until`; the other order days lie within
+    it. n of them make n + 1 intervals, the one that is still open included. 0 means perfectly even, values
+    near 1 mean that all orders come in one burst. NaN for fewer order days than `ORDER_DAYS_NEEDED`; for one
+    the measure would be 0/0.
 
     Args:
-        customers: (order days,) whose each is: 0, 1, ..., ascending, none left out.
+        customers: (order days,) the number of the customer: 0, 1, ..., ascending, none left out.
         days: (order days,) as numbers, ascending within a customer, each once, none after `until`.
         until: the cut.
 
@@ -53,9 +53,9 @@ def clumpiness(customers: NDArray[np.intp], days: NDArray[np.int64], until: int)
 
 
 def read_clumpiness(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> Floats:
-    """The clumpiness of each customer of a snapshot, in its order, from the orders that counted then."""
+    """The clumpiness of each customer of a snapshot, (customers,), from the orders that counted then."""
     order_days = ORDERS.format(value="list(distinct invoice_day)")
-    found = connection.execute(
+    rows = connection.execute(
         f"""
         select customer_id, day - date '1970-01-01' as day
         from (select customer_id, unnest(value) as day from ({order_days}))
@@ -63,7 +63,7 @@ def read_clumpiness(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot) -
         """,
         {"since": date.min, "until": snapshot.as_of},
     ).df()
-    codes, customers = pd.factorize(found["customer_id"])
+    codes, customers = pd.factorize(rows["customer_id"])
     until = (snapshot.as_of - date(1970, 1, 1)).days
-    values = clumpiness(codes.astype(np.intp), found["day"].to_numpy(np.int64), until)
+    values = clumpiness(codes.astype(np.intp), rows["day"].to_numpy(np.int64), until)
     return np.asarray(pd.Series(values, customers).reindex(snapshot.customers), dtype=np.float64)

@@ -152,7 +152,7 @@ def test_a_climb_that_reaches_no_summit_says_so() -> None:
     def misleading(log_parameters: Floats) -> tuple[float, Floats]:
         return -float(log_parameters @ log_parameters), 1 + log_parameters**2
 
-    with pytest.raises(DataProblem, match="no greatest likelihood found: the slope is"):
+    with pytest.raises(DataProblem, match="no maximum of the likelihood found: the slope is"):
         climb(misleading, [(1.0,)], (np.inf,))
 
 

@@ -185,7 +185,7 @@ def test_a_model_of_other_customers_is_refused_with_the_figure_and_the_others_se
     (value,) = told(shop, "value", "drift where question = 'buys_90d' and kind = 'input'")[0]
     cut = card["fitted_on"]["cut"]
     assert note == (
-        f"refused: the stability index of tenure_days since {cut} is {value:.3f}, at most 0.3 is let pass; "
+        f"refused: the stability index of tenure_days since {cut} is {value:.3f}, at most 0.3 is allowed; "
         "train again"
     )
     assert told(shop, "count(buy_30d_probability) > 0, count(buy_90d_probability)") == [(True, 0)]
@@ -197,8 +197,8 @@ def test_a_model_whose_probabilities_did_not_come_true_is_refused(shop: Shop, ow
     path.write_text(json.dumps(card))
 
     assert score(shop, NEWEST_DAY, own)["notes"]["buys_90d"] == (
-        "refused: its probabilities as of 2011-07-31 were 0.200 off what came, at most 0.15 is let pass; "
-        "train again"
+        "refused: its probabilities as of 2011-07-31 were 0.200 off the actual share, at most 0.15 is "
+        "allowed; train again"
     )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,16 @@ def test_a_file_with_other_types_is_refused_before_anything_of_it_runs(tmp_path:
 
     with pytest.raises(DataProblem, match=r"refused.*check_call"):
         store.load(tmp_path, name)
+
+
+@pytest.mark.parametrize("name", store.TRUSTED_TYPES)
+def test_every_trusted_type_is_still_where_stored_models_look_for_it(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+
+    found = getattr(import_module(module), attribute)
+
+    # skops names a type by where it is defined
+    assert f"{found.__module__}.{found.__qualname__}" == name
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"\x80\x04N."], ids=["empty", "text", "pickle"])

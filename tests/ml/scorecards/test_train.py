@@ -251,7 +251,7 @@ def test_the_day_is_scored_with_it(shop: duckdb.DuckDBPyConnection, models: Path
     summary = score(shop, NEWEST_DAY, models)
     (as_of, decision, model_id, data_day, text, note), _ = shop.execute(told).fetchall()
     assert (as_of, decision, data_day) == (NEWEST_DAY, "cod", date(2011, 11, 30))
-    assert "that a product is given back stands for them" in note
+    assert "predicts whether a product is given back" in note
     assert summary["models"] == {"cod": model_id}
     assert Scorecard.from_json(json.loads(text)).model_id == model_id
 
@@ -380,8 +380,8 @@ def test_what_was_said_is_held_against_what_came_of_orders_after_the_card(
         note = "select note from predictions.scorecards where decision = 'cod' and card is null"
         ((said_why,),) = shop.execute(note).fetchall()
         assert not is_within and said_why == (
-            f"refused: its probabilities as of 2011-09-10 were {off:.3f} off what came, at most 0.05 is let "
-            "pass; train again"
+            f"refused: its probabilities as of 2011-09-10 were {off:.3f} off the actual share, at most 0.05 "
+            "is allowed; train again"
         )
         # too few to tell
         shop.execute(
