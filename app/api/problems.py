@@ -19,14 +19,16 @@ from goodstanding.core.errors import GoodstandingError
 PROBLEM = "application/problem+json"
 # A batch of a hundred questions has about 15 kB.
 MOST_BYTES = 100_000
+# The form in which FastAPI takes a route's `responses`: by status, parts of an OpenAPI document.
+Responses = dict[int | str, dict[str, Any]]
 
 
-def documented(model: type[BaseModel], *statuses: int) -> dict[int | str, dict[str, Any]]:
+def documented(model: type[BaseModel], *statuses: int) -> Responses:
     """The `responses` of a route for its OpenAPI: the model of its answer, and the problems it may give.
 
     The statuses that a check of the key gives (401, 403, 429) are added to those named.
     """
-    problems: dict[int | str, dict[str, Any]] = {
+    problems: Responses = {
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},

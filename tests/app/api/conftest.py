@@ -1,4 +1,4 @@
-"""A home with a small publication, and the API over it with a key of every scope."""
+"""Fixtures: a home with a small publication, and the API on it with a key of every scope."""
 
 from __future__ import annotations
 

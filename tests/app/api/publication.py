@@ -1,4 +1,4 @@
-"""A small publication, written as the publish step leaves one: six customers, two month ends, the policy."""
+"""Writes a small publication as the publish step leaves one: six customers, two month ends, the policy."""
 
 from __future__ import annotations
 

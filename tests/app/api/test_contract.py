@@ -1,4 +1,4 @@
-"""The API keeps what its OpenAPI promises, whatever is sent: no fault, no status or form that is not told.
+"""The API keeps to its OpenAPI whatever is sent: no fault, no status and no form that it does not describe.
 
 Schemathesis draws requests, right and wrong ones, from the OpenAPI alone.
 """

@@ -1,4 +1,4 @@
-"""How often each group is granted is what deciding says, and nothing is told of a few or of one."""
+"""The rates of each group are those of the decisions, and nothing is shown of a small group or a person."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def grouped(home: Settings, tmp_path: Path, use_settings) -> Settings:
     return found
 
 
-def test_each_group_is_told_as_deciding_says_and_the_small_ones_together(grouped):
+def test_each_group_has_the_rates_of_its_decisions_and_small_groups_are_one_row(grouped):
     found = approval_rates(grouped, [BASKET])
     assert (found["customers"], found["people"], found["asked"]) == (71, 72, 70)
     assert (found["unmatched"], found["policy"], found["simulated"]) == (2, "1", False)
@@ -79,7 +79,7 @@ def test_each_group_is_told_as_deciding_says_and_the_small_ones_together(grouped
     assert [row["value"] for row in found["rows"]] == ["F", "M", "too few to tell"] * 2
 
 
-def test_nothing_personal_is_told_and_nothing_is_written(grouped):
+def test_nothing_personal_is_shown_and_nothing_is_written(grouped):
     before = {path: path.stat().st_mtime_ns for path in grouped.home.rglob("*") if path.is_file()}
     told = CliRunner().invoke(app, ["policy", "groups", "--basket", "120.00", "--json"])
     shown = CliRunner().invoke(app, ["policy", "groups"])
@@ -107,7 +107,7 @@ def test_what_is_missing_is_said(grouped, home):
         approval_rates(grouped, [BASKET])
 
 
-def told(**groups: tuple[int, int]) -> list[dict[str, object]]:
+def rates_of(**groups: tuple[int, int]) -> list[dict[str, object]]:
     """The rows of groups of so many people, so many of them with a yes."""
     values = [value for value, (count, _) in groups.items() for _ in range(count)]
     is_yes = [n < yes for count, yes in groups.values() for n in range(count)]
@@ -115,24 +115,24 @@ def told(**groups: tuple[int, int]) -> list[dict[str, object]]:
 
 
 def test_the_lines_of_attention_are_four_fifths_and_nine_tenths_of_the_most_approved():
-    rows = told(most=(100, 100), at_9=(100, 90), under_9=(100, 89), at_8=(100, 80), under_8=(100, 79))
+    rows = rates_of(most=(100, 100), at_9=(100, 90), under_9=(100, 89), at_8=(100, 80), under_8=(100, 79))
     below = {row["value"]: row["below"] for row in rows}
     assert below == {"most": None, "at_9": None, "under_9": 0.9, "at_8": 0.9, "under_8": 0.8}
 
 
-def test_a_group_is_told_from_twenty_people_on_and_smaller_ones_never_by_name():
-    rows = told(some=(FEWEST, 5), few=(FEWEST - 1, 19), one=(1, 1))
+def test_a_group_is_shown_from_twenty_people_on_and_smaller_ones_never_by_name():
+    rows = rates_of(some=(FEWEST, 5), few=(FEWEST - 1, 19), one=(1, 1))
     assert [(row["value"], row["customers"]) for row in rows] == [("some", 20), ("too few to tell", 20)]
     # a small group is no measure for the others either
     assert rows[0]["ratio"] == 1.0
-    assert told(few=(3, 3)) == [{**told(few=(3, 0))[0]}]
+    assert rates_of(few=(3, 3)) == [{**rates_of(few=(3, 0))[0]}]
 
 
 def test_where_nobody_is_granted_there_is_nothing_to_compare():
-    assert [(row["rate"], row["ratio"], row["below"]) for row in told(a=(30, 0), b=(30, 0))] == [
+    assert [(row["rate"], row["ratio"], row["below"]) for row in rates_of(a=(30, 0), b=(30, 0))] == [
         (0.0, None, None)
     ] * 2
-    none, all_ = told(a=(30, 0), b=(30, 30))
+    none, all_ = rates_of(a=(30, 0), b=(30, 30))
     assert (none["ratio"], none["ratio_interval"], none["below"], all_["ratio"]) == (0.0, None, 0.8, 1.0)
 
 

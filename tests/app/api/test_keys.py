@@ -1,4 +1,4 @@
-"""Keys are kept as hashes, end when they are ended, and ask only as often as they may."""
+"""Keys are kept as hashes, end when they are revoked or rotated, and are limited to their rate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_key_is_found_by_its_text_alone_and_only_its_hash_is_kept(tmp_path):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_revoked_key_ends_at_once_also_for_who_has_read_the_keys(tmp_path):
+def test_a_revoked_key_ends_at_once_also_for_a_process_that_has_read_the_keys(tmp_path):
     keys, others = Keys(tmp_path), Keys(tmp_path)
     (one, text), (_, other) = keys.new(["policy"]), keys.new(["policy"])
     assert others.find(text)

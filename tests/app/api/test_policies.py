@@ -1,4 +1,4 @@
-"""What another policy changes is what deciding by both says, and a shadow is judged by what customers did."""
+"""The diff of two policies is that of their decisions; a shadow is judged by what customers did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers know of a customer is what is published, and a new publication is taken up by itself."""
+"""A standing holds what is published of a customer, and a new publication is loaded without a restart."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_standing_has_the_values_of_the_newest_day_and_of_the_month_before(pub
 
 
 @pytest.mark.parametrize("customer", CUSTOMERS)
-def test_one_customer_read_alone_stands_as_among_all(published, customer):
+def test_a_customer_read_alone_has_the_same_standing_as_among_all(published, customer):
     name = name_of(customer)
     everybody, alone = read_published(published), read_published(published, only=name)
     assert len(alone.keys) == 1 and alone.standing(name, EMI, 0) == everybody.standing(name, EMI, 0)
@@ -76,7 +76,7 @@ def test_customers_who_come_in_several_batches_are_found_each_with_their_own(pub
     assert found.profile(name)["recency"] == number
 
 
-def test_whom_nobody_knows_is_not_found(published):
+def test_an_unknown_customer_is_not_found(published):
     found = read_published(published)
     for stranger in (name_of("17"), "", "0" * 32, "f" * 32, "g" * 32, name_of("11")[:31]):
         assert found.find(stranger) is None and found.profile(stranger) is None

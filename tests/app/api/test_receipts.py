@@ -1,4 +1,4 @@
-"""A receipt is enough to compute its answer again, and many workers never grant more than a cap."""
+"""An answer can be computed again from its receipt, and many workers together never grant more than a cap."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import sqlite3
 import time
+from dataclasses import fields
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app.api.receipts import Inquiry, Receipts, months_before
+from app.api.receipts import Inquiry, KeptQuestion, KeptStanding, Receipts, months_before
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import POLICY
 from goodstanding.decisions.decide import Question, Standing
@@ -290,6 +291,15 @@ def test_workers_that_meet_at_a_new_file_all_open_it(tmp_path):
         for number in range(20):
             at = time.time() + 0.05
             pool.starmap(open_at_once, [(str(tmp_path / str(number)), at)] * 4, chunksize=1)
+
+
+def test_a_receipt_keeps_every_field_of_question_and_standing(receipts):
+    kept = receipts.read(ask(receipts, "120.00")["receipt_id"])
+    for form, made, found in (
+        (KeptQuestion, Question, kept["question"]),
+        (KeptStanding, Standing, kept["standing"]),
+    ):
+        assert set(form.__annotations__) == {field.name for field in fields(made)} == set(found)
 
 
 def test_a_receipt_is_plain_json(receipts):

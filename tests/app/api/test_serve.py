@@ -1,4 +1,4 @@
-"""The commands and the running server, over a socket: one answer by both, keys, receipts, publications."""
+"""Commands and a running server give the same answers; keys, receipts and publications work over a socket."""
 
 from __future__ import annotations
 
@@ -215,12 +215,12 @@ def test_wrong_use_is_one_line(call, arguments, said):
     assert refused.returncode == 2 and said in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_an_answer_is_told_in_words(call, served):
+def test_an_answer_is_printed_in_words(call, served):
     told = call("decide", "13", "--basket", "400.00", "--method", "emi", "--months", "3")
     assert told.returncode == 0 and "Yes (as of" in told.stdout and "instalments" in told.stdout
 
 
-def test_what_another_policy_changes_is_told_in_tables(call, tmp_path):
+def test_what_another_policy_changes_is_printed_in_tables(call, tmp_path):
     dearer = tmp_path / "new.csv"
     dearer.write_text(POLICY.read_text().replace("failure_cost_share,,,,0.60", "failure_cost_share,,,,9.00"))
     told = call("policy", "diff", "1", str(dearer), "--basket", "60.00")

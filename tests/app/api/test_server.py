@@ -1,4 +1,4 @@
-"""The API as a client meets it: keys, problems, safe answers, and no customer id where none must be."""
+"""The API as a client sees it: keys, problems, safe answers, and no customer id where there must be none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def wait(client: TestClient, as_of: str = "2026-03-10") -> None:
 
 @pytest.mark.parametrize("customer", ["11", "12", "13", "14", "15", "16", "17", None])
 @pytest.mark.parametrize("method", [COD, EMI])
-def test_each_customer_gets_an_answer_of_the_form_that_the_openapi_tells(published, client, customer, method):
+def test_each_customer_gets_an_answer_of_the_form_in_the_openapi(published, client, customer, method):
     found = ask(client, customer_id=customer, method=method)
     assert found["as_of"] == "2026-03-10" and found["age_days"] == 1 and found["policy_version"] == "1"
     assert (found["score"] is None) == (customer in ("16", "17", None))
@@ -117,7 +117,7 @@ def test_a_profile_is_what_is_published(published, client):
     assert unknown.status_code == 404 and unknown.headers["content-type"] == "application/problem+json"
 
 
-def test_the_policy_in_effect_is_told_row_by_row(published, client):
+def test_the_policy_in_effect_is_shown_row_by_row(published, client):
     found = client.get("/v1/policy").json()
     PolicyInEffect.model_validate(found)
     assert len(found["rules"]) == len(policy_rows()) and found["effective_to"] is None

@@ -1,4 +1,4 @@
-"""The shop's own policy, and cards and customers drawn at random."""
+"""Fixtures: the project's own policy, and strategies that draw scorecards, standings and questions."""
 
 from __future__ import annotations
 

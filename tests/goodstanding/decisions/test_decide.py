@@ -1,4 +1,4 @@
-"""A decision is monotone, its limit is the border of yes, and all it says is true when decided again."""
+"""Decisions are monotone, the limit is the largest yes, and each reason holds when it is decided again."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_no_more_is_granted_than_caps_and_part_payment_leave(policy, question, s
 
 
 @given(questions, standings, cards())
-def test_each_reason_of_the_score_is_true_and_the_dearest_come_first(policy, question, standing, card):
+def test_each_reason_of_the_score_is_true_and_the_most_costly_come_first(policy, question, standing, card):
     card = fitted(card, question)
     answer = decide(question, standing, card, policy)
     assert len(answer["reasons"]) <= 4

@@ -1,4 +1,4 @@
-"""Instalments follow the annuity formula, and every schedule sums exactly."""
+"""Instalments follow the annuity formula, and every schedule sums to the cent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A policy is read strictly: each fault is named with file, line and key; nothing protected enters."""
+"""A policy is read strictly: errors name file, line and key, and no score rests on a protected attribute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every customer of the real year: each reason is true, each nearest change flips, each move has a cause."""
+"""For every customer of the real year, reasons are true, nearest changes work, class moves have a cause."""
 
 from __future__ import annotations
 

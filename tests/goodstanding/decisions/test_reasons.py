@@ -1,4 +1,4 @@
-"""Why a class moved: old borders with new measures part the customer's own doing from everybody else's."""
+"""Reasons are true as written, and a class move is put down to the customer or to the borders."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_who_stayed_in_a_class_or_was_in_none_has_not_moved():
     assert move_of(now, now | {"as_of": "2011-11-30", "class": "Good"}, None) is None
 
 
-def test_a_sentence_tells_value_points_and_the_best_values():
+def test_a_sentence_names_value_points_and_the_best_values():
     rate = Characteristic("return_rate", (Bin(90, None, 0.1), Bin(30, 0.1), Bin(50, is_missing=True)))
     never = Characteristic("days_since_return", (Bin(-10, None, 30.0), Bin(40, is_missing=True)))
     card = Scorecard("m", "cod", "x", 500, 600, 10.0, 20, (rate, never))
@@ -107,7 +107,7 @@ def test_a_sentence_is_true_as_it_is_written(border, steps, size):
     assert written <= above if up_to is None else written > up_to
 
 
-def test_what_the_ends_of_the_scale_swallow_is_no_reason():
+def test_points_that_the_ends_of_the_scale_cut_off_are_no_reason():
     each = Characteristic("return_rate", (Bin(0, None, 0.1), Bin(-50, 0.1)))
     assert losses(Scorecard("m", "cod", "x", 950, 600, 10.0, 20, (each,)), {"return_rate": 1}) == []
     assert losses(Scorecard("m", "cod", "x", 250, 600, 10.0, 20, (each,)), {"return_rate": 1}) == []
@@ -133,7 +133,7 @@ def test_numbers_are_written_as_people_do(value, text):
     assert shown(value) == text
 
 
-def test_names_are_told_in_words():
+def test_names_are_shown_in_words():
     names = ("return_rate", "return_rate_6m", "orders_30d", "credit_score")
     assert [label(name) for name in names] == [
         "the return rate",
@@ -143,7 +143,7 @@ def test_names_are_told_in_words():
     ]
 
 
-def test_bins_are_told_in_words():
+def test_bins_are_shown_in_words():
     assert [bin_text(one) for one in (Bin(1), Bin(1, 2.0), Bin(1, None, 2.0), Bin(1, 1.0, 2.0))] == [
         "any other",
         "more than 2",

@@ -1,4 +1,4 @@
-"""A scorecard as it is applied: whose values earn which points, and what a score says of the odds."""
+"""Scorecards give each value its points, and each score its odds."""
 
 from __future__ import annotations
 
