@@ -11,7 +11,7 @@ LOCKS := requirements.lock $(if $(EXTRAS),requirements-extras.lock)
 # without compiled bytecode every start is two to four times slower
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup extras run test laws lint up down bench docs sites reference compose-env lock clean
+.PHONY: help setup extras model run test laws lint up down bench docs sites reference compose-env lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,10 @@ down: $(SETUP)  ## end what `make up` started
 
 bench: $(SETUP)  ## measure, against a plain DuckDB script and pandas
 	@$(BIN)/python -m bench.run
+
+model: $(SETUP)  ## M=customer_classes: build a dbt model on a copy of the warehouse, and say what changed
+	@test -n "$(M)" || { echo "name the model: make model M=customer_classes"; exit 2; }
+	@$(BIN)/goodstanding dbt build -s $(M)
 
 docs: $(SETUP)  ## build the pages of docs/ into site/ (open site/index.html)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

@@ -24,6 +24,7 @@ from goodstanding.decisions.policy import read_policies
 from goodstanding.shops.kinds import OPTIONAL_KINDS
 from goodstanding.warehouse.files import STANDING, disk_problem, open_intake, open_warehouse
 from goodstanding.warehouse.ledger import note_everything, note_whole_days, settle_changes
+from pipeline.workbench.contracts import contract_fault, parse_fault
 
 log = logging.getLogger(__name__)
 
@@ -201,8 +202,9 @@ def run_dbt(
             # dbt would keep the warehouse open until the process ends
             DuckDBConnectionManager.close_all_connections()
     if outcome.exception is not None:
+        text = str(outcome.exception)
         raise disk_problem(outcome.exception, settings) or DataProblem(
-            f"dbt could not run: {' '.join(str(outcome.exception).split())}"
+            parse_fault(text) or f"dbt could not run: {' '.join(text.split())}"
         )
     results = [
         {
@@ -211,7 +213,7 @@ def run_dbt(
             "status": str(node.status.value),
             "seconds": float(node.execution_time),
             "failures": node.failures,
-            "message": " ".join(str(node.message or "").split())[:2000],
+            "message": _message(node),
             "sql": getattr(node.node, "compiled_code", None),
         }
         for node in getattr(outcome.result, "results", None) or []
@@ -227,6 +229,13 @@ def run_dbt(
             result["message"],
         )
     return results
+
+
+def _message(result: Any) -> str:
+    """What dbt says of a node, in one line; in one sentence where its SQL and its YAML do not agree."""
+    node, text = result.node, str(result.message or "")
+    yml = (getattr(node, "patch_path", None) or "").partition("://")[2] or None
+    return contract_fault(text, node.original_file_path, yml) or " ".join(text.split())[:2000]
 
 
 def warm_up(settings: Settings) -> None:

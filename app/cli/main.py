@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from app.cli.dbt import dbt_app
 from app.cli.keys import key_app
 from app.cli.policy import policy_app
 from app.cli.receipts import receipt_app
@@ -36,6 +37,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(dbt_app, name="dbt")
 app.add_typer(key_app, name="key")
 app.add_typer(policy_app, name="policy")
 app.add_typer(receipt_app, name="receipt")
