@@ -26,7 +26,7 @@ from goodstanding.core.settings import PROJECT, Settings
 from goodstanding.core.sql import identifier, literal
 from goodstanding.core.vocabulary import CLASSES
 from goodstanding.warehouse.files import INTAKE, STANDING, spill_folder
-from goodstanding.warehouse.publish import keep_for_readers
+from goodstanding.warehouse.publish import KEPT_SCHEMAS, keep_for_readers
 from pipeline.transform import DBT_PROJECT, QUIET
 from pipeline.workbench.compare import TableChange, compare_tables
 from pipeline.workbench.copies import Copy, copy_of, only_one
@@ -135,8 +135,8 @@ def _compare(settings: Settings, copy: Copy, folder: Path, base: str, commit: st
     with _attached(settings, before, after) as connection:
         for model in touched:
             node = models[model["name"]]
-            # a view of the marts is a table of the publication
-            if model["change"] is None and node.schema == "marts" and model["kind"] != "removed":
+            # the views of a publication read the tables beside them, and may be compared now
+            if model["change"] is None and node.schema in KEPT_SCHEMAS and model["kind"] != "removed":
                 model["change"] = _table_change(connection, new, node, model["kind"])
         ((as_of, simulated),) = connection.execute(
             "select as_of, simulated from after.marts.publication"

@@ -197,11 +197,11 @@ def _what_is_stale(copy: Copy, project: DbtProject) -> list[str]:
 class Sides:
     """What tables are compared with, as databases of one connection: `after`, and `published` or `before`."""
 
-    #: tables of the publication, with their schemas; empty where there is none
+    #: tables and views of the publication, with their schemas; empty where there is none
     published: frozenset[str]
     #: what the publication is, in words
     publication: str
-    #: tables (not views) of the copy as it was taken, with their schemas
+    #: tables of the copy as it was taken, with their schemas; its views read the copy as it is now
     taken: frozenset[str]
     notes: tuple[str, ...]
 
@@ -237,20 +237,29 @@ def both_sides(settings: Settings, copy: Copy) -> Iterator[tuple[duckdb.DuckDBPy
 
 
 def _sides(connection: duckdb.DuckDBPyConnection) -> Sides:
-    rows = connection.execute("select database_name, schema_name, table_name from duckdb_tables()").fetchall()
+    rows = connection.execute(
+        """
+        select database_name, schema_name, table_name from duckdb_tables()
+        union all
+        select database_name, schema_name, view_name from duckdb_views() where database_name = 'published'
+        """
+    ).fetchall()
     tables = {
         side: frozenset(f"{schema}.{table}" for database, schema, table in rows if database == side)
         for side in ("published", "before")
     }
+    notes = []
+    if connection.execute("select count(*) from before.state.built_by").fetchone() == (0,):
+        notes.append("the transform of the last run did not end, so tables may be missing: run the day again")
     if "marts.publication" not in tables["published"]:
-        note = "nothing is published yet: compared with the warehouse as it was copied"
-        return Sides(frozenset(), "", tables["before"], (note,))
+        notes.append("nothing is published yet: compared with the warehouse as it was copied")
+        return Sides(frozenset(), "", tables["before"], tuple(notes))
     publication = connection.execute(
         "select as_of, strftime(published_at, '%Y-%m-%d %H:%M') from published.marts.publication"
     ).fetchone()
     assert publication is not None
     told = f"the publication as of {publication[0]}"
-    notes = [f"compared with {told}, published {publication[1]} UTC"]
+    notes.append(f"compared with {told}, published {publication[1]} UTC")
     (others,) = connection.execute(
         """
         select count(*)
@@ -281,7 +290,7 @@ def compare_nodes(
         if before is None and tells_of_the_last_run_alone(node):
             change["note"] = "tells of one run alone, so there is nothing to compare it with"
         elif before is None and node.config.materialized == "view":
-            change["note"] = "a view that is not published, so there is nothing to compare it with"
+            change["note"] = "a view that is not published: compare what reads it"
         changes.append(change)
     return changes
 
