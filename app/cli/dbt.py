@@ -16,17 +16,17 @@ dbt_app = typer.Typer(
 )
 # dbt's own commands that are of use here, each with what it does
 PASSED_ON = {
-    "build": "Seeds, models and their tests; then what changed. Like dbt build.",
-    "run": "Models without tests; then what changed. Like dbt run.",
-    "seed": "Seeds; then what changed. Like dbt seed.",
-    "test": "Tests of the data and of the SQL. Like dbt test.",
-    "show": "Rows of a model or query. Like dbt show.",
-    "compile": "The SQL of a model as the database gets it. Like dbt compile.",
-    "ls": "Which models a selection names. Like dbt ls.",
-    "parse": "Whether the project parses. Like dbt parse.",
-    "docs": "The documentation: docs generate, docs serve. Like dbt docs.",
-    "run-operation": "A macro. Like dbt run-operation.",
-    "retry": "What failed, once more. Like dbt retry.",
+    "build": "Build models and seeds and test them, as `dbt build` does, and say what changed.",
+    "run": "Build models without testing them, as `dbt run` does, and say what changed.",
+    "seed": "Load seeds, as `dbt seed` does, and say what changed.",
+    "test": "Test the data and the SQL, as `dbt test` does.",
+    "show": "Show rows of a model or query, as `dbt show` does.",
+    "compile": "Show the SQL of a model as the database gets it, as `dbt compile` does.",
+    "ls": "List the models that a selection names, as `dbt ls` does.",
+    "parse": "Check that the project parses, as `dbt parse` does.",
+    "docs": "Generate or serve the documentation, as `dbt docs` does.",
+    "run-operation": "Run a macro, as `dbt run-operation` does.",
+    "retry": "Run once more what failed, as `dbt retry` does.",
 }
 FRESH = "--fresh"
 
@@ -34,7 +34,7 @@ FRESH = "--fresh"
 def _pass_on(name: str, help_text: str) -> None:
     @dbt_app.command(
         name,
-        help=f"{help_text} With {FRESH}: on a new copy of the warehouse.",
+        help=f"{help_text} All arguments are dbt's, but `{FRESH}`, which takes a new copy of the warehouse.",
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
         add_help_option=False,
     )
