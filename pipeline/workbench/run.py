@@ -85,6 +85,8 @@ def run_on_copy(
         done = WorkbenchRun(outcome.exit_code, problems=faults(outcome.results))
         if done.problems and done.exit_code == 0:
             done.exit_code = 1
+        if outcome.said:
+            done.problems.append(_one_line(outcome.said))
         if copy is not None and asked[0] in BUILDS:
             built = built_tables(outcome.results)
             done.notes = _what_was_read(copy, project, built)
