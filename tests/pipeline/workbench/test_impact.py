@@ -95,7 +95,7 @@ def test_without_a_change_no_model_is_touched_and_a_base_that_is_not_there_is_na
     bench.edit("customer_classes.sql", "as integer) as credit_score", "as bigint) as credit_score")
     with (
         pytest.raises(
-            DataProblem, match="the working tree cannot be built: .* credit_score is bigint in the SQL"
+            DataProblem, match=r"the working tree cannot be built: .* credit_score is bigint in the SQL"
         ),
         both_versions(bench.settings, "main"),
     ):
