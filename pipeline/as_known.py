@@ -1,9 +1,9 @@
-"""What did we know then: the marts as of a past day, from the files that were known at the end of another.
+"""Builds the marts as of a past day from the files that were known at the end of another day.
 
-Raw keeps every version of a file with the time for which it was known (`raw.file_versions`), and staging
-can show raw as it was then (dbt_project/macros/known_then.sql). All else is one ordinary build, in a home of
-its own that lives as long as the build: no working file is written, and runs wait only while the intake file
-is copied.
+Raw keeps every version of a file with the time during which it was the known one (`raw.file_versions`), and
+staging can show raw as it was then (dbt_project/macros/known_then.sql). The rest is one ordinary build, in a
+home of its own that is deleted after it: no working file is written, and runs wait only while the intake
+file is copied.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -32,19 +32,38 @@ from goodstanding.warehouse.publish import keep_for_readers
 from ml.score import score
 from pipeline.transform import require_success, run_dbt
 
-# a folder of a build that was killed is as old as this before another takes it away
+# The folder of a build that was killed is deleted by a later build once it is as old as this.
 GIVEN_UP_SECONDS = 6 * 3600
 
 
-def build_as_known(settings: Settings, day: date, known_on: date) -> dict[str, Any]:
+class _Then(TypedDict):
+    """Which past the marts show."""
+
+    as_of: date
+    known_on: date
+    known_before: datetime
+    """UTC: the end of `known_on` in the shop's time zone."""
+    left_out: list[date]
+    """Days known then whose content has not passed the gate of raw orders."""
+    simulated: bool
+
+
+class AsKnown(_Then):
+    """What was built, and where it lies."""
+
+    path: str
+    customers: int
+    classes: dict[str, int]
+    """Customers by class, Best first."""
+    models: dict[str, str]
+    """{question: the model_id that scored}."""
+
+
+def build_as_known(settings: Settings, day: date, known_on: date) -> AsKnown:
     """Build the marts as of `day` from what was known at the end of `known_on` in the shop's time zone.
 
     Predictions are those of the newest model trained on data up to `day`, whenever that was; where there is
     none the profiles say so.
-
-    Returns:
-        {as_of, known_on, known_before (UTC), path (of the file), customers, classes, models (by question),
-        left_out (days known then whose content has not passed the gate of raw orders), simulated}.
 
     Raises:
         WrongUse: `known_on` is still to come.
@@ -70,19 +89,17 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> dict[str, A
         )
         with open_warehouse(then) as connection:
             scored = score(connection, day, settings.models)
-        said = {
+        shown: _Then = {
             "as_of": day,
             "known_on": known_on,
             "known_before": known_before,
-            "built_at": now_utc(),
             "left_out": left_out,
             "simulated": bool(simulated and simulated[0]),
-            "shop": facts.get("shop", ""),
         }
-        classes = _finish(then.warehouse / STANDING, said)
+        classes = _finish(then.warehouse / STANDING, shown, shop=facts.get("shop", ""))
         put_in_place(then.warehouse / STANDING, path)
     return {
-        **{name: said[name] for name in ("as_of", "known_on", "known_before", "left_out", "simulated")},
+        **shown,
         "path": str(path),
         "customers": sum(classes.values()),
         "classes": {name: classes.get(name, 0) for name in reversed(CLASSES)},
@@ -91,7 +108,11 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> dict[str, A
 
 
 def _require_known(known: dict[date, bool], day: date, known_on: date) -> list[date]:
-    """The days before `day` to leave out, once it is clear that there is something to build."""
+    """The days before `day` whose content has not passed the gate of raw orders.
+
+    Raises:
+        DataProblem: nothing was known, or `day` was not, or has not passed that gate.
+    """
     if not known:
         raise DataProblem(
             f"nothing was known at the end of {known_on}: no file had been taken in (raw.file_versions)"
@@ -113,26 +134,26 @@ def _copy_intake(settings: Settings, then: Settings) -> None:
     if (settings.warehouse / INTAKE).exists():
         with open_intake(settings) as connection:
             connection.execute("checkpoint")
-            # as in publish: nobody can write until the copy closes the file, which is the lock's end
+            # as in publish: nobody can write until the copy is done, as closing the file ends the lock
             shutil.copyfile(settings.warehouse / INTAKE, then.warehouse / INTAKE)
 
 
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
-    """A folder beside the file to be. Neither it nor an old one of a killed process stays."""
+    """A folder beside the file to be built, deleted at the end with those that killed processes left."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.parent / f".{path.stem}.{os.getpid()}"
     try:
         yield draft
     finally:
-        for left in path.parent.glob(".*"):
-            with suppress(FileNotFoundError):  # another process has just taken its own away
-                if left == draft or time.time() - left.stat().st_mtime > GIVEN_UP_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
+        for folder in path.parent.glob(".*"):
+            with suppress(FileNotFoundError):  # another process has just deleted its own
+                if folder == draft or time.time() - folder.stat().st_mtime > GIVEN_UP_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _finish(path: Path, said: dict[str, Any]) -> dict[str, int]:
-    """Leave what readers may see, and one row that says what this is; returns the customers per class."""
+def _finish(path: Path, shown: _Then, shop: str) -> dict[str, int]:
+    """Keep what readers may see, and add one row that says which past this is; returns customers by class."""
     with duckdb.connect(str(path)) as connection:
         keep_for_readers(connection)
         connection.execute(
@@ -149,7 +170,7 @@ def _finish(path: Path, said: dict[str, Any]) -> dict[str, int]:
             insert into marts.as_known
             values ($as_of, $known_on, $known_before, $built_at, $left_out, $simulated, $shop)
             """,
-            said,
+            {**shown, "built_at": now_utc(), "shop": shop},
         )
         classes = connection.execute(
             "select class, count(*) from marts.customer_profiles group by class"

@@ -1,4 +1,4 @@
-"""The heavy modules of the tasks, imported once in the scheduler.
+"""Imports the heavy modules of the tasks once, in Airflow's scheduler, so that its tasks start fast.
 
 The LocalExecutor forks a process for each task: with these in the scheduler a day of a real DAG took 4.4 s,
 without them 18.3 s. What is imported here must be safe to fork: no thread started, no file held open, no
@@ -8,13 +8,14 @@ DuckDB connection; a test counts the threads.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from importlib import import_module
 
 MODULES = (
     "pandas",
     "duckdb",
     "skops.io",
-    # what a champion of any kind is made of
+    # every method that may be a champion
     "ml.methods",
     "great_expectations",
     "dbt.cli.main",
@@ -28,7 +29,7 @@ MODULES = (
 
 
 def preload() -> list[str]:
-    """Import every module; return those that could not be.
+    """Import every module; return those that could not be imported.
 
     A module that fails is left to its task, whose log shows the error in the UI: it must not keep the
     scheduler from starting.
@@ -44,12 +45,12 @@ def preload() -> list[str]:
 
 
 def warm_up() -> None:
-    """Parse the dbt project, and judge something by every gate; what fails is left to the task, too."""
-    from expectations.gate import warm_up as judge
+    """Parse the dbt project, and use every gate once; what fails is left to the tasks, too."""
+    from expectations.gate import warm_up as use_gates
     from goodstanding.core.settings import settings
     from pipeline.transform import warm_up as parse
 
-    for what, warm in (("dbt's project", lambda: parse(settings())), ("the gates' first use", judge)):
+    for what, warm in (("dbt's project", partial(parse, settings())), ("the gates' first use", use_gates)):
         try:
             warm()
         except Exception as error:

@@ -1,6 +1,6 @@
-"""What the command line shows: reading the numbers, and printing them as tables.
+"""Reads what the command line and the pages report: a run, its models, a profile, the state of the home.
 
-Reading and printing are apart, so that `--json` prints the very numbers that the tables show.
+Nothing is printed here, so that `--json` prints the very numbers that the tables of `app.cli.tables` show.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, TypedDict
 
 import duckdb
 
@@ -17,106 +18,206 @@ from goodstanding.core.errors import DataProblem, WarehouseBusy
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import CLASSES, now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
-from goodstanding.warehouse.files import open_intake, open_published
+from goodstanding.warehouse.files import INTAKE, open_intake, open_published, open_warehouse
+from goodstanding.warehouse.ledger import open_days
+
+Profile = dict[str, str | int | float | bool | Decimal | date | datetime | None]
+"""{column of marts.customer_profiles: its value}, and `simulated`. Its columns are described in the mart."""
 
 
-def _one(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
-) -> dict[str, Any]:
-    cursor = connection.execute(sql, parameters or [])
-    names = [column[0] for column in cursor.description or []]
-    row = cursor.fetchone()
-    return dict(zip(names, row, strict=True)) if row else {}
+class RejectedLines(TypedDict):
+    """Lines of the shop that could not be read, for one reason."""
+
+    reason: str
+    lines: int
 
 
-def _all(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
-) -> list[dict[str, Any]]:
+class CancellationRule(TypedDict):
+    """Cancellation lines by the rule that found their purchase."""
+
+    rule: str
+    """mirror, reach_back, or 'no purchase found'."""
+    lines: int
+    units: int
+    """Units that they cancel."""
+    matched_units: int
+    """Those of these units whose purchase was found."""
+
+
+class MeasureBorders(TypedDict):
+    """The quartiles of a measure over the customers, which are the borders of its scores."""
+
+    measure: str
+    """recency, frequency, monetary, or 'credit score'."""
+    q25: float
+    q50: float
+    q75: float
+
+
+class ModelInUse(TypedDict):
+    """The model that answers a question; None in every field where no model was trained yet."""
+
+    question: str
+    text: str
+    """The question in words."""
+    model_id: str | None
+    recipe: str | None
+    """The method, like rfm_rank."""
+    data_day: str | None
+    fitted_on: Mapping[str, object] | None
+    """As its card says it: `ml.cards.FittedOn`."""
+    measures: Mapping[str, Any] | None
+    """{measure: [value, low, high]} pooled over the test cuts; of worth, `goodstanding evaluate` has them."""
+    baseline: str | None
+    gain: list[float] | None
+    """[value, low, high]: its AUC over that of the baseline."""
+    cuts: list[Any] | None
+    reason: str | None
+    """Why it is the champion."""
+
+
+class QuestionAnswer(TypedDict):
+    """Which model answers a question in the publication, or why none does, and its greatest drift."""
+
+    question: str
+    model_id: str | None
+    note: str | None
+    """Why no model answers, or None."""
+    name: str | None
+    """What drifted most against its limit: a feature or the score."""
+    value: float | None
+    allowed: float | None
+
+
+class StepCost(TypedDict):
+    """What a step cost in the runs asked about."""
+
+    step: str
+    runs: int
+    seconds: float
+    """Of all runs."""
+    median_seconds: float
+    peak_mb: float
+    """The greatest resident memory of a run, in MB."""
+
+
+class IntakeCounts(TypedDict):
+    """What was read of the shop, over all days."""
+
+    days: int
+    files: int
+    lines: int
+    rejected: int
+
+
+class InvoiceCounts(TypedDict):
+    """The invoices of the publication."""
+
+    invoices: int
+    cancellations: int
+    kept: int
+    """Sales of which something is left after cancellations."""
+
+
+class RunReport(IntakeCounts, InvoiceCounts):
+    """The publication as it is now, and what the given runs cost."""
+
+    as_of: date
+    simulated: bool
+    run_id: str
+    """The run that published."""
+    runs: list[str]
+    """The runs that `steps` and `restated` are about."""
+    rejected_reasons: list[RejectedLines]
+    """The eight commonest."""
+    outcomes: dict[str, int]
+    """Order lines by their outcome."""
+    cancellation_rules: list[CancellationRule]
+    customers: int
+    worst_by_rule: int
+    """Customers who are Worst because no invoice of theirs counts."""
+    restated: int
+    """Customers whose class of an earlier day these runs changed."""
+    classes: dict[str, int]
+    """Customers by class, Best first."""
+    borders: list[MeasureBorders]
+    models: list[ModelInUse]
+    answers: list[QuestionAnswer]
+    steps: list[StepCost]
+    paths: dict[str, str]
+    """What was written for people, and where: published, evaluations, data_docs, dbt_docs."""
+
+
+class LandingReport(RunReport):
+    """The report of `goodstanding run` without days."""
+
+    model_note: str | None
+    """Why no model was trained, or None."""
+
+
+class WaitingDay(TypedDict):
+    """A day that has been ingested and has not passed all gates yet."""
+
+    day: date
+    since: datetime
+    failed_gate: str | None
+    message: str | None
+
+
+class Status(TypedDict):
+    """The state of a home; what is of the publication is None where nothing is published yet."""
+
+    last_good_day: date | None
+    age_days: int | None
+    published_at: datetime | None
+    """UTC."""
+    run_id: str | None
+    gates: dict[str, bool]
+    """{gate: whether it passed}, of the publication."""
+    simulated: bool | None
+    answers: list[QuestionAnswer]
+    waiting: list[WaitingDay] | None
+    """None while a run is writing, as it keeps everybody else from looking."""
+    running: bool
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> list[Any]:
+    """The rows of a query as dicts."""
     cursor = connection.execute(sql, parameters or [])
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
-    """Everything about the warehouse as it is now published, and what the given runs cost."""
+def _row(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
+    """The first row of a query as a dict, empty where there is none."""
+    rows = _rows(connection, sql, parameters)
+    return rows[0] if rows else {}
+
+
+def read_report(settings: Settings, run_ids: list[str]) -> RunReport:
+    """Everything about the warehouse as it is now published, and what the given runs cost.
+
+    Raises:
+        DataProblem: nothing is published yet.
+    """
     with open_intake(settings) as connection:
-        intake = _one(
-            connection,
-            """
-            select
-                count(*) as days, coalesce(sum(files), 0)::bigint as files,
-                coalesce(sum(lines), 0)::bigint as lines, coalesce(sum(rejected), 0)::bigint as rejected
-            from raw.days
-            """,
-        )
-        reasons = _all(
-            connection,
-            """
-            select reason, count(*) as lines from raw.rejected_order_lines
-            group by reason order by lines desc, reason limit 8
-            """,
-        )
-        steps = _all(
-            connection,
-            """
-            select
-                step, count(*) as runs, round(sum(seconds), 2) as seconds,
-                round(median(seconds), 2) as median_seconds, round(max(peak_mb)) as peak_mb
-            from ops.steps where run_id in (select unnest(?)) group by step order by min(started_at)
-            """,
-            [run_ids],
-        )
-        restated = _one(
-            connection,
-            """
-            select coalesce(sum(cast(numbers ->> 'restated' as bigint)), 0)::bigint as restated from ops.steps
-            where step = 'publish' and run_id in (select unnest(?))
-            """,
-            [run_ids],
-        )
+        intake = _intake_counts(connection)
+        reasons = _rejected_reasons(connection)
+        steps = _step_costs(connection, run_ids)
+        restated = _restated(connection, run_ids)
     with open_published(settings) as connection:
         publication = _publication(connection)
-        outcomes = dict(
-            connection.execute(
-                "select outcome, count(*) from marts.order_lines group by 1 order by 1"
-            ).fetchall()
+        outcomes = _counts(
+            connection, "select outcome, count(*) from marts.order_lines group by 1 order by 1"
         )
-        rules = _all(
-            connection,
-            """
-            select coalesce(cancellation_rule, 'no purchase found') as rule, count(*) as lines,
-                sum(-quantity)::bigint as units, sum(cancelled_quantity)::bigint as matched_units
-            from marts.order_lines
-            where outcome in ('cancellation', 'unmatched_cancellation') group by 1 order by 1
-            """,
-        )
-        invoices = _one(
-            connection,
-            """
-            select count(*) as invoices, count(*) filter (kind = 'cancellation') as cancellations,
-                count(*) filter (is_kept) as kept from marts.invoices
-            """,
-        )
-        customers = _one(
-            connection,
-            """
-            select count(*) as customers, count(*) filter (class_note is not null) as by_rule
-            from marts.customer_profiles
-            """,
-        )
-        classes = dict(
-            connection.execute("select class, count(*) from marts.customer_profiles group by 1").fetchall()
-        )
-        borders = _all(
-            connection,
-            """
-            select measure, q25, q50, q75 from marts.rfm_borders where as_of = ?
-            union all select 'credit score', q25, q50, q75 from marts.class_borders where as_of = ?
-            """,
-            [publication["as_of"], publication["as_of"]],
-        )
+        rules = _cancellation_rules(connection)
+        invoices = _invoice_counts(connection)
+        customers, worst_by_rule = connection.execute(
+            "select count(*), count(*) filter (class_note is not null) from marts.customer_profiles"
+        ).fetchall()[0]
+        classes = _counts(connection, "select class, count(*) from marts.customer_profiles group by 1")
+        borders = _borders(connection, publication["as_of"])
         answers = _answers(connection)
-    models = read_models(settings, publication["as_of"])
     evaluations = settings.evaluations / "index.html"
     return {
         "as_of": publication["as_of"],
@@ -128,12 +229,12 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
         "outcomes": outcomes,
         "cancellation_rules": rules,
         **invoices,
-        "customers": customers["customers"],
-        "worst_by_rule": customers["by_rule"],
-        **restated,
+        "customers": customers,
+        "worst_by_rule": worst_by_rule,
+        "restated": restated,
         "classes": {name: classes.get(name, 0) for name in reversed(CLASSES)},
         "borders": borders,
-        "models": models,
+        "models": read_models(settings, publication["as_of"]),
         "answers": answers,
         "steps": steps,
         "paths": {
@@ -143,34 +244,119 @@ def read_report(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
     }
 
 
-def _publication(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    publication = _one(connection, "select * from marts.publication")
+def _intake_counts(connection: duckdb.DuckDBPyConnection) -> IntakeCounts:
+    counts: IntakeCounts = _row(
+        connection,
+        """
+        select
+            count(*) as days, coalesce(sum(files), 0)::bigint as files,
+            coalesce(sum(lines), 0)::bigint as lines, coalesce(sum(rejected), 0)::bigint as rejected
+        from raw.days
+        """,
+    )
+    return counts
+
+
+def _rejected_reasons(connection: duckdb.DuckDBPyConnection) -> list[RejectedLines]:
+    return _rows(
+        connection,
+        """
+        select reason, count(*) as lines from raw.rejected_order_lines
+        group by reason order by lines desc, reason limit 8
+        """,
+    )
+
+
+def _step_costs(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> list[StepCost]:
+    return _rows(
+        connection,
+        """
+        select
+            step, count(*) as runs, round(sum(seconds), 2) as seconds,
+            round(median(seconds), 2) as median_seconds, round(max(peak_mb)) as peak_mb
+        from ops.steps where run_id in (select unnest(?)) group by step order by min(started_at)
+        """,
+        [run_ids],
+    )
+
+
+def _restated(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> int:
+    ((restated,),) = connection.execute(
+        """
+        select coalesce(sum(cast(numbers ->> 'restated' as bigint)), 0)::bigint from ops.steps
+        where step = 'publish' and run_id in (select unnest(?))
+        """,
+        [run_ids],
+    ).fetchall()
+    return int(restated)
+
+
+def _publication(connection: duckdb.DuckDBPyConnection) -> Any:
+    """The one row of marts.publication as a dict, with the verdicts of the gates parsed."""
+    publication = _row(connection, "select * from marts.publication")
     return publication | {"gate_results": json.loads(publication["gate_results"])}
 
 
-def read_profile(settings: Settings, customer_id: str) -> dict[str, Any]:
+def _counts(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, int]:
+    return dict(connection.execute(sql).fetchall())
+
+
+def _cancellation_rules(connection: duckdb.DuckDBPyConnection) -> list[CancellationRule]:
+    return _rows(
+        connection,
+        """
+        select coalesce(cancellation_rule, 'no purchase found') as rule, count(*) as lines,
+            sum(-quantity)::bigint as units, sum(cancelled_quantity)::bigint as matched_units
+        from marts.order_lines
+        where outcome in ('cancellation', 'unmatched_cancellation') group by 1 order by 1
+        """,
+    )
+
+
+def _invoice_counts(connection: duckdb.DuckDBPyConnection) -> InvoiceCounts:
+    counts: InvoiceCounts = _row(
+        connection,
+        """
+        select count(*) as invoices, count(*) filter (kind = 'cancellation') as cancellations,
+            count(*) filter (is_kept) as kept from marts.invoices
+        """,
+    )
+    return counts
+
+
+def _borders(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[MeasureBorders]:
+    return _rows(
+        connection,
+        """
+        select measure, q25, q50, q75 from marts.rfm_borders where as_of = $as_of
+        union all select 'credit score', q25, q50, q75 from marts.class_borders where as_of = $as_of
+        """,
+        {"as_of": as_of},
+    )
+
+
+def read_profile(settings: Settings, customer_id: str) -> Profile:
     """The published profile of the customer with this id of the shop's own.
 
     Raises:
         DataProblem: nothing is published, or nobody has this id (which is not repeated here).
     """
     with open_published(settings) as connection:
-        found = _one(
+        profile: Profile = _row(
             connection,
             "select * from marts.customer_profiles where customer_id = ?",
             [pseudonym(customer_id.strip(), pseudonym_key(settings))],
         )
         simulated = _publication(connection)["simulated"]
-    if not found:
+    if not profile:
         raise DataProblem(
             "no customer with this id is published; give the shop's own id as its mapping casts it (17850)"
         )
-    return found | {"simulated": simulated}
+    return profile | {"simulated": simulated}
 
 
-def _answers(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Which model answers each question in a publication or why none does, and its greatest drift."""
-    return _all(
+def _answers(connection: duckdb.DuckDBPyConnection) -> list[QuestionAnswer]:
+    return _rows(
         connection,
         """
         select models.question, models.model_id, models.note, drift.name, drift.value, drift.allowed
@@ -184,18 +370,19 @@ def _answers(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     )
 
 
-def read_status(settings: Settings) -> dict[str, Any]:
-    """The last publication and its age in days, its models, and the days that keep a newer one back."""
-    answers: list[dict[str, Any]] = []
+def read_status(settings: Settings) -> Status:
+    """The last publication and its age in days, its models, and the days that are not published yet."""
+    answers: list[QuestionAnswer] = []
     try:
         with open_published(settings) as connection:
             publication = _publication(connection)
-            # what was published before there were several questions has no such tables
+            # a publication from before there were several questions has no such tables
             with suppress(duckdb.CatalogException):
                 answers = _answers(connection)
     except DataProblem:
         publication = {}
     as_of: date | None = publication.get("as_of")
+    waiting, running = _waiting_days(settings)
     return {
         "last_good_day": as_of,
         "age_days": (now_utc().date() - as_of).days if as_of else None,
@@ -204,38 +391,30 @@ def read_status(settings: Settings) -> dict[str, Any]:
         "gates": publication.get("gate_results", {}),
         "simulated": publication.get("simulated"),
         "answers": answers,
-        **_unfinished(settings),
+        "waiting": waiting,
+        "running": running,
     }
 
 
-def _unfinished(settings: Settings) -> dict[str, Any]:
-    """Days taken in since that have not passed their gates; a run that writes keeps us from looking."""
-    from goodstanding.warehouse.files import INTAKE, open_warehouse
-    from goodstanding.warehouse.ledger import open_days
-
+def _waiting_days(settings: Settings) -> tuple[list[WaitingDay] | None, bool]:
+    """The days that have not passed their gates, and whether a run is writing, so that nobody can look."""
     if not (settings.warehouse / INTAKE).exists():
-        return {"waiting": [], "running": False}
+        return [], False
     try:
         with open_warehouse(settings) as connection:
             days = open_days(connection)
     except WarehouseBusy:
-        return {"waiting": None, "running": True}
-    waiting = [
+        return None, True
+    waiting: list[WaitingDay] = [
         {"day": day.day, "since": day.loaded_at, "failed_gate": day.failed_gate, "message": day.message}
         for day in days
     ]
-    return {"waiting": waiting, "running": False}
+    return waiting, False
 
 
-def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
-    """What answers each question on a day, and how well its method did on the test cuts.
-
-    Returns:
-        a list of {question, text, model_id, recipe, data_day, fitted_on, measures (pooled), and baseline,
-        gain, cuts, reason as `ml.side_by_side.answer` found them}; None where no model was trained by then.
-        Of worth, `goodstanding evaluate` has the measures.
-    """
-    # scikit-learn comes with it and takes seconds, which a profile and the status would wait for in vain
+def read_models(settings: Settings, as_of: date) -> list[ModelInUse]:
+    """Which model answers each question on a day, and how well its method did on the test cuts."""
+    # scikit-learn comes with it and takes seconds, for which a profile and the status need not wait
     from ml.champions import EVALUATIONS
     from ml.scorecards import orders
     from ml.store import card_named, newest_card
@@ -243,39 +422,44 @@ def read_models(settings: Settings, as_of: date) -> list[dict[str, Any]]:
     from ml.worth import TARGET
 
     questions = {task.name: task.question for task in SCORED}
-    found = []
     questions |= {TARGET: "orders and spend within 90 days"}
-    asked: dict[str, tuple[str, Mapping[str, Any]]] = {
+    cards: dict[str, tuple[str, Any]] = {
         name: (text, newest_card(settings.models, name, as_of) or {}) for name, text in questions.items()
     }
     for method in orders.METHODS:
-        decision, learnt = orders.newest_card(settings.models, method, as_of)
-        asked[method] = decision.task.question, learnt or {}
-    for question, (text, card) in asked.items():
-        # a later evaluation may have appointed another by now
+        decision, card = orders.newest_card(settings.models, method, as_of)
+        cards[method] = decision.task.question, card or {}
+    models: list[ModelInUse] = []
+    for question, (text, card) in cards.items():
+        # a later evaluation may have appointed another champion by now
         evaluation = card.get("evaluation")
-        measured: Mapping[str, Any] = (
+        verdict: Any = (
             card_named(settings.models / EVALUATIONS, evaluation) if evaluation else card.get("measured", {})
         )
-        found.append(
+        models.append(
             {
                 "question": question,
                 "text": text,
-                **{key: card.get(key) for key in ("model_id", "recipe", "data_day", "fitted_on")},
-                "measures": measured["pooled"][card["recipe"]] if measured else None,
-                **{key: measured.get(key) for key in ("baseline", "gain", "cuts", "reason")},
+                "model_id": card.get("model_id"),
+                "recipe": card.get("recipe"),
+                "data_day": card.get("data_day"),
+                "fitted_on": card.get("fitted_on"),
+                "measures": verdict["pooled"][card["recipe"]] if verdict else None,
+                "baseline": verdict.get("baseline"),
+                "gain": verdict.get("gain"),
+                "cuts": verdict.get("cuts"),
+                "reason": verdict.get("reason"),
             }
         )
-    return found
+    return models
 
 
 def read_refused(settings: Settings, run_ids: list[str]) -> dict[str, str]:
-    """The questions for which trainings fitted nothing, and why."""
+    """The questions for which these trainings fitted nothing, and why."""
     with open_intake(settings) as connection:
-        rows = _all(
-            connection,
-            "select numbers -> 'refused' as refused from ops.steps "
+        rows = connection.execute(
+            "select numbers -> 'refused' from ops.steps "
             "where step = 'train' and run_id in (select unnest(?)) order by started_at",
             [run_ids],
-        )
-    return {question: why for row in rows for question, why in json.loads(row["refused"]).items()}
+        ).fetchall()
+    return {question: why for (refused,) in rows for question, why in json.loads(refused).items()}

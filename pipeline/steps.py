@@ -1,12 +1,12 @@
-"""The steps of a run, one function each: what the DAGs' tasks call and all that they call.
+"""The steps of a run, one function each: the DAGs' tasks call these and nothing else.
 
-Every step takes the days of its run and the run's id, brings the warehouse nearer to what the landing says,
-and may be repeated, after a crash or beside the runs of other days, with the same end.
+Every step takes the days of its run and the run's id. It may be repeated, after a crash or beside the runs
+of other days, and the warehouse ends the same. What it returns is kept in `ops.steps` and as the task's XCom.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict, cast
 
 from expectations.gate import run_gate
 from goodstanding.core.days import Days
@@ -16,93 +16,114 @@ from goodstanding.ingest.load import ingest as load_days
 from goodstanding.warehouse.files import open_warehouse
 from goodstanding.warehouse.ledger import record_verdict, required_newest_day
 from goodstanding.warehouse.metrics import measured
-from goodstanding.warehouse.publish import publish as show_marts
+from goodstanding.warehouse.publish import publish as publish_marts
 from ml.score import score as score_customers
 from pipeline.pages.data_docs import build_docs
+from pipeline.transform import TransformNumbers
 from pipeline.transform import transform as build_marts
 
-if TYPE_CHECKING:
-    from ml.train import Training
+
+class Publishing(TypedDict):
+    """What became visible, as `goodstanding.warehouse.publish` returns it."""
+
+    published: bool
+    """False while another run has days in flight: the last of these runs publishes."""
+    as_of: str | None
+    waiting_for: list[str]
+    """The days in flight."""
+    restated: int
+    """Customers whose published class or decision of an earlier day is another one now."""
 
 
-def ingest(days: Days, run_id: str) -> dict[str, Any]:
+class GateNumbers(TypedDict):
+    """What a gate judged of the days, all of which it let pass."""
+
+    expectations: int
+    rows: int
+
+
+def ingest(days: Days, run_id: str) -> dict[str, int]:
     """Replace the raw partitions of `days` by their files (see `goodstanding.ingest.load`)."""
     with measured(settings(), "ingest", days, run_id) as numbers:
-        numbers |= load_days(settings(), days, run_id)
-    return numbers
+        ingested = load_days(settings(), days, run_id)
+        numbers |= ingested
+    return ingested
 
 
-def check_raw(days: Days, run_id: str) -> dict[str, Any]:
-    """Gate 1: the raw orders of `days`. Only days that pass are read by dbt."""
+def check_raw(days: Days, run_id: str) -> GateNumbers:
+    """Gate 1: raw order lines, their files, and the days as wholes. The days that pass are let into dbt."""
     return _check("check_raw", "raw_orders", days, run_id)
 
 
-def transform(days: Days, run_id: str) -> dict[str, Any]:
-    """One `dbt build` over what changed (see `pipeline.transform`)."""
+def transform(days: Days, run_id: str) -> TransformNumbers:
+    """Bring the marts up to date with every admitted day."""
     with measured(settings(), "transform", days, run_id) as numbers:
-        numbers |= build_marts(settings(), days, run_id)
-    return numbers
+        transformed = build_marts(settings(), days, run_id)
+        numbers |= transformed
+    return transformed
 
 
-def check_invoices(days: Days, run_id: str) -> dict[str, Any]:
-    """Gate 2: invoices and order lines of `days`."""
+def check_invoices(days: Days, run_id: str) -> GateNumbers:
+    """Gate 2: invoices and order lines."""
     return _check("check_invoices", "invoices", days, run_id)
 
 
-def check_scores(days: Days, run_id: str) -> dict[str, Any]:
-    """Gate 3: scores and classes as of the newest of `days`."""
+def check_scores(days: Days, run_id: str) -> GateNumbers:
+    """Gate 3: RFM scores and classes."""
     return _check("check_scores", "scores", days, run_id)
 
 
 def score(days: Days, run_id: str) -> dict[str, Any]:
-    """Predictions as of the newest day, by the newest models that knew no later day."""
+    """Score every customer as of the newest day."""
     with measured(settings(), "score", days, run_id) as numbers, open_warehouse(settings()) as connection:
-        numbers |= score_customers(connection, required_newest_day(connection), settings().models)
-    return numbers
+        scored = score_customers(connection, required_newest_day(connection), settings().models)
+        numbers |= scored
+    return scored
 
 
-def check_predictions(days: Days, run_id: str) -> dict[str, Any]:
+def check_predictions(days: Days, run_id: str) -> GateNumbers:
     """Gate 4: predictions and profiles as of the newest day."""
     return _check("check_predictions", "predictions", days, run_id)
 
 
-def publish(days: Days, run_id: str) -> dict[str, Any]:
-    """Show readers the audited marts, and rebuild the site with the checks."""
+def publish(days: Days, run_id: str) -> Publishing:
+    """Make the audited marts visible to readers, and bring Data Docs up to date."""
     with measured(settings(), "publish", days, run_id) as numbers:
-        numbers |= show_marts(settings(), days, run_id)
+        published = cast(Publishing, publish_marts(settings(), days, run_id))
+        numbers |= published
         build_docs(settings())
-    return numbers
+    return published
 
 
-def train(days: Days, run_id: str) -> Training:
+def train(days: Days, run_id: str) -> dict[str, Any]:
     """Train on what was known by the last of `days` (or the newest day before it); see `ml.train.train`."""
-    # the methods bring half of scikit-learn with them, which no daily run needs
+    # this imports half of scikit-learn, which no daily run needs
     from ml.train import train as train_models
 
     current = settings()
     with measured(current, "train", days, run_id) as numbers, open_warehouse(current) as connection:
         as_of = min(days.last, required_newest_day(connection))
-        found = train_models(connection, as_of, current.models, processes=current.threads)
-        numbers["models"] = {name: card["model_id"] for name, card in found["models"].items()}
-        numbers["refused"] = found["refused"]
-    return found
+        training = train_models(connection, as_of, current.models, processes=current.threads)
+        numbers["models"] = {name: card["model_id"] for name, card in training["models"].items()}
+        numbers["refused"] = training["refused"]
+    return training
 
 
 def evaluate(days: Days, run_id: str) -> dict[str, Any]:
-    """Every method side by side on what was known by the last of `days`; appoints champions for trainings.
+    """Measure every method on what was known by the last of `days`, and appoint champions for trainings.
 
-    What it returns, and the page that shows it: see `pipeline.evaluation`.
+    See `pipeline.evaluation` for what is measured and for the page that shows it.
     """
     from pipeline.evaluation import run_evaluation
 
     with measured(settings(), "evaluate", days, run_id) as numbers:
-        found = run_evaluation(settings(), days.last)
-        numbers |= {name: task["champion"] or task["refused"] for name, task in found["tasks"].items()}
-    return found
+        evaluation = run_evaluation(settings(), days.last)
+        numbers |= {name: task["champion"] or task["refused"] for name, task in evaluation["tasks"].items()}
+    return evaluation
 
 
-def _check(step: str, gate: str, days: Days, run_id: str) -> dict[str, Any]:
-    """Run a gate and note its verdict, whichever it is, before a failure goes on up."""
+def _check(step: str, gate: str, days: Days, run_id: str) -> GateNumbers:
+    """Run a gate and record its verdict; where it fails, bring Data Docs up to date before raising."""
     current = settings()
     with measured(current, step, days, run_id) as numbers, open_warehouse(current) as connection:
         try:
@@ -112,5 +133,6 @@ def _check(step: str, gate: str, days: Days, run_id: str) -> dict[str, Any]:
             build_docs(current)
             raise
         record_verdict(connection, gate, days, run_id, passed=True, message="")
-        numbers |= {"expectations": result["expectations"], "rows": result["rows"]}
-    return numbers
+        judged: GateNumbers = {"expectations": result["expectations"], "rows": result["rows"]}
+        numbers |= judged
+    return judged

@@ -1,7 +1,7 @@
-"""Running dbt: one `dbt build` per run, its results kept per model and test.
+"""Runs dbt: one `dbt build` per run, with a result kept per model and test.
 
-The models compute only what `raw.changes` names. An edited model, seed or macro makes everything that was
-computed by the old one untrue, so the next run then builds all of it anew, by itself.
+The models compute only what `raw.changes` names. After a model, seed or macro was edited, what the old one
+computed no longer holds, so the next run builds everything anew by itself.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
+
+import duckdb
 
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
@@ -29,7 +31,7 @@ from pipeline.workbench.contracts import contract_fault, parse_fault
 log = logging.getLogger(__name__)
 
 DBT_PROJECT = PROJECT / "dbt_project"
-# whether there is a line of payments, returns or deliveries, or was one when the marts were last built
+# Whether there is a line of payments, returns or deliveries, or was one when the marts were last built.
 HAS_ACCOUNTS = " or ".join(
     f"exists (from {table})"
     for table in (
@@ -37,14 +39,38 @@ HAS_ACCOUNTS = " or ".join(
         *("features.instalment_states", "features.order_accounts"),
     )
 )
+FAILED = ("error", "fail", "runtime error")
 QUIET = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
 
 
-def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
-    """Bring the marts up to date with every admitted day.
+class NodeResult(TypedDict):
+    """How dbt fared with one model, seed or test."""
 
-    Returns:
-        {rebuilt: whether everything was computed anew, models, tests, warnings: counts}.
+    node: str
+    """Its name."""
+    kind: str
+    """Its resource type: model, seed, test."""
+    status: str
+    """dbt's own: success, pass, warn, fail, error, skipped, ..."""
+    seconds: float
+    failures: int | None
+    """Rows that a test found."""
+    message: str
+    sql: str | None
+    """As compiled."""
+
+
+class TransformNumbers(TypedDict):
+    """What a transform did."""
+
+    rebuilt: bool
+    """Whether everything was computed anew."""
+    models: int
+    tests: int
+
+
+def transform(settings: Settings, days: Days, run_id: str) -> TransformNumbers:
+    """Bring the marts up to date with every admitted day.
 
     Raises:
         DataProblem: a model or test failed; the message names it and what dbt said. Nothing is published,
@@ -71,12 +97,16 @@ def transform(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
     return {"rebuilt": rebuilt, "models": kinds.count("model"), "tests": kinds.count("test")}
 
 
-def _failed(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [result for result in results if result["status"] in ("error", "fail", "runtime error")]
+def _failed(results: list[NodeResult]) -> list[NodeResult]:
+    return [result for result in results if result["status"] in FAILED]
 
 
-def require_success(results: list[dict[str, Any]], settings: Settings) -> None:
-    """Raise `DataProblem` with what dbt said of the first model or test that failed, where one did."""
+def require_success(results: list[NodeResult], settings: Settings) -> None:
+    """Do nothing if every model and test succeeded.
+
+    Raises:
+        DataProblem: one failed; the message names the first and repeats what dbt said of it.
+    """
     failed = _failed(results)
     if failed:
         first = failed[0]
@@ -88,7 +118,7 @@ def require_success(results: list[dict[str, Any]], settings: Settings) -> None:
 
 
 def _prepare(settings: Settings) -> tuple[bool, bool]:
-    """Make sure the working file is there and was built by the SQL that stands in the project now.
+    """Delete the marts if they were built by other SQL than the project's present one.
 
     Returns:
         Whether everything is to be computed anew, and whether the models of payments, returns and deliveries
@@ -98,8 +128,8 @@ def _prepare(settings: Settings) -> tuple[bool, bool]:
         known = connection.execute("select fingerprint from state.built_by").fetchone()
         if known == (_fingerprint(settings),):
             note_whole_days(connection)
-            found = connection.execute(f"select {HAS_ACCOUNTS}").fetchone()
-            return False, found == (True,)
+            has_accounts = connection.execute(f"select {HAS_ACCOUNTS}").fetchone()
+            return False, has_accounts == (True,)
     log.info("everything is computed anew: %s", "the SQL has changed" if known else "nothing was built yet")
     with open_intake(settings) as connection:
         note_everything(connection)
@@ -109,13 +139,13 @@ def _prepare(settings: Settings) -> tuple[bool, bool]:
 
 
 def _fingerprint(settings: Settings) -> str:
-    """A hash of all that decides what the models compute, besides the data."""
+    """A hash of everything besides the data on which the models' results depend."""
     return _files_hash(_stamp()) + f"/{settings.as_of_days}"
 
 
 def _sources() -> list[Path]:
-    found = [path for folder in ("models", "macros", "seeds") for path in (DBT_PROJECT / folder).rglob("*.*")]
-    return sorted([*found, DBT_PROJECT / "dbt_project.yml"])
+    files = [path for folder in ("models", "macros", "seeds") for path in (DBT_PROJECT / folder).rglob("*.*")]
+    return sorted([*files, DBT_PROJECT / "dbt_project.yml"])
 
 
 def _stamp() -> tuple[tuple[str, int, int], ...]:
@@ -146,20 +176,20 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _dbt_build(settings: Settings, rebuilt: bool, has_accounts: bool) -> list[dict[str, Any]]:
-    """Run `dbt build` in this process; returns one dict per node (see `run_dbt`).
+def _dbt_build(settings: Settings, rebuilt: bool, has_accounts: bool) -> list[NodeResult]:
+    """Run `dbt build` in this process.
 
     Unit tests test the SQL and not the data: `make test` runs them. Seeds and views change only with the
-    project, and then everything is rebuilt; leaving them out saves a fifth of a daily run. What only shops
-    with payments, returns or deliveries fill costs the others nothing.
+    project, and then everything is rebuilt; leaving them out saves a fifth of a daily run. The models of
+    payments, returns and deliveries are left out for shops that have none.
     """
     with open_warehouse(settings):
-        pass  # makes its tables, and has copies of what a kill inside dbt's writes would tear
+        pass  # makes its tables, and keeps copies of what a kill during dbt's writes would leave torn
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if rebuilt:
         arguments += ["--full-refresh"]
     else:
-        # named one by one: dbt leaves out with a view all tests that look at it, the one of conservation too
+        # not by --exclude: with a view dbt leaves out every test that reads it, that of conservation too
         chosen = ["config.materialized:replaced", "resource_type:test"]
         left_out = ["resource_type:seed", *([] if has_accounts else ["tag:accounts"])]
         arguments += ["--select", *chosen, "--exclude", *left_out]
@@ -172,10 +202,10 @@ def _dbt_build(settings: Settings, rebuilt: bool, has_accounts: bool) -> list[di
 def run_dbt(
     settings: Settings,
     arguments: list[str],
-    variables: dict[str, Any] | None = None,
+    variables: Mapping[str, str] | None = None,
     home: Path | None = None,
-) -> list[dict[str, Any]]:
-    """Run one dbt command in this process and give its results per node.
+) -> list[NodeResult]:
+    """Run one dbt command in this process and return its results per node.
 
     Args:
         settings: of the process.
@@ -206,7 +236,7 @@ def run_dbt(
         raise disk_problem(outcome.exception, settings) or DataProblem(
             parse_fault(text) or f"dbt could not run: {' '.join(text.split())}"
         )
-    results = [
+    results: list[NodeResult] = [
         {
             "node": node.node.name,
             "kind": str(node.node.resource_type.value),
@@ -220,7 +250,7 @@ def run_dbt(
     ]
     for result in results:
         log.log(
-            logging.ERROR if result["status"] in ("error", "fail", "runtime error") else logging.INFO,
+            logging.ERROR if result["status"] in FAILED else logging.INFO,
             "%-8s %6.2f s  %s %s  %s",
             result["status"],
             result["seconds"],
@@ -239,7 +269,7 @@ def _message(result: Any) -> str:
 
 
 def warm_up(settings: Settings) -> None:
-    """Parse the project before the first run: what the scheduler has parsed, its forked tasks need not."""
+    """Parse the project in the scheduler, so that the tasks forked from it need not."""
     with _dbt_environment(settings):
         _manifest(_stamp(), settings.home)
 
@@ -263,9 +293,11 @@ def _manifest(stamp: tuple[tuple[str, int, int], ...], home: Path) -> Any:
     return dbtRunner().invoke([*QUIET, "parse"]).result
 
 
-def _name_broken_rules(settings: Settings, failed: list[dict[str, Any]]) -> None:
-    """Say in the message of a failed test of rules which of them were broken, and by how many rows."""
-    tests = [result for result in failed if result["status"] == "fail" and "broken_rule" in result["sql"]]
+def _name_broken_rules(settings: Settings, failed: list[NodeResult]) -> None:
+    """Add to the message of a failed test of rules which of them were broken, and in how many rows."""
+    tests = [
+        result for result in failed if result["status"] == "fail" and "broken_rule" in (result["sql"] or "")
+    ]
     if not tests:
         return
     with open_warehouse(settings) as connection:
@@ -276,7 +308,9 @@ def _name_broken_rules(settings: Settings, failed: list[dict[str, Any]]) -> None
             test["message"] += ": " + ", ".join(f"{rule} in {count:,} row(s)" for rule, count in rows)
 
 
-def _keep_results(connection: Any, results: list[dict[str, Any]], days: Days, run_id: str) -> None:
+def _keep_results(
+    connection: duckdb.DuckDBPyConnection, results: list[NodeResult], days: Days, run_id: str
+) -> None:
     now = now_utc()
     connection.executemany(
         "insert into ops.dbt_results values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -30,6 +30,7 @@ from app.cli.tables import (
 from goodstanding.core.days import Days, parse_day
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import settings
+from pipeline.report import RunReport
 
 app = typer.Typer(
     help="Turns a shop's order log, every day, into every customer's standing.",
@@ -58,7 +59,7 @@ def run(
         if first is None:
             if last is not None or daily:
                 raise WrongUse("--to and --daily need --from")
-            report = run_landing(settings(), progress)
+            report: RunReport = run_landing(settings(), progress)
         else:
             report = run_days(settings(), Days.parse(first, last), daily, progress)
     show(report, as_json, print_report)

@@ -1,9 +1,10 @@
-"""What the command line's `run` and `train` do: which days go through which DAG."""
+"""Does what the commands `run` and `train` ask for: sends days through the DAGs in this process."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TypedDict, TypeVar
 
 from rich.progress import Progress
 
@@ -16,13 +17,23 @@ from goodstanding.core.settings import Settings
 from goodstanding.ingest.samples.download import NoNetwork, download_online_retail
 from goodstanding.ingest.samples.simulate import simulate_shop
 from goodstanding.shops.mapping import load_shop
-from pipeline.report import read_models, read_refused, read_report
+from pipeline.report import LandingReport, ModelInUse, RunReport, read_models, read_refused, read_report
 
-# Of the whole landing, the last days go through one DAG run each, as they do every morning.
+# Of the whole landing, so many last days go through one DAG run each, as they do every morning.
 LAST_DAYS = 7
 
+Item = TypeVar("Item")
 
-def run_days(current: Settings, days: Days, daily: bool, progress: Progress) -> dict[str, Any]:
+
+class TrainingReport(TypedDict):
+    """The models after a training."""
+
+    models: list[ModelInUse]
+    refused: dict[str, str]
+    """{question: why nothing was fitted}."""
+
+
+def run_days(current: Settings, days: Days, daily: bool, progress: Progress) -> RunReport:
     """Run a range as one `orders_history` run, or as one `orders_daily` run per day; returns the report.
 
     Raises:
@@ -32,17 +43,17 @@ def run_days(current: Settings, days: Days, daily: bool, progress: Progress) -> 
     with _Steps(progress) as steps:
         runs = _runs(current, steps)
         if daily:
-            run_ids = [runs.daily(day) for day in steps.each(days)]
+            run_ids = [runs.daily(day) for day in steps.each(list(days))]
         else:
             run_ids = [runs.history(day) for day in steps.each([days])]
     return read_report(current, run_ids)
 
 
-def run_landing(current: Settings, progress: Progress) -> dict[str, Any]:
-    """The whole landing: all but its last seven days as one range, a model, then those days one by one.
+def run_landing(current: Settings, progress: Progress) -> LandingReport:
+    """Run the whole landing: all but its last seven days at once, a training, then those days one by one.
 
-    Where no landing is set and `data/landing` is empty, the public data are downloaded first, or, without a
-    network, a simulated shop is made; everything it leads to is marked simulated.
+    Where no landing is set and `data/landing` is empty, the public data are downloaded first. Without a
+    network a shop is simulated instead, and everything that comes of it is marked simulated.
     """
     _fill_landing(current, progress)
     shop = load_shop(current)
@@ -61,22 +72,18 @@ def run_landing(current: Settings, progress: Progress) -> dict[str, Any]:
             try:
                 run_ids += [runs.train(day) for day in steps.each([border])]
             except DataProblem as error:
-                # a young shop has no model yet: its profiles say so
+                # a shop with too short a history has no model yet: its profiles say so
                 note = str(error)
         last_days = Days(max(days.first, border + timedelta(days=1)), days.last)
-        run_ids += [runs.daily(day) for day in steps.each(last_days)]
+        run_ids += [runs.daily(day) for day in steps.each(list(last_days))]
         steps.describe("dbt documentation")
         sites = build_sites(current)
     report = read_report(current, run_ids)
-    return report | {"model_note": note, "paths": report["paths"] | sites}
+    return {**report, "model_note": note, "paths": report["paths"] | sites}
 
 
-def run_training(current: Settings, day: str | None, progress: Progress) -> dict[str, Any]:
-    """Train as of a day (default: the newest there is) through `train_models`.
-
-    Returns:
-        {models: as `pipeline.report.read_models` gives them, refused: {question: why there is no model}}.
-    """
+def run_training(current: Settings, day: str | None, progress: Progress) -> TrainingReport:
+    """Train as of a day (default: the newest there is) through the DAG `train_models`."""
     as_of = parse_day(day) if day else parse_day("9999-12-30")
     with _Steps(progress) as steps:
         runs = _runs(current, steps)
@@ -102,7 +109,7 @@ def _runs(current: Settings, steps: _Steps) -> LocalRuns:
 
 
 def _fill_landing(current: Settings, progress: Progress) -> None:
-    """Where the landing is empty, fill it: with the public data or, without a network, a simulated shop."""
+    """Fill an empty landing with the public data or, without a network, a simulated shop."""
     folder = current.landing_folder
     is_empty = not (folder.is_dir() and any(folder.iterdir()))
     if current.real_data_required and (is_empty or folder == current.simulated_landing):
@@ -122,7 +129,7 @@ def _fill_landing(current: Settings, progress: Progress) -> None:
 
 
 class _Steps:
-    """One line of progress: which run, which step."""
+    """One line of progress: which run, and which step of it."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -141,7 +148,7 @@ class _Steps:
     def step(self, name: str) -> None:
         self.describe(f"{self._name}: {name}")
 
-    def each(self, items: Any) -> Any:
+    def each(self, items: Sequence[Item]) -> Iterator[Item]:
         """Go through the items, counting them."""
         self._progress.update(self._task, total=len(items), completed=0)
         for item in items:

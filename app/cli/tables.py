@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +14,11 @@ from rich.text import Text
 
 from goodstanding.core.vocabulary import GATES
 from pipeline.pages.words import interval
+
+if TYPE_CHECKING:
+    from app.cli.runs import TrainingReport
+    from pipeline.as_known import AsKnown
+    from pipeline.report import LandingReport, ModelInUse, Profile, RunReport, Status
 
 
 def titled_table(title: str, *columns: str) -> Table:
@@ -26,75 +31,32 @@ def titled_table(title: str, *columns: str) -> Table:
     return table
 
 
-def mark_of(found: dict[str, Any]) -> str:
-    """What stands before every title while the orders are made up."""
-    return "SIMULATED · " if found.get("simulated") else ""
+def mark_of(result: Mapping[str, object]) -> str:
+    """What every title begins with where the orders are made up."""
+    return "SIMULATED · " if result.get("simulated") else ""
 
 
-def print_report(report: dict[str, Any], console: Console) -> None:
-    """Print what `read_report` found, in the order in which the data go."""
+def print_report(report: RunReport | LandingReport, console: Console) -> None:
+    """Print a run's report: the data in the order of their way, then models, costs and where to look next."""
     mark = mark_of(report)
-    table = titled_table(f"{mark}Every customer's standing as of {report['as_of']}", "", "")
-    outcomes = report["outcomes"]
-    for name, value in (
-        ("days", report["days"]),
-        ("files", report["files"]),
-        ("order lines", report["lines"]),
-        ("  rejected", report["rejected"]),
-        ("  without customer", outcomes.get("no_customer", 0)),
-        ("  duplicates", outcomes.get("duplicate", 0)),
-        ("invoices", report["invoices"]),
-        ("  cancellations", report["cancellations"]),
-        ("  kept", report["kept"]),
-        ("customers", report["customers"]),
-        ("  restated", report["restated"]),
+    for table in (
+        _counts(report, mark),
+        _rejected(report, mark),
+        _cancellations(report, mark),
+        _borders(report, mark),
+        _classes(report, mark),
     ):
-        table.add_row(name, f"{value:,}")
-    console.print(table)
-    if report["rejected_reasons"]:
-        table = titled_table(f"{mark}Lines set aside (raw.rejected_order_lines)", "reason", "lines")
-        for row in report["rejected_reasons"]:
-            table.add_row(row["reason"], f"{row['lines']:,}")
-        console.print(table)
-    table = titled_table(
-        f"{mark}Cancellation lines, by the rule that found their purchase",
-        "rule",
-        "lines",
-        "units",
-        "matched",
-    )
-    for row in report["cancellation_rules"]:
-        table.add_row(row["rule"], *(f"{row[key]:,}" for key in ("lines", "units", "matched_units")))
-    console.print(table)
-    table = titled_table(f"{mark}Borders of the quarters", "measure", "25 %", "50 %", "75 %")
-    for row in report["borders"]:
-        table.add_row(row["measure"], *(f"{row[key]:,.2f}" for key in ("q25", "q50", "q75")))
-    console.print(table)
-    table = titled_table(f"{mark}Customers per class", "class", "customers", "share")
-    for name, count in report["classes"].items():
-        table.add_row(name, f"{count:,}", f"{count / max(report['customers'], 1):.1%}")
-    if report["worst_by_rule"]:
-        table.caption = f"{report['worst_by_rule']} of Worst by rule: no invoice of theirs still counts"
-    console.print(table)
+        # nothing to show: nothing was rejected
+        if table.row_count:
+            console.print(table)
     if any(model["model_id"] for model in report["models"]):
         print_models(report["models"], console, mark)
         for answer in report["answers"]:
             if answer["note"]:
                 console.print(f"{answer['question']}: {answer['note']}", highlight=False)
-    if report.get("model_note"):
-        console.print(f"No model: {report['model_note']}", highlight=False)
-    table = titled_table(
-        f"{mark}Cost of each hop, in this call", "step", "runs", "seconds", "median", "peak MB"
-    )
-    for row in report["steps"]:
-        table.add_row(
-            row["step"],
-            str(row["runs"]),
-            f"{row['seconds']:.2f}",
-            f"{row['median_seconds']:.2f}",
-            f"{row['peak_mb']:.0f}",
-        )
-    console.print(table)
+    if model_note := report.get("model_note"):
+        console.print(f"No model: {model_note}", highlight=False)
+    console.print(_costs(report, mark))
     names = {
         "published": "published warehouse",
         "evaluations": "evaluations",
@@ -113,7 +75,72 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         console.print(f"  {command:<38} {what}", highlight=False)
 
 
-def print_models(models: list[dict[str, Any]], console: Console, mark: str = "") -> None:
+def _counts(report: RunReport, mark: str) -> Table:
+    table = titled_table(f"{mark}Every customer's standing as of {report['as_of']}", "", "")
+    outcomes = report["outcomes"]
+    for name, value in (
+        ("days", report["days"]),
+        ("files", report["files"]),
+        ("order lines", report["lines"]),
+        ("  rejected", report["rejected"]),
+        ("  without customer", outcomes.get("no_customer", 0)),
+        ("  duplicates", outcomes.get("duplicate", 0)),
+        ("invoices", report["invoices"]),
+        ("  cancellations", report["cancellations"]),
+        ("  kept", report["kept"]),
+        ("customers", report["customers"]),
+        ("  restated", report["restated"]),
+    ):
+        table.add_row(name, f"{value:,}")
+    return table
+
+
+def _rejected(report: RunReport, mark: str) -> Table:
+    table = titled_table(f"{mark}Rejected lines (raw.rejected_order_lines)", "reason", "lines")
+    for row in report["rejected_reasons"]:
+        table.add_row(row["reason"], f"{row['lines']:,}")
+    return table
+
+
+def _cancellations(report: RunReport, mark: str) -> Table:
+    title = f"{mark}Cancellation lines, by the rule that found their purchase"
+    table = titled_table(title, "rule", "lines", "units", "matched")
+    for row in report["cancellation_rules"]:
+        table.add_row(row["rule"], f"{row['lines']:,}", f"{row['units']:,}", f"{row['matched_units']:,}")
+    return table
+
+
+def _borders(report: RunReport, mark: str) -> Table:
+    table = titled_table(f"{mark}Borders of the quarters", "measure", "25 %", "50 %", "75 %")
+    for row in report["borders"]:
+        table.add_row(row["measure"], f"{row['q25']:,.2f}", f"{row['q50']:,.2f}", f"{row['q75']:,.2f}")
+    return table
+
+
+def _classes(report: RunReport, mark: str) -> Table:
+    table = titled_table(f"{mark}Customers per class", "class", "customers", "share")
+    for name, count in report["classes"].items():
+        table.add_row(name, f"{count:,}", f"{count / max(report['customers'], 1):.1%}")
+    if report["worst_by_rule"]:
+        table.caption = f"{report['worst_by_rule']} of Worst by rule: no invoice of theirs still counts"
+    return table
+
+
+def _costs(report: RunReport, mark: str) -> Table:
+    title = f"{mark}Cost of each step, in this call"
+    table = titled_table(title, "step", "runs", "seconds", "median", "peak MB")
+    for row in report["steps"]:
+        table.add_row(
+            row["step"],
+            str(row["runs"]),
+            f"{row['seconds']:.2f}",
+            f"{row['median_seconds']:.2f}",
+            f"{row['peak_mb']:.0f}",
+        )
+    return table
+
+
+def print_models(models: Sequence[ModelInUse], console: Console, mark: str = "") -> None:
     """Print which model answers each question, and what its method was worth on the test cuts."""
     table = titled_table(
         f"{mark}What is predicted, and how well", "question", "model", "AUC", "gain", "over", "Brier", "ECE"
@@ -131,7 +158,7 @@ def print_models(models: list[dict[str, Any]], console: Console, mark: str = "")
             model["question"],
             model["recipe"],
             interval(measures["auc"]),
-            "" if is_baseline else interval(model["gain"], "+.3f"),
+            "" if is_baseline or model["gain"] is None else interval(model["gain"], "+.3f"),
             "" if is_baseline else model["baseline"],
             *(f"{measures[name][0]:.3f}" for name in ("brier", "ece")),
         )
@@ -146,66 +173,67 @@ def print_refused(refused: Mapping[str, str], console: Console) -> None:
         console.print(f"not fitted: {why}", highlight=False)
 
 
-def print_training(training: dict[str, Any], console: Console) -> None:
+def print_training(training: TrainingReport, console: Console) -> None:
     """Print the models of every question after a training, and why some have no new one."""
     print_models(training["models"], console)
     print_refused(training["refused"], console)
 
 
-def print_rollback(found: dict[str, Any], console: Console) -> None:
+def print_rollback(rollback: Mapping[str, Any], console: Console) -> None:
     """Print what `ml.champions.roll_back` did."""
     console.print(
-        f"{found['target']}: {found['champion']} stands again, as of {found['since']}, instead of "
-        f"{found['instead_of']}; {len(found['withdrawn'])} cards were moved to folders named withdrawn",
+        f"{rollback['target']}: {rollback['champion']} is in use again, as of {rollback['since']}, "
+        f"instead of {rollback['instead_of']}; "
+        f"{len(rollback['withdrawn'])} cards were moved to folders named withdrawn",
         highlight=False,
     )
-    if found["model_id"]:
-        console.print(f"from the next run on {found['model_id']} scores", highlight=False)
+    if rollback["model_id"]:
+        console.print(f"from the next run on {rollback['model_id']} scores", highlight=False)
     else:
         console.print("no model of it is left: .venv/bin/goodstanding train", highlight=False)
 
 
-def print_profile(found: dict[str, Any], console: Console) -> None:
+def print_profile(profile: Profile, console: Console) -> None:
     """Print one customer's profile."""
-    table = titled_table(f"{mark_of(found)}Standing as of {found['as_of']}", "", "")
-    for name, value in found.items():
+    table = titled_table(f"{mark_of(profile)}Standing as of {profile['as_of']}", "", "")
+    for name, value in profile.items():
         if value is not None and name not in ("as_of", "simulated"):
             table.add_row(name.replace("_", " "), f"{value:.3f}" if isinstance(value, float) else str(value))
     console.print(table)
 
 
-def print_as_known(found: dict[str, Any], console: Console) -> None:
-    """Print what `build_as_known` built and where it is."""
-    title = f"{mark_of(found)}Standing as of {found['as_of']}, as known at the end of {found['known_on']}"
+def print_as_known(built: AsKnown, console: Console) -> None:
+    """Print the classes as of a past day as they were known then, and where the marts lie."""
+    title = f"{mark_of(built)}Standing as of {built['as_of']}, as known at the end of {built['known_on']}"
     table = titled_table(title, "class", "customers")
-    for name, count in found["classes"].items():
+    for name, count in built["classes"].items():
         table.add_row(name, f"{count:,}")
     console.print(table)
-    if found["left_out"]:
-        days = ", ".join(str(day) for day in found["left_out"])
+    if built["left_out"]:
+        days = ", ".join(str(day) for day in built["left_out"])
         console.print(f"left out, as they had not passed the gate of raw orders: {days}", highlight=False)
-    console.print(f"[bold]marts[/bold]  {found['path']}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]marts[/bold]  {built['path']}", highlight=False, soft_wrap=True)
 
 
-def print_status(found: dict[str, Any], console: Console) -> None:
+def print_status(status: Status, console: Console) -> None:
     """Print the state of the publication."""
-    if found["last_good_day"] is None:
+    if status["last_good_day"] is None:
         console.print("nothing is published yet; run `goodstanding run`", highlight=False)
     else:
-        table = titled_table(f"{mark_of(found)}Last good day {found['last_good_day']}", "", "")
-        table.add_row("age", f"{found['age_days']:,} days")
-        table.add_row("published", f"{found['published_at']:%Y-%m-%d %H:%M} UTC")
-        table.add_row("by run", found["run_id"])
+        table = titled_table(f"{mark_of(status)}Last good day {status['last_good_day']}", "", "")
+        table.add_row("age", f"{status['age_days']:,} days")
+        table.add_row("published", f"{status['published_at']:%Y-%m-%d %H:%M} UTC")
+        table.add_row("by run", status["run_id"])
         for gate in GATES:
-            table.add_row(f"gate {gate}", "passed" if found["gates"].get(gate) else "no verdict")
-        for answer in found["answers"]:
+            table.add_row(f"gate {gate}", "passed" if status["gates"].get(gate) else "no verdict")
+        for answer in status["answers"]:
             drift = f"{answer['value']:.2f} of {answer['allowed']:.2f}" if answer["name"] else ""
             said = answer["note"] or f"answered; greatest drift {drift} let pass ({answer['name']})"
             table.add_row(answer["question"], said)
         console.print(table)
-    if found["running"]:
+    if status["running"]:
         console.print("a run is writing now", highlight=False)
-    for day in found["waiting"] or []:
+    for day in status["waiting"] or []:
         why = "not through its gates yet"
         if day["failed_gate"]:
             why = f"failed the gate of {day['failed_gate']}: {day['message']}"

@@ -139,7 +139,7 @@ def test_rolling_back_says_who_stands_again_and_what_scores(call: Call, tmp_path
         task = {"refused": None, "champion": method}
         appoint({"tasks": {"buys_90d": task}}, date(2011, month, 31), home / "models", by="evaluate")
     shown = " ".join(call("rollback", "buys_90d", home=home).stdout.split())
-    assert "buys_90d: lda stands again, as of 2011-03-31, instead of mlp; 1 cards were moved" in shown
+    assert "buys_90d: lda is in use again, as of 2011-03-31, instead of mlp; 1 cards were moved" in shown
     assert "no model of it is left: .venv/bin/goodstanding train" in shown
     assert "no champion but lda" in refused(call("rollback", "buys_90d", "--json", home=home), 2)
 
