@@ -1,15 +1,13 @@
-"""Every method of the field side by side, and what customers will be worth: `goodstanding evaluate`.
+"""Measures every method on what customers did next: `goodstanding evaluate` and the DAG `evaluate_models`.
 
-The DAG `evaluate_models` does the same. The working warehouse is open while the snapshots are read, some
-seconds; nothing in it is changed. What is kept are the cards in the model store, by which trainings know the
-champions, and a page that shows it all.
+The working warehouse is open for some seconds while the snapshots are read; nothing in it is changed. Two
+things are kept: cards in the model store, which name the champions for trainings, and a page about it all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 from goodstanding.core.settings import Settings
 from goodstanding.warehouse.files import open_warehouse
@@ -22,6 +20,7 @@ from ml.side_by_side import Tell, answer, read_questions
 from ml.tasks import tasks_named
 from ml.value import measure_value, read_value
 from pipeline.pages.evaluation import publish_evaluation
+from pipeline.pages.evaluation.report import EvaluationReport, PublishedEvaluation
 
 
 def run_evaluation(
@@ -30,21 +29,22 @@ def run_evaluation(
     tasks: Sequence[str] = (),
     balance: Balance | None = None,
     tell: Tell = lambda what, done, total: None,
-) -> dict[str, Any]:
+) -> PublishedEvaluation:
     """Measure all methods as of a day (the newest there is, if that is earlier), on all tasks unless named.
 
-    The champions found stand from that day on, for trainings (`ml.champions.appoint`).
+    The champions are appointed from that day on, for trainings (`ml.champions.appoint`).
 
-    Returns:
-        {as_of, first_day (of the orders), shop, simulated, asked (the tasks, where only some were named)},
-        what `ml.side_by_side.answer` found; `decisions`: the same of the scorecards and their rivals;
-        `segments`: what `ml.segments.study.describe_segments` found, and `value`: what
-        `ml.value.measure_value` found, all three None where tasks were named; and `page`: where the page
-        that shows all of it lies.
+    Args:
+        settings: of the process.
+        until: the day.
+        tasks: names of `ml.tasks`; where some are given, decisions, segments and value are not measured.
+        balance: how challengers balance the classes as they are fitted; default: not at all.
+        tell: called after each step, to show progress.
 
     Raises:
         WrongUse: there is no such task.
-        DataProblem: the marts hold no day yet. (A task whose history is too short is no error: it says so.)
+        DataProblem: the marts hold no day yet. (A task whose history is too short is no error: its result
+            says what is missing.)
     """
     asked = tasks_named(tasks)
     with open_warehouse(settings) as connection:
@@ -61,10 +61,10 @@ def run_evaluation(
         ).fetchall()[0]
     answered = answer(questions, tell, balance, processes=settings.threads)
     appoint(answered, as_of, settings.models, by="evaluate")
-    risks = decisions and answer_decisions(decisions, tell, settings.threads)
+    risks = answer_decisions(decisions, tell, settings.threads) if decisions else None
     if risks:
         appoint(risks, as_of, settings.models, by="evaluate")
-    found = {
+    report: EvaluationReport = {
         "as_of": str(as_of),
         "first_day": str(first_day),
         "shop": shop,
@@ -72,7 +72,7 @@ def run_evaluation(
         "asked": list(tasks),
         **answered,
         "decisions": risks,
-        "segments": history and study(history, settings.threads),
-        "value": value and measure_value(value, tell, processes=settings.threads),
+        "segments": study(history, settings.threads) if history else None,
+        "value": measure_value(value, tell, processes=settings.threads) if value else None,
     }
-    return found | {"page": str(publish_evaluation(settings, found))}
+    return {**report, "page": str(publish_evaluation(settings, report))}

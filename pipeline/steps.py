@@ -6,7 +6,7 @@ of other days, and the warehouse ends the same. What it returns is kept in `ops.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from expectations.gate import run_gate
 from goodstanding.core.days import Days
@@ -17,10 +17,15 @@ from goodstanding.warehouse.files import open_warehouse
 from goodstanding.warehouse.ledger import record_verdict, required_newest_day
 from goodstanding.warehouse.metrics import measured
 from goodstanding.warehouse.publish import publish as publish_marts
+from ml.score import Scoring
 from ml.score import score as score_customers
 from pipeline.pages.data_docs import build_docs
 from pipeline.transform import TransformNumbers
 from pipeline.transform import transform as build_marts
+
+if TYPE_CHECKING:
+    from ml.train import Training
+    from pipeline.pages.evaluation.report import PublishedEvaluation
 
 
 class Publishing(TypedDict):
@@ -73,7 +78,7 @@ def check_scores(days: Days, run_id: str) -> GateNumbers:
     return _check("check_scores", "scores", days, run_id)
 
 
-def score(days: Days, run_id: str) -> dict[str, Any]:
+def score(days: Days, run_id: str) -> Scoring:
     """Score every customer as of the newest day."""
     with measured(settings(), "score", days, run_id) as numbers, open_warehouse(settings()) as connection:
         scored = score_customers(connection, required_newest_day(connection), settings().models)
@@ -95,7 +100,7 @@ def publish(days: Days, run_id: str) -> Publishing:
     return published
 
 
-def train(days: Days, run_id: str) -> dict[str, Any]:
+def train(days: Days, run_id: str) -> Training:
     """Train on what was known by the last of `days` (or the newest day before it); see `ml.train.train`."""
     # this imports half of scikit-learn, which no daily run needs
     from ml.train import train as train_models
@@ -109,7 +114,7 @@ def train(days: Days, run_id: str) -> dict[str, Any]:
     return training
 
 
-def evaluate(days: Days, run_id: str) -> dict[str, Any]:
+def evaluate(days: Days, run_id: str) -> PublishedEvaluation:
     """Measure every method on what was known by the last of `days`, and appoint champions for trainings.
 
     See `pipeline.evaluation` for what is measured and for the page that shows it.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +17,7 @@ from pipeline.pages.words import interval
 
 if TYPE_CHECKING:
     from app.cli.runs import TrainingReport
+    from ml.champions import Rollback
     from pipeline.as_known import AsKnown
     from pipeline.report import LandingReport, ModelInUse, Profile, RunReport, Status
 
@@ -179,7 +180,7 @@ def print_training(training: TrainingReport, console: Console) -> None:
     print_refused(training["refused"], console)
 
 
-def print_rollback(rollback: Mapping[str, Any], console: Console) -> None:
+def print_rollback(rollback: Rollback, console: Console) -> None:
     """Print what `ml.champions.roll_back` did."""
     console.print(
         f"{rollback['target']}: {rollback['champion']} is in use again, as of {rollback['since']}, "

@@ -1,15 +1,16 @@
-"""A part of the page for each question: its cuts, the table of methods, curves and confusion matrices."""
+"""Draws a section of the page for each question: its cuts, methods, curves and confusion matrices."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 import numpy as np
 from markupsafe import Markup
 
-from pipeline.pages.cannot_tell import is_formula
+from ml.side_by_side import TaskResult
 from pipeline.pages.charts import Series, unit_chart
+from pipeline.pages.evaluation.remarks import is_formula
+from pipeline.pages.evaluation.report import EvaluationReport, figure
 from pipeline.pages.page import draw, draw_refused
 
 # The columns of the table of methods; the folded tables have all measures.
@@ -32,7 +33,7 @@ TITLES = {
     "f1": "F1 of the refused ↑",
     "cost": "Cost ↓",
 }
-# As work on the classes of RFM reports them.
+# Accuracies that published work on classes of RFM reports.
 PUBLISHED = {
     "logistic_regression": 0.87,
     "lda": 0.84,
@@ -42,30 +43,29 @@ PUBLISHED = {
     "hybrid_kmeans": 0.92,
 }
 
-Found = Mapping[str, Any]
 
-
-def questions(found: Found) -> Markup:
+def questions(report: EvaluationReport) -> Markup:
     """A part for each question, in the order in which they are asked."""
-    return Markup().join(_question(name, task, found) for name, task in found["tasks"].items())
+    return Markup().join(_question(name, task, report) for name, task in report["tasks"].items())
 
 
-def decisions(found: Found) -> Markup | None:
+def decisions(report: EvaluationReport) -> Markup | None:
     """The same for the scorecards of decisions and their rivals; None where they were not asked."""
-    asked = found.get("decisions")
-    return questions({**found, **asked}) if asked else None
+    asked = report.get("decisions")
+    return questions(cast(EvaluationReport, {**report, **asked})) if asked else None
 
 
-def _question(name: str, task: Mapping[str, Any], found: Found) -> Markup:
+def _question(name: str, task: TaskResult, report: EvaluationReport) -> Markup:
     if task["refused"]:
         return draw_refused(name, task["question"], task["refused"])
-    kinds = {method: found["methods"][method]["kind"] for method in task["pooled"]}
+    kinds = {method: report["methods"][method]["kind"] for method in task["pooled"]}
     return draw(
         "question.html",
         name=name,
         task=task,
-        found=found,
+        found=report,
         is_formula=is_formula(task),
+        rows="orders" if is_risk(task) else "customers",
         published=PUBLISHED,
         shown=SHOWN_OF_RISKS if is_risk(task) else SHOWN,
         titles=TITLES,
@@ -81,25 +81,26 @@ def _question(name: str, task: Mapping[str, Any], found: Found) -> Markup:
     )
 
 
-def is_risk(task: Mapping[str, Any]) -> bool:
-    """Whether the question is by whom one loses, so that wrong answers have costs."""
+def is_risk(task: TaskResult) -> bool:
+    """Whether it is a question of decisions: then its rows are orders, and wrong answers have costs."""
     return any("cost" in measured for measured in task["pooled"].values())
 
 
-def _champion_and_rival(task: Mapping[str, Any]) -> list[str]:
+def _champion_and_rival(task: TaskResult) -> list[str]:
     """The champion, and the baseline; where they are the same, the challenger with the greatest AUC."""
     by_auc = sorted(
         task["curves"],
-        key=lambda name: (name == task["champion"], name == task["baseline"], task["pooled"][name]["auc"][0]),
+        key=lambda name: (name == task["champion"], name == task["baseline"], figure(task, name, "auc")[0]),
     )
     return by_auc[:-3:-1]
 
 
-def _charts(name: str, task: Mapping[str, Any]) -> list[tuple[Markup, str]]:
+def _charts(name: str, task: TaskResult) -> list[tuple[Markup, str]]:
     """ROC, calibration and gain, each with the sentences that say what to read off."""
-    curves, pooled = task["curves"], task["pooled"]
+    curves = task["curves"]
+    rows = "orders" if is_risk(task) else "customers"
     last, two = task["classes"][-1], len(task["classes"]) == 2
-    auc, ece = ({method: pooled[method][key][0] for method in curves} for key in ("auc", "ece"))
+    auc, ece = ({method: figure(task, method, key)[0] for method in curves} for key in ("auc", "ece"))
     pair = _champion_and_rival(task)
     shown = [*pair, *sorted(set(curves) - set(pair), key=auc.__getitem__, reverse=True)]
     shares, reached = np.array(curves[pair[0]]["gain"]).T
@@ -120,12 +121,12 @@ def _charts(name: str, task: Mapping[str, Any]) -> list[tuple[Markup, str]]:
     )
     gain = unit_chart(
         f"Cumulative gain of {name}",
-        "share of customers, likeliest first",
+        f"share of {rows}, likeliest first",
         f"share of '{last}' reached",
         [Series(method, curves[method]["gain"]) for method in shown],
-        "customers in any order",
+        f"{rows} in any order",
     )
-    found = (
+    lead = (
         f"ROC. How many of '{last}' are found"
         if two
         else "ROC, the mean over the classes. How many are found"
@@ -134,18 +135,18 @@ def _charts(name: str, task: Mapping[str, Any]) -> list[tuple[Markup, str]]:
     return [
         (
             roc,
-            f"{found} (up) where so many of the others are taken for such (across): the nearer to "
+            f"{lead} (up) where so many of the others are taken for such (across): the nearer to "
             "the upper left corner, the better. Lines that lie on each other are methods that rank alike.",
         ),
         (
             calibration,
-            f"Calibration. Of the customers who were given {predicted} (across), for how many it came true "
+            f"Calibration. Of the {rows} that were given {predicted} (across), for what share it came true "
             "(up). Above the diagonal too little was predicted, below it too much. A greater dot stands for "
-            "more customers, fewer than ten have none. Unlike for the ECE, the cuts are taken as one.",
+            f"more {rows}, fewer than ten have none. Unlike for the ECE, all cuts are taken together.",
         ),
         (
             gain,
-            f"Gain. Whoever turns to the likeliest quarter of the customers by {pair[0]} reaches "
+            f"Gain. Whoever turns to the likeliest quarter of the {rows} by {pair[0]} reaches "
             f"{quarter * 100:.0f} % of all '{last}'; in any order it would be 25 %.",
         ),
     ]

@@ -1,14 +1,16 @@
-"""Segments: who they are, where they lie, how many there could be, and whether clumpiness adds to them."""
+"""Draws the section on segments: who is in them, how many there could be, and what clumpiness adds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup
 
+from ml.segments.study import ClumpinessStudy
 from ml.value import FEWEST_TOLD
 from pipeline.pages.charts import DOT, Axis, Series, axis_from_zero, chart, short, unit_axis, whole_axis
+from pipeline.pages.evaluation.report import EvaluationReport
 from pipeline.pages.page import draw, draw_refused
 from pipeline.pages.words import interval, number
 
@@ -19,19 +21,23 @@ MEASURES = {
     "frequency": "Frequency alone",
     "monetary": "Monetary alone",
 }
+ALONE: tuple[Literal["recency_days", "frequency", "monetary"], ...] = (
+    "recency_days",
+    "frequency",
+    "monetary",
+)
 # Within a cell each segment has a quarter to itself, so that no mark hides another.
 PLACES = ((0.28, 0.72), (0.72, 0.72), (0.28, 0.28), (0.72, 0.28))
 
-Found = Mapping[str, Any]
 
-
-def segments(found: Found) -> Markup:
+def segments(report: EvaluationReport) -> Markup:
     """The segments of the newest day, or why there are none."""
-    described = found.get("segments")
+    described = report.get("segments")
     if not described:
         return Markup()
-    if described["refused"]:
-        return draw_refused("segments", QUESTION, described["refused"])
+    curves, clumpiness = described["curves"], described["clumpiness"]
+    if described["refused"] or not curves or not clumpiness:
+        return draw_refused("segments", QUESTION, described["refused"] or "")
     return draw(
         "segments.html",
         question=QUESTION,
@@ -39,12 +45,8 @@ def segments(found: Found) -> Markup:
         measures=MEASURES,
         map=_map(described),
         curves=_curves(described),
-        alone=[
-            _alone(described, measure)
-            for measure in MEASURES
-            if measure != "rfm" and described["curves"][measure]["by_k"]
-        ],
-        clumpiness=_what_clumpiness_adds(described["clumpiness"]),
+        alone=[_alone(described, measure) for measure in ALONE if curves[measure]["by_k"]],
+        clumpiness=_what_clumpiness_adds(clumpiness),
     )
 
 
@@ -173,12 +175,15 @@ def _alone(described: Mapping[str, Any], measure: str) -> tuple[Markup, str]:
     )
 
 
-def _what_clumpiness_adds(found: Mapping[str, Any]) -> str:
+def _what_clumpiness_adds(study: ClumpinessStudy) -> str:
     """What clumpiness adds to who buys, and what it does to the segments."""
-    whom = {"everybody": "among all customers", "with_value": "among those alone who have one"}
-    asked = {whose: found[part] for part, whose in whom.items() if found[part]}
+    groups = {
+        "among all customers": study["everybody"],
+        "among those alone who have one": study["with_value"],
+    }
+    asked = {whose: gain for whose, gain in groups.items() if gain}
     if not asked:
-        return f"Not measured: {found['refused'] or 'too few customers'}."
+        return f"Not measured: {study['refused'] or 'too few customers'}."
     gains = ", ".join(
         f"{interval(gain['auc_gain'], '+.4f')} {whose} (Holm-adjusted p = {gain['p_holm']:.3f})"
         for whose, gain in asked.items()
@@ -187,10 +192,10 @@ def _what_clumpiness_adds(found: Mapping[str, Any]) -> str:
     whether = f"adds {' and '.join(clear)}" if clear else "does not clearly add"
     said = [
         f"Clumpiness {whether}: the AUC of who buys within 90 days changes by {gains}. "
-        f"{number(found['share_with_value'], '.1%')} of the customers have one, "
-        f"for it needs {found['order_days_needed']} days with orders."
+        f"{number(study['share_with_value'], '.1%')} of the customers have one, "
+        f"for it needs {study['order_days_needed']} days with orders."
     ]
-    if parted := found["segments"]:
+    if parted := study["segments"]:
         index = parted["adjusted_rand_index"]
         said.append(
             "As a fourth measure it leaves their segments alike at an adjusted Rand index of "

@@ -1,13 +1,14 @@
-"""Value: how well spend was foretold, and what the RFM score has to do with it."""
+"""Draws the section on value: how well spend was forecast, and how the RFM score goes with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
 
+from ml.value import RfmScore
 from pipeline.pages.charts import DOT, Series, axis_from_zero, chart, unit_axis, whole_axis
+from pipeline.pages.evaluation.report import EvaluationReport
 from pipeline.pages.page import draw, draw_refused
 from pipeline.pages.words import number
 
@@ -25,29 +26,28 @@ TITLES = {
 # the others have three digits
 FORMS = {"mae": ",.0f", "rmse": ",.0f", "bias": "+.1%", "decile_mape": ".1%", "top_share": ".1%"}
 
-Found = Mapping[str, Any]
 
-
-def value(found: Found) -> Markup:
+def value(report: EvaluationReport) -> Markup:
     """What customers spend, or why it was not measured."""
-    measured = found.get("value")
+    measured = report.get("value")
     if not measured:
         return Markup()
-    if measured["refused"]:
-        return draw_refused("value", measured["question"], measured["refused"])
+    scores = measured["rfm_score"]
+    if measured["refused"] or not scores:
+        return draw_refused("value", measured["question"], measured["refused"] or "")
     return draw(
         "value.html",
         found=measured,
         shown=SHOWN,
         titles=TITLES,
         forms=FORMS,
-        charts=_charts(measured["rfm_score"]),
+        charts=_charts(scores),
     )
 
 
-def _charts(scores: Mapping[str, Any]) -> list[tuple[Markup, str]]:
+def _charts(scores: RfmScore) -> list[tuple[Markup, str]]:
     """Means and shares of each credit score with enough customers to tell."""
-    told = [row for row in scores["by_score"] if row["spend"]]
+    told: list[Any] = [row for row in scores["by_score"] if row["spend"]]
     if not told:
         return []
     across = whole_axis("RFM score at the cut", told[0]["score"], told[-1]["score"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.pages import cannot_tell as remarks
+from pipeline.pages.evaluation import remarks as remarks
 
 
 @pytest.fixture

@@ -1,66 +1,65 @@
-"""What a shop's data cannot tell: remarks computed from what an evaluation found, one function each.
+"""Remarks for the reader of an evaluation on what this shop's data cannot tell, one function each.
 
-A remark is what cannot be told and why, or None where it does not hold of this shop.
+A remark is what cannot be told, and why; it is None where it does not hold for this shop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from math import sqrt
-from typing import Any
 
-from ml.value import COVERAGE, MOST_CORRELATED
+from ml.cards import CutResult
+from ml.lifetime.spend import MOST_CORRELATED
+from ml.side_by_side import TaskResult
+from ml.value import COVERAGE, ValueCutResult
+from pipeline.pages.evaluation.report import EvaluationReport, figure
 from pipeline.pages.words import what_is_enough
 
 # A season has been seen twice once two of its years are in the data.
 TWO_YEARS = timedelta(days=730)
 TEST_CUTS = 3
-# Intervals that hold this much less or more than they say are of no use to plan with.
+# Intervals whose coverage is this far from what they state are of no use for planning.
 FAR_OFF = 0.05
 
-Found = Mapping[str, Any]
-Task = Mapping[str, Any]
 Remark = tuple[str, str]
 
 
-def cannot_tell(found: Found) -> list[Remark]:
+def cannot_tell(report: EvaluationReport) -> list[Remark]:
     """The remarks that hold, in the order of `REMARKS`."""
-    return [remark for ask in REMARKS if (remark := ask(found))]
+    return [remark for ask in REMARKS if (remark := ask(report))]
 
 
-def is_formula(task: Task) -> bool:
-    """Whether its folds are of one day, so that nothing in it lies ahead."""
+def is_formula(task: TaskResult) -> bool:
+    """Whether the label is a formula of the same day's figures (the folds are of one day): no forecast."""
     return bool(task["cuts"]) and task["cuts"][0]["train_cut"] == task["cuts"][0]["test_cut"]
 
 
-def _answered(found: Found) -> Iterable[tuple[str, Task]]:
-    """Questions about what customers did next, as far as there was an answer."""
-    return ((name, task) for name, task in found["tasks"].items() if task["cuts"] and not is_formula(task))
+def _answered(report: EvaluationReport) -> Iterable[tuple[str, TaskResult]]:
+    """Questions about what customers did next that were answered."""
+    return ((name, task) for name, task in report["tasks"].items() if task["cuts"] and not is_formula(task))
 
 
-def refused_questions(found: Found) -> Remark | None:
+def refused_questions(report: EvaluationReport) -> Remark | None:
     """Questions for which the history is too short or a class too rare."""
-    parts = {name: found[name] for name in ("segments", "value") if found.get(name)}
-    said = [
-        f"{name} ({what_is_enough(part['refused'])[1] or part['refused']})"
-        for name, part in {**found["tasks"], **parts}.items()
-        if part["refused"]
-    ]
+    reasons = {name: task["refused"] for name, task in report["tasks"].items()}
+    for name, part in (("segments", report.get("segments")), ("value", report.get("value"))):
+        reasons[name] = part["refused"] if part else None
+    said = [f"{name} ({what_is_enough(reason)[1] or reason})" for name, reason in reasons.items() if reason]
     return ("These questions, so far", f"{'; '.join(said)}.") if said else None
 
 
-def few_cuts(found: Found) -> Remark | None:
+def few_cuts(report: EvaluationReport) -> Remark | None:
     """Questions measured at fewer cuts than the protocol asks for: how a method fares may be the season's."""
-    said = [f"{name} ({task['note']})" for name, task in _answered(found) if len(task["cuts"]) < TEST_CUTS]
+    said = [f"{name} ({task['note']})" for name, task in _answered(report) if len(task["cuts"]) < TEST_CUTS]
     why = f"{'; '.join(said)}. What is measured at few cuts may be the season's doing."
     return ("Whether a result holds from month to month", why) if said else None
 
 
-def moving_shares(found: Found) -> Remark | None:
+def moving_shares(report: EvaluationReport) -> Remark | None:
     """A share that moved between a train cut and its test cut by more than chance (two standard errors)."""
     said = []
-    for name, task in _answered(found):
+    for name, task in _answered(report):
         moves = [
             (abs(after - before), before, after, f"'{of_class}' by {cut['test_cut']}")
             for cut in task["cuts"]
@@ -81,15 +80,15 @@ def moving_shares(found: Found) -> Remark | None:
     return ("How many it will be", why) if said else None
 
 
-def _standard_error(cut: Mapping[str, Any], before: float, after: float) -> float:
+def _standard_error(cut: CutResult, before: float, after: float) -> float:
     return sqrt(
         before * (1 - before) / cut["train_customers"] + after * (1 - after) / max(cut["customers"], 1)
     )
 
 
-def one_year(found: Found) -> Remark | None:
+def one_year(report: EvaluationReport) -> Remark | None:
     """Fewer than two years of orders."""
-    first, last = (date.fromisoformat(found[day]) for day in ("first_day", "as_of"))
+    first, last = date.fromisoformat(report["first_day"]), date.fromisoformat(report["as_of"])
     if last - first >= TWO_YEARS:
         return None
     why = (
@@ -100,10 +99,10 @@ def one_year(found: Found) -> Remark | None:
     return "What the season does", why
 
 
-def nothing_beyond_the_baseline(found: Found) -> Remark | None:
+def nothing_beyond_the_baseline(report: EvaluationReport) -> Remark | None:
     """Questions where the champion is the baseline."""
     said = []
-    for name, task in _answered(found):
+    for name, task in _answered(report):
         gains = {method: task["gains"][method] for method in task["p_holm"]}
         if gains and task["champion"] == task["baseline"]:
             nearest = max(gains, key=lambda method: gains[method][0])
@@ -119,12 +118,12 @@ def nothing_beyond_the_baseline(found: Found) -> Remark | None:
     return ("More than a baseline does", why) if said else None
 
 
-def no_better_than_the_majority(found: Found) -> Remark | None:
+def no_better_than_the_majority(report: EvaluationReport) -> Remark | None:
     """Questions where the champion is right no more often than the commonest class."""
     said = []
-    for name, task in _answered(found):
-        champion = task["pooled"][task["champion"]]
-        right, majority = champion["accuracy"], champion["majority"][0]
+    for name, task in _answered(report):
+        right = figure(task, task["champion"], "accuracy")
+        majority = figure(task, task["champion"], "majority")[0]
         if right[1] <= majority:
             said.append(f"{name} ({right[0]:.3f}, and {majority:.3f} for the commonest class)")
     why = (
@@ -134,13 +133,13 @@ def no_better_than_the_majority(found: Found) -> Remark | None:
     return ("Who exactly", why) if said else None
 
 
-def no_drop_out(found: Found) -> Remark | None:
+def no_drop_out(report: EvaluationReport) -> Remark | None:
     """Count models that fit as well where nobody ever leaves."""
     said: dict[str, list[str]] = {}
-    for name, task in _answered(found):
+    for name, task in _answered(report):
         for method, remark in task["remarks"].items():
             said.setdefault(f"{method}: {remark}", []).append(name)
-    cuts = _cuts_of_value(found)
+    cuts = _cuts_of_value(report)
     if never := sum(cut["count_model"] == "nbd" for cut in cuts):
         said[f"pareto_nbd: no drop-out identifiable in {never} of {len(cuts)} cuts"] = ["value"]
     listed = "; ".join(f"{remark} ({', '.join(names)})" for remark, names in said.items())
@@ -148,16 +147,16 @@ def no_drop_out(found: Found) -> Remark | None:
     return ("Who has left for good", why) if said else None
 
 
-def _cuts_of_value(found: Found) -> Sequence[Mapping[str, Any]]:
-    value = found.get("value")
+def _cuts_of_value(report: EvaluationReport) -> Sequence[ValueCutResult]:
+    value = report.get("value")
     return value["cuts"] if value else ()
 
 
-def value_hangs_on_number(found: Found) -> Remark | None:
+def value_hangs_on_number(report: EvaluationReport) -> Remark | None:
     """Cuts at which number and mean value of orders go together, so that Gamma-Gamma does not hold."""
     said = [
         f"{cut['value_correlation']:+.2f} ({cut['cut']})"
-        for cut in _cuts_of_value(found)
+        for cut in _cuts_of_value(report)
         if abs(cut["value_correlation"]) > MOST_CORRELATED
     ]
     why = (
@@ -168,9 +167,9 @@ def value_hangs_on_number(found: Found) -> Remark | None:
     return ("What a lifetime model would say of value", why) if said else None
 
 
-def coverage_moved(found: Found) -> Remark | None:
+def coverage_moved(report: EvaluationReport) -> Remark | None:
     """Intervals of spend that, at the last cut, held far fewer or more customers than they say."""
-    cuts = _cuts_of_value(found)
+    cuts = _cuts_of_value(report)
     if not cuts or not cuts[-1]["coverage"]:
         return None
     held, low, high = cuts[-1]["coverage"]
@@ -184,9 +183,9 @@ def coverage_moved(found: Found) -> Remark | None:
     return "How far off the spend of a customer may be", why
 
 
-def returns_are_a_proxy(found: Found) -> Remark | None:
+def returns_are_a_proxy(report: EvaluationReport) -> Remark | None:
     """The label of returns, and whether it stands for refusals, too."""
-    decisions = (found.get("decisions") or {"tasks": {}})["tasks"]
+    decisions = (report.get("decisions") or {"tasks": {}})["tasks"]
     if "cod_refused" in decisions:
         why = (
             "returns_60d counts cancellation lines of products, of parcels refused at the door, too: "
@@ -199,12 +198,12 @@ def returns_are_a_proxy(found: Found) -> Remark | None:
         )
         if "cod" in decisions:
             why += " For want of refusals the scorecard of cash on delivery learns the same."
-    return ("What came back", why) if "returns_60d" in dict(_answered(found)) else None
+    return ("What came back", why) if "returns_60d" in dict(_answered(report)) else None
 
 
-def formula_is_no_future(found: Found) -> Remark | None:
+def formula_is_no_future(report: EvaluationReport) -> Remark | None:
     """The question that looks at no future."""
-    said = [name for name, task in found["tasks"].items() if is_formula(task)]
+    said = [name for name, task in report["tasks"].items() if is_formula(task)]
     why = (
         f"{', '.join(said)}: however high, an accuracy here says only how well a method copies the borders "
         "that made the label."
@@ -212,7 +211,7 @@ def formula_is_no_future(found: Found) -> Remark | None:
     return ("Anything about customers from the formula", why) if said else None
 
 
-REMARKS: tuple[Callable[[Found], Remark | None], ...] = (
+REMARKS: tuple[Callable[[EvaluationReport], Remark | None], ...] = (
     refused_questions,
     few_cuts,
     one_year,
