@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from goodstanding.core.settings import Settings, settings
+from goodstanding.ingest.load import SIMULATED_MARKER
+from goodstanding.ingest.samples.simulate import simulate_shop
 
 # fixtures that tests of several rooms share
 pytest_plugins = ["tests.ran"]
@@ -26,6 +31,8 @@ pytest_plugins = ["tests.ran"]
 DATA = Path(__file__).parent.parent / "data"
 REAL_LANDING = os.environ.get("GOODSTANDING_LANDING")
 CREDIT_DEFAULT = os.environ.get("GOODSTANDING_CREDIT_DEFAULT")
+# enough for every gate and for a hundred customers in the first days
+MADE_UP_CUSTOMERS = 1500
 REAL_REQUIRED = os.environ.get("GOODSTANDING_REAL_DATA_REQUIRED", "").lower() in ("1", "true")
 
 
@@ -64,22 +71,86 @@ def use_settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     return use
 
 
+def _real_landing() -> Path | None:
+    path = Path(REAL_LANDING) if REAL_LANDING else DATA / "landing"
+    return path if len(list(path.glob("????-??-??.csv"))) == 305 else None
+
+
+def _credit_default() -> Path:
+    return Path(CREDIT_DEFAULT) if CREDIT_DEFAULT else DATA / "credit_default" / "uci_credit_card.parquet"
+
+
+@contextmanager
+def _shared(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A folder of the session that its test processes share, one at a time."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def real_landing() -> Path:
     """The folder of the real year's 305 day files; where it must be there and is not, tests fail."""
-    path = Path(REAL_LANDING) if REAL_LANDING else DATA / "landing"
-    if len(list(path.glob("????-??-??.csv"))) == 305:
+    path = _real_landing()
+    if path:
         return path
-    message = f"the real year's 305 files are not in {path}; set GOODSTANDING_LANDING to their folder"
+    message = "the real year's 305 files are not there; set GOODSTANDING_LANDING to their folder"
     if REAL_REQUIRED:
         pytest.fail(message)
     pytest.skip(message)
 
 
+def pytest_report_header() -> list[str]:
+    """Which orders the tests of a whole shop use: the first lines of pytest say it."""
+    path = _real_landing()
+    if path:
+        orders = f"the real year, in {path}"
+    else:
+        orders = f"a made-up shop of {MADE_UP_CUSTOMERS} customers; tests of real figures are skipped"
+    clients = "given" if _credit_default().is_file() else "not there: their tests are skipped"
+    return [f"orders: {orders}", f"credit card clients: {clients}"]
+
+
+@pytest.fixture(scope="session")
+def any_landing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A year of day files in the public format: the real ones or, where these are not there, made-up ones.
+
+    For what holds on any shop. The made-up shop has a customer 17850, who buys in its first days as in the
+    real year, and has no file that marks it as simulated.
+    """
+    if _real_landing() or REAL_REQUIRED:
+        return Path(request.getfixturevalue("real_landing"))
+    with _shared(tmp_path_factory, "made_up") as folder:
+        landing = folder / "landing"
+        if not landing.exists():
+            draft = folder / "draft"
+            simulate_shop(draft, customers=MADE_UP_CUSTOMERS, seed=352)
+            (draft / SIMULATED_MARKER).unlink()
+            _give_a_regular_the_number_17850(draft)
+            draft.rename(landing)
+    return landing
+
+
+def _give_a_regular_the_number_17850(landing: Path) -> None:
+    first_days = [landing / f"2010-12-0{day}.csv" for day in (2, 3, 5)]
+    bought = Counter(
+        row["CustomerID"] for path in first_days for row in csv.DictReader(path.open(encoding="utf-8"))
+    )
+    del bought[""]
+    (regular, _), *_ = bought.most_common(1)
+    for path in landing.glob("*.csv"):
+        text = path.read_text(encoding="utf-8")
+        text = text.replace(",17850.0,", ",99999.0,").replace(f",{regular},", ",17850.0,")
+        path.write_text(text, encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def credit_default() -> Path:
     """The table of 30,000 credit card clients as Parquet; where it must be there and is not, tests fail."""
-    path = Path(CREDIT_DEFAULT) if CREDIT_DEFAULT else DATA / "credit_default" / "uci_credit_card.parquet"
+    path = _credit_default()
     if path.is_file():
         return path
     message = f"the data on default of credit card clients are not in {path}; set GOODSTANDING_CREDIT_DEFAULT"
@@ -90,7 +161,7 @@ def credit_default() -> Path:
 
 @dataclass(frozen=True)
 class Year:
-    """The real year, run once for the session as a user runs it: `goodstanding run --json` in a new home."""
+    """A year, run once for the session as a user runs it: `goodstanding run --json` in a new home."""
 
     home: Path
     landing: Path
@@ -120,20 +191,23 @@ def call_goodstanding(
 
 
 @pytest.fixture(scope="session")
-def real_year(real_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Year:
-    """The real year, published; run by the first of the test processes that needs it."""
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "year"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def any_year(any_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Year:
+    """The real year or, where it is not there, a made-up one; run by the first process that needs it."""
+    with _shared(tmp_path_factory, "year") as folder:
         kept = folder / "done.json"
         if not kept.exists():
-            done = call_goodstanding(folder / "home", real_landing, "run", "--json")
+            done = call_goodstanding(folder / "home", any_landing, "run", "--json")
             assert done.returncode == 0, done.stderr[-3000:]
             kept.write_text(json.dumps([done.stdout, done.stderr]))
         output, errors = json.loads(kept.read_text())
-    return Year(folder / "home", real_landing, json.loads(output), output + errors)
+    return Year(folder / "home", any_landing, json.loads(output), output + errors)
+
+
+@pytest.fixture(scope="session")
+def real_year(real_landing: Path, request: pytest.FixtureRequest) -> Year:
+    """The real year, published, for tests of its figures."""
+    year: Year = request.getfixturevalue("any_year")
+    return year
 
 
 # the tests of these start an Airflow of their own, with a scheduler: one at a time is enough for two cores

@@ -1,6 +1,6 @@
-"""Four real days, run once as a range and once day by day: what the tests of the command line look at.
+"""Four days, run once as a range and once day by day: what the tests of the command line look at.
 
-And what an evaluation of a small shop finds.
+They are real days where these are given. And what an evaluation of a small shop finds.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def published(home: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @pytest.fixture(scope="session")
-def few_days(real_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A landing with the real files of these days."""
+def few_days(any_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A landing with the files of these days."""
     landing = tmp_path_factory.mktemp("few_days")
-    for path in real_landing.glob("2010-12-0[2-5].csv"):
+    for path in any_landing.glob("2010-12-0[2-5].csv"):
         shutil.copy(path, landing)
     return landing
 

@@ -59,7 +59,13 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "tables.md": tables(),
     }
-    return {name: re.sub(r"\n{3,}", "\n\n", text).strip() + "\n" for name, text in made.items()}
+    return {name: _tidied(text) for name, text in made.items()}
+
+
+def _tidied(text: str) -> str:
+    """The page with the note by what it is written at its end: a site takes the title from the first line."""
+    note, _, page = re.sub(r"\n{3,}", "\n\n", text).partition("\n")
+    return f"{page.strip()}\n\n{note}\n"
 
 
 def _written_by(source: str) -> str:

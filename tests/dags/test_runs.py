@@ -87,11 +87,11 @@ def in_new_process(script: str, home: Path, landing: Path) -> subprocess.Complet
 
 
 @pytest.fixture(scope="module")
-def runs(real_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs(any_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """A range of two days, a Saturday without a file, a Sunday, and a Monday that fails twice."""
     folder = tmp_path_factory.mktemp("runs")
     (folder / "landing").mkdir()
-    for path in real_landing.glob("2010-12-0[2-5].csv"):
+    for path in any_landing.glob("2010-12-0[2-5].csv"):
         shutil.copy(path, folder / "landing")
     done = in_new_process(RUNS, folder / "home", folder / "landing")
     assert done.returncode == 0, done.stderr[-3000:]

@@ -1,4 +1,7 @@
-"""A backfill under the real scheduler, as the UI creates one: processes are killed, and one file is bad."""
+"""A backfill under the real scheduler, as the UI creates one: processes are killed, and one file is bad.
+
+Airflow is started as by the line `make up` of the docs.
+"""
 
 from __future__ import annotations
 

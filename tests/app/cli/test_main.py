@@ -70,8 +70,9 @@ def test_a_range_prints_one_json_object_and_nothing_else(at_once: Ran) -> None:
     assert report["ok"] is True
     assert (report["as_of"], report["days"], report["files"]) == (LAST, 4, 3)
     assert len(report["runs"]) == 1
-    assert report["lines"] == sum(report["outcomes"].values()) + report["rejected"] > 7000
-    assert sum(report["classes"].values()) == report["customers"] > 100
+    lines_of_files = sum(len(path.read_text().splitlines()) - 1 for path in at_once.landing.iterdir())
+    assert report["lines"] == sum(report["outcomes"].values()) + report["rejected"] == lines_of_files > 500
+    assert sum(report["classes"].values()) == report["customers"] > 50
 
 
 def test_days_one_by_one_end_in_the_tables_of_one_range(at_once: Ran, day_by_day: Ran) -> None:
@@ -285,7 +286,7 @@ def test_a_missing_file_on_a_trading_day_stops_the_run_and_changes_nothing(
 
 
 def test_a_failed_gate_stops_the_run_until_the_file_is_mended(
-    at_once: Ran, tmp_path: Path, real_landing: Path
+    at_once: Ran, tmp_path: Path, any_landing: Path
 ) -> None:
     home, landing = at_once.copy(tmp_path)
     write_day(landing, MONDAY, [line(MONDAY, f"{536000 + n}", 17850, price="much") for n in range(500)])
@@ -302,7 +303,7 @@ def test_a_failed_gate_stops_the_run_until_the_file_is_mended(
     shown = call_run(home, landing, "status").stdout
     assert f"waiting for {MONDAY}: failed the gate of raw_orders: gate raw_orders stops" in shown
 
-    shutil.copy(real_landing / f"{MONDAY}.csv", landing)
+    shutil.copy(any_landing / f"{MONDAY}.csv", landing)
     done = call_run(home, landing, "run", "--daily", "--from", MONDAY, "--json")
     assert done.code == 0, done
     assert json.loads(done.stdout)["as_of"] == MONDAY

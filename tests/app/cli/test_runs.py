@@ -141,9 +141,9 @@ def test_every_table_of_a_simulated_report_has_the_mark_in_its_title(simulated: 
 
 
 def test_the_home_of_a_simulated_shop_refuses_real_files_and_says_what_to_do(
-    simulated: Simulated, real_landing: Path
+    simulated: Simulated, any_landing: Path
 ) -> None:
-    done = call_run(simulated.home, real_landing, "run", "--from", "2010-12-02", "--json")
+    done = call_run(simulated.home, any_landing, "run", "--from", "2010-12-02", "--json")
     assert (done.code, done.fault) == (2, None)
     said = json.loads(done.stdout)["error"]
     assert "holds the shop online_retail (simulated), the landing is of online_retail" in said

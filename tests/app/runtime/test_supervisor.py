@@ -156,6 +156,7 @@ def test_a_backfill_created_over_the_api_ends_well_on_each_of_its_days(airflow: 
 def test_airflows_own_command_line_reaches_the_running_airflow_and_no_other(
     airflow: Stack, tmp_path: Path
 ) -> None:
+    """The line `airflow backfill create` of the docs."""
     airflow.api().wait_for_dag("two_tasks")
     backfill = ["airflow", "backfill", "create", "--dag-id", "two_tasks"]
     # only listed: Airflow admits one backfill of a DAG at a time, and another test's may not be closed yet

@@ -1,4 +1,4 @@
-"""For every customer of the real year, reasons are true, nearest changes work, class moves have a cause."""
+"""For every customer of a whole year, reasons are true, nearest changes work, class moves have a cause."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from goodstanding.decisions.policy import COD, EMI, in_effect
 
 
 @pytest.fixture(scope="module")
-def everybody(real_year):
-    published = read_published(real_year.home / "published" / "current.duckdb")
-    assert len(published.keys) == 4372
+def everybody(any_year):
+    published = read_published(any_year.home / "published" / "current.duckdb")
+    assert len(published.keys) == any_year.report["customers"] > 1000
     return published
 
 
@@ -48,10 +48,10 @@ def test_flipping_a_reason_to_its_best_bin_raises_the_score_of_every_customer(ev
     assert len(decided) > 1, decided
 
 
-def test_every_move_of_a_class_since_the_last_month_has_a_cause(everybody, real_year):
+def test_every_move_of_a_class_since_the_last_month_has_a_cause(everybody, any_year):
     causes: Counter[str] = Counter()
     moved = dict(
-        real_year.rows(
+        any_year.rows(
             f"""
             select now.customer_id, before.class || ' to ' || now.class
             from marts.customer_classes as now join marts.customer_classes as before using (customer_id)
