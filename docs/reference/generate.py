@@ -225,7 +225,7 @@ def mapping() -> str:
     for heading, model in _sections(models):
         parts.append(f"## {heading}\n\n{_prose(model.__doc__)}\n")
         rows = [
-            (f"`{field.alias or name}`", _type_name(field), _default(field), field.description or "")
+            (f"`{field.alias or name}`", _type_name(field), _default(field), _means(field))
             for name, field in model.model_fields.items()
             if name not in ("mapping_file", "orders")
         ]
@@ -269,6 +269,13 @@ def _sections(models: types.ModuleType) -> Iterator[tuple[str, type[BaseModel]]]
         ("closed", "Closed"),
     ):
         yield heading, getattr(models, name)
+
+
+def _means(field: FieldInfo) -> str:
+    """What the key is described by, else what its section is."""
+    models = [each for each in get_args(field.annotation) if isinstance(each, type)]
+    described = [each.__doc__ for each in models if issubclass(each, BaseModel)]
+    return field.description or _first_sentence(described[0] if described else "")
 
 
 def _type_name(field: FieldInfo) -> str:

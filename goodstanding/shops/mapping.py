@@ -42,7 +42,7 @@ _DAY = re.compile(r"\{day(?::([^{}]*))?\}")
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 def _known_zone(zone: str | None) -> str | None:
@@ -62,12 +62,19 @@ class Column(_Strict):
     """
 
     source: str = Field(alias="from", min_length=1)
+    """The file's column."""
     cast: CastKind = Field(alias="as")
+    """How its text is read: `whole_number` makes customer 17850 of 17850.0, `integer` may be negative."""
     optional: bool = False
+    """Whether a line may lack it; else such a line is set aside."""
     format: str | None = None
+    """How times or dates are written that are not ISO 8601, as DuckDB's `strptime` reads it."""
     zone: str | None = None
+    """The zone of times without an offset, if it is not the shop's own."""
     decimal_mark: Literal[".", ","] = "."
+    """What stands before the decimals."""
     thousands_mark: Literal["", ".", ",", " ", "'"] = ""
+    """What parts the thousands: `.` in 1.234,50."""
 
     zone_is_known = field_validator("zone")(_known_zone)
 
@@ -97,7 +104,9 @@ class Form(_Strict):
     """How files are written."""
 
     format: Literal["csv", "parquet"] = "csv"
+    """csv may be packed as .gz."""
     delimiter: str = Field(default=",", min_length=1, max_length=1)
+    """One ASCII character between the columns of a csv file."""
 
     @field_validator("delimiter")
     @classmethod
@@ -111,6 +120,7 @@ class Files(Form):
     """Which files of the landing hold a day; `{day}` is the ISO day, or `{day:%Y/%m/%d}`; `*` matches."""
 
     path: str
+    """Where a day's files lie in the landing, like `{day}.csv` or `{day:%Y/%m/%d}/orders-*.csv.gz`."""
 
     @field_validator("path")
     @classmethod
@@ -127,6 +137,7 @@ class OneFile(Form):
     """One file of the landing that is of no day."""
 
     path: str = Field(min_length=1)
+    """Where the file lies in the landing."""
 
     @field_validator("path")
     @classmethod
@@ -146,7 +157,9 @@ class Rule(_Strict):
     """A pattern (regular expression) on one of the canonical columns that `Kind.ruled_by` names."""
 
     column: str
+    """The canonical column to look at."""
     matches: str
+    """The regular expression, as DuckDB reads it."""
 
 
 class Section(_Strict):
@@ -157,7 +170,9 @@ class Section(_Strict):
     prefix: ClassVar[str]
 
     files: Form
+    """Which files, and how they are written."""
     columns: dict[str, Column]
+    """Where each column comes from, by its canonical name."""
     mapping_file: str = ""
 
 
@@ -173,7 +188,9 @@ class Source(Section):
     kinds_key: ClassVar[str] = "kinds"
 
     files: Files
+    """Which files of the landing hold a day, and how they are written."""
     kinds: dict[str, Rule] = {}
+    """Which lines are of a special sort, by its name; the first rule that matches counts."""
 
     def __init_subclass__(cls, kind: Kind | None = None, **named: Any) -> None:
         super().__init_subclass__(**named)
@@ -224,7 +241,9 @@ class Orders(Source, kind=ORDERS):
     kinds_key = "invoice_kinds"
 
     kinds: dict[str, Rule] = Field({}, alias=kinds_key)
+    """Which lines are cancellations or adjustments; all others are sales."""
     no_products: tuple[str, ...] = ()
+    """Codes of postage, fees and vouchers (`*` matches anything): money of the invoice, but no product."""
 
     def no_products_pattern(self) -> str:
         """The codes that are no products as one case-blind regular expression, which may match nothing."""
@@ -258,6 +277,7 @@ class Groups(Section):
     prefix = "groups."
 
     files: OneFile
+    """The one file with the groups."""
 
     @model_validator(mode="after")
     def _names_groups(self) -> Self:
@@ -281,9 +301,13 @@ class Closed(_Strict):
     """Days without trade: a missing file is expected on them. Without `closed`, every day may lack one."""
 
     weekdays: tuple[Literal[WEEKDAYS], ...] = ()  # type: ignore[valid-type]
+    """Weekdays without trade."""
     days: tuple[Days, ...] = ()
+    """Further days without trade, like 2011-04-29 or 2010-12-24 to 2011-01-03."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True
+    )
 
     @field_validator("days", mode="before")
     @classmethod
@@ -309,12 +333,18 @@ class Shop(_Strict):
     """
 
     source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """A short name of small letters, digits and _, which every row carries."""
     timezone: str
+    """The shop's own, like Europe/London: it decides when a day ends."""
     currency: str = Field(pattern=r"^[A-Z]{3}$")
+    """Three letters, like GBP."""
     orders: Orders | None = None
     groups: Groups | None = None
+    """A file that says which groups people belong to."""
     closed: Closed | None = None
+    """Days without trade. On any other day a missing file stops the run; without it, any day may lack one."""
     archive: bool = False
+    """Whether the log has ended, so that the age of the data counts from their publication."""
     mapping_file: str = ""
 
     timezone_is_known = field_validator("timezone")(_known_zone)
