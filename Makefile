@@ -49,7 +49,7 @@ lint: $(SETUP)  ## style of Python and SQL, types, imports, and whether the refe
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --cache-dir .mypy_cache/imports
-	@$(BIN)/sqlfluff lint dbt_project --processes 2
+	@$(BIN)/sqlfluff lint dbt_project goodstanding --processes 2
 	@$(BIN)/python docs/reference/generate.py --check
 	@$(BIN)/sqlfluff lint expectations --templater placeholder --processes 2
 

@@ -1,6 +1,8 @@
-"""A part of the lines of one kind, typed: from `text_lines` to a name that stands for them, `staged_<table>`.
+"""Typing the lines of a part: from text to the columns of a kind's table, one kind at a time.
 
-It has the columns of the kind's table and, of a line that cannot be used, its `reason` and `raw_text`.
+`goodstanding.ingest.read` fills `text_lines`. `cast_lines` writes them typed into a Parquet file, and
+`read_staged` gives that file the name `staged_<table>`: the columns of the kind's table and, of a line that
+cannot be used, its `reason` and `raw_text`.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from goodstanding.core.sql import literal
+from goodstanding.core.sql import literal, rendered
 from goodstanding.identity.pseudonyms import pseudonym
 from goodstanding.ingest.casts import cast, unreadable_reason
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
 from goodstanding.shops.kinds import SQL_TYPES, Kind
-from goodstanding.shops.mapping import Orders, Shop, Source
+from goodstanding.shops.mapping import CUSTOMER, Orders, Shop, Source
 
+STAGED_LINES = Path(__file__).with_name("staged_lines.sql")
 # how a set-aside line is written down again: CSV fields, or the shape of a text (as `ingest.read.masked`)
 MACROS = r"""
 create or replace temp macro as_field(field) as
@@ -33,13 +36,21 @@ case when contains(field, customer) then masked(as_field(field)) else as_field(f
 
 
 def stage_nothing(connection: duckdb.DuckDBPyConnection, kind: Kind) -> None:
-    """Have the name of a kind's typed lines stand for none."""
+    """Let the name of a kind's typed lines stand for no lines."""
     connection.execute(
         f"""
         create or replace temp view staged_{kind.table} as
         select *, cast(null as varchar) as reason, cast(null as varchar) as raw_text
         from raw.{kind.table} limit 0
         """
+    )
+
+
+def read_staged(connection: duckdb.DuckDBPyConnection, kind: Kind, staged: Path) -> None:
+    """Let the name stand for the file `staged`: a table would take its place in memory until the commit."""
+    file = literal(exact(staged))
+    connection.execute(
+        f"create or replace temp view staged_{kind.table} as from read_parquet({file}, {NO_PARTITIONS})"
     )
 
 
@@ -51,7 +62,16 @@ def cast_lines(
     key: bytes,
     staged: Path,
 ) -> None:
-    """Write the file `staged`: every line of `text_lines` typed, with `reason` where it cannot be used."""
+    """Write the lines of `text_lines` typed, with `reason` where one cannot be used, and drop `text_lines`.
+
+    Args:
+        reader: the connection that has `text_lines`.
+        files: the files that these lines come from.
+        shop: for its name and time zone.
+        source: how the lines are mapped.
+        key: makes pseudonyms of customers.
+        staged: the Parquet file to write.
+    """
     kind = source.of
     values = {
         name: cast(name, source.columns[name], shop)
@@ -59,89 +79,55 @@ def cast_lines(
         else f"cast(null as {SQL_TYPES[casts[0]]})"
         for name, casts in kind.casts.items()
     }
-    customers = reader.execute(
-        f"select distinct {values['customer_id']} as customer from text_lines where customer is not null"
-    ).fetchall()
-    frame = pd.DataFrame(
-        [(customer, pseudonym(customer, key)) for (customer,) in customers],
-        columns=["customer", "pseudonym"],
-        dtype=object,
-    )
-    reader.register("pseudonyms", frame)
-    reader.register(
-        "file_days",
-        pd.DataFrame(
+    frames = {
+        "pseudonyms": _pseudonyms(reader, values[CUSTOMER], key),
+        "file_days": pd.DataFrame(
             [(file.name, file.hash, file.day.isoformat()) for file in files],
             columns=["file_name", "file_hash", "day"],
             dtype=object,
         ),
-    )
-    selected = ", ".join(f"{value} as {name}_value" for name, value in values.items())
-    shape = " || ',' || ".join(f"as_field({name})" for name in source.columns)
-    readable = " || ',' || ".join(
-        f"without_customer({name}, customer_id_value)" if name != "customer_id" else "coalesce(pseudonym, '')"
-        for name in source.columns
-    )
+    }
+    for name, frame in frames.items():
+        reader.register(name, frame)
     reader.execute(MACROS)
-    reader.execute(
-        f"""
-        copy (
-        with
-        cast_lines as (
-            select text_lines.*, {selected}, {_first_sort(source)} as {kind.sort}
-            from text_lines
+    lines = rendered(
+        STAGED_LINES,
+        values=values.items(),
+        sort=kind.sort,
+        sort_value=_sort_of_line(source),
+        unreadable=unreadable_reason(source),
+        faults=_faults(source),
+        source=literal(shop.source),
+        stored=[(name, _stored(name, source)) for name in kind.stored],
+        shape=" || ',' || ".join(f"as_field({name})" for name in source.columns),
+        readable=" || ',' || ".join(
+            "coalesce(pseudonym, '')" if name == CUSTOMER else f"without_customer({name}, {CUSTOMER}_value)"
+            for name in source.columns
         ),
-        read_lines as (
-            select *, {unreadable_reason(source)} as unreadable
-            from cast_lines
-        ),
-        placed as (
-            select
-                read_lines.*,
-                cast(file_days.day as date) as event_day,
-                file_days.file_hash,
-                pseudonyms.pseudonym,
-                unreadable is not null as is_unreadable
-            from read_lines
-            join file_days using (file_name)
-            left join pseudonyms on pseudonyms.customer = customer_id_value
-        ),
-        judged as (
-            select
-                * exclude (unreadable),
-                case
-                    when unreadable is not null then unreadable
-                    {_faults(source)}
-                end as reason
-            from placed
-        )
-        select
-            '{shop.source}' as source,
-            event_day,
-            file_name,
-            file_hash,
-            line_number,
-            {", ".join(f"{_stored(name, source)} as {name}" for name in kind.stored)},
-            reason,
-            -- a line whose values cannot be read may have its columns shifted: where then is the customer?
-            case
-                when is_unreadable then masked({shape})
-                when reason is not null then {readable}
-            end as raw_text
-        from judged
-        ) to {literal(staged)} (format parquet)
-        """
     )
-    reader.unregister("pseudonyms")
-    reader.unregister("file_days")
+    reader.execute(f"copy ({lines}) to {literal(staged)} (format parquet)")
+    for name in frames:
+        reader.unregister(name)
     reader.execute("drop table text_lines")
+
+
+def _pseudonyms(reader: duckdb.DuckDBPyConnection, customer: str, key: bytes) -> pd.DataFrame:
+    """Every customer of `text_lines` with the pseudonym; `customer` is the SQL for the id."""
+    customers = reader.execute(
+        f"select distinct {customer} as customer from text_lines where customer is not null"
+    ).fetchall()
+    return pd.DataFrame(
+        [(customer, pseudonym(customer, key)) for (customer,) in customers],
+        columns=["customer", "pseudonym"],
+        dtype=object,
+    )
 
 
 def _stored(name: str, source: Source) -> str:
     """SQL for a column of the kind's table."""
     if name == source.of.sort:
         return name
-    if name == "customer_id":
+    if name == CUSTOMER:
         return "pseudonym"
     if name == "is_product":
         assert isinstance(source, Orders)
@@ -150,27 +136,19 @@ def _stored(name: str, source: Source) -> str:
     return f"{name}_value"
 
 
-def _faults(source: Source) -> str:
-    """SQL for why a line that can be read is set aside all the same."""
-    kind, branches = source.of, ""
-    if kind.happened in source.columns:
-        branches = f"""
-            when cast({kind.happened}_value as date) <> event_day
-                then '{kind.happened}: a row of ' || cast({kind.happened}_value as date)
-                    || ' in the file of ' || event_day
-        """
-    return branches + " ".join(f"when {fault} then {literal(told)}" for fault, told in kind.faults)
+def _faults(source: Source) -> list[tuple[str, str]]:
+    """Why a line that can be read is set aside all the same: pairs of a condition and a reason, as SQL."""
+    kind = source.of
+    faults = [(condition, literal(reason)) for condition, reason in kind.faults]
+    if kind.happened not in source.columns:
+        return faults
+    day = f"cast({kind.happened}_value as date)"
+    reason = f"'{kind.happened}: a row of ' || {day} || ' in the file of ' || event_day"
+    return [(f"{day} <> event_day", reason), *faults]
 
 
-def read_staged(connection: duckdb.DuckDBPyConnection, kind: Kind, staged: Path) -> None:
-    """Have the name stand for a part's typed lines: a file, as a table keeps its place until the commit."""
-    file = literal(exact(staged))
-    connection.execute(
-        f"create or replace temp view staged_{kind.table} as from read_parquet({file}, {NO_PARTITIONS})"
-    )
-
-
-def _first_sort(source: Source) -> str:
+def _sort_of_line(source: Source) -> str:
+    """SQL for the sort of a line: that of the first rule that matches, else the usual one."""
     branches = [
         f"when regexp_matches(cast({rule.column}_value as varchar), {literal(rule.matches)}) then '{sort}'"
         for sort in source.of.others

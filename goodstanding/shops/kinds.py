@@ -49,6 +49,11 @@ PLACE: Mapping[str, str] = {
 REJECTED: Mapping[str, str] = {**PLACE, "raw_text": "varchar not null", "reason": "varchar not null"}
 
 
+def definition(sql_types: Mapping[str, str]) -> str:
+    """Columns with their SQL types, as `create table` defines them."""
+    return ",\n    ".join(f"{name} {sql_type}" for name, sql_type in sql_types.items())
+
+
 @dataclass(frozen=True)
 class Check:
     """What gate 1 expects of every stored line of a kind.
@@ -112,9 +117,14 @@ class Kind:
     changed: tuple[str, ...] = ()
 
     @property
-    def definitions(self) -> dict[str, str]:
+    def _sql_types(self) -> dict[str, str]:
         """The columns of `table` with their SQL types, in order."""
         return {**PLACE, **{name: self._sql_type(name) for name in self.stored}}
+
+    @property
+    def definition(self) -> str:
+        """The columns of `table`, as `create table` defines them."""
+        return definition(self._sql_types)
 
     def _sql_type(self, name: str) -> str:
         if name == self.sort:
@@ -127,7 +137,7 @@ class Kind:
     @property
     def columns(self) -> str:
         """The columns of `table`, as SQL."""
-        return ", ".join(self.definitions)
+        return ", ".join(self._sql_types)
 
     @property
     def change(self) -> str:
@@ -139,7 +149,7 @@ class Kind:
     def content(self) -> str:
         """The columns by which lines are compared. Without the file's hash, so that of a corrected file only
         the corrected lines count as changed."""
-        return ", ".join(name for name in self.definitions if name != "file_hash")
+        return ", ".join(name for name in self._sql_types if name != "file_hash")
 
 
 ORDERS = Kind(

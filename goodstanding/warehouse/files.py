@@ -23,7 +23,7 @@ import duckdb
 from goodstanding.core.errors import DataProblem, DiskProblem, WarehouseBusy
 from goodstanding.core.settings import Settings
 from goodstanding.core.sql import literal, rendered
-from goodstanding.shops.kinds import KINDS, REJECTED
+from goodstanding.shops.kinds import KINDS, REJECTED, definition
 from goodstanding.warehouse import metadata_blocks
 
 INTAKE = "intake.duckdb"
@@ -154,7 +154,9 @@ def open_intake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def intake_schema() -> str:
     """The statements that make the tables of the intake file, where they are missing."""
-    return rendered(Path(__file__).with_name("intake.sql"), kinds=KINDS, rejected=REJECTED)
+    return rendered(
+        Path(__file__).with_name("intake.sql"), kinds=KINDS, rejected_definition=definition(REJECTED)
+    )
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:

@@ -8,15 +8,11 @@ create schema if not exists ops;
 -- lines of file versions that have ended (raw.file_versions), of either, with the time for which they were known.
 {% for kind in kinds %}
 create table if not exists raw.{{ kind.table }} (
-    {% for name, sql_type in kind.definitions.items() %}
-    {{ name }} {{ sql_type }}{{ "," if not loop.last }}
-    {% endfor %}
+    {{ kind.definition }}
 );
 
 create table if not exists raw.rejected_{{ kind.table }} (
-    {% for name, sql_type in rejected.items() %}
-    {{ name }} {{ sql_type }}{{ "," if not loop.last }}
-    {% endfor %}
+    {{ rejected_definition }}
 );
 
 {% for table in [kind.table, "rejected_" ~ kind.table] %}
@@ -26,7 +22,7 @@ select
     cast(null as timestamp) as known_from,
     cast(null as timestamp) as known_until
 from raw.{{ table }}
-limit 0;
+where false;
 
 {% endfor %}
 {% endfor %}
@@ -42,7 +38,7 @@ create table if not exists raw.files (
     rejected bigint not null,
     note varchar,
     loaded_at timestamp not null,
-    run_id varchar not null,
+    run_id varchar not null
 );
 
 -- One row per event day that a run has taken in, with or without a file. `version` changes at every ingest
@@ -61,7 +57,7 @@ create table if not exists raw.days (
     simulated boolean not null,
     loaded_at timestamp not null,
     run_id varchar not null,
-    primary key (source, event_day),
+    primary key (source, event_day)
 );
 
 -- What was known when: one row per content that an event day has had, from the ingest that found it to the one
@@ -74,7 +70,7 @@ create table if not exists raw.day_versions (
     known_from timestamp not null,
     known_until timestamp,
     run_id varchar not null,
-    ended_by_run_id varchar,
+    ended_by_run_id varchar
 );
 
 -- The same of every file: a file that is replaced, withdrawn or read otherwise ends, one that comes back begins
@@ -89,7 +85,7 @@ create table if not exists raw.file_versions (
     known_from timestamp not null,
     known_until timestamp,
     run_id varchar not null,
-    ended_by_run_id varchar,
+    ended_by_run_id varchar
 );
 
 -- What the marts have yet to compute: one row per change of a day's content. A row stays until a transform
@@ -103,7 +99,7 @@ create table if not exists raw.changes (
     stock_code varchar,
     invoice_no varchar,
     invoice_kind varchar,
-    kind varchar not null,
+    kind varchar not null
 );
 
 -- A home from before the column had the kind in its nulls. On a table that has it, this changes nothing.
@@ -126,7 +122,7 @@ create table if not exists ops.verdicts (
     message varchar not null,
     judged_at timestamp not null,
     run_id varchar not null,
-    primary key (event_day, version, gate),
+    primary key (event_day, version, gate)
 );
 
 -- One row per step of a run.
@@ -139,7 +135,7 @@ create table if not exists ops.steps (
     seconds double not null,
     peak_mb double not null,
     outcome varchar not null,
-    numbers json,
+    numbers json
 );
 
 -- One row per dbt node of a run, from dbt's own run results.
@@ -153,11 +149,11 @@ create table if not exists ops.dbt_results (
     seconds double not null,
     failures bigint,
     message varchar,
-    finished_at timestamp not null,
+    finished_at timestamp not null
 );
 
 -- What was done once for this warehouse, by name: the shop it belongs to, the SQL it was built by.
 create table if not exists ops.facts (
     name varchar primary key,
-    value varchar not null,
+    value varchar not null
 );

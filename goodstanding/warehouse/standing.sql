@@ -23,7 +23,7 @@ create table if not exists predictions.customers (
     segment varchar,
     -- of who buys within 90 days, as predictions.models has it
     model_id varchar,
-    note varchar,
+    note varchar
 );
 
 -- Which model said so, or why nothing is said; one row per question.
@@ -33,7 +33,7 @@ create table if not exists predictions.models (
     model_id varchar,
     data_day date,
     recipe varchar,
-    note varchar,
+    note varchar
 );
 
 -- How far the day is from what each model learnt from; one row per question, kind and name.
@@ -44,7 +44,7 @@ create table if not exists predictions.drift (
     name varchar,
     value double,
     allowed double,
-    is_within boolean,
+    is_within boolean
 );
 
 -- The points scorecard by which a decision (cod, emi) is made, or the note why there is none; one row per decision.
@@ -56,10 +56,10 @@ create table if not exists predictions.scorecards (
     -- as goodstanding.decisions.scorecard.Scorecard writes and reads it
     card json,
     -- why there is none, or what its label stands for
-    note varchar,
+    note varchar
 );
 
 -- The SQL by which everything in this file was computed; empty until a whole build has succeeded.
 create table if not exists state.built_by (
-    fingerprint varchar not null,
+    fingerprint varchar not null
 );

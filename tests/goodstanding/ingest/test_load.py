@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 import goodstanding.ingest.load as load
+import goodstanding.ingest.partitions as partitions
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, DayNotOver, WrongUse
 from goodstanding.core.settings import Settings
@@ -285,7 +286,7 @@ def test_an_error_inside_the_replace_leaves_the_old_partition(
     def fail(*_: object) -> None:
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(load, "_check_nothing_lost", fail)
+    monkeypatch.setattr(partitions, "_check_nothing_lost", fail)
     with pytest.raises(RuntimeError, match="power cut"):
         home.ingest()
     assert home.everything() == before

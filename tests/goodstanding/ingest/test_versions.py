@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import goodstanding.ingest.load as load
+import goodstanding.ingest.partitions as partitions
 from tests.goodstanding.ingest.homes import DAY, SHOPS, Home, line
 
 NEXT = DAY + timedelta(days=1)
@@ -219,7 +220,7 @@ def test_a_crash_before_the_commit_leaves_the_versions_and_the_lines_of_before(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(load, "_check_nothing_lost", crash)
+        patch.setattr(partitions, "_check_nothing_lost", crash)
         home.ingest()
     assert home.everything() == before
     at(WEDNESDAY)

@@ -1,0 +1,140 @@
+"""Replacing partitions of `raw`: the days of a part hold afterwards what their files hold now.
+
+All of it happens inside the transaction that `goodstanding.ingest.load` opens. The lines are staged before,
+one name for each kind (`goodstanding.ingest.stage`). In order:
+
+1. `partitions_staged.sql` counts what the files and days of the part will hold;
+2. `partitions_changes.sql` compares that with the partitions as they are and notes in `raw.changes` what the
+   transform has to compute anew;
+3. `partitions_versions.sql` ends the versions of days and files that are no longer true, and keeps the
+   lines of the ended files in `raw.superseded_<table>`;
+4. `partitions_swap.sql` replaces the partitions.
+
+Last, the lines of every file are checked to be all there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from goodstanding.core.days import Days
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.sql import literal, rendered
+from goodstanding.ingest.read import File
+from goodstanding.shops.kinds import REJECTED, Kind
+
+STAGED, CHANGES, VERSIONS, SWAP = (
+    Path(__file__).with_name(f"partitions_{name}.sql") for name in ("staged", "changes", "versions", "swap")
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A range of days whose partitions are replaced together.
+
+    Attributes:
+        source: the shop's name, as every row carries it.
+        days: the range; a day without a file gets an empty partition.
+        files: every file of these days, in the order of days; those with a `note` are listed and not read.
+        kinds: the kinds of lines that the shop maps or has mapped before.
+        simulated: whether the landing is a made-up shop's.
+        known_at: when this content became known (UTC).
+        run_id: the run that takes it in.
+    """
+
+    source: str
+    days: Days
+    files: Sequence[File]
+    kinds: Sequence[Kind]
+    simulated: bool
+    known_at: datetime
+    run_id: str
+
+
+def replace_partitions(connection: duckdb.DuckDBPyConnection, part: Part) -> None:
+    """Replace the partitions of a part by its staged lines, and note what changed.
+
+    Raises:
+        DataProblem: the lines of a file do not add up (see `_check_nothing_lost`).
+    """
+    _stage_unreadable(connection, part)
+    connection.register("found_files", _found_files(part.files))
+    for script in (STAGED, CHANGES, VERSIONS, SWAP):
+        connection.execute(
+            rendered(
+                script,
+                kinds=part.kinds,
+                rejected=", ".join(REJECTED),
+                source=literal(part.source),
+                first=literal(part.days.first),
+                last=literal(part.days.last),
+                simulated=literal(part.simulated),
+                now=literal(part.known_at),
+                run_id=literal(part.run_id),
+            )
+        )
+    connection.unregister("found_files")
+    _check_nothing_lost(connection, part)
+
+
+def _stage_unreadable(connection: duckdb.DuckDBPyConnection, part: Part) -> None:
+    """Make `staged_unreadable`: the records that could not even be split into columns, with their kind."""
+    lines = pd.DataFrame(
+        [
+            (part.source, file.day.isoformat(), file.name, file.hash, *record, file.kind)
+            for file in part.files
+            for record in file.unreadable
+        ],
+        columns=[*REJECTED, "kind"],
+        dtype=object,
+    )
+    connection.register("unreadable_lines", lines)
+    connection.execute(
+        """
+        create or replace temp table staged_unreadable as
+        select *, cast(null as varchar) as kind from raw.rejected_order_lines limit 0
+        """
+    )
+    connection.execute("insert into staged_unreadable select * from unreadable_lines")
+    connection.unregister("unreadable_lines")
+
+
+def _found_files(files: Sequence[File]) -> pd.DataFrame:
+    """One row per file: event_day (ISO), file_name, file_hash, bytes, lines, note."""
+    found = pd.DataFrame(
+        [
+            (file.day, file.name, file.hash, file.bytes, file.records if file.note is None else 0, file.note)
+            for file in files
+        ],
+        columns=["event_day", "file_name", "file_hash", "bytes", "lines", "note"],
+        dtype=object,
+    )
+    found["event_day"] = found["event_day"].astype(str)
+    return found
+
+
+def _check_nothing_lost(connection: duckdb.DuckDBPyConnection, part: Part) -> None:
+    """Check file by file: lines counted in the file = rows accepted + rows set aside.
+
+    Raises:
+        DataProblem: a file does not add up. This is a fault of goodstanding, not of the file.
+    """
+    odd = connection.execute(
+        """
+        select file_name, lines, accepted, rejected from raw.files
+        where source = ? and event_day between ? and ? and lines <> accepted + rejected
+        order by event_day, file_name limit 1
+        """,
+        [part.source, part.days.first, part.days.last],
+    ).fetchone()
+    if odd:
+        raise DataProblem(
+            f"{odd[0]} has {odd[1]} lines, but {odd[2]} were accepted and {odd[3]} set aside; nothing was "
+            "changed. Please report this file's shape as a fault of goodstanding"
+        )

@@ -1,0 +1,66 @@
+-- The lines of one kind, typed: the columns of the kind's table and, of a line that cannot be used, its `reason` and
+-- `raw_text`. `text_lines` has the mapped columns as text; `file_days` and `pseudonyms` are frames.
+
+with
+
+cast_lines as (
+    select
+        text_lines.*,
+        {% for name, value in values %}
+        {{ value }} as {{ name }}_value,
+        {% endfor %}
+        {{ sort_value }} as {{ sort }}
+    from text_lines
+),
+
+read_lines as (
+    select
+        *,
+        {{ unreadable }} as unreadable
+    from cast_lines
+),
+
+placed as (
+    select
+        read_lines.*,
+        cast(file_days.day as date) as event_day,
+        file_days.file_hash,
+        pseudonyms.pseudonym,
+        read_lines.unreadable is not null as is_unreadable
+    from read_lines
+    inner join file_days on read_lines.file_name = file_days.file_name
+    left join pseudonyms on read_lines.customer_id_value = pseudonyms.customer
+),
+
+judged as (
+    select
+        * exclude (unreadable),
+        case
+            when unreadable is not null then unreadable
+            {% for condition, reason in faults %}
+            when {{ condition }} then {{ reason }}
+            {% endfor %}
+        end as reason
+    from placed
+),
+
+final as (
+    select
+        {{ source }} as source,
+        event_day,
+        file_name,
+        file_hash,
+        line_number,
+        {% for name, value in stored %}
+        {{ value }} as {{ name }},
+        {% endfor %}
+        reason,
+        -- a line whose values cannot be read may have its columns shifted: where then is the customer?
+        case
+            when is_unreadable then masked({{ shape }})
+            when reason is not null then {{ readable }}
+        end as raw_text
+    from judged
+)
+
+select * from final
