@@ -1,1 +1,1 @@
-"""The product's own front: settings, event days, the steps of a run, the command line, the local Airflow."""
+"""The ground of the product: shared core, shops, pseudonyms, warehouse, decisions and ingest."""

@@ -1,1 +1,1 @@
-"""What every room stands on: settings, errors, days, vocabulary, SQL quoting, writes that last."""
+"""What all other packages use: settings, errors, days, shared names, SQL text, safe writes of files."""

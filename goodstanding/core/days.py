@@ -1,4 +1,4 @@
-"""Event days: the one place that says which days a run is about.
+"""Event days: ranges of days, and which of them an Airflow run is about.
 
 The event day of an order is its day in the shop's own time zone. A run carries its day as a label, the UTC
 date at which its data interval starts: so a backfill from the 1st to the 3rd is the shop's 1st to 3rd, in
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from goodstanding.core.errors import DayNotOver, WrongUse
@@ -18,7 +18,11 @@ from goodstanding.core.errors import DayNotOver, WrongUse
 
 @dataclass(frozen=True, order=True)
 class Days:
-    """A closed range of event days; one day is a range of one."""
+    """A range of event days from `first` to `last`, both included.
+
+    Raises:
+        WrongUse: the range ends before it begins.
+    """
 
     first: date
     last: date
@@ -54,7 +58,21 @@ def parse_day(text: str) -> date:
         raise WrongUse(f"'{text}' is no day; write it like 2011-12-09") from None
 
 
-def days_of(context: Mapping[str, Any]) -> Days:
+class RunContext(TypedDict, total=False):
+    """The keys of an Airflow context that say which days a run is about.
+
+    Attributes:
+        params: what the run was triggered with: `day`, or `from` and `to`, as ISO dates.
+        data_interval_start: when its data interval starts, with a time zone.
+        data_interval_end: when it ends.
+    """
+
+    params: Mapping[str, object] | None
+    data_interval_start: datetime | None
+    data_interval_end: datetime | None
+
+
+def days_of(context: RunContext) -> Days:
     """The event days of an Airflow run, whatever started it.
 
     Params `from` and `to` (`orders_history`) come first, then `day` (a manual run of one day), then the
@@ -68,8 +86,7 @@ def days_of(context: Mapping[str, Any]) -> Days:
         return Days.parse(str(params["from"]), str(params["to"]))
     if params.get("day"):
         return Days.parse(str(params["day"]))
-    start: datetime | None = context.get("data_interval_start")
-    end: datetime | None = context.get("data_interval_end")
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
     if start is None or end is None:
         raise WrongUse("this run has no data interval: trigger it with a day, or with from and to")
     first = start.astimezone(UTC).date()
@@ -77,7 +94,12 @@ def days_of(context: Mapping[str, Any]) -> Days:
 
 
 def require_over(days: Days, timezone: str, now: datetime | None = None) -> None:
-    """Refuse a day that still goes on in the shop's time zone: its file cannot be complete.
+    """Refuse days of which the last is not over in the shop's time zone: its file cannot be complete.
+
+    Args:
+        days: the range.
+        timezone: the shop's, like Europe/London.
+        now: with a time zone; the present unless given.
 
     Raises:
         DayNotOver: says when the day ends.

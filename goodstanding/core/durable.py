@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever ends the process or the power."""
+"""Writing a file so that it appears complete or not at all, even if the process or the power ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def copy_in_place(source: Path, path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have the disk hold it before it is shown: a power cut must not leave half a file."""
+    """Wait until the disk holds it: shown before that, it could be half a file after a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""What can go wrong, in the words of the person who has to mend it.
+"""The errors that a user can meet. Each message says what is wrong, where, and what to do.
 
-Every error names what is wrong, where, and what to do. The command line turns them into an exit code
-without a traceback; the DAGs' retry policy reads the same classes to tell what a retry can mend.
+The command line turns them into an exit code without a traceback; the DAGs' retry policy decides by the class
+whether a retry can help.
 """
 
 

@@ -1,4 +1,4 @@
-"""Every setting of the product, in one typed place.
+"""The settings of the product, each with its type and default.
 
 Settings come from the environment (prefix `GOODSTANDING_`) or from a file `.env` beside this project;
 `.env.example` documents each. A wrong one stops the program at start with one line.

@@ -1,4 +1,4 @@
-"""Which code this is: what models, receipts and publications name as their maker."""
+"""The version of the code, which models, receipts and publications record as what made them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The border at which people become pseudonyms."""
+"""Pseudonyms: what replaces the shop's customer ids before anything is stored."""

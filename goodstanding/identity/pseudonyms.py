@@ -1,7 +1,7 @@
-"""Pseudonyms: the only form in which a customer is known past the door.
+"""Pseudonyms of customers: ingest replaces every customer id by one, and nothing behind it knows the id.
 
-A pseudonym is the first 32 hex digits (128 bits) of HMAC-SHA256 under the shop's own key, so the same
-customer has the same pseudonym every day and nobody without the key can go back or test a guess.
+A pseudonym is the first 32 hex digits (128 bits) of HMAC-SHA256 under the shop's own key. So a customer has
+the same pseudonym every day, and nobody without the key can recover the id or test a guess.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LENGTH = 32
 
 
 def pseudonym_key(settings: Settings) -> bytes:
-    """The key: from the settings, else from the home, where it is made once and readable by its owner only.
+    """The key: from the settings, else from the home, where it is made once and only its owner may read it.
 
     Raises:
         WrongUse: the key file of the home does not hold a key.
@@ -38,7 +38,10 @@ def pseudonym_key(settings: Settings) -> bytes:
 
 
 def _make_key(path: Path) -> None:
-    """Write a new key; where two processes meet here, the first one's key stands."""
+    """Write a new key; if two processes do so at once, the first one's key is kept.
+
+    A hard link does not replace a file, so this needs no lock.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
     with os.fdopen(descriptor, "w") as file:

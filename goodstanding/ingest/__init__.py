@@ -1,1 +1,1 @@
-"""From the landing to `raw`: the shop's mapping, reading files, setting aside what cannot be read."""
+"""Ingest: reads a shop's day files from the landing into typed, pseudonymous tables (`raw`)."""

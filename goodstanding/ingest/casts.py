@@ -1,6 +1,6 @@
-"""Casting text to canonical values, as SQL: each cast gives null for what it cannot read exactly.
+"""SQL that casts the text of a column to its canonical value, or to null where it cannot be read exactly.
 
-Nothing is rounded or guessed: 3.7 is no whole number, a price with a fifth decimal is set aside.
+Nothing is rounded or guessed: 3.7 is not a whole number, and a price with a fifth decimal is set aside.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def _timestamp(name: str, column: Column, shop: Shop) -> str:
 def unreadable_reason(source: Source) -> str:
     """SQL for why a line cannot be used, in the order of the columns; null where it can.
 
-    For each column it reads the text and, as `<name>_value`, what `cast` gave: first whether there is a
-    value, for then nothing is wrong, and most lines have all of them.
+    For each column it reads the text and, as `<name>_value`, what `cast` gave. It looks first whether there
+    is a value, because then nothing is wrong, and most lines have all of them.
     """
     branches = []
     for name in source.of.casts:

@@ -1,7 +1,7 @@
-"""Which groups people belong to, read at the moment of asking and kept nowhere.
+"""Reads which groups (sex, age band) people belong to, for checking how decisions treat each group.
 
-Groups are for looking at what decisions come to, and for nothing else: they are read into memory, the shop's
-own ids become pseudonyms there, and neither the warehouse nor a publication ever holds any of it.
+Groups serve that check and nothing else. They are read into memory when it is asked for, the shop's own ids
+become pseudonyms there, and neither the warehouse nor a publication ever holds any of it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def read_groups(settings: Settings) -> pd.DataFrame:
 
     Raises:
         WrongUse: the mapping has no `groups`, or the file is not there.
-        DataProblem: a line cannot be read, or two tell of the same person; names the file and the line, and
-            never what stands there.
+        DataProblem: a line cannot be read, or two are about the same person; names the file and the line, and
+            never their content.
     """
     shop = load_shop(settings)
     groups = shop.groups
@@ -67,5 +67,5 @@ def read_groups(settings: Settings) -> pd.DataFrame:
     names = [name for name in groups.columns if name != CUSTOMER]
     return pd.DataFrame(
         {name: lines[f"{name}_value"].str.strip().to_numpy() for name in names},
-        index=[pseudonym(each, key) for each in lines[f"{CUSTOMER}_value"]],
+        index=[pseudonym(customer, key) for customer in lines[f"{CUSTOMER}_value"]],
     )

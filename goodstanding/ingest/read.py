@@ -1,8 +1,8 @@
-"""Reading files as text: every record of a file becomes either a row of text or a set-aside line.
+"""Reading CSV and Parquet files as text: every record becomes either a row of text or a line set aside.
 
 DuckDB reads whole batches of well-formed CSV files at once. A file in which it would lose or move anything
-(found by an independent count of its records) is taken apart record by record in Python instead, which costs
-about thirty times as much per line and is exact about where a record begins and why it cannot be read.
+(found by an independent count of its records) is read record by record in Python instead. That costs about
+thirty times as much per line, and is exact about where a record begins and why it cannot be read.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import duckdb
 import pandas as pd
 
 from goodstanding.core.errors import DataProblem
+from goodstanding.core.sql import identifier, literal
 from goodstanding.shops.kinds import ORDERS
 from goodstanding.shops.mapping import Section
 
-# A record whose quote is still open after this many lines is taken for one stray quote, not for a long text.
+# A quote that is still open after this many lines is a stray quote and not the begin of a long text.
 LONGEST_RECORD = 50
 BOM = b"\xef\xbb\xbf"
 # the module's own limit of 131,072 characters would set aside a long text that DuckDB reads
@@ -34,7 +35,22 @@ csv.field_size_limit(2**31 - 1)
 
 @dataclass
 class File:
-    """One file of the landing and what was found in it before reading its values."""
+    """One file of the landing and what is known of it before its values are read.
+
+    Attributes:
+        path: where it lies.
+        name: its path within the landing, as rows name it.
+        day: the event day in its name.
+        hash: SHA-256 of its bytes, as hex digits.
+        bytes: its size.
+        header: its column names, in order.
+        records: records below the header; exact once `load_text` has read it.
+        plain: whether DuckDB may read it (CSV); else Python reads it record by record.
+        types: the column types of a Parquet file.
+        kind: the kind of source (`Kind.name`) that its lines are.
+        note: why it is not read, if so.
+        unreadable: records that cannot be split into columns: line number, masked text, reason.
+    """
 
     path: Path
     name: str
@@ -48,7 +64,6 @@ class File:
     kind: str = ORDERS.name
     note: str | None = None
     unreadable: list[tuple[int, str, str]] = field(default_factory=list)
-    """Set-aside records: line number, masked text, reason."""
 
 
 def inspect(path: Path, landing: Path, day: date, source: Section) -> File:
@@ -82,7 +97,8 @@ def inspect(path: Path, landing: Path, day: date, source: Section) -> File:
 
 
 def _check_header(file: File, source: Section) -> None:
-    """Every mapped column must be there, once. A first line that is no header holds a customer: not shown."""
+    """Every mapped column must be there, once. A first line that is not a header may name a customer, so no
+    message shows it."""
     absent = {
         name: column.source for name, column in source.columns.items() if column.source not in file.header
     }
@@ -129,10 +145,10 @@ def _inspect_parquet(file: File) -> None:
     import pyarrow.parquet  # 0.1 s that shops of CSV files need not wait
 
     try:
-        with pyarrow.parquet.ParquetFile(file.path) as found:
-            file.header = tuple(found.schema_arrow.names)
-            file.types = str(found.schema)
-            file.records = found.metadata.num_rows
+        with pyarrow.parquet.ParquetFile(file.path) as parquet:
+            file.header = tuple(parquet.schema_arrow.names)
+            file.types = str(parquet.schema)
+            file.records = parquet.metadata.num_rows
     except (OSError, ValueError) as error:  # Arrow's own errors are among these
         raise DataProblem(f"{file.name} is no readable Parquet file: {str(error).splitlines()[0]}") from None
 
@@ -188,10 +204,10 @@ def _is_utf8(data: bytes) -> bool:
 def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Section) -> None:
     """Fill the temporary table `text_lines`: file_name, line_number and every mapped column as text.
 
-    Records that cannot be split into columns end in the files' own `unreadable`. `records` of every file is
-    exact afterwards: rows in `text_lines` + unreadable.
+    Records that cannot be split into columns go to `unreadable` of their file. Afterwards `records` of every
+    file is exact: rows in `text_lines` + unreadable.
     """
-    mapped = ", ".join(f"{_quoted(name)} varchar" for name in source.columns)
+    mapped = ", ".join(f"{identifier(name)} varchar" for name in source.columns)
     connection.execute(
         f"create or replace temp table text_lines (file_name varchar, line_number bigint, {mapped})"
     )
@@ -210,18 +226,15 @@ def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], sour
 
 def _select_mapped(source: Section) -> str:
     return ", ".join(
-        f"{_quoted(column.source)} as {_quoted(name)}" for name, column in source.columns.items()
+        f"{identifier(column.source)} as {identifier(name)}" for name, column in source.columns.items()
     )
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Section) -> None:
-    """Read files of the same types together; else a column's type, so its text, would hang on the others."""
+    """Read only files of the same types together: else a column's type, and its text, would depend on
+    others."""
     mapped = ", ".join(
-        f"cast(lines.{_quoted(column.source)} as varchar)" for column in source.columns.values()
+        f"cast(lines.{identifier(column.source)} as varchar)" for column in source.columns.values()
     )
     scan = f"read_parquet(?, {NO_PARTITIONS}, file_row_number = true, filename = 'path of the file')"
     for types in dict.fromkeys(file.types for file in files):
@@ -248,7 +261,7 @@ def _load_plain(
     connection: duckdb.DuckDBPyConnection, batch: Sequence[File], header: tuple[str, ...], source: Section
 ) -> list[File]:
     """Read a batch of files of one header; returns those in which DuckDB's count differs from ours."""
-    columns = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}': 'varchar'" for name in header)
+    columns = ", ".join(f"{literal(name)}: 'varchar'" for name in header)
     # where the lines of a file begin among those of all: its own are counted without another pass over them
     before = accumulate((file.records for file in batch[:-1]), initial=0)
     names = pd.DataFrame(
@@ -260,11 +273,12 @@ def _load_plain(
     )
     connection.register("file_names", names)
     try:
-        # row_number() follows the order of files and lines: DuckDB keeps the insertion order of a scan
+        # row_number() follows the order of files and lines, because DuckDB keeps the insertion order of a
+        # scan
         connection.execute(
             f"""
             insert into text_lines
-            select file_name, n - lines_before + 1, {", ".join(_quoted(name) for name in source.columns)}
+            select file_name, n - lines_before + 1, {", ".join(identifier(name) for name in source.columns)}
             from (
                 select filename as path, row_number() over () as n, {_select_mapped(source)}
                 from read_csv(
@@ -390,5 +404,5 @@ def _is_open(text: str, delimiter: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """The shape of a text: digits become 9, letters x. For lines in which the customer cannot be located."""
+    """The shape of a text: digits become 9, letters x. For lines in which the customer cannot be found."""
     return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", text))

@@ -1,1 +1,1 @@
-"""A shop's mapping: what its files look like, and which kinds of sources it has."""
+"""Mappings of shops: what a shop's files look like, and which kinds of sources it has."""

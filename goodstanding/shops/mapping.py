@@ -1,4 +1,4 @@
-"""The shop's mapping: how one shop's files become canonical lines. One YAML per shop, no code.
+"""Reads a shop's mapping: the YAML file that says how the shop's files become canonical lines.
 
 `shops/online_retail.yml` is the worked example, `shops/simulated.yml` one with payments, returns and
 deliveries; every key is described by the field it becomes below.
@@ -34,9 +34,9 @@ from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, TEXT, CastKi
 
 CUSTOMER = "customer_id"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-# what a mapping says of its orders, beside its other sections
+# the keys of orders, which have no section of their own in a mapping
 ORDERS_KEYS = ("files", "columns", "invoice_kinds", "no_products")
-# stand for year, month and day in a formatted path: characters that no file name has
+# placeholders for year, month and day in a formatted path: characters that no file name has
 _PARTS = {"%Y": "\ue001", "%m": "\ue002", "%d": "\ue003"}
 _DAY = re.compile(r"\{day(?::([^{}]*))?\}")
 
@@ -163,8 +163,8 @@ class Rule(_Strict):
 
 
 class Section(_Strict):
-    """Files of the landing, and what their columns say. `name` tells one section of a mapping from another,
-    and `prefix` stands before its keys in messages."""
+    """Files of the landing, and what their columns say. `name` is the section's key in a mapping, and
+    `prefix` stands before its keys in messages."""
 
     name: ClassVar[str]
     prefix: ClassVar[str]
@@ -179,9 +179,9 @@ class Section(_Strict):
 class Source(Section):
     """Which files of the landing hold one kind of line, and what their columns say.
 
-    `kinds` names what sort of line it is (`Kind.sort`), by the first rule that matches: of payments
-    auto_billed, on_delivery or on_account, else e_payment; of returns refusal, else return; of deliveries
-    on_delivery, else prepaid.
+    `kinds` has a rule for each sort of line that is not the usual one; the first rule that matches gives
+    the sort: for payments auto_billed, on_delivery or on_account, else e_payment; for returns refusal, else
+    return; for deliveries on_delivery, else prepaid.
     """
 
     of: ClassVar[Kind]
@@ -269,8 +269,8 @@ def _with_optional_kinds(shop: type[Shop]) -> type[Shop]:
 class Groups(Section):
     """Which groups people belong to: customer_id and the columns that are groups, such as sex or an age band.
 
-    Ingest reads nothing of it and no score may rest on it: `goodstanding policy groups` looks at the file
-    when it is called, and keeps none of it.
+    Ingest does not read it and no score may use it: `goodstanding policy groups` reads the file when it is
+    called, and keeps none of it.
     """
 
     name = "groups"
@@ -357,7 +357,7 @@ class Shop(_Strict):
 
     @model_validator(mode="after")
     def _groups_are_no_days_file(self) -> Shop:
-        """Else ingest would read them."""
+        """Else ingest would read the groups as lines."""
         for source in self.sources if self.groups else ():
             if self.groups and source.may_hold(self.groups.files.path):
                 raise ValueError(
@@ -367,7 +367,8 @@ class Shop(_Strict):
 
     @model_validator(mode="after")
     def _warehouse_can_read_it(self) -> Shop:
-        """Patterns and formats are DuckDB's, whose regular expressions know no look-ahead, for instance."""
+        """DuckDB must accept the patterns and formats; its regular expressions have no look-ahead, for
+        instance."""
         refusal = _refusal(
             tuple(
                 (f"{source.prefix}{source.kinds_key}.{name}.matches", rule.matches)
@@ -391,8 +392,8 @@ class Shop(_Strict):
 
     def days_in(self, landing: Path) -> Days | None:
         """First and last day that has a file of any kind in the landing, or None where none has."""
-        found = set[date]().union(*(source.days_in(landing) for source in self.sources))
-        return Days(min(found), max(found)) if found else None
+        days = set[date]().union(*(source.days_in(landing) for source in self.sources))
+        return Days(min(days), max(days)) if days else None
 
 
 def _day_pattern(path: str) -> str:
@@ -418,13 +419,16 @@ def _days_named(landing: Path, path: str, pattern: re.Pattern[str]) -> Iterator[
     for file in landing.glob(any_day):
         match = pattern.match(file.relative_to(landing).as_posix())
         if match:
-            with suppress(ValueError):  # 2011-02-30.csv is no day's file
+            with suppress(ValueError):  # 2011-02-30.csv is not the file of a day
                 yield date(int(match["y"]), int(match["m"]), int(match["d"]))
 
 
 @lru_cache(maxsize=8)
 def _refusal(patterns: tuple[tuple[str, str], ...], formats: tuple[tuple[str, str], ...]) -> str | None:
-    """What DuckDB will not take, of pairs of a key and its value. Kept, as opening DuckDB takes 20 ms."""
+    """Why DuckDB refuses the first bad one of pairs of a key and its value; None where all are good.
+
+    The answer is cached, because opening DuckDB takes 20 ms.
+    """
     checks = [("regexp_matches('', ?)", "regular expression", pair) for pair in patterns]
     checks += [("try_strptime('', ?)", "time format", pair) for pair in formats]
     with duckdb.connect(config={"threads": 1}) as connection:

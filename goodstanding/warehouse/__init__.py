@@ -1,1 +1,1 @@
-"""DuckDB: opening the working files, the ledger of days, publishing, and the run's own measurements."""
+"""The DuckDB files: opening them, the ledger of days, publishing, restatements, measurements of runs."""

@@ -1,4 +1,4 @@
-"""Opening the warehouse.
+"""Opening the warehouse's DuckDB files: for a run that writes, and for readers of what is published.
 
 Two working files, so that publishing copies only what readers may see: `intake.duckdb` holds what came
 in (schema `raw`) and what was done about it (schema `ops`); `standing.duckdb` is what dbt and the models
@@ -29,12 +29,12 @@ from goodstanding.warehouse import metadata_blocks
 INTAKE = "intake.duckdb"
 STANDING = "standing.duckdb"
 SPILL = "spill"
-# how DuckDB begins what it says of a block whose checksum does not fit
+# how DuckDB's message about a block with a wrong checksum begins
 DAMAGED = "Corrupt database file"
 STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
 
 
-# what a system says of a disk that cannot be written, and what to do about it
+# messages of a system whose disk cannot be written, and what to do about each
 DISK_FAULTS = {
     os.strerror(errno.ENOSPC): "make room there",
     os.strerror(errno.EDQUOT): "make room there",
@@ -48,7 +48,7 @@ DISK_FAULTS = {
 
 
 def disk_problem(error: BaseException | str, settings: Settings) -> DiskProblem | None:
-    """What any error says of the disk under the home; None where it says nothing of it."""
+    """The error as a `DiskProblem`, if it is about a disk that cannot be written; else None."""
     for text, remedy in DISK_FAULTS.items():
         if text in str(error):
             free = shutil.disk_usage(settings.home).free / 1e6
@@ -60,7 +60,7 @@ def disk_problem(error: BaseException | str, settings: Settings) -> DiskProblem 
 
 
 def spill_folder(settings: Settings) -> Path:
-    """Where a writer puts what memory does not hold, and nothing that outlives it."""
+    """Where a writer puts what does not fit in memory; it is emptied before the next write."""
     return settings.warehouse / SPILL
 
 
@@ -78,13 +78,14 @@ def _engine(memory_limit: str, threads: int, spill: str) -> duckdb.DuckDBPyConne
     )
 
 
-# a fork would have the engine and not its threads
+# a forked process would have the engine without its threads
 os.register_at_fork(before=_engine.cache_clear)
 
 
 @contextmanager
 def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Working files in one connection, for writing; the first is its default. The end unlocks them."""
+    """Working files attached to one connection, for writing; the first is the default. Its end unlocks
+    them."""
     engine = _engine(settings.memory_limit, settings.threads, str(spill_folder(settings)))
     connection = engine.cursor()
     databases = [Path(name).stem for name in names]
@@ -102,15 +103,15 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
             metadata_blocks.keep(connection, database, path, descriptors[-1])
         connection.execute(f"use {databases[0]}")
         yield connection
-        connection.close()  # what was begun and not committed ends here
+        connection.close()  # rolls back what was not committed
         for database in databases:
             engine.execute(f"detach {database}")
     except BaseException as error:
-        # a fault may have broken the engine; closed, it lets its files go, whatever state they are in
+        # a fault may have broken the engine; closing it lets its files go, whatever state they are in
         _engine.cache_clear()
         connection.close()
         engine.close()
-        # a torn block is met when it is read, which may be long after the file was opened
+        # a damaged block shows when it is read, which may be long after the file was opened
         if isinstance(error, duckdb.Error) and DAMAGED in str(error):
             raise _damaged(settings, names, error) from None
         raise
@@ -145,7 +146,7 @@ def open_intake(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """The intake file, for writing, with its schema in place."""
     settings.warehouse.mkdir(parents=True, exist_ok=True)
     with _opened(settings, INTAKE) as connection:
-        # what a killed run had spilled holds lines as the shop wrote them; nobody else writes now
+        # what a killed run left there holds lines as the shop wrote them; nobody else is writing now
         shutil.rmtree(spill_folder(settings), ignore_errors=True)
         spill_folder(settings).mkdir(exist_ok=True)
         _make_tables(connection)

@@ -1,7 +1,7 @@
-"""The ledger of days: what has been taken in, which gates it passed, and what the marts have yet to take up.
+"""The ledger of days: what was taken in, which gates it passed, and what the marts have yet to compute.
 
 A verdict belongs to one version (content) of a day. So runs of several days may interleave task by task, or
-redo the same day at once: a gate that judged another content says nothing about the one that is there now.
+two runs may redo the same day at once: a verdict about another content says nothing about the present one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,18 @@ class OpenDay:
 def record_verdict(
     connection: duckdb.DuckDBPyConnection, gate: str, days: Days, run_id: str, passed: bool, message: str
 ) -> None:
-    """Note what a gate said about the content of `days` that it saw, and admit or bar the days to dbt.
+    """Keep the verdict of a gate on the content of `days` that it judged; gate 1 also admits or bars days.
 
-    The gate of raw orders judges what was taken in; the later ones judge what the marts were built from.
+    The gate of raw orders judges what was taken in; the later ones judge what the marts were built from. dbt
+    reads only admitted days.
+
+    Args:
+        connection: from `open_warehouse`.
+        gate: one of `goodstanding.core.vocabulary.GATES`.
+        days: the days judged.
+        run_id: the run that asked.
+        passed: the verdict.
+        message: what failed, for people; empty where it passed.
     """
     judged = "version" if gate == RAW_GATE else "transformed_version"
     now = now_utc()
@@ -91,7 +100,8 @@ def open_days(connection: duckdb.DuckDBPyConnection) -> list[OpenDay]:
 
 
 def gate_results(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, bool]:
-    """What each gate said about the current content of a day."""
+    """Whether each gate passed the current content of a day, in the order of GATES; a gate that has not
+    judged it is left out."""
     rows = connection.execute(
         """
         select gate, passed from intake.ops.verdicts as verdicts
@@ -101,8 +111,8 @@ def gate_results(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, 
         """,
         [day],
     ).fetchall()
-    found = dict(rows)
-    return {gate: found[gate] for gate in GATES if gate in found}
+    verdicts = dict(rows)
+    return {gate: verdicts[gate] for gate in GATES if gate in verdicts}
 
 
 def newest_day(connection: duckdb.DuckDBPyConnection) -> date | None:
@@ -143,15 +153,16 @@ def days_known(connection: duckdb.DuckDBPyConnection, before: datetime) -> dict[
 
 
 def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
-    """Have the next transform count every day as changed; it must be one that computes everything anew."""
+    """Note every day as changed, for a transform that computes everything anew."""
     connection.execute("insert into raw.changes by name select event_day, 'day' as kind from raw.days")
 
 
 def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
-    """Have the next transform take up every line of the days that are new to the marts, or to leave them.
+    """Note every line of the days that the next transform adds to the marts or removes from them.
 
-    A day leaves that they hold and that is not admitted: it was barred, or it is taken in anew and its gate
-    is still to come. Ingest noted only the lines that differ; everybody on it is computed without it.
+    A day is removed if the marts hold it and it is not admitted: it was barred, or it was taken in anew and
+    its gate has not judged it yet. Ingest noted only the lines that differ, but every customer of that day
+    has to be computed without it.
     """
     changed_lines = " union all by name ".join(
         f"""
@@ -176,7 +187,8 @@ def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def settle_changes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Strike off what a transform has just taken up; what a barred day brought waits until it is admitted."""
+    """Delete the changes that a transform has just computed; those of a barred day wait until it is
+    admitted."""
     connection.execute(
         """
         delete from raw.changes where event_day in (select event_day from raw.days where admitted);

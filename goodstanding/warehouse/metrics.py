@@ -1,4 +1,5 @@
-"""What each step of a run cost and counted, kept in `ops.steps` of the intake file."""
+"""Measuring the steps of a run: seconds, memory, outcome and counts, kept in `ops.steps` of the intake
+file."""
 
 from __future__ import annotations
 
@@ -10,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -27,7 +27,7 @@ _PROCESS = Path("/proc/self")
 
 
 def _forget_peak() -> None:
-    """Have Linux count the peak of resident memory anew, so that each step has its own."""
+    """Reset Linux's peak of resident memory, so that each step has its own."""
     with suppress(OSError):
         (_PROCESS / "clear_refs").write_text("5")
 
@@ -35,7 +35,7 @@ def _forget_peak() -> None:
 def peak_memory_mb() -> float:
     """The highest resident memory of this process since the step began, in MB.
 
-    Where the system does not count it anew (not Linux, or not allowed), since the process began.
+    Where the peak cannot be reset (not Linux, or not allowed), since the process began.
     """
     with suppress(OSError):
         found = re.search(r"^VmHWM:\s*(\d+) kB", (_PROCESS / "status").read_text(), re.M)
@@ -45,8 +45,17 @@ def peak_memory_mb() -> float:
 
 
 @contextmanager
-def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator[dict[str, Any]]:
-    """Time a step and keep its seconds, peak memory, outcome and the numbers put into the yielded dict.
+def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator[dict[str, object]]:
+    """Time a step, and keep its seconds, peak memory, outcome and numbers as a row of `ops.steps`.
+
+    Args:
+        settings: of the home.
+        step: its name, one of `goodstanding.core.vocabulary.STEPS`.
+        days: the days that it is about.
+        run_id: the run that it belongs to.
+
+    Yields:
+        An empty dict for what the step counts; it is kept as JSON.
 
     Raises:
         DiskProblem: instead of what Python or DuckDB raised when the disk could not be written.
@@ -54,7 +63,7 @@ def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator
     started_at = now_utc()
     clock = time.perf_counter()
     _forget_peak()
-    numbers: dict[str, Any] = {}
+    numbers: dict[str, object] = {}
     outcome = "done"
     try:
         yield numbers

@@ -14,9 +14,9 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import duckdb
 import pandas as pd
@@ -33,22 +33,47 @@ from goodstanding.warehouse.restatements import last_publication, restate
 log = logging.getLogger(__name__)
 
 KEPT_SCHEMAS = ("marts", "features", "predictions")
-# What a publication rests on. The version of a day is another where its files are read otherwise, too.
+# What a publication rests on. A day also has another version where its files were read by another mapping.
 SOURCE_FILES = """
 select files.event_day, files.file_name, files.file_hash, files.lines, days.version as day_version
 from intake.raw.files as files join intake.raw.days as days using (source, event_day)
 order by files.event_day, files.file_name
 """
-# A day taken in this long ago whose run is not through was given up: its run crashed or was stopped.
+# A day that was taken in longer ago than this, and whose run has not ended, was given up: its run crashed or
+# was stopped.
 IN_FLIGHT = timedelta(hours=1)
 
 
-def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
-    """Make the marts visible, or leave the last publication while another run has days in flight.
+class PublishResult(TypedDict):
+    """What a publish step did.
 
-    Returns:
-        {published: bool, as_of, waiting_for: the days in flight, restated: customers of whom readers are told
-        otherwise than before, as of a day of which they had been told}.
+    Attributes:
+        published: whether readers see the marts as they are now. as_of: the newest day that they see (ISO);
+            None where nothing was published. waiting_for: the days (ISO) of other runs that have yet to
+            pass their gates; the last of these runs publishes. restated: customers whose class or score is
+            another now for a day that readers had seen.
+    """
+
+    published: bool
+    as_of: str | None
+    waiting_for: list[str]
+    restated: int
+
+
+class _Publication(TypedDict):
+    """The row of `marts.publication`: what a publication is, and what it rests on."""
+
+    as_of: date
+    published_at: datetime
+    run_id: str
+    gate_results: str
+    simulated: bool
+    shop: str
+    definition: str
+
+
+def publish(settings: Settings, days: Days, run_id: str) -> PublishResult:
+    """Make the marts visible, or keep the last publication while another run has days in flight.
 
     Raises:
         DataProblem: a day failed a gate or was given up; the message names it and what to do.
@@ -66,7 +91,7 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
         facts = _facts(connection)
         gates = gate_results(connection, as_of)
         simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
-        publication = {
+        publication: _Publication = {
             "as_of": as_of,
             "published_at": now_utc(),
             "run_id": run_id,
@@ -78,8 +103,8 @@ def publish(settings: Settings, days: Days, run_id: str) -> dict[str, Any]:
         files = connection.execute(SOURCE_FILES).df()
         connection.execute("checkpoint standing")
         with _draft(settings) as draft:
-            # Nobody can write while the connection is open. This is its last moment: once the copy closes the
-            # file, DuckDB's lock on it is gone, as is the way of POSIX locks.
+            # Nobody can write while the connection is open, and it must end here: once the copy closes the
+            # file, DuckDB's POSIX lock on it is gone.
             shutil.copyfile(settings.warehouse / STANDING, draft)
             connection.close()
             restated = _strip(draft, publication, files, settings)
@@ -118,7 +143,7 @@ def _definition(connection: duckdb.DuckDBPyConnection) -> str:
 
 @contextmanager
 def _draft(settings: Settings) -> Iterator[Path]:
-    """The name of a file beside the publication. Neither it nor an old one of a killed process stays."""
+    """A file name beside the publication. At the end the file is deleted, and so are those of killed runs."""
     settings.published.mkdir(parents=True, exist_ok=True)
     draft = settings.published / f".{PUBLICATION}.{os.getpid()}"
     try:
@@ -158,8 +183,8 @@ def keep_for_readers(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(f"drop schema {schema} cascade")
 
 
-def _strip(path: Path, publication: dict[str, Any], files: pd.DataFrame, settings: Settings) -> int:
-    """Make a publication of the copy: the row about it, its files, what it restates; nothing but for readers.
+def _strip(path: Path, publication: _Publication, files: pd.DataFrame, settings: Settings) -> int:
+    """Turn the copy into a publication: add the row about it, its files and restatements; drop the rest.
 
     Returns:
         How many customers it restates.

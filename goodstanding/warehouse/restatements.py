@@ -1,8 +1,9 @@
-"""Restatements: where a publication tells readers otherwise than the one before, and because of which file.
+"""Restatements: which customers' classes and scores a publication changes for past days, and which file
+caused it.
 
-Readers know what was last published, so that is what the coming publication is compared with, in the copy
-that is about to be shown. A crash leaves the old publication with its own restatements, and the same
-publication twice adds nothing.
+Readers know what was last published, so the coming publication is compared with that, in the copy that is
+about to be shown. A crash leaves the old publication with its own restatements, and publishing the same
+content twice adds nothing.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ create table marts.restatements (
 def last_publication(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[bool]:
     """Attach the publication that readers have now as `previous`, until the connection is closed.
 
-    Outside of a transaction, which a file that cannot be opened would end.
+    Call it outside of a transaction: a file that cannot be opened would end it.
 
     Yields:
-        Whether the coming publication can be compared with it: not where there is none, or none that lists
-        its files, as those before restatements were kept.
+        Whether the coming publication can be compared with it: not where there is none, or where it does not
+        list its files (those written before restatements were kept).
     """
     copy = Path(f"{_file(connection)}.previous")
     try:
@@ -52,7 +53,7 @@ def _is_attached(connection: duckdb.DuckDBPyConnection, path: Path, copy: Path) 
         try:
             connection.execute(f"attach {literal(path)} as previous (read_only)")
         except duckdb.IOException:
-            # a reader has opened it for writing by mistake: its lock must not hold up the publication
+            # a reader has opened it for writing by mistake: that lock must not stop the publication
             shutil.copyfile(path, copy)
             connection.execute(f"attach {literal(copy)} as previous (read_only)")
     except duckdb.Error as error:

@@ -1,1 +1,1 @@
-"""Where a shop's files lie."""
+"""Landings: the folders in which a shop's files lie."""

@@ -1,4 +1,4 @@
-"""A landing that this program fills itself appears whole or not at all."""
+"""Filling a landing so that it appears complete or not at all, for downloads and simulated shops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from goodstanding.core.errors import DataProblem
 def new_landing(landing: Path) -> Iterator[tuple[Path, Path]]:
     """Two folders to work in: one that becomes `landing` when the block ends well, and one for scratch.
 
-    Both lie beside the landing, so that the last step is one rename; when the block fails, neither stays.
+    Both lie beside the landing, so that the last step is one rename. Both are deleted if the block fails.
 
     Raises:
         DataProblem: the landing already holds something; it is left as it is.

@@ -1,1 +1,1 @@
-"""Landings for trying things out: public data, and made-up shops."""
+"""Sample landings: public data sets and simulated shops."""

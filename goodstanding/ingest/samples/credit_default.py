@@ -1,27 +1,28 @@
-"""The public data on default of credit card clients as day files.
+"""Writes the public data on default of credit card clients as a landing of day files.
 
 Called as `python -m goodstanding.ingest.samples.credit_default FILE LANDING`, where FILE is the table as
 Parquet.
 
 Yeh, I.-C. and Lien, C. (2009), "The comparisons of data mining techniques for the predictive accuracy of
-probability of default of credit card clients", Expert Systems with Applications 36(2), 2473-2480; UCI Machine
-Learning Repository, id 350, https://doi.org/10.24432/C55S3H, licensed CC BY 4.0. Changed here: one row per
-person becomes six monthly statements, April to September 2005, one file each, of which
-`shops/credit_default.yml` makes payments. A month of delay is told as 30 days, for the data know no days.
+probability of default of credit card clients", Expert Systems with Applications 36(2), 2473-2480; UCI
+Machine Learning Repository, id 350, https://doi.org/10.24432/C55S3H, licensed CC BY 4.0. Changed here: one
+row per person becomes six monthly statements, April to September 2005, one file each, of which
+`shops/credit_default.yml` makes payments. A month of delay becomes 30 days, because the data do not have
+days.
 
-Education and marriage stay out. Sex and a band of age lie beside the statements in `groups.csv`, for looking
-at how often each group is granted (`goodstanding.ingest.groups`). Whether the person defaulted in October is
-no payment yet: it lies there too, in `outcomes.csv`, which no mapping names. Ingest reads neither.
+Education and marriage are left out. Sex and an age band are written beside the statements into `groups.csv`,
+for checking how often each group is approved (`goodstanding.ingest.groups`). Whether the person defaulted in
+October is not a payment yet: it is written into `outcomes.csv`, which no mapping names. Ingest reads neither.
 """
 
 from __future__ import annotations
 
 import sys
-from calendar import monthrange
 from datetime import date
 from pathlib import Path
 
 import duckdb
+from dateutil.relativedelta import relativedelta
 
 from goodstanding.core.errors import DataProblem, GoodstandingError, WrongUse
 from goodstanding.core.sql import literal
@@ -30,7 +31,7 @@ from goodstanding.ingest.landings.folder import new_landing
 DAYS_A_MONTH = 30
 # by month, the oldest first: the columns of the repayment status, the bill, and what was paid in the month
 MONTHS = {
-    date(2005, month, monthrange(2005, month)[1]): (f"PAY_{status}", f"BILL_AMT{back}", f"PAY_AMT{back}")
+    date(2005, month, 1) + relativedelta(day=31): (f"PAY_{status}", f"BILL_AMT{back}", f"PAY_AMT{back}")
     for month, status, back in ((4, 6, 6), (5, 5, 5), (6, 4, 4), (7, 3, 3), (8, 2, 2), (9, 0, 1))
 }
 OUTCOME = "default_payment_next_month"
@@ -67,9 +68,9 @@ def write_statements(source: Path, landing: Path) -> int:
                     ) to {literal(str(filling / f"{day}.csv"))} (format csv, header)
                     """
                 )
-            for name, told in (("groups", GROUPS), ("outcomes", OUTCOME)):
-                found = connection.execute(
-                    f"copy (select ID, {told} from {people} order by ID)"
+            for name, columns in (("groups", GROUPS), ("outcomes", OUTCOME)):
+                copied = connection.execute(
+                    f"copy (select ID, {columns} from {people} order by ID)"
                     f" to {literal(str(filling / f'{name}.csv'))} (format csv, header)"
                 ).fetchone()
         except duckdb.Error as error:
@@ -77,8 +78,8 @@ def write_statements(source: Path, landing: Path) -> int:
                 f"{source} does not hold the data on default of credit card clients: "
                 f"{str(error).splitlines()[0]}"
             ) from None
-        assert found is not None
-    return len(MONTHS) * int(found[0])
+        assert copied is not None
+    return len(MONTHS) * int(copied[0])
 
 
 def main(arguments: list[str]) -> int:

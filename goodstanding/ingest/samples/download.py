@@ -1,4 +1,4 @@
-"""The public data set as a landing: download the UCI archive, check it, split it into one file per day.
+"""Downloads the public data set Online Retail from UCI, checks it and splits it into one file per day.
 
 The archive holds one workbook with every order line of a British online gift shop from 2010-12-01 to
 2011-12-09. The daily files look as pandas would write the workbook: whole invoice numbers, prices and
@@ -48,8 +48,8 @@ Licence: Creative Commons Attribution 4.0 International (CC BY 4.0). Changed: on
 CSV file per day.
 """
 CHUNK = 1 << 16
+# how long the server may send nothing, when connecting and between two chunks
 SILENCE_SECONDS = 30
-"""How long the server may say nothing, when connecting and between two chunks."""
 
 
 class NoNetwork(GoodstandingError):
@@ -74,8 +74,8 @@ def download_online_retail(
 
     Raises:
         NoNetwork: the address cannot be reached.
-        DataProblem: what came is not the archive, whole and with its columns and rows, or the landing holds
-            files already. Nothing is left behind.
+        DataProblem: what was downloaded is not the complete archive with its columns and rows, or the landing
+            already holds files. Nothing is left behind.
     """
     progress = Progress(
         TextColumn("{task.description}"),
@@ -88,11 +88,11 @@ def download_online_retail(
         archive = scratch / "archive.zip"
         _download(url, archive, progress)
         task = progress.add_task("Splitting the order lines by day", total=rows)
-        found = _split_by_day(_rows(_unpack(archive, scratch, url)), filling, progress, task)
-        if found != rows:
-            raise DataProblem(f"{WORKBOOK} from {url}: expected {rows:,} order lines, found {found:,}")
+        lines = _split_by_day(_rows(_unpack(archive, scratch, url)), filling, progress, task)
+        if lines != rows:
+            raise DataProblem(f"{WORKBOOK} from {url}: expected {rows:,} order lines, found {lines:,}")
         (filling / "ATTRIBUTION.txt").write_text(ATTRIBUTION, encoding="utf-8")
-    return found
+    return lines
 
 
 def _download(url: str, target: Path, progress: Progress) -> None:

@@ -1,11 +1,11 @@
-"""A simulated shop that also tells how customers pay, what they refuse at the door and what they send back.
+"""Simulates a shop with orders, payments, returns and deliveries, in which every customer's true risks are
+known.
 
-Beside the orders (as in `goodstanding.ingest.samples.simulate`) lie payments, returns and deliveries, a file
-of each a day. Every
-customer has an own, lasting risk of paying late, of ceasing to pay instalments, and of refusing a parcel to
-be paid at the door; the last two grow with the basket. What happens is drawn from these risks alone, so a
-score can be held against the truth: `true_risks/` in the landing has the risk of every customer and order.
-No mapping names that folder, so ingest does not read it.
+The orders are as in `goodstanding.ingest.samples.simulate`; beside them each day has a file of payments, of
+returns and of deliveries. Every customer has a constant risk of paying late, of ceasing to pay instalments
+(default), and of refusing a parcel that is to be paid at the door; the last two grow with the basket. What
+happens is drawn from these risks alone, so a score can be compared with the truth: `true_risks/` in the
+landing has the risk of every customer and order. No mapping names that folder, so ingest does not read it.
 
 The same arguments give the same bytes. A file `SIMULATED` in the landing marks what is built from it.
 """
@@ -40,20 +40,21 @@ from goodstanding.ingest.samples.simulate import (
 CENT = Decimal("0.01")
 METHODS = ("card", "direct debit", "cash on delivery", "instalments")
 METHOD_SHARES = (0.4, 0.12, 0.26, 0.22)
-# how much of a customer's orders go by the method that the customer prefers
+# the share of a customer's orders that are paid by the method that the customer prefers
 LOYALTY = 0.75
 INSTALMENTS = (3, 6)
 # days between two instalments, and by how many more than one a late one is late, exponentially
 EVERY, LATENESS = 30, 12
 CREDIT_LIMITS = (300, 600, 1200, 2500)
-# Fewer than a shop for resellers has: so there are orders enough to learn from, in files that load quickly.
+# Fewer than a shop for resellers has, so that files that load quickly have enough orders to learn from.
 LINES_AN_ORDER = 4.0
 # The basket at which a customer's risk is the one stated; a basket e times as large has odds e^0.4 as high.
 USUAL_BASKET = 100.0
 BASKET_SLOPE = 0.4
 LATE, DEFAULT, REFUSAL, RETURN = -1.9, -3.5, -2.2, -2.4
-# How unlike customers are, in log-odds. With 1.8 the true chances tell who pays late with an AUC of .80; with
-# 1.2 it would be .74, less than a scorecard reaches on real statements of account (see bench/credit.py).
+# How much customers differ, in log-odds. With 1.8 the true chances predict who pays late with an AUC of
+# .80; with 1.2 it would be .74, less than a scorecard reaches on real statements of account (see
+# bench/credit.py).
 SPREAD, CREDIT_SPREAD = 1.2, 1.8
 HEADERS = {
     "payments": (
@@ -66,8 +67,8 @@ HEADERS = {
 TRUE_RISKS = "true_risks"
 
 Row = tuple[object, ...]
-# lines of a kind, each with the day on which the shop tells it
-Told = list[tuple[date, Row]]
+# lines of a kind, each with the day in whose file it is
+DatedRows = list[tuple[date, Row]]
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def simulate_accounts(
     Args:
         landing: folder to fill; it appears only when every file in it is complete.
         first: first day; the shop is closed on Saturdays.
-        days: how many days, closed ones included; what would happen after them is not told.
+        days: how many days, closed ones included; what would happen after them is not written.
         customers: how many people may order.
         seed: of all that is random.
 
@@ -135,7 +136,7 @@ def simulate_accounts(
         invoices = sales + [cancellation for _, cancellation, _ in taken_back]
         numbers = {id(invoice): number for number, invoice in numbered(invoices)}
         lines = write_days(rng, filling / "orders", calendar, invoices)
-        told: dict[str, Told] = {
+        rows_of: dict[str, DatedRows] = {
             "payments": _payments(rng, orders, numbers),
             "returns": _returns(taken_back, orders, numbers),
             "deliveries": [
@@ -143,7 +144,7 @@ def simulate_accounts(
                 for order in orders
             ],
         }
-        for kind, rows in told.items():
+        for kind, rows in rows_of.items():
             _write_kind(filling / kind, HEADERS[kind], rows, span)
         _write_true_risks(filling / TRUE_RISKS, people, orders, numbers)
         return lines
@@ -153,7 +154,7 @@ def _person(rng: np.random.Generator) -> Person:
     late, refusal, returns = rng.normal(0, (CREDIT_SPREAD, SPREAD, SPREAD))
     return Person(
         late=LATE + late,
-        # who pays late is likelier not to pay at all
+        # customers who pay late are more likely not to pay at all
         default=DEFAULT + 0.7 * late + 0.7 * rng.normal(0, CREDIT_SPREAD),
         refusal=REFUSAL + refusal,
         returns=RETURN + 0.5 * refusal + 0.5 * returns,
@@ -189,8 +190,8 @@ def _order(rng: np.random.Generator, sale: Invoice, person: Person) -> Order:
 def _late_30d(person: Person, default: float) -> float:
     """The chance that an instalment is 30 days late within 90 days of the order, paid or not.
 
-    Only the first two fall due in time. One is paid so late with the same chance each; whoever ceases to pay
-    after any number of instalments but all, leaves one of these two open where he paid none or one.
+    Only the first two fall due in time. Each is paid that late with the same chance. A customer who ceases to
+    pay, after any number of instalments but all, leaves one of these two open if they paid none or one.
     """
     ceased = default * float(np.mean([2 / months for months in INSTALMENTS]))
     late = _chance(person.late) * float(np.exp(-(EVERY - 1) / LATENESS))
@@ -200,7 +201,8 @@ def _late_30d(person: Person, default: float) -> float:
 def _taken_back(
     rng: np.random.Generator, calendar: list[date], orders: list[Order]
 ) -> list[tuple[Order, Invoice, str]]:
-    """What is refused comes back whole, what is returned in part: the order, its cancellation, the cause."""
+    """Orders that come back, with the cancellation and the cause: refused ones whole, returned ones in
+    part."""
     taken = []
     for order in orders:
         items, cause, days = order.sale.items, "refused at the door", 0
@@ -222,10 +224,10 @@ def _taken_back(
 
 def _returns(
     taken_back: list[tuple[Order, Invoice, str]], orders: list[Order], numbers: dict[int, str]
-) -> Told:
-    """A refusal is told on the day of the attempt, a return when the cancellation is written."""
+) -> DatedRows:
+    """Lines of returns: a refusal on the day of the attempt, a return on the day of its cancellation."""
     worth = {id(order): _worth(cancellation.items) for order, cancellation, _ in taken_back}
-    refused: Told = [
+    refused: DatedRows = [
         (
             order.delivered.date(),
             (
@@ -238,7 +240,7 @@ def _returns(
         for order in orders
         if order.is_refused
     ]
-    returned: Told = [
+    returned: DatedRows = [
         (back.at.date(), (*_named(order, numbers), back.at, worth[id(order)], cause))
         for order, back, cause in taken_back
         if not order.is_refused
@@ -250,18 +252,19 @@ def _worth(items: list[Item]) -> Decimal:
     return -sum((Decimal(repr(item.price)) * item.quantity for item in items), Decimal(0)).quantize(CENT)
 
 
-def _payments(rng: np.random.Generator, orders: list[Order], numbers: dict[int, str]) -> Told:
-    """Each instalment when it is agreed and when it is paid; what is refused at the door is never paid."""
-    told: Told = []
+def _payments(rng: np.random.Generator, orders: list[Order], numbers: dict[int, str]) -> DatedRows:
+    """Lines of payments: each instalment when it is agreed and when it is paid. A refused order is never
+    paid."""
+    lines: DatedRows = []
     for order in orders:
         placed, door = order.sale.at.date(), order.delivered.date()
         if order.method == "card":
-            told += _agreed_and_paid(order, numbers, [(placed, placed)], placed)
+            lines += _agreed_and_paid(order, numbers, [(placed, placed)], placed)
         elif order.method == "cash on delivery" and not order.is_refused:
-            told += _agreed_and_paid(order, numbers, [(door, door)], door)
+            lines += _agreed_and_paid(order, numbers, [(door, door)], door)
         elif order.method == "direct debit":
             due = placed + timedelta(days=5)
-            told += _agreed_and_paid(order, numbers, [(due, _paid(rng, order, due, 0.3))], placed)
+            lines += _agreed_and_paid(order, numbers, [(due, _paid(rng, order, due, 0.3))], placed)
         elif order.method == "instalments":
             months = int(rng.choice(INSTALMENTS))
             ends = months
@@ -269,54 +272,44 @@ def _payments(rng: np.random.Generator, orders: list[Order], numbers: dict[int, 
                 ends = int(rng.integers(0, months))
             plan = [placed + timedelta(days=EVERY * (n + 1)) for n in range(months)]
             days = [(due, _paid(rng, order, due, 1.0) if n < ends else None) for n, due in enumerate(plan)]
-            told += _agreed_and_paid(order, numbers, days, placed)
-    return told
+            lines += _agreed_and_paid(order, numbers, days, placed)
+    return lines
 
 
 def _paid(rng: np.random.Generator, order: Order, due: date, factor: float) -> date:
-    """In time, or late by some days."""
+    """The day on which an instalment is paid: in time, or late by some days. `factor` scales the risk."""
     is_late = rng.random() < factor * _chance(order.person.late)
     return due + timedelta(days=1 + int(rng.exponential(LATENESS)) if is_late else -int(rng.integers(0, 3)))
 
 
 def _agreed_and_paid(
     order: Order, numbers: dict[int, str], days: list[tuple[date, date | None]], agreed: date
-) -> Told:
+) -> DatedRows:
     """The lines about all instalments of an order, given by the days on which each is due and paid."""
     part = (order.amount / len(days)).quantize(CENT, ROUND_DOWN)
     amounts = [part] * (len(days) - 1) + [order.amount - part * (len(days) - 1)]
     paid_first = sorted((max(paid, agreed), n) for n, (_, paid) in enumerate(days) if paid is not None)
-    left, rows = order.amount, Told()
-    for n, (due, paid) in enumerate(days):
+
+    def line(n: int, paid: date | None, left: Decimal) -> Row:
+        instalment = (n + 1, amounts[n], days[n][0], paid or "", left)
+        return (*_named(order, numbers), order.method, *instalment, order.person.credit_limit)
+
+    left, rows = order.amount, DatedRows()
+    for n, (_, paid) in enumerate(days):
         if paid is None or max(paid, agreed) > agreed:
-            rows.append((agreed, _payment(order, numbers, n, amounts[n], due, None, left)))
+            rows.append((agreed, line(n, None, left)))
     for day, n in paid_first:
         left -= amounts[n]
-        rows.append((day, _payment(order, numbers, n, amounts[n], days[n][0], day, left)))
+        rows.append((day, line(n, day, left)))
     return rows
-
-
-def _payment(
-    order: Order,
-    numbers: dict[int, str],
-    n: int,
-    amount: Decimal,
-    due: date,
-    paid: date | None,
-    left: Decimal,
-) -> Row:
-    return (
-        *(*_named(order, numbers), order.method, n + 1, amount, due, paid or "", left),
-        order.person.credit_limit,
-    )
 
 
 def _named(order: Order, numbers: dict[int, str]) -> tuple[str, str]:
     return order.sale.customer, numbers[id(order.sale)]
 
 
-def _write_kind(folder: Path, header: tuple[str, ...], rows: Told, span: list[date]) -> None:
-    """One file for each day on which something happened; what comes after the last day is not known yet."""
+def _write_kind(folder: Path, header: tuple[str, ...], rows: DatedRows, span: list[date]) -> None:
+    """Write one file for each day on which something happened. Rows after the last day are left out."""
     folder.mkdir()
     by_day: dict[date, list[Row]] = defaultdict(list)
     for day, row in rows:
@@ -334,7 +327,7 @@ def _write(path: Path, header: tuple[str, ...], rows: Iterable[Row]) -> None:
 def _write_true_risks(
     folder: Path, people: dict[str, Person], orders: list[Order], numbers: dict[int, str]
 ) -> None:
-    """What nobody in a real shop knows: the chances by which it was drawn what each customer does."""
+    """Write the chances from which it was drawn what each customer does. A real shop does not know them."""
     folder.mkdir()
     _write(
         folder / "customers.csv",
