@@ -41,9 +41,9 @@ create table if not exists raw.files (
     run_id varchar not null
 );
 
--- One row per event day that a run has taken in, with or without a file. `version` changes at every ingest
--- of the day that finds another content; `transformed_version` is the one in the marts. Only a day that is
--- `admitted` (its current version passed the gate of raw orders) is read by dbt.
+-- One row per event day that was ingested, with or without a file. `version` changes when an ingest finds other
+-- content; `transformed_version` is the version in the marts. dbt reads only days that are `admitted`: their current
+-- version passed the gate of raw orders.
 create table if not exists raw.days (
     source varchar not null,
     event_day date not null,
@@ -60,8 +60,8 @@ create table if not exists raw.days (
     primary key (source, event_day)
 );
 
--- What was known when: one row per content that an event day has had, from the ingest that found it to the one
--- that found another; the last one is open. A day without a file has a version too.
+-- What was known when: one row per content that an event day has had, from the ingest that found it to the ingest
+-- that found another. The last one is open. A day without a file has a version too.
 create table if not exists raw.day_versions (
     source varchar not null,
     event_day date not null,

@@ -2,7 +2,7 @@
 create schema if not exists predictions;
 create schema if not exists state;
 
--- what the only question had before there were several; readers would take its rows for today's
+-- The table of before there were several questions; readers would take its old rows for those of today.
 drop table if exists predictions.purchases;
 
 -- What customers will do, as of the newest day. All four are replaced whole by the scoring step.
@@ -21,12 +21,12 @@ create table if not exists predictions.customers (
     next_order_from date,
     next_order_until date,
     segment varchar,
-    -- of who buys within 90 days, as predictions.models has it
+    -- the model of who buys within 90 days, as in predictions.models
     model_id varchar,
     note varchar
 );
 
--- Which model said so, or why nothing is said; one row per question.
+-- Which model made the predictions of a question, or why there are none; one row per question.
 create table if not exists predictions.models (
     as_of date,
     question varchar,
@@ -36,7 +36,7 @@ create table if not exists predictions.models (
     note varchar
 );
 
--- How far the day is from what each model learnt from; one row per question, kind and name.
+-- How far the day's data are from those that each model was trained on (drift); one row per question, kind and name.
 create table if not exists predictions.drift (
     as_of date,
     question varchar,
@@ -55,7 +55,7 @@ create table if not exists predictions.scorecards (
     data_day date,
     -- as goodstanding.decisions.scorecard.Scorecard writes and reads it
     card json,
-    -- why there is none, or what its label stands for
+    -- why there is none, or what its target stands for
     note varchar
 );
 

@@ -97,7 +97,13 @@ def _download(url: str, target: Path, progress: Progress) -> None:
     has_answered, received, total = False, 0, None
     try:
         with (
-            httpx.stream("GET", url, timeout=SILENCE_SECONDS, follow_redirects=True) as response,
+            httpx.stream(
+                "GET",
+                url,
+                headers={"Accept-Encoding": "identity"},  # the archive as it is, packed once
+                timeout=SILENCE_SECONDS,
+                follow_redirects=True,
+            ) as response,
             target.open("wb") as file,
         ):
             has_answered = True
