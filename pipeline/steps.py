@@ -6,16 +6,18 @@ of other days, and the warehouse ends the same. What it returns is kept in `ops.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict
 
 from expectations.gate import run_gate
 from goodstanding.core.days import Days
 from goodstanding.core.errors import GateFailed
 from goodstanding.core.settings import settings
+from goodstanding.ingest.load import IngestCounts
 from goodstanding.ingest.load import ingest as load_days
 from goodstanding.warehouse.files import open_warehouse
 from goodstanding.warehouse.ledger import record_verdict, required_newest_day
 from goodstanding.warehouse.metrics import measured
+from goodstanding.warehouse.publish import Publishing
 from goodstanding.warehouse.publish import publish as publish_marts
 from ml.score import Scoring
 from ml.score import score as score_customers
@@ -28,18 +30,6 @@ if TYPE_CHECKING:
     from pipeline.pages.evaluation.report import PublishedEvaluation
 
 
-class Publishing(TypedDict):
-    """What became visible, as `goodstanding.warehouse.publish` returns it."""
-
-    published: bool
-    """False while another run has days in flight: the last of these runs publishes."""
-    as_of: str | None
-    waiting_for: list[str]
-    """The days in flight."""
-    restated: int
-    """Customers whose published class or decision of an earlier day is another one now."""
-
-
 class GateNumbers(TypedDict):
     """What a gate judged of the days, all of which it let pass."""
 
@@ -47,7 +37,7 @@ class GateNumbers(TypedDict):
     rows: int
 
 
-def ingest(days: Days, run_id: str) -> dict[str, int]:
+def ingest(days: Days, run_id: str) -> IngestCounts:
     """Replace the raw partitions of `days` by their files (see `goodstanding.ingest.load`)."""
     with measured(settings(), "ingest", days, run_id) as numbers:
         ingested = load_days(settings(), days, run_id)
@@ -94,7 +84,7 @@ def check_predictions(days: Days, run_id: str) -> GateNumbers:
 def publish(days: Days, run_id: str) -> Publishing:
     """Make the audited marts visible to readers, and bring Data Docs up to date."""
     with measured(settings(), "publish", days, run_id) as numbers:
-        published = cast(Publishing, publish_marts(settings(), days, run_id))
+        published = publish_marts(settings(), days, run_id)
         numbers |= published
         build_docs(settings())
     return published

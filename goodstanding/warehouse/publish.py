@@ -44,7 +44,7 @@ order by files.event_day, files.file_name
 IN_FLIGHT = timedelta(hours=1)
 
 
-class PublishResult(TypedDict):
+class Publishing(TypedDict):
     """What a publish step did.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Publication(TypedDict):
     definition: str
 
 
-def publish(settings: Settings, days: Days, run_id: str) -> PublishResult:
+def publish(settings: Settings, days: Days, run_id: str) -> Publishing:
     """Make the marts visible, or keep the last publication while another run has days in flight.
 
     Raises:

@@ -1,0 +1,49 @@
+"""Values, names and templates become SQL that says what was meant."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from jinja2 import UndefinedError
+
+from goodstanding.core.sql import identifier, literal, rendered
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["it's", "", "a\nb", 3, True, False, date(2011, 1, 4), datetime(2011, 1, 4, 8, 26, 0, 123456)],
+    ids=repr,
+)
+def test_a_value_comes_back_from_sql_as_it_was(value: object) -> None:
+    with duckdb.connect() as connection:
+        found = connection.execute(f"select {literal(value)}").fetchone()
+    assert found == (value,) and found is not None and type(found[0]) is type(value)
+
+
+def test_a_path_is_a_string() -> None:
+    assert literal(Path("/a/b's.csv")) == "'/a/b''s.csv'"
+
+
+def test_any_name_may_name_a_column() -> None:
+    name = 'a "strange", name'
+    with duckdb.connect() as connection:
+        connection.execute(f"create table t ({identifier(name)} integer)")
+        assert connection.execute(
+            "select column_name from duckdb_columns() where table_name = 't'"
+        ).fetchall() == [(name,)]
+
+
+def test_a_template_is_filled_in_and_a_missing_value_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "lines.sql"
+    path.write_text(
+        "{% for table in tables %}\nselect {{ day }} from {{ table }}\n"
+        "{{ 'union all' if not loop.last }}\n{% endfor %}\n"
+    )
+    text = rendered(path, tables=["a", "b"], day=literal(date(2011, 1, 4)))
+    day = "date '2011-01-04'"
+    assert " ".join(text.split()) == f"select {day} from a union all select {day} from b"
+    with pytest.raises(UndefinedError, match="'day' is undefined"):
+        rendered(path, tables=["a"])
