@@ -1,1 +1,1 @@
-"""What is measured and against what: the benchmark, and two peers that do the work without this product."""
+"""Benchmarks: what the product costs in time and memory, how good its models are, and two peer scripts."""

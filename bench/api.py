@@ -1,12 +1,12 @@
-"""How fast the API answers: 200 requests a second, with the customers of the real year and with a million.
+"""Measure how fast the API answers 200 requests a second, with 4,372 customers and with a million.
 
     python -m bench.api [--customers 4372] [--seconds 30] [--rate 200]
 
-Not part of `make bench`. Requests come at even times whatever the answers do (an open load), and each is
-timed from the moment at which it was due, so a server that falls behind is seen to. Nine of ten ask for
-a decision, with its receipt, one for a profile. Measured twice: undisturbed, in five windows of which the
-median counts, and with ten publications meanwhile. The customers are made up. Load and server share the
-machine, so beside each figure stands how late the load itself woke up at the times that it had set.
+Not part of `make bench`. Requests are sent at even times whatever the answers do (an open load), and each is
+timed from the moment at which it was due, so a server that falls behind shows it. Nine of ten ask for a
+decision, with its receipt, one for a profile. It is measured twice: undisturbed, as the median of five
+windows, and during ten publications. The customers are made up. Load and server share the machine, so each
+figure comes with how late the load itself woke up.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ import psutil  # type: ignore[import-untyped]
 from app.api.keys import SCOPES, Keys
 from bench.cost import GOODSTANDING
 from bench.readme import keep_apart
+from bench.results import ApiFigures, LoadFigures
 from bench.run import machine
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import POLICY, Settings
@@ -50,7 +51,7 @@ WINDOWS = 5
 
 
 def make_publication(path: Path, customers: int, seed: int = 7) -> None:
-    """A publication of made-up customers with the ids 1, 2, ..., with all that answers read."""
+    """Make a publication of made-up customers with the ids 1, 2, ..., with all that answers read."""
     key = bytes.fromhex(KEY)
     names = pd.DataFrame({"customer_id": [pseudonym(str(number), key) for number in range(1, customers + 1)]})
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,14 +107,19 @@ def make_publication(path: Path, customers: int, seed: int = 7) -> None:
 
 @dataclass
 class Load:
-    """Of each request the milliseconds from due to answered, and its status (0: none); and how late it was
-    sent."""
+    """What happened to the requests.
+
+    Attributes:
+        took: milliseconds from due to answered, of each.
+        statuses: the HTTP status of each; 0 where there was no answer.
+        late: how many milliseconds after it was due each was sent.
+    """
 
     took: list[float] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> LoadFigures:
         """Percentiles in milliseconds, and how many requests were not answered with 200."""
         return {
             "requests": len(self.took),
@@ -130,7 +136,7 @@ def _percentile(times: list[float], percent: int) -> float:
 
 
 async def put_load(port: int, key: str, customers: int, rate: int, seconds: float) -> Load:
-    """Send requests at even times over connections that are kept."""
+    """Send requests at even times over connections that stay open."""
     draw = random.Random(1)
     waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
     found = Load()
@@ -187,11 +193,17 @@ def _request(draw: random.Random, number: int, customers: int, key: str) -> byte
     ).encode()
 
 
-def of_windows(windows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Figures of windows after each other: the median of each, of p99 all, and the sums of requests."""
-    found = {name: statistics.median(each[name] for each in windows) for name in windows[0]}
-    sums = {name: sum(each[name] for each in windows) for name in ("requests", "not_answered")}
-    return {**found, **sums, "p99_ms_of_windows": sorted(each["p99_ms"] for each in windows)}
+def of_windows(windows: list[LoadFigures]) -> LoadFigures:
+    """The figures of several windows: medians of times, sums of requests, and the p99 of each window."""
+    return {
+        "requests": sum(window["requests"] for window in windows),
+        "p50_ms": statistics.median(window["p50_ms"] for window in windows),
+        "p99_ms": statistics.median(window["p99_ms"] for window in windows),
+        "most_ms": statistics.median(window["most_ms"] for window in windows),
+        "machine_p99_ms": statistics.median(window["machine_p99_ms"] for window in windows),
+        "not_answered": sum(window["not_answered"] for window in windows),
+        "p99_ms_of_windows": sorted(window["p99_ms"] for window in windows),
+    }
 
 
 def _publish_meanwhile(home: Path, copies: list[Path], seconds: float) -> subprocess.Popen[bytes]:
@@ -206,8 +218,8 @@ def _publish_meanwhile(home: Path, copies: list[Path], seconds: float) -> subpro
     return subprocess.Popen(command)
 
 
-def measure(customers: int, rate: int, seconds: float, workers: int) -> dict[str, Any]:
-    """Both measurements, in a home that is thrown away."""
+def measure(customers: int, rate: int, seconds: float, workers: int) -> ApiFigures:
+    """Measure undisturbed and during publications, in a home that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         current = home / "published" / "current.duckdb"
@@ -234,6 +246,7 @@ def measure(customers: int, rate: int, seconds: float, workers: int) -> dict[str
             cpu = (_cpu_seconds(server.pid) - before) / quiet["requests"]
             publisher = _publish_meanwhile(home, copies, seconds)
             busy = asyncio.run(put_load(port, key, customers, rate, seconds)).figures()
+            busy["publications"] = PUBLICATIONS
             publisher.wait()
             peak = _peak_mb(server.pid)
         finally:
@@ -245,7 +258,7 @@ def measure(customers: int, rate: int, seconds: float, workers: int) -> dict[str
         "seconds": seconds,
         "workers": workers,
         "undisturbed": quiet,
-        "with_publications": {"publications": PUBLICATIONS, **busy},
+        "with_publications": busy,
         "cpu_ms_per_request": round(1000 * cpu, 2),
         "peak_mb": peak,
     }
@@ -267,12 +280,12 @@ def _processes(pid: int) -> list[psutil.Process]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    return sum(sum(each.cpu_times()[:2]) for each in _processes(pid))
+    return sum(sum(process.cpu_times()[:2]) for process in _processes(pid))
 
 
 def _peak_mb(pid: int) -> int:
     """The highest resident memory of a process and its children, added up, in MiB."""
-    statuses = [Path(f"/proc/{each.pid}/status") for each in _processes(pid)]
+    statuses = [Path(f"/proc/{process.pid}/status") for process in _processes(pid)]
     peaks = [
         int(line.split()[1])
         for status in statuses

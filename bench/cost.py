@@ -1,4 +1,4 @@
-"""What a process costs, most of all `goodstanding run`: wall and processor seconds, peak resident memory."""
+"""Measure what a process costs, like `goodstanding run`: wall and processor seconds, peak resident memory."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Figures = dict[str, float]
 
 GOODSTANDING = str(Path(sys.executable).with_name("goodstanding"))
 
-# Linux counts the memory of whoever starts a process into that process's own peak: a bare Python that did
-# nothing showed 553 MB when a Python of 500 MB had started it. So a launcher of about 10 MB stands between.
+# Linux counts the memory of the process that starts another into the other's peak: a bare Python that did
+# nothing showed 553 MB when a Python of 500 MB had started it. So a launcher of about 10 MB starts it.
 LAUNCHER = """
 import json, os, sys, time
 started = time.perf_counter()
@@ -33,7 +33,7 @@ with open(sys.argv[1], "w") as report:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process took, and what it printed.
+    """The cost of one process, and what it printed.
 
     Attributes:
         seconds: on the wall.
@@ -48,7 +48,7 @@ class Cost:
     output: str
 
     def figures(self) -> Figures:
-        """The figures alone, rounded."""
+        """The figures without the output, rounded."""
         return {
             "seconds": round(self.seconds, 2),
             "cpu_seconds": round(self.cpu_seconds, 2),
@@ -60,7 +60,7 @@ def cost_of(command: list[str], environment: dict[str, str]) -> Cost:
     """Run a command, given by its full path, to its end and measure it.
 
     Raises:
-        DataProblem: it failed; the message holds the end of what it said.
+        DataProblem: it failed; the message has the end of its output.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report")
@@ -81,10 +81,10 @@ def run_days(home: Settings, days: Days, *options: str) -> Cost:
 
 
 def run_cost(home: Settings, *options: str) -> Cost:
-    """What `goodstanding run` takes.
+    """The cost of `goodstanding run`.
 
-    The product has Linux count its peak of memory anew at each step, so what the process ends with is the
-    peak of its last step only: 1.9 GB where another step had 2.7. The highest of all is the peak.
+    The product resets Linux's peak of memory at each step, so the process ends with the peak of its last step
+    only: 1.9 GB where another step had 2.7. The greatest of all steps is taken.
     """
     cost = cost_of([GOODSTANDING, "run", *options, "--json"], environment_of(home))
     steps = json.loads(cost.output)["steps"]
@@ -92,7 +92,7 @@ def run_cost(home: Settings, *options: str) -> Cost:
 
 
 def environment_of(home: Settings) -> dict[str, str]:
-    """The environment of a call on a home: this process's own, with the settings of that home."""
+    """The environment of a command on a home: that of this process, with the settings of the home."""
     key = home.pseudonym_key
     return {
         **os.environ,

@@ -1,11 +1,12 @@
-"""Who defaults: the scorecard and its rivals on the credit card clients that the literature measures on.
+"""Measure how well the scorecard and its rivals predict who defaults, on public data of credit card clients.
 
     python -m bench.credit FILE
 
 FILE is UCI's "Default of Credit Card Clients" (30,000 people; id 350, CC BY 4.0) as Parquet, with the
-columns' own names. Not part of `make bench`. SEX, EDUCATION, MARRIAGE and AGE are read by no method; of sex
-and age it is told who would be approved. The data have no dates, so nothing here is out of time: every row is
-judged by methods fitted on the four other fifths, equal rows together, bins and weights of evidence included.
+columns' own names. Not part of `make bench`. No method reads SEX, EDUCATION, MARRIAGE and AGE; for sex and
+age the shares who would be approved are given. The data have no dates, so nothing is predicted ahead in
+time: every row is predicted by methods fitted on the four other fifths (bins and weights of evidence
+included), with equal rows in the same fifth.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from bench.readme import keep_apart
+from bench.results import CreditResult
 from bench.run import machine
 from ml import evaluate
 from ml.candidate import SEED, Candidate, probabilities
@@ -34,7 +35,8 @@ from ml.scorecards.rivals import SCORECARD, risk_methods
 OUTCOME = "default_payment_next_month"
 PROTECTED = ("SEX", "EDUCATION", "MARRIAGE", "AGE")
 FOLDS = 5
-# One who defaults costs five times what one refused for nothing does, as in the literature on these data.
+# A client who defaults costs five times as much as one who is refused wrongly, as in the literature on these
+# data.
 COST_RATIO = 5.0
 APPROVED = 0.8
 MONTHS = (1, 2, 3, 4, 5, 6)
@@ -45,9 +47,9 @@ def characteristics(rows: pd.DataFrame) -> pd.DataFrame:
     """What is known of each client when the next month begins, month 1 the latest; NaN where nothing was due.
 
     Statuses as the data have them: -2 no use, -1 paid in full, 0 revolving, n months late. Utilisation is the
-    bill's share of the limit; a paid ratio is what was paid of the bill of the month before, at most 5. What
-    says how the card is used stands here once more for those alone who were never late in the six months:
-    points are added up, so a scorecard cannot find by itself that it tells more of them than of the others.
+    bill's share of the limit; a paid ratio is what was paid of the bill of the month before, at most 5.
+    Columns on how the card is used are repeated with values only for those who were never late in the six
+    months: points are added up, so a scorecard cannot learn by itself that these columns say more about them.
     """
     status = rows[["PAY_0", *(f"PAY_{month}" for month in MONTHS[1:])]].to_numpy(dtype=np.float64)
     bill = rows[[f"BILL_AMT{month}" for month in MONTHS]].to_numpy(dtype=np.float64)
@@ -116,24 +118,24 @@ def methods_on(columns: tuple[str, ...]) -> dict[str, Candidate]:
 
 
 def equal_rows(rows: pd.DataFrame) -> NDArray[np.intp]:
-    """(rows,) one number for all rows that agree in everything but their ID."""
+    """(rows,) a number that rows share which are equal in everything but their ID."""
     content = rows.drop(columns="ID", errors="ignore")
     numbers = content.groupby(list(content.columns), sort=False).ngroup()
     return np.asarray(numbers, dtype=np.intp)
 
 
 def out_of_fold(whole: Snapshot, methods: dict[str, Candidate], processes: int) -> dict[str, Floats]:
-    """What each method says of each row, fitted on the folds in which neither it nor an equal row is."""
+    """{method: (rows,) probabilities}, each by a fit on the folds without the row and its equals."""
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
     parts = list(folds.split(whole.features, whole.labels, whole.customers))
     jobs = [(method, whole, *part) for method in methods.values() for part in parts]
-    said = {name: np.empty(len(whole.customers)) for name in methods}
-    for (method, _, _, asked), found in zip(jobs, run(_fit_and_ask, jobs, processes), strict=True):
-        said[method.name][asked] = found
-    return said
+    predicted = {name: np.empty(len(whole.customers)) for name in methods}
+    for (method, _, _, rows), probability in zip(jobs, run(_fit_and_predict, jobs, processes), strict=True):
+        predicted[method.name][rows] = probability
+    return predicted
 
 
-def _fit_and_ask(
+def _fit_and_predict(
     method: Candidate, whole: Snapshot, learnt: NDArray[np.intp], asked: NDArray[np.intp]
 ) -> Floats:
     def part(rows: NDArray[np.intp]) -> Snapshot:
@@ -152,39 +154,45 @@ def measure_credit(
     methods: dict[str, Candidate] | None = None,
     processes: int = 1,
     resamples: int = evaluate.FOLDS,
-) -> dict[str, Any]:
+) -> CreditResult:
     """Measure the methods on the rows of the file.
 
-    Returns:
-        {people, share (who default), characteristics (how many), baseline, measures: {method: {measure:
-        {value, low, high}}}, auc_gain: {method: over the baseline}, approved: {scorecard, lightgbm_monotone:
-        {sex, age: {group: {people, share (of defaults), by_cost, best_80 (shares approved)}}}}}.
+    Args:
+        rows: of the file.
+        methods: by name; default: all.
+        processes: how many work at once; the result is the same for any number.
+        resamples: of the bootstrap.
     """
     known = characteristics(rows)
     methods = methods or methods_on(tuple(known.columns))
     outcome = rows[OUTCOME].to_numpy().astype(bool)
     whole = Snapshot(NO_DATE, equal_rows(rows).astype(object), known, outcome)
-    said = out_of_fold(whole, methods, processes)
+    predicted = out_of_fold(whole, methods, processes)
     kinds = {name: method.kind for name, method in methods.items()}
-    cuts = [evaluate.TestCut(whole.customers, outcome, said, COST_RATIO)]
-    baseline = evaluate.strongest(cuts, [name for name in said if kinds[name] == "baseline"])
-    challengers = [name for name in said if kinds[name] == "challenger"]
-    found = evaluate.compare(cuts, baseline, challengers, SEED, resamples)
+    cuts = [evaluate.TestCut(whole.customers, outcome, predicted, COST_RATIO)]
+    baseline = evaluate.strongest(cuts, [name for name in predicted if kinds[name] == "baseline"])
+    challengers = [name for name in predicted if kinds[name] == "challenger"]
+    comparison = evaluate.compare(cuts, baseline, challengers, SEED, resamples)
     return {
         "people": len(rows),
         "share": round(float(outcome.mean()), 4),
         "characteristics": known.shape[1],
         "baseline": baseline,
-        "measures": found["pooled"],
-        "auc_gain": found["auc_gain"],
+        "measures": comparison["pooled"],
+        "auc_gain": comparison["auc_gain"],
         "approved": {
-            name: approvals(rows, said[name]) for name in (SCORECARD, "lightgbm_monotone") if name in said
+            name: approvals(rows, predicted[name])
+            for name in (SCORECARD, "lightgbm_monotone")
+            if name in predicted
         },
     }
 
 
 def approvals(rows: pd.DataFrame, probability: Floats) -> dict[str, dict[str, dict[str, float]]]:
-    """Who would be approved, by groups that no method knows of: by the costs, and the best four fifths."""
+    """{sex, age: {group: who would be approved}}, by the costs, and of the best four fifths.
+
+    No method knows these groups.
+    """
     by_cost = probability < 1 / (1 + COST_RATIO)
     best = probability <= np.quantile(probability, APPROVED)
     groups = {

@@ -1,4 +1,4 @@
-"""A landing that is larger than the real one: the same shop for more years, or with more customers.
+"""Make a landing that is larger than the real one: the same shop for more years, or with more customers.
 
 It is made from the real files, line by line, so that days, baskets, duplicates, cancellations and bad rows
 keep their shapes. Nothing is drawn, so a landing is the same every time.

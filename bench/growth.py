@@ -1,9 +1,9 @@
-"""What a long history costs: one more day after one year of a shop, and after ten years of the same shop.
+"""Measure what a long history costs: one more day after one year of a shop, and after ten years of it.
 
     GOODSTANDING_LANDING=... python -m bench.growth
 
 Part of `make bench`. The longer history has ten times the days and, for each customer, ten times the orders;
-the customers are as many. What a day costs should depend on the day and on the customers alone.
+the number of customers is the same. The cost of a day should depend on the day and its customers alone.
 """
 
 from __future__ import annotations
@@ -12,34 +12,33 @@ import json
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from bench.cost import run_days
 from bench.grown import write_mapping, write_years
+from bench.results import AfterYears, Growth
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings, settings
 from goodstanding.shops.mapping import load_shop
 
 SHORT, LONG = 1, 10
-# the first of the days pays for imports and for what a process does once
+# the first of the days includes imports and what a process does once
 MEASURED_DAYS = 7
 
 
-def measure_growth(landing: Path, folder: Path) -> dict[str, Any]:
+def measure_growth(landing: Path, folder: Path) -> Growth:
     """Seconds of a day and peak memory after a short and after a long history, and their ratios.
 
     Args:
         landing: the real year's day files.
         folder: for landings and homes; about 2 GB.
     """
-    found = {years: _after(landing, folder / f"{years}", years) for years in (SHORT, LONG)}
-    short, long = found[SHORT], found[LONG]
+    short, long = (_after(landing, folder / f"{years}", years) for years in (SHORT, LONG))
     return {
-        f"after_{SHORT}_year": short,
-        f"after_{LONG}_years": long,
+        "after_1_year": short,
+        "after_10_years": long,
         "ratios": {
             "seconds": round(long["seconds"] / short["seconds"], 2),
             "peak_mb": round(long["peak_mb"] / short["peak_mb"], 2),
@@ -47,7 +46,7 @@ def measure_growth(landing: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _after(landing: Path, folder: Path, years: int) -> dict[str, Any]:
+def _after(landing: Path, folder: Path, years: int) -> AfterYears:
     write_years(landing, folder / "landing", years)
     home = Settings(home=folder / "home", landing=folder / "landing", shop=str(write_mapping(folder)))
     span = load_shop(home).days_in(home.landing_folder)

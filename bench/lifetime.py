@@ -1,9 +1,9 @@
-"""What lifetimes cost on one core: fitting CDNOW's 23,570 customers, and scoring a million.
+"""Measure what lifetime models cost on one core: fitting CDNOW's 23,570 customers, and scoring a million.
 
     python -m bench.lifetime
 
-Not part of `make bench`. CDNOW is what the literature of these models is measured on: the orders of a
-record shop's new customers of early 1997, up to June 1998. The package `lifetimes` ships them.
+Not part of `make bench`. CDNOW is the data set of the papers on these models: the orders of a record shop's
+new customers of early 1997, up to June 1998. The package `lifetimes` ships them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from bench.cost import Figures
 from bench.readme import keep_apart
+from bench.results import LifetimeFigures
 from bench.run import machine
 from ml.lifetime import (
     BGNBD,
@@ -60,11 +61,11 @@ def read_cdnow(name: str) -> tuple[NDArray[Any], NDArray[Any], Floats]:
     )
 
 
-def measure_lifetime() -> dict[str, Any]:
-    """Seconds, on the wall and of the processor, to learn all models and to score by each count model.
+def measure_lifetime() -> LifetimeFigures:
+    """Measure the wall and processor seconds to fit all models and to score by each count model.
 
-    A score is the chance of an order, the chance to be alive, expected orders and expected spend, each in 90
-    days. The million are the real histories over and over, every one of them computed.
+    A score is the probability of an order, the probability of being alive, expected orders and expected
+    spend, each in 90 days. The million are the real histories repeated, and every one of them is computed.
     """
     customers, days, amounts = read_cdnow("master")
     ids, known = histories(customers, days, CUT)
@@ -72,16 +73,22 @@ def measure_lifetime() -> dict[str, Any]:
     orders = known.frequency + 1
     mean_value = np.bincount(np.searchsorted(ids, customers[before]), amounts[before]) / orders
     bought = mean_value > 0
-    again = np.resize(np.arange(len(ids)), SCORED)
-    many = Purchases(known, orders, mean_value)[again]
+    repeated = np.resize(np.arange(len(ids)), SCORED)
+    many = Purchases(known, orders, mean_value)[repeated]
     values, cost = cost_of_call(GammaGamma.fit, orders[bought], mean_value[bought])
-    found: dict[str, Any] = {"customers": len(ids), "scored": SCORED, "gamma_gamma": {"fit": cost}}
+    by_model = {}
     for name, model in MODELS.items():
         fitted, fit = cost_of_call(model.fit, known)
         _, score = cost_of_call(score_all, fitted, values, many)
         _, intervals = cost_of_call(order_intervals, fitted, many.histories, DAYS, LEVEL)
-        found[name] = {"fit": fit, "score": score, "order_intervals": intervals}
-    return found
+        by_model[name] = {"fit": fit, "score": score, "order_intervals": intervals}
+    return {
+        "customers": len(ids),
+        "scored": SCORED,
+        "gamma_gamma": {"fit": cost},
+        "bg_nbd": by_model["bg_nbd"],
+        "pareto_nbd": by_model["pareto_nbd"],
+    }
 
 
 def score_all(counts: BGNBD | ParetoNBD, values: GammaGamma, purchases: Purchases) -> None:
@@ -93,7 +100,7 @@ def score_all(counts: BGNBD | ParetoNBD, values: GammaGamma, purchases: Purchase
 
 
 def cost_of_call(work: Callable[..., Result], *arguments: Any) -> tuple[Result, Figures]:
-    """What a function returns, and the seconds it took."""
+    """The result of a function, and the seconds that the call took."""
     start, cpu_start = time.perf_counter(), time.process_time()
     result = work(*arguments)
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start

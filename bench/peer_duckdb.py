@@ -1,6 +1,6 @@
-"""Files to classes by a plain DuckDB script: a yardstick for speed and a second opinion on the numbers.
+"""A plain DuckDB script from files to classes, to compare the speed and the numbers of the product with.
 
-It shares no code with the product, so that where both agree neither copied the other's mistake. It reads
+It shares no code with the product, so that where both agree, neither has copied the other's mistake. It reads
 daily files in the UCI format, as CSV or as Parquet, trusts every line (no quarantine, gate or history) and
 prints one JSON line:
 
@@ -135,7 +135,7 @@ def cancelled_units(affected: Iterable[tuple[str, int, bool, int]]) -> tuple[dic
     return units, mirrors
 
 
-def standing(landing: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def standing(landing: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
     """Fill the connection with the tables above (`outcomes`, `invoices`, `classes`, ...) and count them."""
     kind, files = ("parquet", PARQUET) if any(landing.glob("*.parquet")) else ("csv", CSV)
     connection.execute(LINES.format(files=files), {"files": str(landing / f"*.{kind}")})

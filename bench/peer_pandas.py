@@ -1,4 +1,4 @@
-"""Files to classes by a plain pandas script: a yardstick for speed and a second opinion on the numbers.
+"""A plain pandas script from files to classes, to compare the speed and the numbers of the product with.
 
 It shares no code with the product, nor with the DuckDB peer, whose JSON line it must repeat number for
 number. Money is counted in whole ten-thousandths of a pound, so sums are exact:
@@ -115,7 +115,7 @@ def pounds(units: float) -> str:
     return str((Decimal(int(units)) / TENTHOUSANDTHS).quantize(Decimal("0.0001")))
 
 
-def standing(landing: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+def standing(landing: Path) -> tuple[dict[str, object], dict[str, pd.DataFrame]]:
     """The numbers of the JSON line, and the tables behind them: `outcomes`, `invoices`, `classes`."""
     lines = typed(read_lines(landing))
     units, mirrors = match_cancellations(lines)
@@ -153,7 +153,7 @@ def standing(landing: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     ranks, class_borders = scores(classes["credit_score"])
     classes["class"] = ranks.map(dict(enumerate(CLASSES, start=1)))
 
-    numbers = {
+    numbers: dict[str, object] = {
         "lines": len(lines),
         "customers": int(lines.loc[lines["customer_id"] != "", "customer_id"].nunique()),
         "invoices": int(lines.loc[is_open, ["customer_id", "invoice_no"]].drop_duplicates().shape[0]),

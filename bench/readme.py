@@ -1,6 +1,6 @@
-"""Writes the measured figures into the docs, from `bench/results.json` and never by hand.
+"""Write the measured figures from `bench/results.json` into the docs, so that none is typed by hand.
 
-All figures stand in `docs/explanation/measured.md`, and the few that a user asks for first in the README too.
+All figures are in `docs/explanation/measured.md`, and the few that a user asks for first in the README too.
 
 python -m bench.readme     puts the figures of the last `make bench` into both
 """
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.results import Results
 from goodstanding.core.settings import PROJECT
 
 RESULTS = PROJECT / "bench" / "results.json"
@@ -20,26 +22,26 @@ PAGE = PROJECT / "docs" / "explanation" / "measured.md"
 BLOCK = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.S)
 
 
-def keep_apart(name: str, found: dict[str, Any]) -> None:
-    """Keep what a benchmark beside `make bench` found, under its name, and quote it in the docs."""
+def keep_apart(name: str, measured: Mapping[str, object]) -> None:
+    """Keep what a benchmark beside `make bench` measured, under its name, and quote it in the docs."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    results.setdefault("apart", {})[name] = found
+    results.setdefault("apart", {})[name] = measured
     write_results(results)
 
 
-def write_results(results: dict[str, Any]) -> None:
+def write_results(results: Results) -> None:
     """Write `bench/results.json`, and quote it in the docs."""
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     main()
 
 
-def measured_section(results: dict[str, Any]) -> str:
+def measured_section(results: Results) -> str:
     """The lines between the page's two marks, from what `bench.run` wrote."""
     product, peers, machine = results["goodstanding"], results["peers"], results["machine"]
     plain = peers["duckdb"]["seconds"]
     year, growth = product["year"], product["growth"]
     days = year["days"]
-    rows = [
+    rows: list[tuple[str, Mapping[str, Any]]] = [
         (f"`make run`: {days} days loaded, audited, scored, published, documented", product["make_run"]),
         ("the year in one range, files to classes, a snapshot of every day", year["one_range"]),
         ("the same with one snapshot, as the two scripts do it", year["one_range_one_as_of"]),
@@ -73,12 +75,12 @@ the memory. After one year, in seconds:
 {steps}.
 
 Under the scheduler the seconds of a day are: {shares}.
-(*scheduler*: no task runs. *start*, *end*: of the eight tasks, before and after their steps. *sql*: what the
-nodes of dbt took, *dbt*: the rest of `transform`.)
+(*scheduler*: no task runs. *start*, *end*: of the eight tasks, before and after their steps. *sql*: the
+nodes of dbt, *dbt*: the rest of `transform`.)
 {_apart(results.get("apart", {}))}"""
 
 
-def headline_section(results: dict[str, Any]) -> str:
+def headline_section(results: Results) -> str:
     """The lines between the README's two marks: the figures that a user asks for first."""
     product, apart = results["goodstanding"], results.get("apart", {})
     run, day, growth = product["make_run"], product["further_day_in_process"], product["growth"]["ratios"]
@@ -127,7 +129,7 @@ def _auc(measured: dict[str, Any]) -> str:
 
 
 def _apart(found: dict[str, Any]) -> str:
-    """What was measured beside `make bench`, one paragraph each."""
+    """What benchmarks beside `make bench` measured, one paragraph each."""
     text = ""
     if "single_days" in found:
         single = found["single_days"]
@@ -140,8 +142,8 @@ and published the same rows as one range, table by table.
         lifetime = found["lifetime"]
         bg, pareto = lifetime["bg_nbd"], lifetime["pareto_nbd"]
         text += f"""
-Lifetimes, on one core (`python -m bench.lifetime`): the {lifetime["customers"]:,} customers of CDNOW are \
-learnt in {bg["fit"]["seconds"]:.1f} s by BG/NBD and
+Lifetime models, on one core (`python -m bench.lifetime`): the {lifetime["customers"]:,} customers of CDNOW \
+are fitted in {bg["fit"]["seconds"]:.1f} s by BG/NBD and
 {pareto["fit"]["seconds"]:.1f} s by Pareto/NBD, and {lifetime["scored"]:,} customers scored in \
 {bg["score"]["seconds"]:.1f} and {pareto["score"]["seconds"]:.1f} s.
 """
@@ -158,7 +160,7 @@ learnt in {bg["fit"]["seconds"]:.1f} s by BG/NBD and
             run, peer = scale["run"], scale["duckdb_peer"]
             load = f" at a load of {scale['load']:.1f}" if "load" in scale else ""
             text += f"""
-With {scale["times"]} times the customers ({scale["lines"]:,} lines as Parquet, month ends alone, \
+With {scale["times"]} times the customers ({scale["lines"]:,} lines as Parquet, snapshots of month ends, \
 {scale["memory_limit"]} for DuckDB) the range took{load}
 {scale["seconds"]:.0f} s from files to classes, {scale["ratio_to_duckdb_peer"]:.1f} times the script's \
 {peer["seconds_without_imports"]:.0f} s, with a peak of {run["peak_mb"]:,} MB and at most
@@ -188,7 +190,7 @@ def _risk_table(measures: dict[str, Any]) -> str:
 
 
 def _returns(found: dict[str, Any]) -> str:
-    """Which orders come back: the table of the months, and in words the window."""
+    """Which orders come back: a table of the months, and a sentence on the window."""
     window, months = found["window"], found["months"]
     (test,) = window["tests"]
     in_window, by_month = window["measures"]["scorecard"], months["measures"]["scorecard"]
@@ -196,24 +198,24 @@ def _returns(found: dict[str, Any]) -> str:
     ends = ", ".join(each["until"][:7] for each in months["tests"])
     return f"""
 Which orders of the Online Retail year come back within 60 days (`python -m bench.returns`), in \
-{len(months["tests"])} later months ({ends}), each learnt from the
-orders whose 60 days were over before it. Cost: of an order, where one that comes back counts five times one \
-refused for nothing, which is assumed.
+{len(months["tests"])} later months ({ends}), each predicted
+from the orders whose 60 days were over before it. Cost: the mean per order, where an order that comes back \
+costs five times as much as one that is refused wrongly (an assumption).
 
 {_risk_table(months["measures"])}
 
-Of the tenth that the scorecard fears most {by_month["top_decile"][0]:.1%} came back \
-({months["baseline"]}: {months["measures"][months["baseline"]]["top_decile"][0]:.1%}); who always says the \
-share has a Brier score of {months["base_brier"]:.4f}.
-Learnt up to {test["learnt_until"]} and tested on the {test["orders"]:,} orders from two months later until \
-{test["until"]}, its AUC is {value:.3f} [{low:.3f}, {high:.3f}], the share of
+Of the tenth with the greatest predicted probability {by_month["top_decile"][0]:.1%} came back \
+({months["baseline"]}: {months["measures"][months["baseline"]]["top_decile"][0]:.1%}); predicting the \
+overall share for every order has a Brier score of {months["base_brier"]:.4f}.
+Fitted on orders up to {test["learnt_until"]} and tested on the {test["orders"]:,} orders from two months \
+later until {test["until"]}, its AUC is {value:.3f} [{low:.3f}, {high:.3f}], the share of
 the tenth {in_window["top_decile"][0]:.1%}, Brier {in_window["brier"][0]:.4f} (the share alone \
 {window["base_brier"]:.4f}).
 """
 
 
 def _credit(found: dict[str, Any]) -> str:
-    """Who defaults: a row per method, then who would be approved."""
+    """Who defaults: a row per method, then the shares of groups that would be approved."""
     approved = "; ".join(
         f"{name}: "
         + ", ".join(f"{group} {of['best_80']:.3f}" for group, of in groups.items())
@@ -223,13 +225,13 @@ def _credit(found: dict[str, Any]) -> str:
     return f"""
 Who defaults, of {found["people"]:,} credit card clients ({found["share"]:.1%} do; \
 `python -m bench.credit FILE`), in five folds with equal rows together,
-without sex, age, marriage and education. The data have no dates, so nothing here is out of time. \
-Cost: of an applicant, where a default counts
-five times one refused for nothing, and refused is from 1/6 on.
+without sex, age, marriage and education. The data have no dates, so nothing is predicted ahead in time. \
+Cost: the mean per applicant, where a default
+costs five times as much as a wrong refusal, and applicants are refused from a probability of 1/6 on.
 
 {_risk_table(found["measures"])}
 
-Where the scorecard approves four fifths, it approves of groups that it knows nothing of these shares: \
+Where the scorecard approves four fifths of all, it approves these shares of groups that it does not know: \
 {approved}.
 """
 
@@ -240,9 +242,9 @@ def _ratio(groups: dict[str, dict[str, float]]) -> float:
 
 
 def _true_risks(found: dict[str, Any]) -> str:
-    """How near the scorecards of the simulated shop come to its true chances, and what its chain takes."""
+    """How near the simulated shop's scorecards come to the true probabilities, and what its runs cost."""
     steps = {
-        "simulate": "making it up",
+        "simulate": "simulating it",
         "run_to_cut": "its days up to then",
         "train": "training",
         "run_after": "the days after",
@@ -254,12 +256,12 @@ def _true_risks(found: dict[str, Any]) -> str:
     text = f"""
 Scorecards against the truth (`python -m bench.true_risks`), SIMULATED: a shop of {found["customers"]:,} \
 customers, {found["days"]} days and {found["order_lines"]:,} order lines,
-its cards learnt by {found["cut"]} and asked about later orders. *Truth*: the chances by which it was drawn \
-what happens; no score can know more.
-*Rank*: Spearman's correlation of score and chance over the orders. {found["as_of_days"]} days are kept to \
+its scorecards trained at {found["cut"]} and applied to later orders. *Truth*: the probabilities by which \
+outcomes were drawn; no score can predict better.
+*Rank*: Spearman's correlation of score and truth over the orders. {found["as_of_days"]} days are kept to \
 learn from (`GOODSTANDING_AS_OF_DAYS`), with {found["memory_limit"]} for DuckDB.
 
-| label | orders | came | AUC | AUC of baselines | AUC of the truth | rank | mean said, true | ECE |
+| label | orders | bad rate | AUC | AUC of baselines | AUC of the truth | rank | mean predicted, true | ECE |
 | --- | ---: | ---: | --- | --- | --- | --- | --- | ---: |
 """
     for label, held in found["labels"].items():
@@ -278,7 +280,7 @@ learn from (`GOODSTANDING_AS_OF_DAYS`), with {found["memory_limit"]} for DuckDB.
             f"| {label} | {held['orders']:,} | {held['share']:.1%} | {auc} | {baselines} | {ceiling} "
             f"| {_interval(held['spearman'])} | {means} | {measures['scorecard']['ece']['value']:.3f} |\n"
         )
-    text += "\nThe more is known of a customer, the less is missing to the truth:\n"
+    text += "\nThe more is known of a customer, the smaller the distance to the truth:\n"
     text += "\n".join(_by_history(label, held["history"]) for label, held in found["labels"].items() if held)
     load = found["machine"]["load_before"]
     heading = f"Seconds (of the processor) at a load of {load:.1f} by other work, and peak memory"
@@ -301,7 +303,7 @@ def _interval(of: dict[str, float]) -> str:
 
 
 def _api(found: dict[str, Any]) -> str:
-    """What decisions over HTTP take, a line for each number of customers."""
+    """What decisions over HTTP cost, a line for each number of customers."""
     sizes = list(found["sizes"].values())
     first = sizes[0]
     windows = len(first["undisturbed"]["p99_ms_of_windows"])

@@ -1,14 +1,14 @@
-"""The benchmark: what a real year and one more day cost, and what the same work costs the two peers.
+"""The benchmark: measure what the real year and one more day cost, here and in two plain scripts (the peers).
 
     make bench        or: GOODSTANDING_LANDING=... python -m bench.run
 
-A figure is the wall time and the peak resident memory of a child process of its own, start-up and imports
-included, in a home that is thrown away. One more day is measured as what each further day adds to a
-process that runs several, Airflow's share included, and as how long a run of a backfill takes under the
-scheduler. Before any ratio is formed, the numbers that the product published are held against the peers':
-ratios of unlike work would say nothing.
+Each figure is the wall time and the peak resident memory of a child process, start-up and imports included,
+in a home that is thrown away. One more day is measured as what each further day adds to a process that runs
+several, Airflow's share included, and as how long a run of a backfill takes under the scheduler. Before any
+ratio is computed, the numbers that the product published are compared with the peers': ratios of different
+work would mean nothing.
 
-Prints a table and writes `bench/results.json`, which the README quotes. Nothing else should run on the
+It prints a table and writes `bench/results.json`, which the docs quote. Nothing else should run on the
 machine meanwhile.
 """
 
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
@@ -40,6 +40,7 @@ from app.runtime.airflow_env import admin_password
 from bench.cost import GOODSTANDING, Figures, cost_of, environment_of, run_cost, run_days
 from bench.growth import measure_growth
 from bench.readme import RESULTS, write_results
+from bench.results import DayCosts, Machine, Numbers, PeerFigures, ProductFigures, Results, UnderScheduler
 from bench.year import measure_range
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, GoodstandingError
@@ -56,13 +57,13 @@ BUSY = 0.3
 """Load average above which other work disturbs the figures."""
 
 
-def measure_peers(landing: Path, runs: int = PEER_RUNS) -> dict[str, dict[str, Any]]:
-    """Each peer's median seconds and highest peak over some runs, and its numbers.
+def measure_peers(landing: Path, runs: int = PEER_RUNS) -> dict[str, PeerFigures]:
+    """Measure each peer's median seconds and highest peak over some runs; with its numbers.
 
     Raises:
         DataProblem: they disagree.
     """
-    measured = {}
+    measured: dict[str, PeerFigures] = {}
     for peer in PEERS:
         command = [sys.executable, "-m", f"bench.peer_{peer}", str(landing)]
         costs = [cost_of(command, dict(os.environ)) for _ in range(runs)]
@@ -80,8 +81,8 @@ def measure_peers(landing: Path, runs: int = PEER_RUNS) -> dict[str, dict[str, A
     return measured
 
 
-def published_numbers(home: Settings) -> dict[str, Any]:
-    """What the product published, in the terms of the peers' JSON line."""
+def published_numbers(home: Settings) -> Numbers:
+    """What the product published, counted as in the peers' JSON line."""
     with open_published(home) as connection:
 
         def one(sql: str) -> Any:
@@ -109,8 +110,12 @@ def published_numbers(home: Settings) -> dict[str, Any]:
         }
 
 
-def require_same(numbers: dict[str, Any], expected: dict[str, Any], whose: str) -> None:
-    """Raise `DataProblem` where a number differs from the DuckDB peer's."""
+def require_same(numbers: Numbers, expected: Numbers, whose: str) -> None:
+    """Check that numbers equal those of the DuckDB peer.
+
+    Raises:
+        DataProblem: names those that differ.
+    """
     wrong = [
         f"{key} {value}, not {expected[key]}" for key, value in numbers.items() if value != expected[key]
     ]
@@ -121,7 +126,7 @@ def require_same(numbers: dict[str, Any], expected: dict[str, Any], whose: str) 
 
 
 def step_seconds(home: Settings, since: date) -> dict[str, float]:
-    """The median seconds of each step over the daily runs since a day, as the product itself noted them."""
+    """{step: median seconds} over the daily runs since a day, as the product itself recorded them."""
     with duckdb.connect(str(home.warehouse / "intake.duckdb"), read_only=True) as connection:
         return dict(
             connection.execute(
@@ -134,14 +139,14 @@ def step_seconds(home: Settings, since: date) -> dict[str, float]:
 
 @contextmanager
 def local_airflow(home: Settings) -> Iterator[AirflowApi]:
-    """What `make up` starts, from healthy to ended."""
-    with tempfile.TemporaryFile("w+") as said:
+    """Airflow as `make up` starts it: yielded once it is healthy, ended at the end of the block."""
+    with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [GOODSTANDING, "up"],
             cwd=PROJECT,
             env=environment_of(home),
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=errors,
             text=True,
         )
         try:
@@ -149,17 +154,16 @@ def local_airflow(home: Settings) -> Iterator[AirflowApi]:
                 if line.startswith("Airflow is ready"):
                     break
             else:
-                said.seek(0)
-                raise DataProblem(f"Airflow did not start: {said.read()[-2000:]}")
+                errors.seek(0)
+                raise DataProblem(f"Airflow did not start: {errors.read()[-2000:]}")
             yield AirflowApi(f"http://127.0.0.1:{home.port}", password=admin_password(home))
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate()
 
 
-def measure_scheduler(home: Settings, days: list[date]) -> dict[str, Any]:
-    """Seconds from start to end of a run under the scheduler, one run at a time: the median and the longest,
-    and where they went (see `_shares`).
+def measure_scheduler(home: Settings, days: list[date]) -> UnderScheduler:
+    """Measure the seconds from start to end of a run under the scheduler, one run at a time, by their parts.
 
     The first of the days only warms the scheduler up. Its run takes the place of the one that the scheduler
     would make for yesterday as soon as the DAG is unpaused.
@@ -246,19 +250,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def measure_whole(landing: Path, home: Path, expected: dict[str, Any]) -> Figures:
-    """The whole landing as `make run` loads it, set-up of Airflow's metadata included."""
+def measure_whole(landing: Path, home: Path, expected: Numbers) -> Figures:
+    """Measure the whole landing as `make run` loads it, set-up of Airflow's metadata included."""
     current = Settings(home=home, landing=landing)
     cost = run_cost(current)
     require_same(published_numbers(current), expected, "`goodstanding run`")
     return cost.figures()
 
 
-def measure_days(landing: Path, home: Path, expected: dict[str, Any]) -> dict[str, Any]:
-    """A history, then its last days one by one: under the scheduler, in a process each, and in one process.
+def measure_days(landing: Path, home: Path, expected: Numbers) -> DayCosts:
+    """Measure a history, then its last days: under the scheduler, in a process each, and in one process.
 
     Raises:
-        DataProblem: the landing is too short, a run failed, or the end is not what one load comes to.
+        DataProblem: the landing is too short, a run failed, or the numbers differ from those of one load.
     """
     current = Settings(home=home, landing=landing, port=free_port())
     scheduled, alone, together = last_days(current)
@@ -272,7 +276,7 @@ def measure_days(landing: Path, home: Path, expected: dict[str, Any]) -> dict[st
     one = run_days(current, Days(alone, alone), "--daily")
     several = run_days(current, together, "--daily")
     require_same(published_numbers(current), expected, "a history and then single days")
-    # both processes paid for a start and a first day
+    # both processes include a start and a first day
     further = {
         "seconds": round((several.seconds - one.seconds) / (len(together) - 1), 2),
         "cpu_seconds": round((several.cpu_seconds - one.cpu_seconds) / (len(together) - 1), 2),
@@ -302,25 +306,28 @@ def last_days(current: Settings) -> tuple[list[date], date, Days]:
     return trading[-TOGETHER - 1 - SCHEDULED : -TOGETHER - 1], alone, Days(first, trading[-1])
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+def machine() -> Machine:
+    """What figures are measured on: the day, the cores, the load before, and versions."""
     return {
         "measured_on": str(datetime.now(UTC).date()),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("duckdb", "pandas", "dbt-core", "apache-airflow")},
+        "duckdb": version("duckdb"),
+        "pandas": version("pandas"),
+        "dbt-core": version("dbt-core"),
+        "apache-airflow": version("apache-airflow"),
     }
 
 
-def print_table(results: dict[str, Any], console: Console) -> None:
+def print_table(results: Results, console: Console) -> None:
     """The measured figures beside their goals, and the ratios to the peers."""
     product, peers = results["goodstanding"], results["peers"]
     lines = results["lines"]
     table = Table(title=f"{lines:,} order lines, {results['machine']['cores']} cores")
     for column in ("what", "seconds", "goal", "cpu s", "peak MB", "goal "):
         table.add_column(column, justify="left" if column == "what" else "right")
-    rows: list[tuple[str, Figures, str]] = [
+    rows: list[tuple[str, Mapping[str, Any], str]] = [
         ("make run: the whole landing, audited, scored, published", product["make_run"], "90"),
         ("a history in one run", product["history"], ""),
         ("one day in a new process", product["day_in_new_process"], ""),
@@ -352,14 +359,8 @@ def main() -> None:
             console.print(f"the machine is busy (load {on['load_before']}): the seconds will be too high")
         peers = measure_peers(landing)
         expected, plain = peers["duckdb"]["numbers"], peers["duckdb"]["seconds_without_imports"]
-        results: dict[str, Any] = {
-            "machine": on,
-            "lines": expected["lines"],
-            "peers": {peer: {k: v for k, v in peers[peer].items() if k != "numbers"} for peer in PEERS},
-            "same_numbers": expected,
-        }
         with tempfile.TemporaryDirectory(prefix="goodstanding-bench-") as folder:
-            results["goodstanding"] = {
+            product: ProductFigures = {
                 "make_run": measure_whole(landing, Path(folder, "whole"), expected),
                 **measure_days(landing, Path(folder, "days"), expected),
                 "year": measure_range(landing, Path(folder, "year"), plain),
@@ -367,9 +368,8 @@ def main() -> None:
             }
     except GoodstandingError as error:
         sys.exit(f"bench: {error}")
-    product = results["goodstanding"]
     seconds = product["make_run"]["seconds"]
-    results["ratios"] = (
+    ratios = (
         {f"make_run_to_{peer}_peer": round(seconds / peers[peer]["seconds"], 1) for peer in PEERS}
         | {
             f"further_day_to_{peer}_peer_on_all_days": round(
@@ -383,11 +383,21 @@ def main() -> None:
             "peak_memory_after_ten_years_to_after_one": product["growth"]["ratios"]["peak_mb"],
         }
     )
+    for peer in PEERS:
+        del peers[peer]["numbers"]
+    results: Results = {
+        "machine": on,
+        "lines": int(str(expected["lines"])),
+        "peers": peers,
+        "same_numbers": expected,
+        "goodstanding": product,
+        "ratios": ratios,
+        # what other benchmarks measured stays until they run again
+        "apart": json.loads(RESULTS.read_text(encoding="utf-8")).get("apart", {}),
+    }
     print_table(results, console)
-    # what other benchmarks found stays until they run again
-    results["apart"] = json.loads(RESULTS.read_text(encoding="utf-8")).get("apart", {})
     write_results(results)
-    console.print(f"written to {RESULTS} and quoted in the README", highlight=False)
+    console.print(f"written to {RESULTS} and quoted in the docs", highlight=False)
 
 
 if __name__ == "__main__":

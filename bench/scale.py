@@ -1,11 +1,11 @@
-"""What many customers cost: the real year, bought by 20 or 200 times as many, as one range with month ends.
+"""Measure what many customers cost: the real year copied to 20 or 200 times the customers, as one range.
 
     GOODSTANDING_LANDING=... python -m bench.scale --times 20
     GOODSTANDING_LANDING=... python -m bench.scale --times 200 --memory 6GB
 
-Not part of `make bench`: it needs minutes, and 5 GB of disk for each 20 times. Before any ratio is formed
-the published numbers are held against a plain script's on the same landing, and that script's against
-`times` those of the real year: every copy of the year stands for itself.
+Not part of `make bench`: it needs minutes, and 5 GB of disk for each 20 times. Before any ratio is computed,
+the published numbers are compared with those of a plain script on the same landing, and these with `times`
+those of the real year: the copies of the year do not affect each other. Snapshots are of month ends only.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import duckdb
 from bench.cost import Cost, cost_of, run_days
 from bench.grown import write_copies, write_parquet_mapping
 from bench.readme import keep_apart
+from bench.results import Numbers, ScaleFigures
 from bench.run import machine, published_numbers, require_same
 from bench.year import TO_CLASSES
 from goodstanding.core.days import Days
@@ -34,14 +35,14 @@ from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.settings import Settings, settings
 from goodstanding.shops.mapping import load_shop
 
-# they hang on borders, which may interpolate between other customers once there are more of them
+# they depend on quantiles, which may interpolate between other customers once there are more of them
 NOT_TIMES = ("classes", "borders")
 SAMPLE_SECONDS = 0.2
 # nodes of dbt named one by one; the others took less than all of these
 SLOWEST = 12
 
 
-def measure_scale(landing: Path, folder: Path, times: int, memory: str) -> dict[str, Any]:
+def measure_scale(landing: Path, folder: Path, times: int, memory: str) -> ScaleFigures:
     """Files to classes by the product and by the plain script: seconds, peak memory, most disk at a time.
 
     Args:
@@ -51,7 +52,7 @@ def measure_scale(landing: Path, folder: Path, times: int, memory: str) -> dict[
         memory: what DuckDB may use, in both; Python and what a result holds come on top.
 
     Raises:
-        DataProblem: a run failed, or the two came to other numbers, or not to `times` those of the year.
+        DataProblem: a run failed, or the numbers differ from the script's, or are not `times` the year's.
     """
     write_copies(landing, folder / "landing", times)
     spill = folder / "peer_spill"
@@ -96,12 +97,12 @@ def measure_scale(landing: Path, folder: Path, times: int, memory: str) -> dict[
 
 
 def plain_script(landing: Path, *limits: str) -> Cost:
-    """The DuckDB peer over a landing; the limits are its memory and where what exceeds it goes."""
+    """Run the DuckDB peer on a landing; the limits are its memory and the folder for what exceeds it."""
     return cost_of([sys.executable, "-m", "bench.peer_duckdb", str(landing), *limits], dict(os.environ))
 
 
-def require_times(year: dict[str, Any], numbers: dict[str, Any], times: int) -> None:
-    """Hold every count and amount against `times` that of the year.
+def require_times(year: Numbers, numbers: Numbers, times: int) -> None:
+    """Check that every count and amount is `times` that of the year.
 
     Raises:
         DataProblem: names those that differ.

@@ -1,11 +1,11 @@
-"""The scorecards of the simulated shop held against the chances by which it was drawn what its customers do.
+"""Compare scorecards of a simulated shop with the true probabilities by which its outcomes were drawn.
 
     python -m bench.true_risks [--customers N] [--days N]
 
-Not part of `make bench`. It makes up a shop, runs its days up to a cut through the chain, trains there, runs
-the days after it, and asks the cards of the cut about the orders that came later. `true_risks/` of the
-landing has the chance of each order, which no step of the chain reads. No score can tell more of what came
-than that chance does: its AUC is the ceiling.
+Not part of `make bench`. It simulates a shop, runs its days up to a cut, trains there, runs the days after
+it, and scores the later orders with the cards of the cut. `true_risks/` in the landing has the true
+probability of each order, which no step of a run reads. No score can predict the outcomes better than that
+probability: its AUC is the ceiling.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from scipy.stats import rankdata
 
 from bench.cost import GOODSTANDING, cost_of, environment_of, run_days
 from bench.readme import keep_apart
+from bench.results import TrueRisks, TruthGap
 from bench.run import machine
 from goodstanding.core.days import Days
 from goodstanding.core.errors import GoodstandingError
@@ -42,18 +43,18 @@ from ml.scorecards.orders import COD_REFUSED, EMI, Decision, newest_card, read_o
 from ml.scorecards.train import methods_on
 
 FIRST = date(2010, 12, 1)
-# The last days of the shop, after the cut: of the windows of 90 days then two months of orders are over.
+# The last days of the shop, after the cut: so two months of orders have windows of 90 days that are over.
 ASKED_DAYS = 150
-# The chance of what each label counts, by its name in `true_risks/orders.csv`.
+# The column of `true_risks/orders.csv` with the true probability of each label.
 CHANCES = {COD_REFUSED.name: "refusal_probability", EMI.name: "late_30d_probability"}
-# What was known of a customer before, by the number of these: of few the chances cannot be told apart yet.
+# What measures how much is known of a customer: with few of these, probabilities can hardly be estimated.
 HISTORY = {COD_REFUSED.name: "orders", EMI.name: "instalments_due"}
 MANY = 10
 MEASURES = ("auc", "ks", "brier", "ece", "cost")
 
 
 def read_chances(landing: Path) -> pd.DataFrame:
-    """The true chances of each order, by its number."""
+    """The true probabilities of each order, indexed by its number."""
     path = landing / TRUE_RISKS / "orders.csv"
     return pd.read_csv(path, dtype={"order": str}).set_index("order")
 
@@ -65,45 +66,43 @@ def hold_against_truth(
     chances: pd.DataFrame,
     until: date,
     folds: int = evaluate.FOLDS,
-) -> dict[str, Any]:
-    """Ask a card about the orders after its data day whose windows are over by a day.
+) -> TruthGap:
+    """Score the orders after a card's data day whose windows are over by a day, and compare with the truth.
 
     Args:
+        connection: the warehouse of the simulated shop.
+        decision: the card's label.
         card: as `ml.scorecards.train.train_scorecard` stores it.
         chances: as `read_chances` gives them.
-
-    Returns:
-        {orders, customers, share (of what came), mean (chances: the scorecard's, the true), learnt: orders;
-        measures: {of scorecard, truth and each baseline: {measure: {value, low, high}}}; gap (of the AUC to
-        the truth's), spearman: {value, low, high} (the rank correlation of score and true chance), history:
-        {of, few, many: {orders, scorecard, truth: AUC as {value, low, high}} of customers with fewer than 10
-        of what `of` names, and with more}}. Intervals are of 95 % by customer.
+        until: the day.
+        folds: bootstrap resamples.
     """
     since = date.fromisoformat(card["data_day"])
     asked = read_orders(connection, decision, since, until - decision.window)
     scorecard = Scorecard.from_json(card["scorecard"])
-    columns = {each.name: asked.matrix([each.name])[:, 0] for each in scorecard.characteristics}
+    names = [characteristic.name for characteristic in scorecard.characteristics]
+    columns = {name: asked.matrix([name])[:, 0] for name in names}
     truth = chances.loc[asked.features.index, CHANCES[decision.name]].to_numpy()
     learnt = read_orders(connection, decision, date.min, since - decision.window)
-    said = {"scorecard": card_probability(scorecard, columns), "truth": truth}
+    predicted = {"scorecard": card_probability(scorecard, columns), "truth": truth}
     for name in decision.baselines:
         method = methods_on(decision)[name]
-        said[name] = probabilities(method.fit(learnt), asked, method.columns)
-    cut = evaluate.TestCut(asked.customers, asked.labels, said, decision.task.cost_ratio)
-    found = evaluate.compare([cut], "truth", [], SEED, folds)
+        predicted[name] = probabilities(method.fit(learnt), asked, method.columns)
+    cut = evaluate.TestCut(asked.customers, asked.labels, predicted, decision.task.cost_ratio)
+    comparison = evaluate.compare([cut], "truth", [], SEED, folds)
     has_many = asked.features[HISTORY[decision.name]].to_numpy() >= MANY
     return {
         "orders": len(asked.customers),
         "customers": len(np.unique(asked.customers)),
         "learnt": card["fitted_on"]["orders"],
         "share": round(float(asked.labels.mean()), 4),
-        "mean": {name: round(float(said[name].mean()), 4) for name in ("scorecard", "truth")},
+        "mean": {name: round(float(predicted[name].mean()), 4) for name in ("scorecard", "truth")},
         "measures": {
             name: {measure: by_measure[measure] for measure in MEASURES}
-            for name, by_measure in found["pooled"].items()
+            for name, by_measure in comparison["pooled"].items()
         },
-        "gap": found["auc_gain"]["scorecard"],
-        "spearman": rank_correlation(asked.customers, said["scorecard"], truth, folds),
+        "gap": comparison["auc_gain"]["scorecard"],
+        "spearman": rank_correlation(asked.customers, predicted["scorecard"], truth, folds),
         "history": {
             "of": HISTORY[decision.name],
             "few": _auc_among(cut, ~has_many, folds),
@@ -114,10 +113,10 @@ def hold_against_truth(
 
 def _auc_among(cut: evaluate.TestCut, rows: NDArray[np.bool_], folds: int) -> dict[str, Any]:
     """The AUC of scorecard and truth among some rows."""
-    said = {name: cut.probabilities[name][rows] for name in ("scorecard", "truth")}
-    some = evaluate.TestCut(cut.customers[rows], cut.actual[rows], said)
+    predicted = {name: cut.probabilities[name][rows] for name in ("scorecard", "truth")}
+    some = evaluate.TestCut(cut.customers[rows], cut.actual[rows], predicted)
     pooled = evaluate.compare([some], "truth", [], SEED, folds)["pooled"]
-    return {"orders": int(rows.sum()), **{name: pooled[name]["auc"] for name in said}}
+    return {"orders": int(rows.sum()), **{name: pooled[name]["auc"] for name in predicted}}
 
 
 def rank_correlation(
@@ -125,10 +124,10 @@ def rank_correlation(
 ) -> dict[str, float]:
     """Spearman's rank correlation, with an interval of 95 % by customer; ranks are those among all rows."""
     first, second = rankdata(one), rankdata(other)
-    drawn = np.concatenate(
-        [_correlation(first, second, each) for (each,) in evaluate.resamples([customers], SEED, folds)]
+    resampled = np.concatenate(
+        [_correlation(first, second, drawn) for (drawn,) in evaluate.resamples([customers], SEED, folds)]
     )
-    low, high = np.quantile(drawn, [(1 - evaluate.CONFIDENCE) / 2, (1 + evaluate.CONFIDENCE) / 2])
+    low, high = np.quantile(resampled, [(1 - evaluate.CONFIDENCE) / 2, (1 + evaluate.CONFIDENCE) / 2])
     value = _correlation(first, second, np.ones((1, len(one))))[0]
     return {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
@@ -141,15 +140,8 @@ def _correlation(one: Floats, other: Floats, weights: Floats) -> Floats:
     return np.asarray(together / np.sqrt(spread))
 
 
-def measure_chain(folder: Path, customers: int, days: int, as_of_days: int, memory: str) -> dict[str, Any]:
-    """Make up a shop in a folder, run it, train at the cut, and hold the cards against the truth.
-
-    Returns:
-        {customers, days, as_of_days, memory_limit, order_lines, cut, costs: {simulate, run_to_cut, train,
-        run_after: {seconds, cpu_seconds, peak_mb}}, labels: {label: as `hold_against_truth`; None where no
-        card shipped at the cut}, published: {decision: the model_id that decides at the end, or why none
-        does}}.
-    """
+def measure_chain(folder: Path, customers: int, days: int, as_of_days: int, memory: str) -> TrueRisks:
+    """Simulate a shop in a folder, run it, train at the cut, and compare the cards with the truth."""
     landing = folder / "landing"
     landing.mkdir(parents=True)
     home = Settings(
@@ -164,13 +156,13 @@ def measure_chain(folder: Path, customers: int, days: int, as_of_days: int, memo
     costs["train"] = cost_of([GOODSTANDING, "train", "--day", str(cut)], environment)
     costs["run_after"] = run_days(home, Days(cut + timedelta(days=1), last))
     chances = read_chances(landing)
-    labels: dict[str, Any] = {}
+    labels: dict[str, TruthGap | None] = {}
     with open_warehouse(home) as connection:
         for decision in (COD_REFUSED, EMI):
-            found, card = newest_card(home.models, decision.method, cut)
+            label, card = newest_card(home.models, decision.method, cut)
             labels[decision.name] = (
                 hold_against_truth(connection, decision, card, chances, last)
-                if card and found == decision
+                if card and label == decision
                 else None
             )
     with duckdb.connect(str(home.published / "current.duckdb"), read_only=True) as published:

@@ -1,4 +1,4 @@
-"""The real year at once and day by day: what each costs, and that both end in the same publication.
+"""Measure the real year as one run and as a run per day, and check that both publish the same rows.
 
     GOODSTANDING_LANDING=... python -m bench.year
 
@@ -13,25 +13,25 @@ import secrets
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import duckdb
 from pydantic import SecretStr
 
 from bench.cost import run_days
 from bench.readme import keep_apart
+from bench.results import RangeCost, SingleDays, Year
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.settings import Settings, settings
 from goodstanding.shops.mapping import load_shop
 
 TO_CLASSES = ("ingest", "check_raw", "transform")
-# they tell of the runs, not of the shop
+# tables about the runs, not about the shop
 OF_THE_RUNS = ("publication", "restatements")
 
 
-def measure_range(landing: Path, folder: Path, peer_seconds: float) -> dict[str, Any]:
-    """The landing as one range, with a snapshot of every day and, as the peers do it, with one.
+def measure_range(landing: Path, folder: Path, peer_seconds: float) -> Year:
+    """Run the landing as one range, with a snapshot of every day and, as the peers do it, with one.
 
     Args:
         landing: the real year's day files.
@@ -41,18 +41,23 @@ def measure_range(landing: Path, folder: Path, peer_seconds: float) -> dict[str,
     every_day = Settings(home=folder / "range", landing=landing)
     one_as_of = Settings(home=folder / "one_as_of", landing=landing, as_of_days=1)
     days = _days(every_day)
-    costs = {"one_range": _range_cost(every_day, days), "one_range_one_as_of": _range_cost(one_as_of, days)}
-    ratio = round(costs["one_range_one_as_of"]["seconds"] / peer_seconds, 1)
-    return {**costs, "days": len(days), "ratio_to_duckdb_peer": ratio}
+    one_range = _range_cost(every_day, days)
+    one_range_one_as_of = _range_cost(one_as_of, days)
+    return {
+        "one_range": one_range,
+        "one_range_one_as_of": one_range_one_as_of,
+        "days": len(days),
+        "ratio_to_duckdb_peer": round(one_range_one_as_of["seconds"] / peer_seconds, 1),
+    }
 
 
-def measure_single_days(landing: Path, folder: Path) -> dict[str, Any]:
-    """The landing as one run a day in one process.
+def measure_single_days(landing: Path, folder: Path) -> SingleDays:
+    """Run the landing as one run a day in one process.
 
     Raises:
-        DataProblem: a run failed, or the single days end otherwise than one range.
+        DataProblem: a run failed, or the single days publish other rows than one range.
     """
-    # one key, or the same customers would have other pseudonyms in each home
+    # one key, so that the same customers have the same pseudonyms in both homes
     key = SecretStr(secrets.token_hex(32))
     whole = Settings(home=folder / "range", landing=landing, pseudonym_key=key)
     single = Settings(home=folder / "single", landing=landing, pseudonym_key=key)
@@ -60,7 +65,13 @@ def measure_single_days(landing: Path, folder: Path) -> dict[str, Any]:
     run_days(whole, days)
     figures = run_days(single, days, "--daily").figures()
     require_equal(whole, single)
-    return {**figures, "days": len(days), "seconds_per_day": round(figures["seconds"] / len(days), 2)}
+    return {
+        "seconds": figures["seconds"],
+        "cpu_seconds": figures["cpu_seconds"],
+        "peak_mb": figures["peak_mb"],
+        "days": len(days),
+        "seconds_per_day": round(figures["seconds"] / len(days), 2),
+    }
 
 
 def _days(home: Settings) -> Days:
@@ -70,7 +81,7 @@ def _days(home: Settings) -> Days:
     return days
 
 
-def _range_cost(home: Settings, days: Days) -> dict[str, Any]:
+def _range_cost(home: Settings, days: Days) -> RangeCost:
     """Seconds from files to classes and of each step, and the peak of memory, of one run over a range."""
     cost = run_days(home, days)
     with duckdb.connect(str(home.warehouse / "intake.duckdb"), read_only=True) as connection:
@@ -82,7 +93,7 @@ def _range_cost(home: Settings, days: Days) -> dict[str, Any]:
 
 
 def require_equal(one: Settings, other: Settings) -> None:
-    """Compare all that readers see of two homes under one key, row for row.
+    """Compare the published tables of two homes under one key, row for row.
 
     Raises:
         DataProblem: names the tables that differ.
@@ -110,7 +121,7 @@ def _differ(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
         )
         """
     ).fetchone()
-    return row != (0,)
+    return bool(row != (0,))
 
 
 def main() -> None:

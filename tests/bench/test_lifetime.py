@@ -27,7 +27,7 @@ def test_a_measurement_can_be_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     results.setdefault("apart", {})["lifetime"] = found
     quoted = measured_section(results)
 
-    assert "the 23,570 customers of CDNOW are learnt in" in quoted
+    assert "the 23,570 customers of CDNOW are fitted in" in quoted
     assert "30,000 customers scored in" in quoted
     assert all(
         found[model][what]["cpu_seconds"] > 0 for model in lifetime.MODELS for what in ("fit", "score")
