@@ -1,11 +1,12 @@
 {#-
-    What payments, deliveries and refusals say of a customer as of a day, defined once, as behaviour.sql does for orders:
-    the mart payment_behaviour asks it as of the kept days, feat_order_features as of the day before an order.
+    The measures of a customer's payments, deliveries and refusals as of a day, defined once, like those of orders in
+    behaviour.sql. The mart payment_behaviour computes them as of the kept days, feat_order_features as of the day before
+    each order.
 -#}
 
 {#-
-    The instalments of the customers and days in `moments`, as they were told then; one empty row where there was none.
-    One is due once its outcome is known: it was paid, its day is over, or the shop states how late it is.
+    The instalments of the customers and days in `moments`, in the state that was valid then; one row of nulls where there
+    is none. An instalment is due once its outcome is known: it was paid, its day is over, or the shop states how late it is.
 -#}
 {% macro instalments_as_of(moments) -%}
     select
@@ -50,7 +51,7 @@
     group by customer_id, as_of, invoice_no
 {%- endmacro %}
 
-{#- of the orders by then: how those of six months were paid, and which were refused at the door -#}
+{#- of the orders by then: how those of the last six months are paid, and which were refused at the door -#}
 {% macro accounts_as_of(moments) -%}
     {%- set six_months_ago = dbt.dateadd('month', -6, 'moments.as_of') -%}
     select
@@ -67,7 +68,7 @@
             end
         ) as orders_{{ kind }}_6m,
         {% endfor -%}
-        count(accounts.method_day) as told_orders,
+        count(accounts.method_day) as orders_with_method,
         count(case when accounts.refused_day <= moments.as_of then accounts.invoice_no end) as refused_orders,
         count(
             case
@@ -127,7 +128,7 @@
         on paid.customer_id = accounts.customer_id and paid.as_of = accounts.as_of
 {%- endmacro %}
 
-{#- the columns of payment_behaviour for everybody: of whom nothing was told, the counts and debts are none -#}
+{#- the columns of payment_behaviour for every customer: counts and debts are 0 where the shop stated nothing -#}
 {% macro payments_of_master(payments) -%}
     {% for count in [
         'instalments', 'instalments_due', 'overdue_instalments',

@@ -1,13 +1,13 @@
 {#-
-    What a customer's orders say of them as of a day, defined once: the marts ask it of every customer as of the
-    kept days, feat_order_features of the customer of each order as of the day before it. So a scorecard is asked
-    with what it has learnt from.
+    The measures of a customer's orders as of a day, defined once. The marts compute them for every customer as of the
+    kept days, feat_order_features for the customer of each order as of the day before it. So a scorecard scores the
+    same measures that it was fitted on.
 
-    An order is an invoice of sales, whatever came back of it. It is returned once a cancellation has found one
-    of its products, and cancelled once nothing of it is left.
+    An order is a sale invoice, whether or not anything came back. It is returned once a cancellation matches one of its
+    products, and cancelled once cancellations leave nothing of its amount.
 -#}
 
-{#- the orders of the customers and days in `moments`, as they stood then; one empty row where there was none yet -#}
+{#- the orders of the customers and days in `moments`, in the state valid then; one row of nulls where there was none -#}
 {% macro orders_as_of(moments) -%}
     select
         moments.customer_id,
@@ -31,7 +31,7 @@
             and (orders.valid_until is null or moments.as_of < orders.valid_until)
 {%- endmacro %}
 
-{#- what had been taken back by then, also of purchases that were not found -#}
+{#- the cancellations by then, also those whose purchase was not found -#}
 {% macro cancellations_as_of(moments) -%}
     select
         moments.customer_id,
@@ -47,7 +47,7 @@
 
 {#-
     One row per customer and as_of of `orders` (of orders_as_of), with the columns of return_behaviour. Rates are
-    drawn towards one in six, (n + 1/2) / (orders + 3), or a customer's first return would make it certain.
+    shrunk towards 1/6, as (n + 1/2) / (orders + 3): else one return of a customer's only order would be a rate of 1.
     Refusals are those of `accounts` (of accounts_as_of).
 -#}
 {% macro return_measures(orders, cancellations, accounts) -%}
@@ -81,7 +81,7 @@
     group by orders.customer_id, orders.as_of
 {%- endmacro %}
 
-{#- one row per customer and as_of of `orders`, with what the orders themselves add to it in master_data -#}
+{#- one row per customer and as_of of `orders`, with the columns that master_data adds to return_behaviour -#}
 {% macro order_measures(orders) -%}
     {%- set age_days = dbt.datediff('invoice_day', 'as_of', 'day') -%}
     select

@@ -1,4 +1,4 @@
-{#- the value that stands on the latest row of a group, of those that have one; `order_by` must be total -#}
+{#- the value on the latest row of a group that has one; `order_by` must be total -#}
 {% macro latest_of(value, order_by) -%}
     {{ return(adapter.dispatch('latest_of', 'goodstanding')(value, order_by)) }}
 {%- endmacro %}

@@ -74,7 +74,7 @@
             {%- do conditions.append(without ~ _has_keys_of_a_change(row, rule)) -%}
         {%- endif -%}
     {%- endfor -%}
-    {#- asked last, so that dbt knows of every `ref` whatever kind of build it parses for -#}
+    {#- asked last, so that dbt sees every `ref` when it parses, for a build of everything too -#}
     {{ return(['true'] if builds_everything() or not conditions else conditions) }}
 {%- endmacro %}
 

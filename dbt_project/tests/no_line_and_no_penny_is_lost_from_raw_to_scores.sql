@@ -1,6 +1,6 @@
 -- Conservation, hop by hop: lines and amounts from raw to order_lines, units from cancellations to purchases,
 -- money from lines to invoices, and from kept invoices to the newest scores. A difference means that a change
--- was not taken up, or that a model lost or doubled rows; the result names the hop.
+-- was left out, or that a model lost or doubled rows; the result names the hop.
 with
 
 taken_in as (

@@ -1,5 +1,5 @@
--- Conservation of the other kinds of lines: every line about an instalment stands behind a state of it, and every line
--- that names an order behind the account of that order. The result names the hop.
+-- Conservation of the other kinds of lines: every line about an instalment is counted in a state of it, and every line
+-- that names an order in the account of that order. The result names the hop.
 {{ config(tags=['accounts']) }}
 
 with

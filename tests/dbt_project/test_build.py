@@ -8,6 +8,7 @@ import yaml
 from app.cli.runs import build_sites
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import Settings
 from goodstanding.warehouse.files import open_intake, open_warehouse
 from pipeline.transform import DBT_PROJECT, _name_broken_rules, run_dbt, transform
 
@@ -27,9 +28,23 @@ def test_every_unit_test_passes_on_an_empty_warehouse_and_the_docs_are_built(tmp
         for test in yaml.safe_load(path.read_text()).get("unit_tests", [])
     }
     assert passed == written and len(written) >= 18
+    assert_columns_are_described(current)
     page = (tmp_path / "published" / "dbt_docs" / "index.html").resolve()
     assert build_sites(current)["dbt_docs"] == str(page)
     assert "customer_profiles" in page.read_text()
+
+
+def assert_columns_are_described(current: Settings) -> None:
+    """Each YAML describes the columns that its model has; that of a view for ml those that no mart has."""
+    with open_warehouse(current) as connection:
+        for path in (DBT_PROJECT / "models").rglob("*.sql"):
+            (model,) = yaml.safe_load(path.with_suffix(".yml").read_text())["models"]
+            config, layer = model.get("config", {}), path.parent.name
+            table = f"{config.get('schema', layer)}.{config.get('alias', path.stem)}"
+            names = {name for name, *_ in connection.execute(f"describe {table}").fetchall()}
+            described = {column["name"] for column in model["columns"]}
+            assert all(column["description"] for column in model["columns"])
+            assert described == names or (layer == "features" and described < names), table
 
 
 def test_a_failing_test_of_the_data_ends_the_run_and_names_the_test(tmp_path, use_settings):

@@ -2,7 +2,7 @@
 
 with
 
--- the lines are named twice on purpose: as one import used twice, the engine would write down all of them first
+-- the lines are named twice on purpose: as one import used twice, the engine would store all of them first
 cancelled_products as (
 
     select distinct

@@ -26,7 +26,7 @@ returns as (
 
 ),
 
-told as (
+stated as (
 
     select
         customer_id,
@@ -59,7 +59,7 @@ told as (
 
 ),
 
--- how an order is paid is what was told first of it: what is told later changes nothing that was true before
+-- the first line that states how an order is paid counts, so that a later one changes nothing as of an earlier day
 ranked as (
 
     select
@@ -72,7 +72,7 @@ ranked as (
                 case when method_kind = 'on_delivery' then 0 else 1 end,
                 method_kind
         ) as place
-    from told
+    from stated
 
 ),
 

@@ -22,7 +22,7 @@ final as (
         days.invoice_day,
         days.as_of
     from days
-    -- where the scores of the day before are not kept, nobody can say what had been known
+    -- without the scores of the day before, what was known of the customer cannot be computed
     inner join score_days
         on days.as_of = score_days.as_of
     where days.invoice_day is not null

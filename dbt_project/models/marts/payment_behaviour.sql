@@ -58,8 +58,8 @@ final as (
     from measured
     left join accounts
         on measured.customer_id = accounts.customer_id and measured.as_of = accounts.as_of
-    -- of whom nothing had been told yet, nothing is said
-    where measured.instalments > 0 or accounts.told_orders > 0
+    -- customers about whom the shop had stated nothing by then have no row
+    where measured.instalments > 0 or accounts.orders_with_method > 0
 
 )
 

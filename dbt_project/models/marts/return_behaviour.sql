@@ -50,7 +50,7 @@ measured as (
 
 final as (
 
-    -- who had not ordered yet was no customer as of that day
+    -- customers without an order by then have no row
     select * from measured
     where orders > 0
 
