@@ -54,14 +54,15 @@ class Warehouse:
         """Each published table as a hash of its ordered rows."""
         with duckdb.connect(str(self.home / "published" / "current.duckdb"), read_only=True) as connection:
             tables = connection.execute(
-                "select table_name from duckdb_tables() where schema_name = 'marts' order by 1"
+                "select schema_name, table_name from duckdb_tables() "
+                "where schema_name in ('marts', 'features') order by all"
             ).fetchall()
             hashes = {}
-            for (table,) in tables:
+            for schema, table in tables:
                 # what they say depends on when readers were told, and of what: see test_restatements.py
                 if table in ("publication", "restatements"):
                     continue
-                rows = connection.execute(f"select * from marts.{table} order by all").fetchall()
+                rows = connection.execute(f"select * from {schema}.{table} order by all").fetchall()
                 hashes[table] = f"{len(rows)} rows {hashlib.sha256(repr(rows).encode()).hexdigest()[:12]}"
             return hashes
 

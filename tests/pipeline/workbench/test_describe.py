@@ -106,7 +106,9 @@ def test_what_is_described_can_be_built(bench):
         ("as_of", "date"),
         ("doubled", "integer"),
     ]
-    assert model["columns"][0]["description"] == "The pseudonym.", "as the model says that it reads"
+    assert model["columns"][0]["description"] == "The customer's pseudonym.", (
+        "as the model says that it reads"
+    )
     describe(bench.settings, "doubled", write=True)
     done = run_on_copy(bench.settings, ["run", "-s", "doubled"])
     assert (done.exit_code, done.problems) == (0, [])
