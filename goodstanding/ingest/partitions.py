@@ -65,20 +65,21 @@ def replace_partitions(connection: duckdb.DuckDBPyConnection, part: Part) -> Non
     """
     _stage_unreadable(connection, part)
     connection.register("found_files", _found_files(part.files))
-    for script in (STAGED, CHANGES, VERSIONS, SWAP):
-        connection.execute(
-            rendered(
-                script,
-                kinds=part.kinds,
-                rejected=", ".join(REJECTED),
-                source=literal(part.source),
-                first=literal(part.days.first),
-                last=literal(part.days.last),
-                simulated=literal(part.simulated),
-                now=literal(part.known_at),
-                run_id=literal(part.run_id),
-            )
+    for template in (STAGED, CHANGES, VERSIONS, SWAP):
+        script = rendered(
+            template,
+            kinds=part.kinds,
+            rejected=", ".join(REJECTED),
+            source=literal(part.source),
+            first=literal(part.days.first),
+            last=literal(part.days.last),
+            simulated=literal(part.simulated),
+            now=literal(part.known_at),
+            run_id=literal(part.run_id),
         )
+        # one by one, so that the law of crashes can kill a run between any two of them
+        for statement in connection.extract_statements(script):
+            connection.execute(statement.query)
     connection.unregister("found_files")
     _check_nothing_lost(connection, part)
 
