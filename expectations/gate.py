@@ -249,7 +249,8 @@ def _fetch(
     }
     used = {name: value for name, value in values.items() if f"${name}" in batch.sql}
     try:
-        return connection.execute(batch.sql, used).df()
+        frame: pd.DataFrame = connection.execute(batch.sql, used).df()
+        return frame
     except duckdb.CatalogException as error:
         reason = str(error).splitlines()[0]
         raise DataProblem(

@@ -1,13 +1,18 @@
-"""Decisions and the keys of their API, as tables of the command line."""
+"""What the commands `decide`, `key list` and `policy` print, as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypedDict
 
 from rich.console import Console
 
 from app.cli.tables import mark_of, titled_table
+
+if TYPE_CHECKING:
+    from app.api.groups import ApprovalRates
+    from app.api.policies import PolicyDiff, ShadowComparison
+    from app.api.receipts import KeptAnswer
 
 SHOWN = ("limit", "score", "probability", "threshold", "next_step", "pay_now", "granted")
 FACTS = ("class", "benefits", "situation", "policy_version", "model_id", "age_days", "receipt_id")
@@ -17,31 +22,32 @@ class KeyRow(TypedDict):
     """A key of the API as `goodstanding key list` shows it: everything but the key itself."""
 
     key_id: str
-    #: what it may ask for: decisions, profiles, policy
     scopes: Sequence[str]
-    #: requests a second
+    """What it may ask for: decisions, profiles, policy."""
     per_second: int
-    #: moments in ISO 8601, UTC
+    """Requests that it may make in a second."""
     made_at: str
-    #: None: it does not end by itself
+    """UTC, in ISO 8601, as is the next."""
     ends_at: str | None
+    """None where it does not end by itself."""
     is_valid: bool
 
 
-def print_decision(found: dict[str, Any], console: Console) -> None:
+def print_decision(answer: KeptAnswer, console: Console) -> None:
     """Print one answer with its reasons."""
-    rests = f"as of {found['as_of']}" if found["as_of"] else "nothing is published"
-    table = titled_table(f"{mark_of(found)}{found['decision'].capitalize()} ({rests})", "", "")
-    rows = [(name, found[name]) for name in SHOWN]
-    rows += [("", found["summary"]), *(("reason", each) for each in found["reasons"])]
-    plan = found["plan"]
+    as_of = f"as of {answer['as_of']}" if answer["as_of"] else "nothing is published"
+    table = titled_table(f"{mark_of(answer)}{answer['decision'].capitalize()} ({as_of})", "", "")
+    fields: Mapping[str, object] = answer
+    rows = [(name, fields[name]) for name in SHOWN]
+    rows += [("", answer["summary"]), *(("reason", reason) for reason in answer["reasons"])]
+    plan = answer["plan"]
     if plan:
         last = plan["schedule"][-1]["instalment"]
         paid = f"{plan['months']} of {plan['instalment']}, the last {last}: {plan['total']} in all"
         rows.append(("instalments", paid))
-    for name in ("nearest_change", "class_move"):
-        rows.append((name, found[name] and found[name]["sentence"]))
-    rows += [*((name, found[name]) for name in FACTS), *(("note", note) for note in found["notes"])]
+    for name, change in (("nearest_change", answer["nearest_change"]), ("class_move", answer["class_move"])):
+        rows.append((name, change and change["sentence"]))
+    rows += [*((name, fields[name]) for name in FACTS), *(("note", note) for note in answer["notes"])]
     for name, value in rows:
         if value is not None:
             table.add_row(name.replace("_", " "), str(value))
@@ -63,36 +69,40 @@ def print_keys(keys: Sequence[KeyRow], console: Console) -> None:
     console.print(table)
 
 
-def print_policy_diff(found: dict[str, Any], console: Console) -> None:
+def print_policy_diff(diff: PolicyDiff, console: Console) -> None:
     """Print what another policy would change."""
-    title = f"{mark_of(found)}Policy {found['old']} to {found['new']}, as of {found['as_of']}"
-    told = ("gain", "lose", "yes", "partial", "expected cost", "expected profit")
-    table = titled_table(f"{title} ({found['customers']:,} customers)", "decision, basket", *told)
-    for row in found["rows"]:
-        pairs = [
-            f"{row[f'{name}_before']:{form}} to {row[f'{name}_after']:{form}}"
-            for name, form in (("yes", ","), ("partial", ","), ("cost", ",.0f"), ("profit", ",.0f"))
-        ]
-        table.add_row(f"{row['decision']} {row['basket']}", f"{row['gain']:,}", f"{row['lose']:,}", *pairs)
+    title = f"{mark_of(diff)}Policy {diff['old']} to {diff['new']}, as of {diff['as_of']}"
+    columns = ("gain", "lose", "yes", "partial", "expected cost", "expected profit")
+    table = titled_table(f"{title} ({diff['customers']:,} customers)", "decision, basket", *columns)
+    for row in diff["rows"]:
+        table.add_row(
+            f"{row['decision']} {row['basket']}",
+            f"{row['gain']:,}",
+            f"{row['lose']:,}",
+            f"{row['yes_before']:,} to {row['yes_after']:,}",
+            f"{row['partial_before']:,} to {row['partial_after']:,}",
+            f"{row['cost_before']:,.0f} to {row['cost_after']:,.0f}",
+            f"{row['profit_before']:,.0f} to {row['profit_after']:,.0f}",
+        )
     console.print(table)
-    if found["examples"]:
+    if diff["examples"]:
         table = titled_table("Examples", "customer", "decision, basket", "answer", "limit")
-        for each in found["examples"]:
+        for example in diff["examples"]:
             table.add_row(
-                each["customer_id"],
-                f"{each['decision']} {each['basket']}",
-                f"{each['before']} to {each['after']}",
-                f"{each['limit_before']} to {each['limit_after']}",
+                example["customer_id"],
+                f"{example['decision']} {example['basket']}",
+                f"{example['before']} to {example['after']}",
+                f"{example['limit_before']} to {example['limit_after']}",
             )
         console.print(table)
 
 
-def print_groups(found: dict[str, Any], console: Console) -> None:
+def print_groups(rates: ApprovalRates, console: Console) -> None:
     """Print how often each group is answered yes."""
-    asked = f"{found['asked']:,} of {found['customers']:,} customers"
-    title = f"{mark_of(found)}Policy {found['policy']} by group, as of {found['as_of']} ({asked})"
+    asked = f"{rates['asked']:,} of {rates['customers']:,} customers"
+    title = f"{mark_of(rates)}Policy {rates['policy']} by group, as of {rates['as_of']} ({asked})"
     table = titled_table(title, "decision, basket", "group", "customers", "yes", "to the most", "below")
-    for row in found["rows"]:
+    for row in rates["rows"]:
         table.add_row(
             f"{row['decision']} {row['basket']}",
             f"{row['column']} {row['value']}",
@@ -107,30 +117,37 @@ def print_groups(found: dict[str, Any], console: Console) -> None:
         "line of attention (four fifths, 29 CFR 1607.4(D)), below .90 this product's own. Intervals are of "
         "95 %."
     ]
-    if found["unmatched"]:
-        texts.append(f"{found['unmatched']:,} people of the file are no customers of the last published day.")
+    if rates["unmatched"]:
+        texts.append(f"{rates['unmatched']:,} people of the file are no customers of the last published day.")
     for text in texts:
         console.print(text, markup=False, highlight=False)
 
 
-def _with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
+def _with_interval(value: float | None, bounds: Sequence[float] | None) -> str:
     if value is None:
         return ""
-    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+    return f"{value:.3f}" + (f" [{bounds[0]:.3f}, {bounds[1]:.3f}]" if bounds else "")
 
 
-def print_shadow(found: dict[str, Any], console: Console) -> None:
+def print_shadow(comparison: ShadowComparison, console: Console) -> None:
     """Print the live and the shadow policy on answers whose outcomes are known."""
-    waiting = f"{found['receipts']:,} receipts, {found['waiting']:,} wait for their outcome"
-    if found["shadow"] is None:
+    if comparison["shadow"] is None:
         console.print("no receipt has the answer of a shadow policy", highlight=False)
         return
-    title = f"Live and shadow policy {found['shadow']}, outcomes of {found['days']} days ({waiting})"
-    told = ("receipts", "failed", "agree", "yes", "partial", "cost", "profit")
-    table = titled_table(title, "decision", *told)
-    for row in found["rows"]:
-        pairs = [f"{row[f'{name}_live']} to {row[f'{name}_shadow']}" for name in told[3:]]
-        table.add_row(row["decision"], *(f"{row[name]:,}" for name in told[:3]), *pairs)
+    waiting = f"{comparison['receipts']:,} receipts, {comparison['waiting']:,} wait for their outcome"
+    days, policy = comparison["days"], comparison["shadow"]
+    title = f"Live and shadow policy {policy}, outcomes of {days} days ({waiting})"
+    columns = ("receipts", "failed", "agree", "yes", "partial", "cost", "profit")
+    table = titled_table(title, "decision", *columns)
+    for row in comparison["rows"]:
+        table.add_row(
+            row["decision"],
+            *(f"{count:,}" for count in (row["receipts"], row["failed"], row["agree"])),
+            f"{row['yes_live']} to {row['yes_shadow']}",
+            f"{row['partial_live']} to {row['partial_shadow']}",
+            f"{row['cost_live']} to {row['cost_shadow']}",
+            f"{row['profit_live']} to {row['profit_shadow']}",
+        )
     console.print(table)
-    for note in found["notes"]:
+    for note in comparison["notes"]:
         console.print(note, highlight=False)

@@ -22,7 +22,7 @@ def policy_diff(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Who would gain or lose what on the last published day, and the expected cost and profit."""
+    """Show who would gain or lose a yes on the last published day, and the expected cost and profit."""
     from app.api.answers import basket_of
     from app.api.policies import BASKETS, diff
     from app.cli.decision_tables import print_policy_diff
@@ -42,7 +42,7 @@ def policy_groups(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """How often each group is answered yes; groups are the mapping's, and are read now and kept nowhere."""
+    """Show how often each group is answered yes. The groups are those of the mapping; they are not kept."""
     from app.api.answers import basket_of
     from app.api.groups import approval_rates
     from app.api.policies import BASKETS
@@ -58,7 +58,7 @@ def policy_shadow(
     days: Annotated[int, typer.Option("--days", min=1, help="How long an outcome is waited for.")] = 30,
     as_json: AsJson = False,
 ) -> None:
-    """The live and the shadow policy on past answers, by what came of them."""
+    """Compare the live and the shadow policy on past answers, by their outcomes."""
     from app.api.policies import compare_shadow
     from app.cli.decision_tables import print_shadow
 

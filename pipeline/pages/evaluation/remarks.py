@@ -161,8 +161,8 @@ def value_hangs_on_number(report: EvaluationReport) -> Remark | None:
     ]
     why = (
         f"The number of orders and their mean value correlate at {', '.join(said)}. Gamma-Gamma takes them "
-        f"for independent; {MOST_CORRELATED} at most would be near enough. Spend is foretold in the simple "
-        "ways alone."
+        f"for independent; {MOST_CORRELATED} at most would be near enough. Spend is forecast by the simple "
+        "methods alone."
     )
     return ("What a lifetime model would say of value", why) if said else None
 

@@ -47,13 +47,13 @@ def value(report: EvaluationReport) -> Markup:
 
 def _charts(scores: RfmScore) -> list[tuple[Markup, str]]:
     """Means and shares of each credit score with enough customers to tell."""
-    told: list[Any] = [row for row in scores["by_score"] if row["spend"]]
-    if not told:
+    rows: list[Any] = [row for row in scores["by_score"] if row["spend"]]
+    if not rows:
         return []
-    across = whole_axis("RFM score at the cut", told[0]["score"], told[-1]["score"])
+    across = whole_axis("RFM score at the cut", rows[0]["score"], rows[-1]["score"])
     customers = sum(row["customers"] for row in scores["by_score"])
-    highest = max(max(row["predicted_value"], row["spend"][2]) for row in told)
-    best = told[-1]
+    highest = max(max(row["predicted_value"], row["spend"][2]) for row in rows)
+    best = rows[-1]
     return [
         (
             chart(
@@ -63,18 +63,18 @@ def _charts(scores: RfmScore) -> list[tuple[Markup, str]]:
                 [
                     Series(
                         "spent after the cut, with 95 % interval",
-                        [(row["score"], row["spend"][0], 1) for row in told],
-                        [(row["score"], *row["spend"][1:]) for row in told],
+                        [(row["score"], row["spend"][0], 1) for row in rows],
+                        [(row["score"], *row["spend"][1:]) for row in rows],
                     ),
                     Series(
                         f"predicted at the cut by {scores['value_by']}",
-                        [(row["score"], row["predicted_value"], 1) for row in told],
+                        [(row["score"], row["predicted_value"], 1) for row in rows],
                     ),
                 ],
                 radius=DOT,
             ),
             "RFM score against value. The mean spend of the customers of each score, as predicted at the cut "
-            "and as it came, over all cuts.",
+            "and as it turned out, over all cuts.",
         ),
         (
             chart(
@@ -82,9 +82,10 @@ def _charts(scores: RfmScore) -> list[tuple[Markup, str]]:
                 across,
                 unit_axis("share"),
                 [
-                    Series("of all spend", [(row["score"], row["share_of_spend"], 1) for row in told]),
+                    Series("of all spend", [(row["score"], row["share_of_spend"], 1) for row in rows]),
                     Series(
-                        "of all customers", [(row["score"], row["customers"] / customers, 1) for row in told]
+                        "of all customers",
+                        [(row["score"], row["customers"] / customers, 1) for row in rows],
                     ),
                 ],
                 radius=DOT,
