@@ -1,1 +1,1 @@
-"""Quality gates: one Great Expectations suite per gate, running a gate, and the static site."""
+"""Quality gates: one Great Expectations suite per gate, and what runs a gate."""

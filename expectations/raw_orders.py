@@ -5,7 +5,7 @@ day of a real year of a gift shop (305 trading days, 541,909 lines) fails a limi
 what that year had.
 """
 
-from expectations.suite import ENOUGH, Batch, between, holds, one_of, present, unique
+from expectations.suite import ENOUGH, Batch, between, holds, one_of, present, query, unique
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, Check, Kind
 
 # every line that is stored, accepted or not, for the accounts of files
@@ -18,75 +18,7 @@ STORED_LINES = " union all ".join(
     for table, is_accepted in ((kind.table, "true"), (f"rejected_{kind.table}", "false"))
 )
 
-# One row per day that has lines or files. A day is held against the up to 28 trading days before it.
-DAYS = f"""
-with
-recent_days as (
-    select event_day
-    from intake.raw.days
-    where event_day < $first and accepted > 0
-    order by event_day desc
-    limit 28
-),
-day_lines as (
-    select
-        event_day,
-        count(*) as lines,
-        count(customer_id) as lines_with_customer,
-        coalesce(sum(quantity * unit_price) filter (where invoice_kind = 'sale' and quantity > 0), 0) as sales
-    from intake.raw.order_lines
-    where event_day between coalesce((select min(event_day) from recent_days), $first) and $last
-    group by event_day
-),
-against_usual as (
-    select
-        *,
-        median(lines) over before as usual_lines,
-        median(sales) over before as usual_sales,
-        count(*) over before >= 7 and median(lines) over before >= {ENOUGH} as is_comparable
-    from day_lines
-    window before as (order by event_day rows between 28 preceding and 1 preceding)
-),
-stored as (
-    select
-        event_day,
-        file_name,
-        count(*) filter (where is_accepted) as accepted,
-        count(*) filter (where not is_accepted) as rejected
-    from (
-        {STORED_LINES}
-    )
-    group by event_day, file_name
-),
-accounts as (
-    select
-        event_day,
-        coalesce(sum(files.lines), 0) as lines,
-        coalesce(sum(files.accepted), 0) as accepted,
-        coalesce(sum(files.rejected), 0) as rejected,
-        coalesce(bool_and(files.lines = files.accepted + files.rejected), false) as lines_add_up,
-        bool_and(coalesce(files.accepted, 0) = coalesce(stored.accepted, 0)) as accepted_are_stored,
-        bool_and(coalesce(files.rejected, 0) = coalesce(stored.rejected, 0)) as rejected_are_stored
-    from (from intake.raw.files where event_day between $first and $last) as files
-    full join stored using (event_day, file_name)
-    group by event_day
-)
-select
-    event_day,
-    accounts.lines_add_up,
-    accounts.accepted_are_stored,
-    accounts.rejected_are_stored,
-    accounts.lines = 0 or accounts.accepted > 0 as some_line_is_readable,
-    if(accounts.lines >= {ENOUGH}, accounts.rejected / accounts.lines, null) as rejected_share,
-    if(against_usual.lines >= {ENOUGH}, 1 - lines_with_customer / against_usual.lines, null)
-        as share_without_customer,
-    if(is_comparable, against_usual.lines / usual_lines, null) as lines_of_usual,
-    if(is_comparable and usual_sales > 0, cast(sales as double) / cast(usual_sales as double), null)
-        as sales_of_usual
-from accounts
-left join against_usual using (event_day)
-order by event_day
-"""
+DAYS = f"with stored_lines as ({STORED_LINES}) select * from ({query('raw_orders_days')}) order by event_day"
 
 
 def _checks(kind: Kind) -> tuple[Check, ...]:

@@ -1,1 +1,1 @@
-"""The steps of a run, and what a run computes beside them."""
+"""The steps of a daily run, and what is computed beside them: evaluations, reports, marts as once known."""

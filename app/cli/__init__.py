@@ -1,1 +1,1 @@
-"""The command `goodstanding`, and what it prints."""
+"""The command `goodstanding`: its commands, and the tables that they print."""

@@ -1,1 +1,1 @@
-"""What a run draws for people: Data Docs and the page of an evaluation."""
+"""Draws the HTML pages that a run writes for people: Data Docs and the page of an evaluation."""

@@ -1,4 +1,4 @@
-"""Charts as inline SVG, which a page shows with no script and in the colours of its own style.
+"""Draws charts as inline SVG, which a page shows without a script and in the colours of its own style.
 
 Built as an element tree, so they are well-formed XML with all text escaped whatever they are given.
 """
@@ -137,7 +137,7 @@ def chart(
         else:
             _mark(svg, which, LEFT + 15, middle, 5)
         _text(svg, LEFT + 38, middle + 4, one.name)
-    # everything in it came through the tree
+    # safe: the tree has escaped all text
     return Markup(ElementTree.tostring(svg, encoding="unicode"))
 
 
