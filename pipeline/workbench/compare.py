@@ -13,6 +13,7 @@ import duckdb
 from goodstanding.core.sql import identifier
 
 EXAMPLES = 5
+FEW_EXAMPLES = 2
 
 
 class Retyped(TypedDict):
@@ -161,41 +162,38 @@ def _compare_keys(
     }
     if matched + removed != change["rows_before"] or matched + added != change["rows_after"]:
         change["note"] = f"several rows share a key ({', '.join(key)}), so the counts are of pairs of rows"
-    for kind, count, where in (
-        ("changed", changed, f"b._here and a._here and ({is_changed})"),
-        ("added", added, "b._here is null"),
-        ("removed", removed, "a._here is null"),
+    for kind, count, room, where in (
+        ("changed", changed, EXAMPLES, f"b._here and a._here and ({is_changed})"),
+        ("added", added, FEW_EXAMPLES, "b._here is null"),
+        ("removed", removed, FEW_EXAMPLES, "a._here is null"),
     ):
-        room = EXAMPLES - len(change["examples"]) if kind == "changed" else 2
         if count:
-            change["examples"] += _examples(connection, kind, key, others, joined, where, room)
+            found = f"{joined} where {where}"
+            shown = others if kind == "changed" else []
+            change["examples"] += _examples(
+                connection, kind, key, shown, f"{found} {_newest_first(key)} limit {room}"
+            )
+
+
+def _newest_first(key: Sequence[str]) -> str:
+    """A total order of keys. The day of a key stands last in it, and the newest day is asked about most."""
+    return f"order by {', '.join(f'{place} desc' for place in range(len(key), 0, -1))}"
 
 
 def _examples(
-    connection: duckdb.DuckDBPyConnection,
-    kind: str,
-    key: Sequence[str],
-    others: Sequence[str],
-    joined: str,
-    where: str,
-    room: int,
+    connection: duckdb.DuckDBPyConnection, kind: str, key: Sequence[str], shown: Sequence[str], found: str
 ) -> list[Example]:
+    """Some keys, with the old and new values of the columns shown where they differ."""
     keys = [f"coalesce(b.{identifier(name)}::varchar, a.{identifier(name)}::varchar)" for name in key]
-    pairs = [f"{side}.{identifier(name)}" for name in others for side in "ba"] if kind == "changed" else []
-    # the newest day of a key is what most people ask about, and it stands last
-    order = ", ".join(f"{place} desc" for place in range(len(keys), 0, -1))
-    rows = connection.execute(
-        f"select {', '.join([*keys, *pairs])} {joined} where {where} order by {order} limit {room}"
-    ).fetchall()
+    pairs = [f"{side}.{identifier(name)}" for name in shown for side in ("b", "a")]
+    rows = connection.execute(f"select {', '.join([*keys, *pairs])} {found}").fetchall()
     return [
         {
             "kind": kind,
-            "key": dict(zip(key, row, strict=False)),
+            "key": dict(zip(key, row[: len(key)], strict=True)),
             "values": [
                 {"column": name, "before": old, "after": new}
-                for name, old, new in zip(
-                    others, row[len(key) :: 2], row[len(key) + 1 :: 2], strict=kind == "changed"
-                )
+                for name, old, new in zip(shown, row[len(key) :: 2], row[len(key) + 1 :: 2], strict=True)
                 if old != new
             ],
         }
@@ -239,6 +237,6 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _row(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
-    row = connection.execute(sql).fetchone()
+    row: tuple[Any, ...] | None = connection.execute(sql).fetchone()
     assert row is not None
     return row

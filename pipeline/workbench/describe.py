@@ -263,4 +263,4 @@ def _is_same(one: str, other: str) -> bool:
             ).fetchone()
         except duckdb.Error:
             return False
-    return found == (True,)
+    return bool(found == (True,))

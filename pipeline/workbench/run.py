@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,8 @@ def run_on_copy(
         WrongUse: the project does not parse.
     """
     asked, variables = without_vars(arguments)
-    with only_one(settings):
-        opens = not (asked[0] in WITHOUT_WAREHOUSE or "--help" in asked or asked[:2] == ["docs", "serve"])
+    opens = not (asked[0] in WITHOUT_WAREHOUSE or "--help" in asked or asked[:2] == ["docs", "serve"])
+    with only_one(settings) if opens else nullcontext():
         copy, lost = copy_of(settings, fresh) if opens else (None, [])
         project = DbtProject(workbench_of(settings), variables=variables, like=settings)
         if copy is not None:
@@ -89,7 +89,7 @@ def run_on_copy(
             done.problems.append(_one_line(outcome.said))
         if copy is not None and asked[0] in BUILDS:
             built = built_tables(outcome.results)
-            done.notes = _what_was_read(copy, project, built)
+            done.notes += _what_was_read(copy, project, built)
             copy.built |= {node.unique_id: node.checksum.checksum for node in built}
             copy.save()
             with both_sides(settings, copy) as (connection, sides):
