@@ -124,7 +124,10 @@ def without_vars(arguments: Sequence[str]) -> tuple[list[str], dict[str, object]
 
 
 def key_of(manifest: Any, model: str) -> list[str]:
-    """The columns that no two rows of a model share, as its YAML states them; empty where it states none."""
+    """The columns that no two rows of a model share, as its YAML states them; empty where it states none.
+
+    A view of one other model has the key of that model.
+    """
     node = manifest.nodes[model]
     for constraint in node.constraints if hasattr(node, "constraints") else ():
         if constraint.type.value == "primary_key":
@@ -139,6 +142,9 @@ def key_of(manifest: Any, model: str) -> list[str]:
                 return list(said[name])
         if test.test_metadata.name == "unique":
             single = [said["column_name"]]
+    reads = node.depends_on_nodes
+    if not single and node.config.materialized == "view" and len(reads) == 1 and reads[0] in manifest.nodes:
+        return key_of(manifest, reads[0])
     return single
 
 
