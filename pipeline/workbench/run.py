@@ -253,8 +253,8 @@ def _sides(connection: duckdb.DuckDBPyConnection) -> Sides:
     notes = []
     if connection.execute("select count(*) from before.state.built_by").fetchone() == (0,):
         notes.append(
-            "the warehouse is not whole: a run is building it anew, or failed to; once one has done it, the next "
-            "command takes a new copy"
+            "the warehouse is not whole: a run is building it anew, or failed to; once one has done it, "
+            "the next command takes a new copy"
         )
     if "marts.publication" not in tables["published"]:
         notes.append("nothing is published yet: compared with the warehouse as it was copied")
