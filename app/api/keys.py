@@ -42,9 +42,12 @@ class Key:
     """What is kept of a key.
 
     Attributes:
-        key_id: names it in commands and lists. hash: SHA-256 of the whole text. scopes: some of `SCOPES`.
-        per_second: how many requests it may make in a second. made_at, ends_at: in UTC, as ISO 8601;
-        `ends_at` is None while it has neither been revoked nor rotated.
+        key_id: names it in commands and lists.
+        hash: SHA-256 of the whole text.
+        scopes: some of `SCOPES`.
+        per_second: how many requests it may make in a second.
+        made_at: in UTC, as ISO 8601.
+        ends_at: the same; None while it has been neither revoked nor rotated.
     """
 
     key_id: str

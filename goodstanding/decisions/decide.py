@@ -273,7 +273,7 @@ class _Case:
 
     @property
     def has_no_plan(self) -> bool:
-        """Whether instalments are asked for over so many months as no plan has."""
+        """Whether instalments are asked for over a number of months that no plan has."""
         return self.question.method == EMI and self.plan is None
 
     def verdict(self, basket: Decimal | None = None, values: Mapping[str, Value] | None = None) -> Verdict:
@@ -282,9 +282,8 @@ class _Case:
         score = probability = None
         limit = self.room
         if self.standing.situation is None:
-            points = self.card.points(
-                _with_basket(self.standing.values if values is None else values, basket)
-            )
+            values = self.standing.values if values is None else values
+            points = self.card.points(_with_basket(values, basket))
             score = self.card.clamped(self.card.base_points + sum(points.values()))
             probability = self.card.probability(score)
             limit = min(self.room, _limit_by_score(self.card, points, self.threshold))
@@ -320,9 +319,10 @@ def decide(question: Question, standing: Standing, scorecard: Scorecard | None, 
     """Answer a question, with reasons.
 
     Args:
-        question: what is asked. standing: of the customer; where its `situation` is set, no score is
-        computed. scorecard: the fitted one, monotone in the basket; None: the policy's own is used, and the
-        answer says so. policy: the one in effect.
+        question: what is asked.
+        standing: of the customer; where its `situation` is set, no score is computed.
+        scorecard: the fitted one, monotone in the basket; None: the policy's own, and the answer says so.
+        policy: the one in effect.
     """
     rules = policy.rules[question.method]
     case = _Case.of(question, standing, scorecard or rules.card, rules)

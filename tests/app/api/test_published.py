@@ -152,6 +152,17 @@ def test_an_answer_of_instalments_rests_on_whichever_card_there_is(home, card):
         assert "The RFM credit score is not known" in late["reasons"][0]
 
 
+def test_a_customer_who_cancelled_everything_since_last_month_learns_why_the_class_moved(home):
+    cancelled = ("Worst", None, None, 0, 0.0, 0.6, "Best", 2, 40, 8900.0)
+    publish(
+        home.published / "current.duckdb",
+        Publication(customers={"16": cancelled}, cards=(LATE,), paid={"16": 0}),
+    )
+    (answer,) = Answers(home).decide([Asked("16", Question(EMI, Decimal("20.00")))])
+    assert answer["class_move"]["cause"] == "own_behaviour"
+    assert "recency from 2 to none" in answer["class_move"]["sentence"]
+
+
 def test_a_card_that_asks_for_what_is_not_published_is_not_used_and_said_so(tmp_path):
     path = tmp_path / "current.duckdb"
     asks = replace(CARD, characteristics=(Characteristic("shoe_size", (Bin(0),)),))
