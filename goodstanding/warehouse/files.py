@@ -1,8 +1,8 @@
 """Opening the warehouse's DuckDB files: for a run that writes, and for readers of what is published.
 
-Two working files, so that publishing copies only what readers may see: `intake.duckdb` holds what came
-in (schema `raw`) and what was done about it (schema `ops`); `standing.duckdb` is what dbt and the models
-write (schemas `staging`, `intermediate`, `marts`, `features`, `predictions`). One process writes at a time, opens
+Two working files, so that publishing copies only what readers may see: `intake.duckdb` holds what came in
+(schema `raw`) and what was done about it (schema `ops`); `standing.duckdb` is what dbt and the models write
+(schemas `staging`, `intermediate`, `marts`, `features`, `predictions`). One process writes at a time, opens
 late and closes early; nobody but a run opens these files. Readers open the published copy.
 """
 
