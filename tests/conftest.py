@@ -103,15 +103,19 @@ def real_landing() -> Path:
     pytest.skip(message)
 
 
-def pytest_report_header() -> list[str]:
-    """Which orders the tests of a whole shop use: the first lines of pytest say it."""
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say first which orders the tests of a whole shop use; a header of pytest is not shown with -q."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or "PYTEST_XDIST_WORKER" in os.environ:
+        return
     path = _real_landing()
     if path:
         orders = f"the real year, in {path}"
     else:
         orders = f"a made-up shop of {MADE_UP_CUSTOMERS} customers; tests of real figures are skipped"
     clients = "given" if _credit_default().is_file() else "not there: their tests are skipped"
-    return [f"orders: {orders}", f"credit card clients: {clients}"]
+    reporter.write_line(f"orders: {orders}")
+    reporter.write_line(f"credit card clients: {clients}")
 
 
 @pytest.fixture(scope="session")
