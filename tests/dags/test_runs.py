@@ -43,7 +43,7 @@ told, errors = [], {}
 runs = LocalRuns(settings(), told.append)
 history = runs.history(Days.parse("2010-12-02", "2010-12-03"))
 ids = [history, runs.daily(date(2010, 12, 4)), runs.daily(date(2010, 12, 5))]
-steps = list(told)
+steps_told = list(told)
 
 def try_day(name):
     try:
@@ -60,7 +60,7 @@ def broken(days, run_id):
 
 steps.ingest = broken
 try_day("a fault of ours")
-print(json.dumps({"ids": ids, "steps": steps, "after_failure": after_failure, "errors": errors,
+print(json.dumps({"ids": ids, "steps": steps_told, "after_failure": after_failure, "errors": errors,
                   "log": str(runs.log_file)}))
 """
 
