@@ -138,6 +138,8 @@ All {single["days"]} days as one run each in one process (`python -m bench.year`
 {single["seconds"] / 60:.1f} minutes, {single["seconds_per_day"]:.2f} s a day,
 and published the same rows as one range, table by table.
 """
+    if "one_model" in found:
+        text += _one_model(found["one_model"])
     if "lifetime" in found:
         lifetime = found["lifetime"]
         bg, pareto = lifetime["bg_nbd"], lifetime["pareto_nbd"]
@@ -168,6 +170,20 @@ With {scale["times"]} times the customers ({scale["lines"]:,} lines as Parquet, 
 `python -m bench.scale --times {scale["times"]}`.
 """
     return text
+
+
+def _one_model(found: dict[str, Any]) -> str:
+    """What an edit of one model takes until it is built and compared."""
+    new, same, dbt = found["new_copy"], found["same_copy"], found["dbt"]
+    ratio = same["cpu_seconds"] / dbt["cpu_seconds"]
+    return f"""
+`goodstanding dbt build -s {found["model"]}` on the real year (`python -m bench.one_model`) took \
+{new["seconds"]:.1f} s ({new["cpu_seconds"]:.1f} s of the processor)
+with a new copy of the warehouse, and {same["seconds"]:.1f} s ({same["cpu_seconds"]:.1f}) on the copy \
+that lay there; dbt alone took {dbt["seconds"]:.1f} s ({dbt["cpu_seconds"]:.1f}), so
+the tests of the model and the comparison with the publication cost {ratio:.1f} times its processor seconds. \
+Load by other work: {found["machine"]["load_before"]:.1f}.
+"""
 
 
 RISK_TABLE = """\

@@ -156,6 +156,18 @@ class LifetimeFigures(TypedDict):
     """{fit, score, order_intervals}."""
 
 
+class OneModel(TypedDict):
+    """What building one edited model of the real year takes; medians of calls."""
+
+    model: str
+    new_copy: Figures
+    """By the product, which first copies the warehouse."""
+    same_copy: Figures
+    """By the product, on the copy that lies there."""
+    dbt: Figures
+    """By dbt alone on that copy, without a comparison."""
+
+
 class OrderTest(TypedDict):
     """One span of test orders."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,16 +19,14 @@ def _files(folder: Path) -> dict[Path, tuple[str, int]]:
     }
 
 
-def test_one_model_of_the_real_year_is_built_in_ten_seconds_and_the_publication_stays(
+def test_one_model_of_the_real_year_is_built_and_the_publication_stays(
     real_year: Year, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     for folder in ("warehouse", "published", "dbt"):
         shutil.copytree(real_year.home / folder, home / folder)
     published, warehouse = _files(home / "published"), _files(home / "warehouse")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = call_goodstanding(home, real_year.landing, "dbt", "build", "-s", "customer_classes")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (
         "marts.customer_classes: 969,298 to 969,298 rows, against the publication as of 2011-12-09"
@@ -39,9 +36,6 @@ def test_one_model_of_the_real_year_is_built_in_ten_seconds_and_the_publication_
     assert "nothing is published" in done.stderr
     assert _files(home / "published") == published
     assert _files(home / "warehouse") == warehouse
-    # seconds of the processor, because other tests run beside this one
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert seconds < 10
 
 
 def test_the_exit_code_is_that_of_dbt_and_its_help_is_shown(tmp_path: Path) -> None:
