@@ -72,7 +72,7 @@ docs: $(SETUP)  ## build the pages of docs/ into site/ (open site/index.html)
 sites: $(SETUP)  ## build the sites with the checks and the SQL of this home
 	@$(BIN)/goodstanding docs
 
-reference: $(SETUP)  ## write the reference pages of docs/ anew from the code
+reference: $(SETUP)  ## write the reference pages of docs/ from the code
 	@$(BIN)/python docs/reference/generate.py
 
 compose-env:  ## write .env with generated secrets for docker compose, and make its default landing
@@ -80,7 +80,7 @@ compose-env:  ## write .env with generated secrets for docker compose, and make 
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-lock: $(SETUP)  ## choose versions anew and write both locks
+lock: $(SETUP)  ## choose the newest versions and write both locks
 	@# XGBoost is small, so whoever develops has it, and its tests run
 	$(COMPILE) --upgrade --extra xgboost --group dev pyproject.toml --output-file requirements.lock
 	@# of the extras only what the first lock does not have; the list of the rest, a comment at the end, is cut off

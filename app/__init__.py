@@ -1,1 +1,1 @@
-"""What programs ask of the published warehouse over HTTP: profiles and decisions, each with its receipt."""
+"""What people and programs start: the HTTP API, the command line, and Airflow on this machine."""

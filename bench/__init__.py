@@ -1,1 +1,1 @@
-"""Benchmarks: what the product costs in time and memory, how good its models are, and two peer scripts."""
+"""Benchmarks: the time and memory that the product needs, and how good its models are."""

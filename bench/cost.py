@@ -1,4 +1,4 @@
-"""Measure what a process costs, like `goodstanding run`: wall and processor seconds, peak resident memory."""
+"""Measure a process such as `goodstanding run`: wall and processor seconds, peak resident memory."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A plain DuckDB script from files to classes, to compare the speed and the numbers of the product with.
+"""A plain DuckDB script that computes the classes from a shop's files; the product is compared with it.
 
-It shares no code with the product, so that where both agree, neither has copied the other's mistake. It reads
-daily files in the UCI format, as CSV or as Parquet, trusts every line (no quarantine, gate or history) and
-prints one JSON line:
+It shows how fast the work can be done, and checks the numbers: it shares no code with the product, so where
+both agree, neither has copied a mistake of the other. It reads daily files in the UCI format, as CSV or as
+Parquet, trusts every line (no quarantine, gate or history) and prints one JSON line:
 
     python -m bench.peer_duckdb LANDING [MEMORY_LIMIT SPILL_FOLDER]
 """

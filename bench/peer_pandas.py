@@ -1,7 +1,7 @@
-"""A plain pandas script from files to classes, to compare the speed and the numbers of the product with.
+"""A plain pandas script that computes the classes from a shop's files; the product is compared with it.
 
-It shares no code with the product, nor with the DuckDB peer, whose JSON line it must repeat number for
-number. Money is counted in whole ten-thousandths of a pound, so sums are exact:
+It shares no code with the product, nor with the DuckDB peer, and must print the same numbers as that one.
+Money is counted in whole ten-thousandths of a pound, so sums are exact:
 
     python -m bench.peer_pandas LANDING
 """

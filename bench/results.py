@@ -1,7 +1,7 @@
-"""The form of `bench/results.json`: what each benchmark measures, field by field.
+"""The fields of `bench/results.json`: what each benchmark measures.
 
 Seconds are wall time, peaks are the greatest resident memory in MiB, and intervals are of 95 %, by bootstrap
-over customers. An older file must still be read, so no key is renamed.
+over customers. An older file must stay readable, so no key is renamed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The benchmark: measure what the real year and one more day cost, here and in two plain scripts (the peers).
+"""The benchmark: measure the cost of the real year and of one more day, and of two plain scripts (peers).
 
     make bench        or: GOODSTANDING_LANDING=... python -m bench.run
 

@@ -1,4 +1,4 @@
-"""Measure what many customers cost: the real year copied to 20 or 200 times the customers, as one range.
+"""Measure the cost of many customers: load a year that has 20 or 200 times the customers of the real one.
 
     GOODSTANDING_LANDING=... python -m bench.scale --times 20
     GOODSTANDING_LANDING=... python -m bench.scale --times 200 --memory 6GB

@@ -3,9 +3,9 @@
     python -m bench.true_risks [--customers N] [--days N]
 
 Not part of `make bench`. It simulates a shop, runs its days up to a cut, trains there, runs the days after
-it, and scores the later orders with the cards of the cut. `true_risks/` in the landing has the true
-probability of each order, which no step of a run reads. No score can predict the outcomes better than that
-probability: its AUC is the ceiling.
+it, and scores the later orders with the cards of the cut. The folder `true_risks/` of the landing holds the
+true probability of each order; no step of a run reads it. No score can predict the outcomes better than that
+probability, so its AUC is the highest that a score can reach.
 """
 
 from __future__ import annotations

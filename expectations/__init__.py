@@ -1,1 +1,1 @@
-"""Quality gates: one Great Expectations suite per gate, and what runs a gate."""
+"""Quality gates: one Great Expectations suite per gate, and the code that runs a gate."""

@@ -1,7 +1,7 @@
 """Gate 4, after scoring: has every customer one profile, and is each prediction possible and explained?
 
-The tables of `predictions` hold the newest as_of only, so this gate judges that one, whichever days the run
-was about. Where there is no prediction, the profile and `predictions.models` must say why.
+The tables of `predictions` hold the newest as_of only, so this gate judges that one, whatever days the run
+had. Where there is no prediction, the profile and `predictions.models` must say why.
 """
 
 from expectations.suite import Batch, between, holds, one_of, present, query, unique

@@ -1,8 +1,8 @@
 """Gate 1, after ingest: are the raw lines of a day complete and readable, and orders as many as usual?
 
 `goodstanding.shops.kinds` says what is expected of a line of each kind of source; this module, of a day. No
-day of a real year of a gift shop (305 trading days, 541,909 lines) fails a limit; beside each limit stands
-what that year had.
+day of a real year of a gift shop (305 trading days, 541,909 lines) fails a limit; a comment beside each limit
+gives the figure of that year.
 """
 
 from expectations.suite import ENOUGH, Batch, between, holds, one_of, present, query, unique

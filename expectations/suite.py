@@ -1,6 +1,6 @@
-"""The parts of a quality gate's suite: a batch is a query, and the expectations that its rows must meet.
+"""What a suite is made of: batches, each a query and the expectations that its rows must meet.
 
-A gate's module (`raw_orders`, `invoices`, `scores`, `predictions`) holds its `BATCHES`; long queries lie in
+A gate's module (`raw_orders`, `invoices`, `scores`, `predictions`) holds its `BATCHES`; long queries are in
 `expectations/sql/`. To add an expectation, add one line to a batch: any class of
 `great_expectations.expectations` on a column that the batch's query selects. `description` is the sentence
 that people read when it fails; without one, Great Expectations words it.

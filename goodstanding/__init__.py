@@ -1,1 +1,1 @@
-"""The ground of the product: shared core, shops, pseudonyms, warehouse, decisions and ingest."""
+"""What all other packages build on: settings, shops, pseudonyms, ingest, the warehouse and decisions."""

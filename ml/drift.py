@@ -1,9 +1,8 @@
 """Drift: measure how far the customers of a day are from those that a model was fitted on.
 
-A model that is asked about customers too unlike those it learnt from is refused for the day.
-Training keeps, for each feature that the model reads and for what it predicted, the shares of ten bins; on a
-later day the shares of that day are compared with them. Only shares and borders are kept, nothing of any one
-customer.
+A model is not used on a day whose customers are too unlike those that it learnt from. For each feature and
+for the predictions, training keeps the share of customers in each of ten bins; a later day is compared with
+these shares. Only shares and borders are kept, nothing of any one customer.
 """
 
 from __future__ import annotations

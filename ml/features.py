@@ -1,8 +1,8 @@
-"""Snapshots: read what is known of every customer as of a day, and hold what they did after it.
+"""Read snapshots: the features of every customer as of a day, and, as label, what the customer did next.
 
 A snapshot holds the measures of `features.customer_features` as they are, their ranks within the snapshot,
-and the mean RFM rank, which orders customers without any training. Labels come only where their window is
-over.
+and the mean RFM rank, which orders customers without any training. There are labels only where their window
+is over.
 """
 
 from __future__ import annotations

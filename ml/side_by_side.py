@@ -1,7 +1,7 @@
 """Measure all prediction methods side by side on past months, for `goodstanding evaluate`.
 
-The DAG `evaluate_models` does the same. Everything is read first, so that the warehouse is open no longer
-than that. Then methods are fitted and measured in several processes, with one thread of linear algebra each;
+The DAG `evaluate_models` does the same. Everything is read first, so that the warehouse is open for a short
+time only. Then methods are fitted and measured in several processes, with one thread of linear algebra each;
 the result is the same for any number of processes.
 """
 

@@ -1,7 +1,7 @@
 """The prediction questions (tasks): what a customer does in a window after a cut, like buying within 90 days.
 
-`goodstanding evaluate` measures methods on all of them. One is about no future at all: the class of today
-from the figures that made it. `SCORED` are those that every daily run answers.
+`goodstanding evaluate` measures methods on all of them. One is no forecast at all: the class of today, from
+the figures that it is computed from. `SCORED` are those that every daily run answers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measure how well several methods forecast what customers spend, and how the RFM score goes with spend.
+"""Measure how well several methods forecast what customers spend, and how the RFM score relates to spend.
 
 The counterpart of `ml.side_by_side` for amounts: everything is read first, then measured on rolling cuts with
 bootstrap intervals over customers. The result holds aggregates only.

@@ -1,1 +1,1 @@
-"""The steps of a daily run, and what is computed beside them: evaluations, reports, marts as once known."""
+"""The steps of a daily run, and what runs beside them: evaluations, reports, and the dbt workbench."""

@@ -1,4 +1,4 @@
-"""Reads what the command line and the pages report: a run, its models, a profile, the state of the home.
+"""Reads what the command line and the pages show: a run, its models, a profile, the state of the home.
 
 Nothing is printed here, so that `--json` prints the very numbers that the tables of `app.cli.tables` show.
 """

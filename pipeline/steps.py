@@ -1,7 +1,8 @@
 """The steps of a run, one function each: the DAGs' tasks call these and nothing else.
 
-Every step takes the days of its run and the run's id. It may be repeated, after a crash or beside the runs
-of other days, and the warehouse ends the same. What it returns is kept in `ops.steps` and as the task's XCom.
+Every step takes the days of its run and the run's id. It may be repeated after a crash, or run beside the
+runs of other days: the warehouse ends up the same. What it returns is kept in `ops.steps` and as the task's
+XCom.
 """
 
 from __future__ import annotations

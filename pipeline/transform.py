@@ -1,7 +1,7 @@
 """Runs dbt: one `dbt build` per run, with a result kept per model and test.
 
-The models compute only what `raw.changes` names. After a model, seed or macro was edited, what the old one
-computed no longer holds, so the next run builds everything anew by itself.
+The models compute only what `raw.changes` names. After an edit of a model, seed or macro its old results no
+longer hold, so the next run builds everything again by itself.
 """
 
 from __future__ import annotations

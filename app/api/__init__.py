@@ -1,1 +1,1 @@
-"""Answers decisions and profiles over HTTP and for the command line, from the published warehouse alone."""
+"""Answers questions about customers from the published warehouse, over HTTP and for the command line."""

@@ -1,4 +1,4 @@
-"""Answers a question of a customer for the HTTP API and the command line alike, with a receipt."""
+"""Answers a question about a customer, for the HTTP API and the command line alike, and keeps a receipt."""
 
 from __future__ import annotations
 

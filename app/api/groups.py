@@ -1,8 +1,8 @@
-"""Counts how often the policy answers yes to each group of customers, like women and men.
+"""Counts how often the policy approves the customers of each group, such as women and men.
 
 Whether a policy treats groups alike cannot be seen without knowing the groups, and decisions must not know
-them. So the groups are read only when this is asked for (`goodstanding.ingest.groups`), counted, and not
-kept. Nothing is shown of a group of fewer than `FEWEST` people, and nothing of a single person.
+them. So `goodstanding.ingest.groups` reads the groups only when this command asks; they are counted and not
+kept. A group of fewer than `FEWEST` people has no rate, and no single person is shown.
 """
 
 from __future__ import annotations

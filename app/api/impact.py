@@ -1,4 +1,4 @@
-"""Which decisions become others where the SQL does: both versions are asked for everybody."""
+"""Finds the decisions that a change of the SQL changes: both versions are asked about every customer."""
 
 from __future__ import annotations
 

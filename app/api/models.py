@@ -1,4 +1,4 @@
-"""The form of requests and answers of the HTTP API, as its OpenAPI shows it.
+"""Pydantic models of the requests and answers of the HTTP API, from which its OpenAPI page is made.
 
 Requests are checked by these models. Answers are built by `goodstanding.decisions` and only described here; a
 test checks that both agree.

@@ -1,9 +1,9 @@
 """Keeps a receipt of every answer: what was asked, known and decided, so that it can be computed again.
 
 Receipts lie in one SQLite file under the home, in WAL mode, which many worker processes write safely. An
-answer is decided and kept in one transaction, so each grant is counted once and two workers together break no
-cap. A worker's crash loses no receipt whose answer went out; a power cut may lose those of the last moments
-(synchronous = normal), because a wait for the disk at each answer costs more than they are worth.
+answer is decided and kept in one transaction, so each grant is counted once and two workers together exceed
+no cap. A worker's crash loses no receipt whose answer went out; a power cut may lose those of the last
+moments (synchronous = normal), because a wait for the disk at each answer costs more than they are worth.
 
 Policies and scorecards, on which many receipts rest, are kept once each, by the SHA-256 of their content. A
 receipt has a pseudonym and never the shop's own customer id. Receipts are kept for some months (a setting)

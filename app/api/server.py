@@ -1,4 +1,4 @@
-"""Serves decisions and profiles over HTTP: `goodstanding serve`.
+"""Serves decisions and profiles over HTTP: the command `goodstanding serve`.
 
 It reads only the published warehouse, and takes up a new publication by itself. No customer id gets into a
 log, an error or a receipt: requests are not logged, and a refusal names the field and not its value.

@@ -13,7 +13,7 @@ from app.cli.tables import titled_table
 from app.cli.workbench_tables import change_lines
 from pipeline.workbench.impact import ClassChanges, TouchedModel
 
-NOTE = "Models are not trained anew: predictions and fitted scorecards are the same on both sides."
+NOTE = "Models are not trained again: predictions and fitted scorecards are the same on both sides."
 
 
 class Impact(TypedDict):

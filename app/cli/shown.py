@@ -1,4 +1,4 @@
-"""What every command of the command line shares: how results, progress and errors are shown."""
+"""What all commands share: how they print results, progress and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `goodstanding dbt ...` prints after dbt: how each table that was built differs from what it was."""
+"""Prints, after `goodstanding dbt ...`, how each table that dbt built differs from the table before."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A small client of Airflow's REST API, for whoever steers a running Airflow from outside.
+"""A small client of Airflow's REST API, for programs that watch or start runs of a running Airflow.
 
-The supervisor waits with it for the health of what it has started, the health checks of docker-compose.yaml
-call it as a program, and tests start runs by it under the real scheduler. It does not import Airflow, which
-takes seconds.
+The supervisor waits with it until the programs that it started are healthy, the health checks of
+docker-compose.yaml call it as a program, and tests start runs with it under the real scheduler. It does not
+import Airflow, which takes seconds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What `make compose-env` does before docker compose: secrets into `.env`, and a folder for the shop's files.
+"""Prepares `docker compose`: writes secrets into `.env` and makes a folder for the shop's files.
 
-A value that is in `.env` already is never changed: a database keeps the password with which it was made.
-The names of the secrets lack the prefix of our settings, so a run outside the containers ignores them.
-Standard library only: whoever has Docker and Python needs to install nothing for this.
+A value that is in `.env` already is never changed: a database keeps the password with which it was made. The
+names of the secrets lack the prefix of our settings, so a run outside the containers ignores them. `make
+compose-env` calls it. Standard library only: with Docker and Python there is nothing to install.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ends a program together with everything that it has forked, by its process session; the supervisor uses it.
+"""Ends a program together with all processes that it has forked, by their common process session.
 
 A program that is started as the leader of a session passes the session on to everything that it forks,
 whatever its process group, so the members of the session are found even after the program itself has ended.

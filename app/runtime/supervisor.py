@@ -1,10 +1,10 @@
-"""Behind `make up` and `make down`: starts Airflow on this machine, restarts what dies, and ends all of it.
+"""Starts Airflow on this machine, restarts programs that die, and ends all of them (`make up`, `make down`).
 
 PostgreSQL, the API server, the scheduler, the DAG processor and the triggerer each lead a process session of
-their own, and everything that they fork stays in it. So ending a session ends its task processes too, and
-what a killed supervisor left behind is found again by the sessions that it wrote down. A supervisor holds a
-file lock while it runs: the lock says whether there is one, and no crash can leave it behind. Why supervisord
-or honcho does not do this: docs/explanation/why-our-own-supervisor.md.
+their own, and every process that they fork stays in it. So ending a session ends its task processes too. A
+supervisor writes its sessions down, so that if it is killed, the next one finds the processes that remain. A
+supervisor holds a file lock while it runs: the lock says whether there is one, and no crash can leave it
+behind. Why supervisord or honcho does not do this: docs/explanation/why-our-own-supervisor.md.
 """
 
 from __future__ import annotations

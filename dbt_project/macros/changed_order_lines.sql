@@ -1,4 +1,4 @@
-{#- The staged lines that this run computes anew, as a query: as far as a change reaches, all in a build of everything. -#}
+{#- The staged lines that this run recomputes, as a query: as far as a change reaches, or all in a build of everything. -#}
 {% macro changed_order_lines() -%}
     {% for condition in conditions_of('line', 'order_lines') -%}
     select order_lines.*

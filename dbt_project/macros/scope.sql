@@ -1,5 +1,5 @@
 {#-
-    A scope: the rows that a run computes anew. It is stated here once, and used by all who have to agree on it: the model
+    A scope: the rows that a run recomputes. It is stated here once, and used by all who have to agree on it: the model
     selects what it needs for these rows, `replaced` deletes them, the tests `keeps` look at them.
 
     A model names its scope in its first line and asks for it where it reads:
@@ -16,7 +16,7 @@
       cancelled_product  rows of a customer and product that a change reaches on every day (int_changed_products)
       line               lines as far as a change reaches, and lines without customer of a changed day
       scores, features   rows of the as_of days of that purpose (int_as_of_days) that are changed, or not kept any more
-      passing            all rows: the model tells only of this run
+      passing            all rows: the model holds only what this run needs
 -#}
 {% macro _rules_of(scope) -%}
     {#- a row is in the scope where, by one of the rules, its `keys` are those of a row of `changes` -#}
@@ -85,8 +85,8 @@
 {%- endmacro %}
 
 {#-
-    Whether this build computes everything anew, so that there is nothing older to keep. A unit test tells what a daily
-    run computes, and goes on doing so where it is part of such a build.
+    Whether this build recomputes everything, so that there is nothing older to keep. A unit test states what a daily
+    run computes, also where it is part of such a build.
 -#}
 {% macro builds_everything() -%}
     {{ return((flags.FULL_REFRESH and model.resource_type != 'unit_test') or var('known_before') is not none) }}

@@ -1,7 +1,7 @@
-"""Writes the reference pages of the docs from the code, so that they never say what the code no longer does.
+"""Writes the reference pages of the docs from the code, so that the two cannot disagree.
 
-python docs/reference/generate.py           writes the pages anew (`make reference`)
-python docs/reference/generate.py --check   ends with 1 and names each page that is not fresh (`make lint`)
+python docs/reference/generate.py           writes the pages (`make reference`)
+python docs/reference/generate.py --check   ends with 1 and names each page that is out of date (`make lint`)
 
 Each page is one function that returns its whole text. `home.md` beside them is written by hand.
 """
@@ -45,7 +45,7 @@ def main() -> int:
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path.relative_to(PROJECT)))
     if stale:
-        print(f"not what the code says now: {', '.join(stale)}; `make reference` writes them anew")
+        print(f"out of date: {', '.join(stale)}; `make reference` writes them again")
     return 1 if stale else 0
 
 
@@ -69,7 +69,7 @@ def _tidied(text: str) -> str:
 
 
 def _written_by(source: str) -> str:
-    return f"<!-- Written by docs/reference/generate.py from {source}; `make reference` writes it anew. -->\n"
+    return f"<!-- Written by docs/reference/generate.py from {source}; `make reference` updates it. -->\n"
 
 
 def _cell(text: object) -> str:

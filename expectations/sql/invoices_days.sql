@@ -1,5 +1,5 @@
 -- One row per day that raw or the mart has lines of. Runs interleave: where another run has taken in the day
--- anew since this one's transform, raw and the mart hold different contents, and that run compares them.
+-- again since this one's transform, raw and the mart hold different contents, and that run compares them.
 with
 
 taken_in as (

@@ -1,4 +1,4 @@
-"""Event days: ranges of days, and which of them an Airflow run is about.
+"""Event days: ranges of days, and the days that an Airflow run has to load.
 
 The event day of an order is its day in the shop's own time zone. A run carries its day as a label, the UTC
 date at which its data interval starts: so a backfill from the 1st to the 3rd is the shop's 1st to 3rd, in

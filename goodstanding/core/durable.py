@@ -1,4 +1,4 @@
-"""Writing a file so that it appears complete or not at all, even if the process or the power ends."""
+"""Writes a file so that it appears complete or not at all, even if the process or the power ends."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""SQL as text: values and names quoted, and `.sql` files that are templates.
+"""Builds SQL text: quotes values and names, and fills in `.sql` files that are templates.
 
-`attach`, `copy` and scripts of several statements take no parameters; what goes into them is quoted here.
+`attach`, `copy` and scripts of several statements take no parameters, so their values are quoted here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The version of the code, which models, receipts and publications record as what made them."""
+"""The version of the code. Models, receipts and publications record it, to say which code made them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that several rooms share, each written once: classes, gates, steps, the writer's pool."""
+"""Names that several packages share, each written once: classes, gates, steps, the writer's pool."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@
 file and reads no clock: what was granted earlier today is part of the standing, so the answer can be computed
 again from its receipt.
 
-- **yes**: the chance p of a bad outcome is within the threshold, and the basket within what the caps leave.
+- **yes**: the chance p of a bad outcome is within the threshold, and the basket within the room that the caps
+  leave.
 - **partial**: p is within the threshold and the basket above what the caps leave; or p is in the band above
   the threshold, where a share is to be paid beforehand. The rest is granted, as far as the caps allow.
 - **no**: otherwise. A little above the band a person may still grant it.

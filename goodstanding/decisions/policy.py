@@ -1,14 +1,14 @@
-"""The policy: how much a shop grants to whom, read from a CSV file whose versions are in effect between two
-days.
+"""Reads the shop's policy, the rules by which baskets are granted, from a CSV file with all its versions.
 
-The file is `dbt_project/seeds/policy.csv`, with one row per rule. It is read strictly: a policy with a rule
-that is unknown, given twice or missing is refused, with file, line and key. Money and shares are decimals.
+The file is `dbt_project/seeds/policy.csv`, with one row per rule and the days between which it is in effect.
+It is read strictly: a policy with a rule that is unknown, given twice or missing is refused, with file, line
+and key. Money and shares are decimals.
 
 Whether to grant follows from costs. If a basket b has a bad outcome with probability p, the shop earns m b
 where the outcome is good and loses c b where it is bad. Both are shares of the basket, so the threshold is
 the same for every basket: the shop grants while p <= m / (m + c). If a share s is paid beforehand, only (1 -
-s) c is at risk, so a part payment is asked for up to p = m / (m + (1 - s) c). Up to the same with a larger
-share a person may still grant it.
+s) c is at risk, so a part payment is asked for up to p = m / (m + (1 - s) c). Above that, up to the same
+formula with a larger share, a person may still grant it.
 """
 
 from __future__ import annotations

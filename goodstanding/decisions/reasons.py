@@ -1,5 +1,4 @@
-"""Reasons: which facts cost a customer how many points, and why the class has changed, as true plain
-sentences.
+"""Gives the reasons of an answer as sentences: what cost the customer points, and why the class changed.
 
 Points are added up, so a characteristic costs the points between its bin and its best bin: with a value of
 the best bin the same customer would score that many points more. The characteristic that costs most is named

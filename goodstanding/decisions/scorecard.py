@@ -1,4 +1,4 @@
-"""A points scorecard: how many points a customer's values earn, and what chance of a bad outcome that means.
+"""A points scorecard: turns a customer's values into points, and points into the chance of a bad outcome.
 
 A scorecard is fitted elsewhere (`ml.scorecards`), or set by hand as part of a policy, and is written and read
 as plain JSON. It adds up whole points, so an answer can be explained: a characteristic costs the points

@@ -1,1 +1,1 @@
-"""Pseudonyms: what replaces the shop's customer ids before anything is stored."""
+"""Pseudonyms, which replace the shop's customer ids before anything is stored."""

@@ -1,4 +1,4 @@
-"""Pseudonyms of customers: ingest replaces every customer id by one, and nothing behind it knows the id.
+"""Makes the pseudonym by which ingest replaces a customer id; all later steps know only the pseudonym.
 
 A pseudonym is the first 32 hex digits (128 bits) of HMAC-SHA256 under the shop's own key. So a customer has
 the same pseudonym every day, and nobody without the key can recover the id or test a guess.

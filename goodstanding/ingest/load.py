@@ -1,14 +1,15 @@
-"""Ingest: the files of a range of days replace the partitions of those days in one transaction.
+"""Ingest: loads the files of a range of days into `raw`, and replaces what it held of those days, in one
+transaction.
 
-All kinds of sources (`goodstanding.shops.kinds`) go the same way, each into tables of its own; what is said
-here of order lines holds for payments, returns and deliveries too. A long range is taken in part by part,
-so that memory depends on the size of a part and not on the range.
+All kinds of sources (`goodstanding.shops.kinds`) are loaded alike, each into tables of its own: what is said
+here of order lines holds for payments, returns and deliveries too. A long range is loaded part by part, so
+that memory depends on the size of a part and not on the range.
 
 Lines in `raw` are typed, have pseudonyms instead of customers, and are complete: every line of a file is
 either in `raw.order_lines` or, with its reason, in `raw.rejected_order_lines`; the sums are checked before
-the commit. What differs from the partition of before goes to `raw.changes`, which tells the transform what
-to compute anew: nothing, when the same file comes again. What was there before is kept: the lines of a file
-that is replaced or withdrawn go to `raw.superseded_order_lines`, those set aside to
+the commit. What differs from the previous partition goes to `raw.changes`, which says what the transform has
+to recompute: nothing, when the same file comes again. Replaced lines are kept: the lines of a file that is
+replaced or withdrawn go to `raw.superseded_order_lines`, those set aside to
 `raw.superseded_rejected_order_lines`, with the time for which they were known.
 """
 

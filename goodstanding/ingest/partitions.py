@@ -1,16 +1,16 @@
-"""Replacing partitions of `raw`: the days of a part hold afterwards what their files hold now.
+"""Replaces the rows of some days in `raw` by what the files of these days hold now.
 
 All of it happens inside the transaction that `goodstanding.ingest.load` opens. The lines are staged before,
 one name for each kind (`goodstanding.ingest.stage`). In order:
 
 1. `partitions_staged.sql` counts what the files and days of the part will hold;
 2. `partitions_changes.sql` compares that with the partitions as they are and notes in `raw.changes` what the
-   transform has to compute anew;
+   transform has to recompute;
 3. `partitions_versions.sql` ends the versions of days and files that are no longer true, and keeps the
    lines of the ended files in `raw.superseded_<table>`;
 4. `partitions_swap.sql` replaces the partitions.
 
-Last, the lines of every file are checked to be all there.
+At the end it checks that no line of any file is missing.
 """
 
 from __future__ import annotations

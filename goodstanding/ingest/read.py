@@ -1,4 +1,4 @@
-"""Reading CSV and Parquet files as text: every record becomes either a row of text or a line set aside.
+"""Reads CSV and Parquet files as text: every record becomes a row, or is set aside with a reason.
 
 DuckDB reads whole batches of well-formed CSV files at once. A file in which it would lose or move anything
 (found by an independent count of its records) is read record by record in Python instead. That costs about

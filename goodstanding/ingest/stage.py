@@ -1,4 +1,4 @@
-"""Typing the lines of a part: from text to the columns of a kind's table, one kind at a time.
+"""Converts lines from text to the typed columns of a kind's table, one kind of source at a time.
 
 `goodstanding.ingest.read` fills `text_lines`. `cast_lines` writes them typed into a Parquet file, and
 `read_staged` gives that file the name `staged_<table>`: the columns of the kind's table and, of a line that

@@ -9,10 +9,10 @@ and what gate 1 expects of a stored line. From it follow
   `superseded_rejected_<table>`),
 - how ingest stages, compares, counts and keeps its lines (`goodstanding.ingest`),
 - its batch in gate 1 (`expectations.raw_orders`),
-- the customers whose accounts dbt computes anew (rows of `raw.changes`), and the kind's sources in dbt
+- the customers whose accounts dbt recomputes (rows of `raw.changes`), and the kind's sources in dbt
   (`goodstanding.warehouse.dbt_sources`).
 
-What a line means for a customer is the one thing that has to be written beside it: a model in `dbt_project`.
+Only what a line means for a customer has to be written elsewhere: as a model in `dbt_project`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sources of dbt for the kinds of lines in `raw`, written from `goodstanding.shops.kinds`.
+"""Writes dbt's list of the source tables in `raw`, from `goodstanding.shops.kinds`.
 
     python -m goodstanding.warehouse.dbt_sources
 

@@ -1,9 +1,9 @@
-"""Opening the warehouse's DuckDB files: for a run that writes, and for readers of what is published.
+"""Opens the warehouse's DuckDB files: for a run that writes, and for readers of what is published.
 
-Two working files, so that publishing copies only what readers may see: `intake.duckdb` holds what came in
-(schema `raw`) and what was done about it (schema `ops`); `standing.duckdb` is what dbt and the models write
-(schemas `staging`, `intermediate`, `marts`, `features`, `predictions`). One process writes at a time, opens
-late and closes early; nobody but a run opens these files. Readers open the published copy.
+There are two working files, so that publishing copies only what readers may see: `intake.duckdb` holds the
+ingested lines (schema `raw`) and the records of runs (schema `ops`); `standing.duckdb` is what dbt and the
+models write (schemas `staging`, `intermediate`, `marts`, `features`, `predictions`). One process writes at a
+time, opens late and closes early; nobody but a run opens these files. Readers open the published copy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The ledger of days: what was taken in, which gates it passed, and what the marts have yet to compute.
+"""The ledger of days: which were ingested, which gates they passed, what the marts still have to compute.
 
-A verdict belongs to one version (content) of a day. So runs of several days may interleave task by task, or
-two runs may redo the same day at once: a verdict about another content says nothing about the present one.
+A gate's verdict belongs to one version (content) of a day. So runs of several days may interleave task by
+task, and two runs may load the same day at once: a verdict on other content never counts for the present one.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Repair of a DuckDB file after a kill inside DuckDB's checkpoint.
+"""Repairs a DuckDB file whose writer was killed in the middle of a checkpoint.
 
 DuckDB 2.0 writes the metadata of a checkpoint in place, 256 KB at a time, into blocks of which the current
 header still needs other parts. A process that is killed inside such a write leaves a block that is half new
 and half old; its checksum fits neither, and the file cannot be opened any more (met once in some thousand
 kills). So every writer first keeps a copy of these blocks, of which a file has a few, and whoever opens a
-file whose last writer was killed puts them back. The header then points to what it pointed to before, and
-the log beside the file holds all that was committed since.
+file whose last writer was killed puts them back. The header then points to what it pointed to before, and the
+log beside the file holds all that was committed since.
 
 A copy serves until the next checkpoint has ended, so between two openings there must be one at most: DuckDB
 makes none by itself before a file is closed (`wal_autocheckpoint` in `goodstanding.warehouse.files` and in

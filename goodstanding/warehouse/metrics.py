@@ -1,5 +1,4 @@
-"""Measuring the steps of a run: seconds, memory, outcome and counts, kept in `ops.steps` of the intake
-file."""
+"""Measures the steps of a run: seconds, memory, outcome and counts, kept in the table `ops.steps`."""
 
 from __future__ import annotations
 

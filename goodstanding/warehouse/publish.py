@@ -1,8 +1,8 @@
-"""Publishing: the audited marts become what readers see, in one atomic step.
+"""Publishes: replaces the file that readers open by a copy of the audited marts, in one atomic step.
 
-The working file is copied, stripped of what is not for readers, and renamed over the last publication.
-A reader that has the old one open keeps it. Only audited days are shown: while any day that was taken in has
-not passed its gates, nothing new is published.
+The working file is copied, what is not for readers is dropped from the copy, and the copy is renamed over the
+last publication. A reader that has the old one open keeps it. Only audited days are shown: while any ingested
+day has not passed its gates, nothing new is published.
 """
 
 from __future__ import annotations

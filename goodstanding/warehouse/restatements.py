@@ -1,5 +1,4 @@
-"""Restatements: which customers' classes and scores a publication changes for past days, and which file
-caused it.
+"""Finds restatements: classes and scores of past days that a publication changes, and the file that did it.
 
 Readers know what was last published, so the coming publication is compared with that, in the copy that is
 about to be shown. A crash leaves the old publication with its own restatements, and publishing the same

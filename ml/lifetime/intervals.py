@@ -1,11 +1,11 @@
-"""Predictive intervals: between which numbers of orders, or amounts, each customer will end up.
+"""Predictive intervals: two bounds between which a customer's orders, or spend, will lie, and how likely.
 
 An interval begins at the quantile that leaves half of the remaining probability below it, which is 0 for most
 customers, and ends where it covers its level. It covers more where it cannot cover less: no interval is
-smaller than [0, 0], where most customers of a shop end up. On CDNOW, 39 weeks and the 39 after, intervals of
-80 % each therefore covered 84 % of the customers. Hence `level_that_held`: on an earlier cut, whose outcome
-is known, it finds the level at which 80 % of the customers did end up within their interval, whatever the
-model and the season; that level is then used at the present cut. Each interval comes with the probability
+smaller than [0, 0], and most customers of a shop do end at 0. On CDNOW, 39 weeks and the 39 after, intervals
+of 80 % each therefore covered 84 % of the customers. Hence `level_that_held`: on an earlier cut, whose
+outcome is known, it finds the level at which 80 % of the customers did end up within their interval, whatever
+the model and the season; that level is then used at the present cut. Each interval comes with the probability
 that the model gives it.
 """
 

@@ -5,10 +5,10 @@ Scorecards decide whether a customer may pay on delivery (COD) or by instalments
 `marts.master_data` and a basket, which are the same figures.
 
 With cash on delivery the shop loses when a parcel is refused at the door. Where the shop reports refusals,
-that is the label of orders on delivery; where it does not (no public data set does), the label is instead
-that a product of the order was given back within 60 days. These are two labels with models of their own, and
-a model of one is never judged by the other. For instalments the label is default: an instalment is 30 days
-late, whether it is paid in the end or not.
+the label of orders on delivery is the refusal; where it does not (no public data set does), the label is that
+a product of the order was returned within 60 days. These are two labels with models of their own, and a model
+of one is never judged by the other. For instalments the label is default: an instalment is 30 days late,
+whether it is paid in the end or not.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Great Expectations draws such a site itself, but its index is blank offline (the
 script from a CDN), its result pages lose all style (they load seventeen files from seven hosts), and it takes
 4 MB and 0.18 s with a single result. So the pages are drawn here, along the structure of that site: an index
 of validation results, and per result an overview with statistics and a table of status, expectation and
-observed value. They hold what `checks/` holds: counts, bounds and row keys, no values of rows.
+observed value. They show what `checks/` holds: counts, bounds and row keys, no values of rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Figures and reasons as people read them, the same on pages and in the tables of the command line."""
+"""Formats figures and reasons for people, the same on pages and in the tables of the command line."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is another in a table than it was: rows, columns, and the rows of a key that changed.
+"""Compares two versions of a table: numbers of rows, columns, and the keys whose row changed.
 
-Two tables in one DuckDB connection are compared; the key is the grain that the model's YAML states.
+Both tables are in one DuckDB connection; the key is the grain that the model's YAML states.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is wrong with a model's YAML, in one sentence that names the file and how to mend it.
+"""Says what is wrong with a model's YAML in one sentence, which names the file and how to mend it.
 
 dbt says it in twenty lines, half of them its own macros. Both a run of the day and the workbench use these.
 """

@@ -1,4 +1,4 @@
-"""Write a model's YAML: the columns and types that its SQL has, as DuckDB says, keeping what a person wrote.
+"""Writes a model's YAML: adds the columns and types that DuckDB reports, and keeps what a person wrote.
 
 A YAML that is there is changed line by line, so that descriptions, tests, comments and layout stay.
 """

@@ -1,9 +1,8 @@
-"""What a change of the SQL in git would change: build both versions on the same data and compare their
-tables.
+"""Shows what a change of the SQL in git would do: builds both versions on the same data and compares them.
 
-Only what the change touches is built, once by the SQL of a base in git and once by that of the working
-tree, each on a copy of its own, which is removed at the end. No model is trained anew and nobody is scored
-anew: predictions are those of the warehouse on both sides.
+Only what the change touches is built, once by the SQL of a base in git and once by that of the working tree,
+each on a copy of its own, which is removed at the end. No model is trained and nobody is scored: predictions
+are those of the warehouse on both sides.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Run dbt on a copy of the warehouse, as dbt people know it, and say what differs from the publication.
+"""Runs a dbt command on a copy of the warehouse, and says how the result differs from the publication.
 
-A daily run computes what changed. Here a model is computed for all its rows (`--full-refresh`), because
-rows of the old SQL beside rows of the new could be compared with nothing. What is not selected is read as
-it is in the copy. Nothing is published.
+A daily run computes what changed. Here a model is computed for all its rows (`--full-refresh`), because rows
+of the old SQL beside rows of the new could be compared with nothing. What is not selected is read as it is in
+the copy. Nothing is published.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ keyed as (
 
     select
         *,
-        -- instalments without a number are told apart by the day on which they are due
+        -- instalments without a number are distinguished by the day on which they are due
         case when instalment_no = 0 then due_day end as unnumbered_due_day
     from payments
 

@@ -3,7 +3,7 @@ with
 changes as (
 
     {% if var('known_before') -%}
-    -- everything is computed anew, so the days alone matter, and naming more than were known then costs nothing
+    -- everything is recomputed, so the days alone matter, and naming more than were known then costs nothing
     select
         event_day,
         'day' as kind,

@@ -1,1 +1,1 @@
-"""Landings: the folders in which a shop's files lie."""
+"""Landings: the folders into which a shop's files are put."""

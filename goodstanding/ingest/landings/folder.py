@@ -1,4 +1,4 @@
-"""Filling a landing so that it appears complete or not at all, for downloads and simulated shops."""
+"""Fills a landing so that it appears complete or not at all, for downloads and simulated shops."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Draws the page of an evaluation: one HTML file that needs no network and no script, beside the Data Docs.
 
 A page is a list of sections. Each is drawn from the report of the evaluation alone, so that the page shows
-what `--json` prints, and is empty where what it shows was not asked. The sections that are more than a table
-have a module each: `questions`, `segments`, `value`.
+what `--json` prints, and is empty where its question was not evaluated. The sections that are more than a
+table have a module each: `questions`, `segments`, `value`.
 """
 
 from __future__ import annotations

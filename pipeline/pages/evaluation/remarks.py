@@ -1,6 +1,7 @@
-"""Remarks for the reader of an evaluation on what this shop's data cannot tell, one function each.
+"""Remarks for the reader of an evaluation on what this shop's data cannot show, one function each.
 
-A remark is what cannot be told, and why; it is None where it does not hold for this shop.
+A remark says what the data cannot show, and why. A function returns None where it does not apply to this
+shop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an evaluation measured, as its page shows it and `goodstanding evaluate --json` prints it."""
+"""The result of an evaluation, as its page shows it and `goodstanding evaluate --json` prints it."""
 
 from __future__ import annotations
 

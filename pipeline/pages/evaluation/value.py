@@ -1,4 +1,4 @@
-"""Draws the section on value: how well spend was forecast, and how the RFM score goes with it."""
+"""Draws the section on value: how well spend was forecast, and how the RFM score relates to spend."""
 
 from __future__ import annotations
 
