@@ -5,8 +5,8 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /opt/goodstanding
 COPY pyproject.toml requirements.lock ./
 
-# The lock also has what the tests need; the image gets what the project needs at run time, and setuptools to
-# make the project known to Python. Compiled bytecode makes every start two to three times faster.
+# The lock also lists the packages of the tests; the image gets only the run-time packages, and setuptools to
+# install the project. Compiled bytecode makes every start two to three times faster.
 RUN pinned() { awk -v name="^$1==" '/^[^ ]/ {keep = $0 ~ name} keep' requirements.lock; } \
  && pinned uv > /tmp/uv.txt \
  && pinned setuptools > /tmp/setuptools.txt \
@@ -16,7 +16,7 @@ RUN pinned() { awk -v name="^$1==" '/^[^ ]/ {keep = $0 ~ name} keep' requirement
  && /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --compile-bytecode \
     --require-hashes --constraint requirements.lock --requirement pyproject.toml --requirement /tmp/setuptools.txt
 
-# Editable: the DAGs, the SQL and the shops lie beside the packages and are found from there.
+# Editable, because the code finds the DAGs, the SQL and the shops beside its packages.
 COPY . .
 RUN /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-deps --no-build-isolation --editable . \
  && /opt/venv/bin/python -m compileall -q .
@@ -24,18 +24,19 @@ RUN /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-dep
 
 FROM python:3.11-slim-bookworm
 
-# LightGBM computes with OpenMP.
+# LightGBM needs OpenMP.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libgomp1 \
  && rm -rf /var/lib/apt/lists/*
 
-# Whatever user the containers run as has group 0, so volumes that begin as copies of these are theirs to write.
+# The containers run as any user in group 0. A new volume starts as a copy of these folders, so that user can
+# write to it.
 RUN install -d -m 0775 -g 0 /var/lib/goodstanding /var/log/goodstanding
 
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/goodstanding /opt/goodstanding
 
-# The user may have no entry in /etc/passwd: its name and home are given here.
+# The user may have no entry in /etc/passwd, so these set its name and home.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/var/lib/goodstanding \

@@ -1,11 +1,11 @@
-# Each target sets up what it needs in .venv; a second call finds it done. `make help` lists them.
+# Each target sets up what it needs in .venv; a second call skips the set-up. `make help` lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
-# the mark that `make extras` leaves: from then on .venv is kept at both locks
+# `make extras` leaves this marker; while it exists, .venv is kept in step with both locks
 EXTRAS := $(wildcard $(VENV)/.extras)
 LOCKS := requirements.lock $(if $(EXTRAS),requirements-extras.lock)
 # without compiled bytecode every start is two to four times slower
@@ -16,35 +16,35 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(SETUP)  ## install everything that is locked into .venv
+setup: $(SETUP)  ## install all locked packages into .venv
 
 $(SETUP): $(LOCKS) $(EXTRAS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "goodstanding needs Python 3.11 or 3.12; set PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@# the installer itself comes from the lock too, with its hashes
+	@# the installer also comes from the lock, with its hashes
 	@awk '/^uv==/ {p=1; print; next} p && /^ / {print; next} {p=0}' requirements.lock > $(VENV)/installer.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/installer.txt
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode $(LOCKS)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(SETUP)
 
-extras:  ## also a method that is large to install: Keras on JAX (430 MB)
+extras:  ## also install the method that is large: Keras on JAX (430 MB)
 	@mkdir -p $(VENV) && { test -e $(VENV)/.extras || touch $(VENV)/.extras; }
 	@$(MAKE) --no-print-directory setup
 
-run: $(SETUP)  ## the whole landing through the DAGs, then a report
+run: $(SETUP)  ## run the whole landing through the DAGs, then print a report
 	@$(BIN)/goodstanding run
 
-test: $(SETUP) lint  ## every test
+test: $(SETUP) lint  ## run every test, after the checks of lint
 	@$(BIN)/python -m pytest
 
 laws: N = 200
 laws: SEED := $(or $(SEED),$(shell echo $$RANDOM))
-laws: $(SETUP)  ## N histories against a clean build each, and N kills (N=200, SEED: at random)
+laws: $(SETUP)  ## compare N drawn histories with clean builds, and N killed runs (N=200, random SEED)
 	@$(BIN)/python -m tests.laws.many $(N) $(SEED)
 	@LAWS_CRASHES=$(N) LAWS_SEED=$(SEED) $(BIN)/python -m pytest tests/laws/test_crashes.py
 
-lint: $(SETUP)  ## style of Python and SQL, types, imports, and whether the reference pages are fresh
+lint: $(SETUP)  ## check style of Python and SQL, types, imports, and that the reference pages are up to date
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -53,16 +53,16 @@ lint: $(SETUP)  ## style of Python and SQL, types, imports, and whether the refe
 	@$(BIN)/python docs/reference/generate.py --check
 	@$(BIN)/sqlfluff lint expectations --templater placeholder --processes 2
 
-up: $(SETUP)  ## Airflow with scheduler and UI on this machine; Ctrl-C ends it
+up: $(SETUP)  ## start Airflow with scheduler and UI on this machine; Ctrl-C ends it
 	@$(BIN)/goodstanding up
 
 down: $(SETUP)  ## end what `make up` started
 	@$(BIN)/goodstanding down
 
-bench: $(SETUP)  ## measure, against a plain DuckDB script and pandas
+bench: $(SETUP)  ## measure time and memory against a plain DuckDB script and pandas
 	@$(BIN)/python -m bench.run
 
-model: $(SETUP)  ## M=customer_classes: build a dbt model on a copy of the warehouse, and say what changed
+model: $(SETUP)  ## M=customer_classes: build a dbt model on a copy of the warehouse, and show what changed
 	@test -n "$(M)" || { echo "name the model: make model M=customer_classes"; exit 2; }
 	@$(BIN)/goodstanding dbt build -s $(M)
 
@@ -75,15 +75,15 @@ sites: $(SETUP)  ## build the sites with the checks and the SQL of this home
 reference: $(SETUP)  ## write the reference pages of docs/ from the code
 	@$(BIN)/python docs/reference/generate.py
 
-compose-env:  ## write .env with generated secrets for docker compose, and make its default landing
+compose-env:  ## write .env with generated secrets for docker compose, and create its default landing
 	@$(PYTHON) -m app.runtime.compose_env
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 lock: $(SETUP)  ## choose the newest versions and write both locks
-	@# XGBoost is small, so whoever develops has it, and its tests run
+	@# XGBoost is small, so developers get it and its tests run
 	$(COMPILE) --upgrade --extra xgboost --group dev pyproject.toml --output-file requirements.lock
-	@# of the extras only what the first lock does not have; the list of the rest, a comment at the end, is cut off
+	@# the second lock has only the packages that the first lacks; a comment at its end that lists the others is cut off
 	@set -o pipefail; $(COMPILE) --all-extras pyproject.toml --constraint requirements.lock \
 	    $$(sed -nE 's/^([a-z0-9._-]+)==.*/--no-emit-package \1/p' requirements.lock | sort -u) \
 	    | sed '/^$$/,$$d' > requirements-extras.lock

@@ -1,9 +1,9 @@
-"""Proves docker-compose.yaml on a running engine: all healthy, closed to others, and a real day through it.
+"""Checks docker-compose.yaml on a running engine: services are healthy and closed, and a day is published.
 
 Run it in the project's folder after the README's two lines (`make compose-env`, then `docker compose up`);
-plain Python 3.11 is enough, and nothing of the project is imported. Where the landing is empty, as on a fresh
-clone, it first proves that a run says so, and then puts a day there, as a user would. It ends with an error
-at the first thing that does not hold.
+plain Python 3.11 is enough, and it imports nothing from the project. If the landing is empty, as on a fresh
+clone, it first checks that a run says so, and then puts a day there, as a user would. It stops with an error
+at the first check that fails.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ print(json.dumps({
     "customers": one("select count(*) from marts.customer_profiles where class is not null"),
 }))
 """
-# The services are on this machine: no proxy is asked.
+# The services run on this machine: use no proxy.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -89,7 +89,7 @@ class Airflow:
         self.headers = {"Authorization": f"Bearer {answer['access_token']}"}
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Return the answer of a call below /api/v2; end where it is refused."""
+        """Return the answer of a call below /api/v2; stop if it is refused."""
         status, answer = call(method, f"{self.address}/api/v2{path}", body, self.headers)
         if status >= 300:
             raise SystemExit(f"{method} {path}: {status} {answer}")
@@ -112,7 +112,7 @@ class Airflow:
 
 
 def wait_until(holds: Any, seconds: float, what: str) -> None:
-    """Ask twice a second until it holds, or end with what has not come."""
+    """Test the condition twice a second until it holds; on a timeout, stop and say what did not happen."""
     until = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > until:
@@ -121,14 +121,14 @@ def wait_until(holds: Any, seconds: float, what: str) -> None:
 
 
 def variables() -> dict[str, str]:
-    """Return what docker compose takes from `.env` and, before it, from the environment."""
+    """Return the variables docker compose sees: those of `.env`, overridden by the environment."""
     lines = (PROJECT / ".env").read_text().splitlines()
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     return {name.strip(): value.strip() for name, value in pairs} | os.environ
 
 
 def require(held: bool, what: str) -> None:
-    """Say what holds, or end with what does not."""
+    """Print a check that holds, or stop with one that does not."""
     if not held:
         raise SystemExit(f"not so: {what}")
     print(f"ok: {what}", flush=True)
@@ -140,16 +140,16 @@ def lines_of_the_docs(project: Path) -> list[str]:
     blocks = [
         block for page in pages for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
     ]
-    found = [block for block in blocks if block.startswith("make compose-env")]
-    if not found:
+    matching = [block for block in blocks if block.startswith("make compose-env")]
+    if not matching:
         raise SystemExit("no page shows how docker compose is started")
-    return [line.partition("#")[0].strip() for line in found[0].strip().splitlines()]
+    return [line.partition("#")[0].strip() for line in matching[0].strip().splitlines()]
 
 
 def check_a_fresh_clone_starts_by_the_lines_of_the_docs() -> None:
-    """Do on a new clone what the README says, up to the containers: the running ones hold the ports.
+    """Follow the README on a new clone, but start no containers: the running ones hold the ports.
 
-    The image is the one that runs already: an engine without a network cannot build it anew.
+    It uses the image that already runs: an engine without a network cannot build it again.
     """
     lines = lines_of_the_docs(PROJECT)
     require(lines == README_LINES, f"the README's lines are {README_LINES}")
@@ -197,7 +197,7 @@ def check_a_wrong_password_is_refused(address: str) -> None:
     require(status == 401, "a wrong password is refused")
 
 
-def check_an_empty_landing_is_said(airflow: Airflow) -> None:
+def check_an_empty_landing_is_reported(airflow: Airflow) -> None:
     """A run of a day fails, and its log says that the landing is empty and what to do."""
     path, tasks = airflow.run_day(MADE_UP_DAY)
     require(tasks["ingest"] == "failed", "without any file the run fails at its first task")
@@ -219,9 +219,9 @@ def write_a_day(landing: Path) -> Path:
 
 
 def check_a_day_is_published(airflow: Airflow, file: Path) -> None:
-    """Run the day of a file by `orders_daily`, and find exactly its lines published.
+    """Run the day of a file by `orders_daily`, and check that exactly its lines are published.
 
-    Unpaused, the DAG runs yesterday's day, too; that may be published as well.
+    Once unpaused, the DAG also runs yesterday; that day may be published as well.
     """
     _, tasks = airflow.run_day(file.stem)
     require(tasks == dict.fromkeys(STEPS, "success"), f"{file.stem} ran: {tasks}")
@@ -233,7 +233,7 @@ def check_a_day_is_published(airflow: Airflow, file: Path) -> None:
 
 
 def check_decisions_are_answered(address: str, day: str) -> None:
-    """The API of decisions has taken up what was published, and asks for a key."""
+    """The decisions API serves the new publication, and asks for a key."""
     key = inside("api", "goodstanding", "key", "new", "--scope", "decisions").stdout.strip()
     body = {"customer_id": None, "basket": "20.00", "method": "cod"}
     url, answer = f"{address}/v1/decisions", {}
@@ -249,7 +249,7 @@ def check_decisions_are_answered(address: str, day: str) -> None:
 
 
 def main() -> None:
-    """Check one thing after the other."""
+    """Run all checks in order."""
     known = variables()
     address = f"http://127.0.0.1:{known.get('GOODSTANDING_PORT') or 8080}"
     landing = PROJECT / (known.get("GOODSTANDING_LANDING") or "data/landing")
@@ -260,7 +260,7 @@ def main() -> None:
     airflow = Airflow(address, known["AIRFLOW_ADMIN_PASSWORD"])
     airflow.wait_for_dag("orders_daily")
     if not any(landing.iterdir()):
-        check_an_empty_landing_is_said(airflow)
+        check_an_empty_landing_is_reported(airflow)
         write_a_day(landing)
     first = min(landing.glob("*.csv"))
     check_a_day_is_published(airflow, first)

@@ -1,4 +1,4 @@
-"""The script that decides whether the check of docker compose is due."""
+"""The script that decides whether the docker compose check has to run again."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path)
 
 
-def test_it_is_due_in_a_young_repository(repository: Repository) -> None:
+def test_the_check_is_due_in_a_young_repository(repository: Repository) -> None:
     repository.commit("README.md", hours_ago=1)
     assert repository.is_due()
 
 
-def test_it_is_not_due_when_what_it_covers_changed_long_ago(repository: Repository) -> None:
+def test_the_check_is_not_due_if_the_files_it_covers_changed_long_ago(repository: Repository) -> None:
     repository.commit("Dockerfile", hours_ago=30)
     repository.commit("README.md", hours_ago=1)
     assert not repository.is_due()
@@ -67,15 +67,15 @@ def test_it_is_not_due_when_what_it_covers_changed_long_ago(repository: Reposito
         "tests/compose/x.py",
     ],
 )
-def test_it_is_due_when_what_it_covers_changed_lately(repository: Repository, path: str) -> None:
+def test_the_check_is_due_if_a_file_it_covers_changed_lately(repository: Repository, path: str) -> None:
     repository.commit("README.md", hours_ago=30)
     repository.commit(path, hours_ago=2)
     repository.commit("README.md", hours_ago=1)
     assert repository.is_due()
 
 
-def test_every_file_that_it_names_is_there() -> None:
-    """Else a file that was moved would change unseen."""
+def test_every_file_that_the_script_names_exists() -> None:
+    """Otherwise changes to a moved file would go unnoticed."""
     named = SCRIPT.read_text().partition("HEAD -- ")[2].replace("\\\n", " ").split()
     assert len(named) > 5
     assert [path for path in named if not (PROJECT / path).exists()] == []

@@ -1,4 +1,4 @@
-"""docker-compose.yaml and its image, as far as reading them goes: the same Airflow, closed and limited."""
+"""docker-compose.yaml and its image, checked by reading them: the Airflow of `make up`, closed, limited."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pipeline import steps
 from tests.compose.check import MADE_UP_DAY, README_LINES, lines_of_the_docs, write_a_day
 
 COMPOSE = PROJECT / "docker-compose.yaml"
-# What differs in a container: where things lie and answer, and the secrets.
+# What differs in a container: paths, addresses and secrets.
 OF_THE_CONTAINER = {
     "AIRFLOW__CORE__DAGS_FOLDER",
     "AIRFLOW__CORE__FERNET_KEY",
@@ -44,8 +44,8 @@ OF_THE_CONTAINER = {
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
-    return found
+    parsed: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
+    return parsed
 
 
 @pytest.mark.parametrize("service", ["api-server", "scheduler", "dag-processor", "triggerer"])
@@ -61,7 +61,7 @@ def test_airflow_is_configured_as_it_is_without_containers(
     assert {f"AIRFLOW__{name}" for name in TUNING} <= same
 
 
-def test_every_variable_that_compose_demands_is_written_by_compose_env() -> None:
+def test_compose_env_writes_every_variable_that_compose_requires() -> None:
     demanded = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text()))
     assert demanded == set(fresh_values())
 
@@ -71,7 +71,7 @@ def test_no_secret_has_a_default() -> None:
     assert not {name for name in optional if re.search("PASSWORD|SECRET|FERNET|UID", name)}
 
 
-def test_ports_are_opened_to_this_machine_only(services: dict[str, Any]) -> None:
+def test_ports_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert ports == [
         "127.0.0.1:${GOODSTANDING_PORT:-8080}:8080",
@@ -79,20 +79,20 @@ def test_ports_are_opened_to_this_machine_only(services: dict[str, Any]) -> None
     ]
 
 
-def test_every_service_is_checked_limited_and_started_again(services: dict[str, Any]) -> None:
+def test_every_service_has_a_health_check_limits_and_a_restart_policy(services: dict[str, Any]) -> None:
     for name, service in services.items():
         assert service["healthcheck"]["test"][0] == "CMD", name
         assert service["mem_limit"] and service["restart"] == "unless-stopped", name
         assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
-def test_the_landing_is_read_only_and_must_be_there(services: dict[str, Any]) -> None:
+def test_the_landing_is_read_only_and_must_exist(services: dict[str, Any]) -> None:
     mounts = [mount for mount in services["scheduler"]["volumes"] if isinstance(mount, dict)]
     assert [(mount["target"], mount["read_only"]) for mount in mounts] == [("/landing", True)]
     assert mounts[0]["bind"] == {"create_host_path": False}
 
 
-def test_the_api_of_decisions_has_the_shop_and_its_pseudonyms_as_the_runs_have(
+def test_the_decisions_api_has_the_same_shop_and_pseudonym_key_as_the_runs(
     services: dict[str, Any],
 ) -> None:
     own, runs = services["api"]["environment"], services["scheduler"]["environment"]
@@ -101,7 +101,7 @@ def test_the_api_of_decisions_has_the_shop_and_its_pseudonyms_as_the_runs_have(
     assert services["api"]["user"] == services["scheduler"]["user"]
 
 
-def test_the_image_has_all_that_a_run_needs_and_nothing_that_git_ignores() -> None:
+def test_the_image_has_everything_a_run_needs_and_nothing_that_git_ignores() -> None:
     allowed = {
         line[1:].rstrip("/")
         for line in (PROJECT / ".dockerignore").read_text().splitlines()
@@ -128,10 +128,10 @@ def fresh_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_on_a_fresh_clone_the_first_line_of_the_docs_prepares_all_that_compose_needs(
+def test_on_a_fresh_clone_the_first_line_of_the_docs_prepares_everything_compose_needs(
     fresh_clone: Path, services: dict[str, Any]
 ) -> None:
-    """With no package installed: the Python of this machine alone runs it."""
+    """It needs no installed package: the Python of this machine alone runs it."""
     assert lines_of_the_docs(fresh_clone) == README_LINES
     python = f"PYTHON={Path(sys.base_prefix, 'bin', 'python3')}"
     done = subprocess.run(
@@ -148,14 +148,14 @@ def test_on_a_fresh_clone_the_first_line_of_the_docs_prepares_all_that_compose_n
     binds = [mount for mount in services["scheduler"]["volumes"] if isinstance(mount, dict)]
     for mount in binds:
         source = re.sub(
-            r"\$\{(\w+):-([^}]*)\}", lambda found: values.get(found[1]) or found[2], mount["source"]
+            r"\$\{(\w+):-([^}]*)\}", lambda match: values.get(match[1]) or match[2], mount["source"]
         )
         assert (fresh_clone / source).is_dir(), f"docker compose would refuse to start: no {source}"
     assert f"{fresh_clone / 'data' / 'landing'} is empty" in done.stdout
     assert README_LINES[1] in done.stdout, "it names the second line"
 
 
-def test_the_day_that_the_check_of_compose_makes_up_is_one_that_the_shop_accepts(
+def test_the_shop_accepts_the_day_that_the_compose_check_makes_up(
     tmp_path: Path, use_settings: Callable[..., Settings]
 ) -> None:
     write_a_day(tmp_path)

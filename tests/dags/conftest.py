@@ -1,4 +1,4 @@
-"""The DAG files, parsed once as Airflow parses them."""
+"""The DAG files, parsed once in the way Airflow parses them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAGS = Path(__file__).parents[2] / "dags"
 
 @pytest.fixture(scope="session")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Two parses of the folder: the DAGs, the import errors, and the seconds of the second parse."""
+    """The DAGs and import errors of two parses of the folder, and how many seconds the second took."""
     before = dict(os.environ)
     current = Settings(home=tmp_path_factory.mktemp("dags"), _env_file=None)
     prepare(airflow_environment(current, sqlite_url(current)))

@@ -1,4 +1,4 @@
-"""What every DAG of this project must be, and why."""
+"""Rules for every DAG of this project: its schedule, retries, documentation, imports and parse time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 DAGS = Path(__file__).parents[2] / "dags"
-# what a DAG file may import as it is parsed: none of these takes time
+# what a DAG file may import at parse time: all of these are quick
 LIGHT = (
     "__future__",
     "collections.abc",
@@ -26,13 +26,13 @@ DAG_IDS = ("evaluate_models", "orders_daily", "orders_history", "train_models")
 TIERS = {"tier_1", "tier_2", "tier_3"}
 
 
-def test_the_folder_imports_and_holds_these_dags(bag):
+def test_the_folder_imports_without_errors_and_holds_these_dags(bag):
     assert bag.import_errors == {}
     assert sorted(bag.dags) == sorted(DAG_IDS)
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_a_dag_says_what_it_does_when_and_what_to_do_on_failure(bag, dag_id):
+def test_the_documentation_of_a_dag_says_what_it_does_when_and_what_to_do_on_failure(bag, dag_id):
     text = bag.dags[dag_id].doc_md
     for part in ("**When**", "**In**", "**Out**", "**On failure**"):
         assert part in text, (
@@ -41,7 +41,7 @@ def test_a_dag_says_what_it_does_when_and_what_to_do_on_failure(bag, dag_id):
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_a_dag_has_an_owner_a_tier_and_does_not_catch_up_by_surprise(bag, dag_id):
+def test_a_dag_has_an_owner_and_a_tier_and_does_not_catch_up(bag, dag_id):
     dag = bag.dags[dag_id]
     assert dag.owner == "goodstanding"
     assert len(TIERS & set(dag.tags)) == 1, f"{dag_id}: exactly one of {sorted(TIERS)} tells who is woken"
@@ -49,14 +49,14 @@ def test_a_dag_has_an_owner_a_tier_and_does_not_catch_up_by_surprise(bag, dag_id
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_catchup_is_written_on_the_dag_where_airflow_reads_it(path):
+def test_catchup_is_set_on_the_dag_itself_where_airflow_reads_it(path):
     text = path.read_text()
     if "DAG(" in text:
         assert re.search(r"^    catchup=False,$", text, re.M), "in default_args it would be ignored"
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_every_task_writes_alone_and_retries_only_what_a_retry_can_mend(bag, dag_id):
+def test_every_task_takes_the_writer_slot_and_retries_only_errors_that_a_retry_can_fix(bag, dag_id):
     from goodstanding.core.errors import DataProblem, DayNotOver, GateFailed, WarehouseBusy, WrongUse
 
     for task in bag.dags[dag_id].tasks:
@@ -102,7 +102,7 @@ def test_the_folder_parses_in_two_seconds(bag):
     assert bag.seconds < 2
 
 
-def test_the_graph_is_the_one_that_was_agreed(bag):
+def test_the_graph_is_the_agreed_one(bag):
     chain = [
         "ingest",
         "check_raw",

@@ -1,4 +1,4 @@
-"""Real days through the real DAGs in one process, as the command line runs them; what a failure says."""
+"""Real days run through the real DAGs in one process, as the command line does, and failures are clear."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEPS = [
 ]
 HOLD_ROWS = {"order_lines", "invoices", "rfm_scores", "customer_classes", "customer_features"}
 
-# A process of its own: Airflow keeps to the home that it first met.
+# In a process of its own: Airflow keeps the home that it used first.
 RUNS = """
 import json, sys
 from datetime import date
@@ -67,7 +67,7 @@ print(json.dumps({"ids": ids, "steps": steps_told, "after_failure": after_failur
 
 @dataclass(frozen=True)
 class Runs:
-    """The home in which these runs were, and what they gave to their caller."""
+    """The home of these runs, and what they returned to their caller."""
 
     home: Path
     landing: Path
@@ -98,7 +98,7 @@ def runs(any_landing: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     return Runs(folder / "home", folder / "landing", json.loads(done.stdout))
 
 
-def test_every_run_goes_through_all_steps_in_their_order_and_says_so(runs: Runs) -> None:
+def test_every_run_goes_through_all_steps_in_order_and_reports_them(runs: Runs) -> None:
     assert runs.found["steps"] == STEPS * 3
     assert len(set(runs.found["ids"])) == 3
 
@@ -112,7 +112,7 @@ def test_a_run_takes_its_days_from_its_params_or_from_its_data_interval(runs: Ru
     assert spans == [(ids[0], days[0], days[1]), (ids[1], days[2], days[2]), (ids[2], days[3], days[3])]
 
 
-def test_a_saturday_without_a_file_is_a_day_with_a_standing(runs: Runs) -> None:
+def test_a_saturday_without_a_file_still_gives_every_customer_a_standing(runs: Runs) -> None:
     assert runs.rows("select files, lines, admitted from raw.days where event_day = '2010-12-04'") == [
         (0, 0, True)
     ]
@@ -120,23 +120,23 @@ def test_a_saturday_without_a_file_is_a_day_with_a_standing(runs: Runs) -> None:
         "select as_of, count(*) from marts.customer_classes group by 1 order by 1", "published/current.duckdb"
     )
     assert [as_of for as_of, _ in scored] == [date(2010, 12, day) for day in (2, 3, 4, 5)]
-    assert scored[2][1] == scored[1][1], "nobody came on Saturday and nobody went"
+    assert scored[2][1] == scored[1][1], "no customer is gained or lost on Saturday"
 
 
-def test_readers_see_the_newest_day_and_the_run_that_brought_it(runs: Runs) -> None:
+def test_readers_see_the_newest_day_and_the_run_that_published_it(runs: Runs) -> None:
     publication = runs.rows(
         "select as_of, run_id, simulated from marts.publication", "published/current.duckdb"
     )
     assert publication == [(date(2010, 12, 5), runs.found["ids"][2], False)]
 
 
-def test_each_model_and_test_of_each_run_is_on_record_with_its_seconds(runs: Runs) -> None:
+def test_each_dbt_model_and_test_of_each_run_is_recorded_with_its_seconds(runs: Runs) -> None:
     kept = runs.rows("select run_id, node, kind, status, seconds from ops.dbt_results")
     models = {path.stem for path in (PROJECT / "dbt_project" / "models").rglob("*.sql")}
     for run_id in runs.found["ids"]:
         mine = [row for row in kept if row[0] == run_id]
         ran = {node for _, node, kind, _, _ in mine if kind == "model"}
-        # the first build makes everything, views too, which stay as they are afterwards
+        # the first build creates everything; the views are not built again
         assert ran == models if run_id == runs.found["ids"][0] else ran > HOLD_ROWS
         assert {status for _, _, kind, status, _ in mine if kind == "model"} == {"success"}
         assert {status for _, _, kind, status, _ in mine if kind == "test"} == {"pass"}
@@ -156,10 +156,10 @@ def test_the_error_of_a_failed_task_reaches_the_caller_and_ends_the_run_there(ru
     kind, message = runs.found["errors"]["no file"]
     assert kind == "DataProblem"
     assert f"no file for 1 trading day(s): 2010-12-06; expected {runs.landing / '2010-12-06.csv'}" in message
-    assert runs.found["after_failure"] == ["ingest"], "a person stands beside it: no retry, no further step"
+    assert runs.found["after_failure"] == ["ingest"], "a person watches this run: no retry, no further step"
 
 
-def test_a_fault_of_ours_is_told_in_a_line_with_its_traceback_in_the_log(runs: Runs) -> None:
+def test_a_bug_of_the_project_is_reported_in_one_line_and_its_traceback_is_in_the_log(runs: Runs) -> None:
     kind, message = runs.found["errors"]["a fault of ours"]
     assert kind == "GoodstandingError"
     log = runs.found["log"]
@@ -167,7 +167,7 @@ def test_a_fault_of_ours_is_told_in_a_line_with_its_traceback_in_the_log(runs: R
     assert "nobody thought of that" in Path(log).read_text()
 
 
-def test_the_pool_with_one_slot_is_there_and_every_task_of_the_runs_took_it(runs: Runs) -> None:
+def test_every_task_of_the_runs_took_the_pool_with_one_slot(runs: Runs) -> None:
     import sqlite3
 
     with sqlite3.connect(runs.home / "airflow" / "airflow.sqlite") as connection:

@@ -1,6 +1,6 @@
-"""A backfill under the real scheduler, as the UI creates one: processes are killed, and one file is bad.
+"""A backfill under the real scheduler ends right though processes are killed and one file is bad.
 
-Airflow is started as by the line `make up` of the docs.
+The backfill is created as the UI creates it; Airflow is started as by `make up` in the docs.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ COUNT = int(os.environ.get("BACKFILL_DAYS", "10"))
 DAYS = [str(day) for day in days_from(COUNT + 3)]
 LOADED, BACKFILLED = DAYS[:3], DAYS[3:]
 BAD = BACKFILLED[-3]
-# After how many runs that have ended what is killed: the process that works on a step, the worker above it
-# (it reports what becomes of the step), two whole components, and all there is, as where the power fails.
+# What is killed after how many ended runs: the process that works on a step, the worker above it (it reports
+# the outcome of the step), two whole components, and everything, as in a power failure.
 KILLS = {
     "task": 1,
     "worker": COUNT // 4,
@@ -56,7 +56,7 @@ Wait = Callable[[Callable[[], Any]], None]
 
 @dataclass
 class Airflow:
-    """`goodstanding up` for a home, and what it said, through all its starts."""
+    """`goodstanding up` for a home, and its output over all its starts."""
 
     settings: Settings
     output: Path
@@ -70,7 +70,7 @@ class Airflow:
         return AirflowApi(address, password=admin_password(self.settings))
 
     def start(self) -> None:
-        """Start it, also where it was killed; it is ready some seconds later."""
+        """Start it, also after it was killed; it is ready some seconds later."""
         environment = {n: value for n, value in os.environ.items() if not n.startswith("GOODSTANDING_")}
         environment |= {
             "GOODSTANDING_HOME": str(self.settings.home),
@@ -81,16 +81,16 @@ class Airflow:
             "PYTHONDONTWRITEBYTECODE": "",
         }
         ready = self.said().count(READY)
-        with self.output.open("a") as said:
+        with self.output.open("a") as log:
             command = [str(Path(sys.executable).with_name("goodstanding")), "up"]
-            self.process = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
         self.wait_until(lambda: self.said().count(READY) > ready)
 
     def said(self) -> str:
         return self.output.read_text() if self.output.exists() else ""
 
     def wait_until(self, condition: Callable[[], Any]) -> None:
-        """Wait as long as it may take, and while it lives."""
+        """Wait until the condition holds, within the time limit and while Airflow is alive."""
         end = time.monotonic() + SECONDS
         while not condition():
             assert self.process and self.process.poll() is None, self.said()[-3000:]
@@ -98,10 +98,10 @@ class Airflow:
             time.sleep(0.2)
 
     def kill(self, name: str) -> bool:
-        """Kill it while a task has a working file open; False where none has.
+        """Kill a process while a task has a working file open; returns False if no task has one.
 
-        The task is held still meanwhile: else it might be through before it is hit, and nothing would show
-        that what it ran is tried again.
+        The task is paused meanwhile. Otherwise it might end before the kill, and nothing would show that its
+        work is tried again.
         """
         assert self.process
         leaders = json.loads((airflow_home(self.settings) / "up.json").read_text())["sessions"]["leaders"]
@@ -121,7 +121,7 @@ class Airflow:
                 self.process.wait()
             elif name in leaders:
                 kill_all([leaders[name][0]])
-                # or the next kill would end the supervisor before it has seen this one
+                # otherwise the next kill would end the supervisor before it has noticed this one
                 self.wait_until(lambda: f"{name} ended with signal SIGKILL" in self.said())
             else:
                 kill_all([{"task": task, "worker": worker}[name]])
@@ -138,8 +138,8 @@ class Airflow:
 
 
 def writing(scheduler: int) -> tuple[int, int] | None:
-    """The worker and the task under a scheduler that has a working file open."""
-    # any of them may end meanwhile, the scheduler too, which was killed before
+    """The worker under a scheduler and its task that has a working file open, or None."""
+    # any of them may end meanwhile, also the scheduler, which an earlier step may have killed
     with suppress(psutil.NoSuchProcess):
         for worker in psutil.Process(scheduler).children():
             for task in worker.children():
@@ -149,14 +149,14 @@ def writing(scheduler: int) -> tuple[int, int] | None:
 
 
 def is_writing(pid: int) -> bool:
-    """Whether a process has a working file open; one that has ended has none."""
+    """Whether a process has a working file open; an ended process has none."""
     with suppress(psutil.NoSuchProcess):
         return any(file.path.endswith("/standing.duckdb") for file in psutil.Process(pid).open_files())
     return False
 
 
 def running(api: AirflowApi) -> list[dict[str, Any]]:
-    """The task instances that have the writer's slot; none while the API server is away."""
+    """The task instances that hold the writer's slot; none while the API server is down."""
     try:
         return list(api.get("/dags/~/dagRuns/~/taskInstances?state=running")["task_instances"])
     except (OSError, ApiError):
@@ -164,14 +164,14 @@ def running(api: AirflowApi) -> list[dict[str, Any]]:
 
 
 def kill_all(pids: list[int]) -> None:
-    """End processes as if the power failed, the first of them first: it would start the others again."""
+    """Kill processes as a power failure would. The first goes first, as it would restart the others."""
     for pid in pids:
         sessions.send(pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A home whose days went through the scheduler, and what was seen of them meanwhile."""
+    """A home whose days went through the scheduler, and what was observed meanwhile."""
 
     settings: Settings
     output: Path
@@ -187,7 +187,7 @@ class Scheduled:
 
 @dataclass(frozen=True)
 class Stopped:
-    """What stood there when the backfill was through and the bad file not yet mended."""
+    """The state after the backfill had ended and before the bad file was corrected."""
 
     runs: dict[str, str]
     published: list[tuple[Any, ...]]
@@ -200,7 +200,7 @@ class Stopped:
 @pytest.fixture(scope="module")
 def scheduled() -> Iterator[Scheduled]:
     """`goodstanding up`, three days by `orders_history`, and the backfill, four runs at once."""
-    # not in pytest's folder: under root PostgreSQL runs as another user, to whom that folder is closed
+    # not in pytest's folder: under root, PostgreSQL runs as another user, who cannot enter that folder
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket() as free:
         Path(folder).chmod(0o755)
         fill(Path(folder, "landing"), 11, days_from(COUNT + 3))
@@ -226,7 +226,7 @@ def scheduled() -> Iterator[Scheduled]:
 
 
 def load_and_backfill(api: AirflowApi, airflow: Airflow) -> dict[str, Any]:
-    """Load, create the backfill, kill what is to be killed, and wait until every run has ended."""
+    """Load the history, create the backfill, kill processes, and wait until every run has ended."""
     settings, wait_until = airflow.settings, airflow.wait_until
     good = (settings.landing_folder / f"{BAD}.csv").read_text()
     write_day(settings.landing_folder, BAD, ["unreadable"] * 9)
@@ -234,8 +234,8 @@ def load_and_backfill(api: AirflowApi, airflow: Airflow) -> dict[str, Any]:
     api.wait_for_dag("orders_history")
     run_id = api.trigger("orders_history", {"from": LOADED[0], "to": LOADED[-1]})
     load = api.wait_for_run("orders_history", run_id, SECONDS)
-    # A DAG that is unpaused starts the run of yesterday, of which this landing has no file: a manual run of
-    # that logical date, about a day that it has, takes its place.
+    # Unpausing a DAG starts the run of yesterday, for which this landing has no file: a manual run with that
+    # logical date, about a day that has a file, takes its place.
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
     wait_until(lambda: "orders_daily" in {dag["dag_id"] for dag in api.get("/dags")["dags"]})
     manual = api.trigger("orders_daily", {"day": LOADED[1]}, f"{yesterday}T00:00:00Z")
@@ -256,7 +256,7 @@ def backfilled(api: AirflowApi) -> dict[str, dict[str, Any]]:
 
 
 def ended(api: AirflowApi) -> int:
-    """How many of the backfill's runs have ended; none while the API server is away."""
+    """How many of the backfill's runs have ended; 0 while the API server is down."""
     try:
         return sum(run["state"] in ("success", "failed") for run in backfilled(api).values())
     except (OSError, ApiError):
@@ -264,7 +264,7 @@ def ended(api: AirflowApi) -> int:
 
 
 def look(api: AirflowApi, settings: Settings) -> Stopped:
-    """What is published, which runs failed, and what their publish tasks say."""
+    """What is published, which runs failed, and the messages of their publish tasks."""
     runs = backfilled(api)
     messages = {}
     for day, run in runs.items():
@@ -277,7 +277,7 @@ def look(api: AirflowApi, settings: Settings) -> Stopped:
 
 
 def mend_and_clear(api: AirflowApi, settings: Settings, wait_until: Wait) -> None:
-    """Do as the message says, by the UI's calls: clear the day's run, then what waited for it."""
+    """Follow the message with the UI's calls: clear the day's run, then the runs that waited for it."""
     (settings.landing_folder / "mended").replace(settings.landing_folder / f"{BAD}.csv")
     runs = backfilled(api)
     bad = runs[BAD]["dag_run_id"]
@@ -291,10 +291,10 @@ def mend_and_clear(api: AirflowApi, settings: Settings, wait_until: Wait) -> Non
 
 def tasks(api: AirflowApi) -> list[dict[str, Any]]:
     """All task instances of all runs."""
-    path, found = "/dags/~/dagRuns/~/taskInstances?limit=100&order_by=id", []
-    while page := api.get(f"{path}&offset={len(found)}")["task_instances"]:
-        found += page
-    return found
+    path, instances = "/dags/~/dagRuns/~/taskInstances?limit=100&order_by=id", []
+    while page := api.get(f"{path}&offset={len(instances)}")["task_instances"]:
+        instances += page
+    return instances
 
 
 def rows(home: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -302,7 +302,7 @@ def rows(home: Path, sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def test_every_run_of_the_load_and_the_backfill_ends_well(scheduled: Scheduled) -> None:
+def test_every_run_of_the_load_and_the_backfill_succeeds(scheduled: Scheduled) -> None:
     assert scheduled.load["state"] == "success"
     states = {day: run["state"] for day, run in scheduled.backfilled().items()}
     assert states == dict.fromkeys(BACKFILLED, "success")
@@ -311,7 +311,7 @@ def test_every_run_of_the_load_and_the_backfill_ends_well(scheduled: Scheduled) 
         assert len(tasks) == 8 and set(tasks.values()) == {"success"}
 
 
-def test_killed_components_were_started_again_and_what_they_ran_was_tried_again(scheduled: Scheduled) -> None:
+def test_killed_components_were_started_again_and_their_tasks_were_retried(scheduled: Scheduled) -> None:
     for name in ("api-server", "scheduler"):
         assert f"{name} ended with signal SIGKILL; starting it again (1 of 3)" in scheduled.output.read_text()
     for name in ("task", "worker", "scheduler", "everything"):
@@ -320,11 +320,11 @@ def test_killed_components_were_started_again_and_what_they_ran_was_tried_again(
         assert tries > hit["try_number"], f"{hit['task_id']} of {hit['dag_run_id']}, at the kill of {name}"
 
 
-def test_where_everything_was_killed_the_next_start_goes_on_with_the_backfill(scheduled: Scheduled) -> None:
+def test_after_everything_was_killed_the_next_start_continues_the_backfill(scheduled: Scheduled) -> None:
     assert scheduled.output.read_text().count(READY) == 2
 
 
-def test_a_failed_day_keeps_later_ones_from_being_published_and_they_name_it(scheduled: Scheduled) -> None:
+def test_a_failed_day_blocks_publishing_later_days_and_their_messages_name_it(scheduled: Scheduled) -> None:
     stopped = scheduled.stopped
     assert stopped.runs[BAD] == "failed"
     assert str(stopped.published[0][0]) < BAD
@@ -333,21 +333,21 @@ def test_a_failed_day_keeps_later_ones_from_being_published_and_they_name_it(sch
         assert f"cannot be published: {BAD} failed the gate of raw_orders" in message
         assert f"run {BAD} again (clear its run in the UI)" in message
     failed = {day for day, state in stopped.runs.items() if state == "failed"}
-    assert failed == {BAD, *stopped.messages}, "the days around it are taken in and wait for it alone"
+    assert failed == {BAD, *stopped.messages}, "the other days are taken in and wait only for this one"
 
 
-def test_the_runs_of_a_backfill_were_under_way_at_once_and_their_tasks_one_by_one(
+def test_the_runs_of_a_backfill_ran_at_once_but_their_tasks_one_by_one(
     scheduled: Scheduled,
 ) -> None:
     spans = sorted((run["start_date"], run["end_date"]) for run in scheduled.backfilled().values())
-    assert spans[1][0] < spans[0][1], "the second began before the first was through"
+    assert spans[1][0] < spans[0][1], "the second run began before the first ended"
     listed = sorted((task["start_date"], task["end_date"], task["pool"]) for task in tasks(scheduled.api))
     assert len(listed) == 8 * (COUNT + 2)
     for (_, end, pool), (start, _, _) in pairwise(listed):
         assert pool == "duckdb_writer" and end <= start, "one task writes at a time"
 
 
-def test_readers_see_the_newest_day_with_all_its_gates(scheduled: Scheduled) -> None:
+def test_readers_see_the_newest_day_with_all_its_gates_passed(scheduled: Scheduled) -> None:
     published = rows(
         scheduled.settings.home, "select cast(as_of as varchar), simulated from marts.publication"
     )
@@ -372,7 +372,7 @@ def test_the_published_tables_are_those_of_one_clean_run_over_the_landing(
     assert lived.seen_by_readers() == clean.seen_by_readers()
 
 
-def test_the_log_of_a_task_shows_in_the_ui_which_models_ran_and_how_long(scheduled: Scheduled) -> None:
+def test_the_ui_shows_in_a_tasks_log_which_models_ran_and_how_long(scheduled: Scheduled) -> None:
     run = scheduled.backfilled()[BACKFILLED[-1]]
     path = f"/dags/orders_daily/dagRuns/{run['dag_run_id']}/taskInstances/transform"
     number = scheduled.api.get(path)["try_number"]

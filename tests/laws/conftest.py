@@ -1,4 +1,4 @@
-"""A warehouse that a test drives step by step, and the comparison of everything that readers see."""
+"""A warehouse that a test drives step by step, and hashes of every table that readers see."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Warehouse:
     shop: Path
 
     def step(self, name: str, first: date, last: date | None = None) -> None:
-        """One step of the run of these days."""
+        """Run one step for these days."""
         self.use(home=self.home, landing=self.landing, shop=self.shop, pseudonym_key=KEY)
         getattr(steps, name)(Days(first, last or first), f"run of {first}")
 
     def run(self, first: date, last: date | None = None) -> None:
-        """One run of these days."""
+        """Run all steps for these days."""
         for name in STEPS:
             self.step(name, first, last)
 
@@ -59,7 +59,7 @@ class Warehouse:
             ).fetchall()
             hashes = {}
             for schema, table in tables:
-                # what they say depends on when readers were told, and of what: see test_restatements.py
+                # their rows depend on what was published before and when: see test_restatements.py
                 if table in ("publication", "restatements"):
                     continue
                 rows = connection.execute(f"select * from {schema}.{table} order by all").fetchall()
@@ -73,7 +73,7 @@ class Warehouse:
 
 
 def drawn_day(draw: random.Random, day: date) -> list[str]:
-    """Lines of a day: few customers and products, so that cancellations, ties and duplicates are many."""
+    """Order lines of a day: few customers and products, so cancellations, ties and duplicates abound."""
     lines = []
     for number in range(draw.randint(3, 9)):
         customer = draw.choice([None, 11, 12, 13, 14, 15])
@@ -88,7 +88,7 @@ def drawn_day(draw: random.Random, day: date) -> list[str]:
 
 
 def drawn_accounts(draw: random.Random, day: date) -> list[str]:
-    """Lines of the other kinds: few orders and instalments, told of again on other days; 16 never orders."""
+    """Lines of the other kinds: few orders and instalments, which other days repeat; 16 never orders."""
     lines = []
     for _ in range(draw.randint(1, 4)):
         customer, order = draw.choice([11, 12, 13, 16]), draw.choice(["A", "B", ""])
@@ -107,7 +107,7 @@ def drawn_accounts(draw: random.Random, day: date) -> list[str]:
 
 @pytest.fixture
 def warehouse(tmp_path: Path, use_settings: Callable[..., Settings]) -> Callable[..., Warehouse]:
-    """Makes warehouses of one shop; given days are drawn into a landing by a seed."""
+    """Make warehouses of one shop; a seed decides the lines of the days in their landing."""
 
     def make(name: str, landing: Path | None = None, accounts: bool = False) -> Warehouse:
         folder = tmp_path / name

@@ -1,8 +1,8 @@
-"""Histories: what may happen to a small shop, before its warehouse is compared with one clean build.
+"""Histories: events in a small shop, after which its warehouse must equal one clean build.
 
-A history is a list of actions on a home and its landing, and then an end: broken files are mended, and the
-days that are not yet what the landing says are run. Then every table that readers see must be, byte for byte,
-what one clean run over the final landing gives. `repeat` does that; `Shop` and the actions are written as
+A history is a list of actions on a home and its landing, and then an end: broken files are corrected and
+every day that differs from the landing is run. Then every table that readers see must equal, byte for byte,
+the result of one clean run over the final landing. `repeat` checks that. `Shop` and the actions print as
 Python, so a history that fails is printed as the script that repeats it.
 """
 
@@ -34,7 +34,7 @@ from tests.laws.conftest import STEPS, Warehouse, days_from, drawn_accounts, dra
 from tests.laws.kill import Writes, in_child, kill_this_process
 from tests.shop import ACCOUNT_HEADERS, mapping, write_accounts, write_day
 
-# five days over a month end: scores are kept of every day, features of the month end and the newest day
+# five days over a month end: scores are kept for every day, features for the month end and the newest day
 DAYS = days_from(5)
 BROKEN = ("unreadable",) * 9
 GATE_STEPS = ("check_invoices", "check_scores", "check_predictions")
@@ -42,9 +42,9 @@ GATE_STEPS = ("check_invoices", "check_scores", "check_predictions")
 
 @dataclass(frozen=True)
 class Shop:
-    """What a history begins with: a seed of its lines, days without a file, retention of snapshots.
+    """The start of a history: the seed of its lines, its days without a file, the retention of snapshots.
 
-    With `accounts` it has payments, returns and deliveries too; their lines stand among those of the orders.
+    With `accounts` it also has payments, returns and deliveries, whose lines lie among those of the orders.
     """
 
     seed: int
@@ -53,7 +53,7 @@ class Shop:
     accounts: bool = False
 
     def lines(self, day: int, version: int) -> tuple[str, ...]:
-        """The file of a day. Version 0 is the first; the others correct it, mostly in a line or two."""
+        """The lines of a day's file. Version 0 is the first; others correct it, mostly in a line or two."""
         first = self._drawn(f"{self.seed}/{day}", day)
         draw, other = (
             random.Random(f"{self.seed}/{day}/{version}"),
@@ -78,19 +78,19 @@ class Shop:
             text.replace("United Kingdom", draw.choice(["United Kingdom", "United Kingdom", "EIRE"]))
             for text in drawn_day(draw, DAYS[day])
         ]
-        # between the others, so that a correction may be of either
+        # mixed with the others, so that a correction may change either kind
         return [*orders[:2], *drawn_accounts(draw, DAYS[day]), *orders[2:]] if self.accounts else orders
 
 
 def write_files(landing: Path, day: date, lines: Sequence[str]) -> None:
-    """The files of a day: that of its orders, and of the lines that name another kind those of that kind."""
+    """Write the files of a day: one of orders, and one for each other kind that some line names."""
     named = tuple(f"{kind}:" for kind in ACCOUNT_HEADERS)
     write_day(landing, day, [text for text in lines if not text.startswith(named)])
     write_accounts(landing, day, lines)
 
 
 class Lived:
-    """A home that a history happens to, and what must hold of it meanwhile."""
+    """A home under a history, with the checks that must hold after every action."""
 
     def __init__(self, shop: Shop, folder: Path) -> None:
         self.shop = shop
@@ -100,7 +100,7 @@ class Lived:
         self.landing.mkdir()
         self.files: dict[int, tuple[str, ...]] = {}
         self.due = set(range(len(DAYS)))
-        # days whose newest content was never seen before, each with the steps that have yet to look at it
+        # days whose newest content is new, each with the steps that have not processed it yet
         self.unaudited: dict[int, set[str]] = {}
         self.seen: set[tuple[int, tuple[str, ...] | None]] = set()
         self.may_be_barred: set[int] = set()
@@ -109,26 +109,26 @@ class Lived:
                 self.put(day, shop.lines(day, 0))
 
     def put(self, day: int, lines: tuple[str, ...]) -> None:
-        """The shop exports a day, anew or for the first time."""
+        """Write the file of a day, for the first time or again."""
         if self.files.get(day) != lines:
             self.files[day] = lines
             self.due.add(day)
             write_files(self.landing, DAYS[day], lines)
 
     def withdraw(self, day: int) -> None:
-        """The shop takes the file of a day away."""
+        """Remove the file of a day."""
         if self.files.pop(day, None) is not None:
             self.due.add(day)
             (self.landing / f"{DAYS[day]}.csv").unlink()
             write_accounts(self.landing, DAYS[day], [])
 
     def run(self, first: int, last: int) -> None:
-        """One run of these days from end to end."""
+        """Run these days from end to end."""
         for _ in self.steps(first, last):
             pass
 
     def steps(self, first: int, last: int) -> Generator[str, None, None]:
-        """A run that can be stopped after each step. It ends early where it must: at a day that is barred."""
+        """Run step by step, so that the caller can stop after each. A barred day ends the run early."""
         files: dict[int, tuple[str, ...] | None] = {}
         for name in STEPS:
             if name == "ingest":
@@ -138,7 +138,7 @@ class Lived:
             except GateFailed:
                 if name != "check_raw" or BROKEN not in files.values():
                     raise
-                # all days of the run are barred, also one that had passed before
+                # the gate bars all days of the run, also one that had passed before
                 self.may_be_barred |= set(files)
                 self.due |= set(files)
                 return
@@ -150,7 +150,7 @@ class Lived:
         self.due -= {day for day, lines in files.items() if self.files.get(day) == lines}
 
     def _step(self, name: str, first: int, last: int, files: dict[int, tuple[str, ...] | None]) -> None:
-        """One step, and what is known of the days by it."""
+        """Run one step, and update what is known about the days."""
         before = self._publication()
         if name == "transform":
             for steps in self.unaudited.values():
@@ -176,14 +176,14 @@ class Lived:
             assert not shown, f"published, although these steps have not looked at a day's content: {shown}"
 
     def killed(self, day: int, step: str, write: int, after: bool) -> None:
-        """A run of a day that is killed at a write of a step, or else at the end of the step."""
+        """Run a day and kill it at a write of a step or, if the step has fewer writes, at its end."""
         run = self.steps(day, day)
         for name in STEPS[: STEPS.index(step)]:
             if next(run, None) != name:
                 return  # the day was barred before
         before = self._publication()
         self.due.add(day)
-        # it may have come through: from here on nothing is certain of this day
+        # the write may have been completed: from here on the state of this day is unknown
         self.unaudited.pop(day, None)
         self.seen.add((day, self.files.get(day)))
         if self.files.get(day) == BROKEN:
@@ -205,7 +205,7 @@ class Lived:
         return path.stat().st_ino if path.exists() else None
 
     def settle(self, backwards: bool) -> None:
-        """The end of every history: files are mended, and all days that are not done are run."""
+        """End a history: correct broken files, and run all days that are not done."""
         for day, lines in self.files.items():
             if lines == BROKEN:
                 self.put(day, self.shop.lines(day, 0))
@@ -217,12 +217,12 @@ class Lived:
                 spans.append([day])
         for span in spans[::-1] if backwards else spans:
             self.run(span[0], span[-1])
-        if self.due:  # the publish of a run was refused because of a day that is in order by now
+        if self.due:  # a run could not publish because of a day that has passed since
             self.warehouse.step("publish", DAYS[max(self.due)])
 
 
 class Action(Protocol):
-    """Something that happens; all days are numbers, 0 is the first."""
+    """An event of a history. Days are numbers; 0 is the first."""
 
     def happen(self, lived: Lived) -> None: ...
 
@@ -250,7 +250,7 @@ class RunRange:
 
 @dataclass(frozen=True)
 class File:
-    """A file comes: the first one of its day, late, or a corrected one."""
+    """A file arrives: the first of its day, a late one, or a corrected one."""
 
     day: int
     version: int
@@ -271,7 +271,7 @@ class NoFile:
 
 @dataclass(frozen=True)
 class BrokenFile:
-    """A file comes that no line can be read of, so that the first gate bars its day."""
+    """A file arrives in which no line can be read, so the first gate bars its day."""
 
     day: int
 
@@ -281,7 +281,7 @@ class BrokenFile:
 
 @dataclass(frozen=True)
 class Interleave:
-    """Runs at once, as in a backfill with many active runs; `turns` says whose task comes next."""
+    """Several runs at once, as in a backfill with many active runs; `turns` says whose task is next."""
 
     runs: tuple[tuple[int, int], ...]
     turns: tuple[int, ...]
@@ -310,7 +310,7 @@ class Killed:
 
 @dataclass(frozen=True)
 class BuildAnew:
-    """The file of the marts is lost, or the SQL is edited: the next run computes everything anew."""
+    """The file of the marts is lost, or the SQL is edited: the next run computes everything again."""
 
     def happen(self, lived: Lived) -> None:
         for name in ("standing.duckdb", "standing.duckdb.wal"):
@@ -319,7 +319,7 @@ class BuildAnew:
 
 @dataclass(frozen=True)
 class History:
-    """A shop, what happens to it, and whether the end goes backwards through the days that are not done."""
+    """A shop, its actions, and whether the end runs the unfinished days backwards."""
 
     shop: Shop
     actions: tuple[Action, ...]
@@ -337,7 +337,7 @@ class History:
 
 
 def differences(history: History, folder: Path) -> list[str]:
-    """Let a history happen under `folder`, and name the tables that differ from one clean build."""
+    """Play a history under `folder`; return the names of the tables that differ from one clean build."""
     lived = Lived(history.shop, folder)
     for action in history.actions:
         action.happen(lived)
@@ -354,24 +354,24 @@ def differences(history: History, folder: Path) -> list[str]:
 
 
 def check(history: History, folder: Path) -> None:
-    """Let a history happen; where the law does not hold, say so with the script that repeats it."""
+    """Play a history; if the law fails, raise with the script that repeats it."""
     try:
-        found = differences(history, folder)
+        differing = differences(history, folder)
     except Exception as error:
         raise AssertionError(f"{type(error).__name__}: {error}\n\n{history.script()}") from error
-    assert not found, "\n".join([*found, "", history.script()])
+    assert not differing, "\n".join([*differing, "", history.script()])
 
 
 def repeat(history: History) -> None:
-    """What the printed script calls."""
+    """Play a history and report whether the law holds; the printed script calls this."""
     with tempfile.TemporaryDirectory() as folder, own_settings():
-        found = differences(history, Path(folder))
-    print("\n".join(found) or "as one clean build")
+        differing = differences(history, Path(folder))
+    print("\n".join(differing) or "as one clean build")
 
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Outside pytest: no setting of the caller or of a .env file counts, and none stays."""
+    """Isolate settings outside pytest: ignore those of the caller and of a .env file, and restore them."""
     before = dict(os.environ)
     env_file, Settings.model_config["env_file"] = Settings.model_config["env_file"], None
     for name in [name for name in os.environ if name.startswith("GOODSTANDING_")]:
@@ -392,9 +392,9 @@ def _use(**values: object) -> Settings:
 
 
 def new_home(folder: Path, name: str, shop: Shop, landing: Path | None = None) -> Warehouse:
-    """A home without any day, under a path of its own that is used again by the next history.
+    """Make a home without any day, under its own path, which the next history uses again.
 
-    dbt's views, seeds and parsed project are there already: they took 1.2 of the 3.3 s of a first run.
+    It already has dbt's views, seeds and parsed project, which took 1.2 of the 3.3 s of a first run.
     """
     place = folder / name
     place.mkdir(exist_ok=True)
@@ -412,7 +412,7 @@ def new_home(folder: Path, name: str, shop: Shop, landing: Path | None = None) -
 
 
 def _save_model(models: Path) -> None:
-    """A model that knows the first two days, so that later days have predictions and earlier ones none."""
+    """Store a model of the first two days, so later days have predictions and earlier ones have none."""
     name = "rfm_rank"
     data_day = DAYS[1].isoformat()
     card = {
@@ -421,7 +421,7 @@ def _save_model(models: Path) -> None:
         "data_day": data_day,
         "recipe": name,
         "feature_names": [RFM_RANK],
-        # a handful of customers drifts every day
+        # so few customers would count as drift every day
         "references": {"inputs": {}, "score": {"borders": [0.5], "shares": [0.5, 0.4, 0.1], "allowed": 99}},
         "matured": None,
     }
@@ -452,13 +452,13 @@ _one_day = _days.map(lambda day: (day, day))
 def _with_files(
     runs: Sequence[tuple[int, int]], versions: Sequence[int], turns: Sequence[int]
 ) -> list[Action]:
-    """Files come for the first days of these runs, and then the runs go on at once."""
+    """Files for the first days of these runs arrive, and then the runs proceed at once."""
     files = [File(first, version) for (first, _), version in zip(runs, versions, strict=False) if version]
     return [*files, Interleave(tuple(runs), tuple(turns))]
 
 
 def _by_bursts(bursts: Sequence[int]) -> list[int]:
-    """Two runs take turns; each goes on for a few tasks before the other does."""
+    """Two runs take turns; each does a few tasks before the other continues."""
     return [number % 2 for number, burst in enumerate(bursts) for _ in range(burst)]
 
 
@@ -475,7 +475,7 @@ _three_runs = st.builds(
     st.lists(st.integers(0, 15), min_size=3, max_size=3),
     st.lists(st.integers(0, 2), min_size=6, max_size=24),
 )
-# what comes seldom, such as a transform between a corrected file's ingest and its gate, is drawn more often
+# rare orders, such as a transform between a corrected file's ingest and its gate, are drawn more often
 _happenings = st.one_of(
     _days.map(lambda day: [Run(day)]),
     _spans.map(lambda span: [RunRange(*span)]),
@@ -506,7 +506,7 @@ histories = st.builds(
 def law_of_replay(
     seed_of_draws: int, count: int, folder: Path, judge: Callable[[History, Path], None] = check
 ) -> None:
-    """Draw `count` histories and check each; what fails is made as short as can be in five minutes.
+    """Draw `count` histories and check each; a failing one is shortened for up to five minutes.
 
     Raises:
         AssertionError: the tables that differ, and the script that repeats it.

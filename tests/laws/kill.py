@@ -1,8 +1,8 @@
 """Killing a run: a child process works on a home and is ended by SIGKILL at a chosen write.
 
 The parent forks after all imports, so a case costs about what the killed part of the run costs. A write is a
-call that may change a file: a statement to DuckDB that is no mere query (`detach` writes the checkpoint of a
-file), the close of a connection, or one of `SYSTEM_CALLS`. Nothing in the product knows of this.
+call that may change a file: a statement to DuckDB other than a query (`detach` writes the checkpoint of a
+file), the close of a connection, or one of `SYSTEM_CALLS`. The product does not know of this.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ SYSTEM_CALLS = (
     (os, "unlink"),
     (os, "link"),
 )
-# statements that change no file: a kill there is one at the write before or after
+# statements that change no file: a kill there equals one at the write before or after
 READS = ("", "select", "with", "from", "pragma", "set", "describe", "show", "attach", "begin")
 SAME_KIND = {"alter": "create", "drop": "create", "update": "insert", "delete": "insert"}
-# of DuckDB's files, as it makes them
+# the layout of DuckDB's files: three headers, then blocks
 HEADERS_BYTES, BLOCK_BYTES = 3 * 4096, 256 * 1024
-# long enough for any case on a busy machine: a child that hangs is a failure, not a wait
+# long enough for any case on a busy machine: a child that takes longer hangs, which is a failure
 PATIENCE_SECONDS = 120
 
 
@@ -53,7 +53,7 @@ class Writes:
     """Name (of a statement, its verb) and seconds of every write so far."""
 
     def wrap(self, owner: Any, name: str) -> None:
-        """Have every call of `owner.name` counted as a write."""
+        """Count every call of `owner.name` as a write."""
         call = getattr(owner, name)
 
         def counted(*arguments: Any, **named: Any) -> Any:
@@ -70,14 +70,14 @@ class Writes:
             result = call(*arguments, **named)
             if is_chosen:
                 kill_this_process()
-            if place < len(self.made):  # not where they were forgotten meanwhile
+            if place < len(self.made):  # not if `forget` was called meanwhile
                 self.made[place] = (verb, time.perf_counter() - started)
             return result
 
         setattr(owner, name, counted)
 
     def forget(self) -> None:
-        """Count from nought again."""
+        """Count from 0 again."""
         self.made.clear()
 
     def wrap_all(self) -> None:
@@ -85,7 +85,7 @@ class Writes:
         connect, execute = duckdb.connect, duckdb.DuckDBPyConnection.execute
 
         def connected(*arguments: Any, **named: Any) -> Any:
-            # DuckDB finds a frame of pandas among its caller's variables, and the caller is `counted` now
+            # DuckDB looks for a pandas frame among its caller's variables, and the caller is `counted` now
             connection = connect(*arguments, **named)
             execute(connection, "set global python_scan_all_frames = true")
             return connection
@@ -98,14 +98,14 @@ class Writes:
 
 
 def _verb(sql: Any) -> str:
-    """The first word of a statement that is no comment; what changes the catalog or rows goes by one word."""
+    """The first word of a statement after comments; all changes of the catalog or of rows share one word."""
     words = re.sub(r"/\*(.|\n)*?\*/|--.*", " ", str(sql)).split()
     verb = words[0].lower() if words else ""
     return SAME_KIND.get(verb, verb)
 
 
 def kill_this_process() -> None:
-    """End this process at once: nothing is tidied up."""
+    """End this process at once, without any clean-up."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -120,7 +120,7 @@ def in_child(work: Callable[[], None]) -> bool:
     child = os.fork()
     if child == 0:
         code = 1
-        # the default action of the alarm ends a process as SIGKILL does: no line of its code runs
+        # the default action of the alarm ends a process as SIGKILL does: none of its code runs
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         try:
             work()
@@ -145,10 +145,10 @@ def in_child(work: Callable[[], None]) -> bool:
 
 
 def tear(folder: Path) -> int:
-    """Do to the working files in a folder what a kill inside the write of a block may do, at its worst.
+    """Damage the working files in a folder as badly as a kill inside the write of a block may.
 
-    Whoever was killed may have been at any block of metadata, unless the checkpoint had ended or had not been
-    prepared: then its header is another than that of the copies.
+    The killed process may have been writing any block of metadata, unless its checkpoint had ended or had not
+    been prepared: then the file's header differs from that of the copies.
 
     Returns:
         How many blocks were torn.

@@ -1,6 +1,6 @@
 """`make laws N=1000`: many histories, in as many processes as there are cores, with another seed every time.
 
-Prints the seeds first, progress while it goes, and for a law that is broken the script that repeats it.
+Prints the seeds first, then progress and, if a law fails, the script that repeats the failure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 def main(count: int, seed: int) -> int:
-    """Try `count` histories; returns the exit code."""
+    """Check `count` histories; returns the exit code."""
     processes = min(os.cpu_count() or 1, count)
     seeds = [seed + n for n in range(processes)]
     print(
@@ -46,13 +46,13 @@ _done: Synchronized[int]
 
 
 def _share(done: Synchronized[int]) -> None:
-    """Once in each process: keep the common counter."""
+    """Keep the shared counter; runs once in each process."""
     global _done
     _done = done
 
 
 def _try(seed: int, count: int) -> str | None:
-    """A share of the histories; returns what was found wrong."""
+    """Check a share of the histories; returns the failure, if any."""
     from tests.laws.history import check, law_of_replay, own_settings
 
     def counted(history: Any, folder: Path) -> None:

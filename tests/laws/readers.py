@@ -1,8 +1,8 @@
 """Readers of the published file, as processes of their own: `python readers.py FILE COUNT STOP_FILE`.
 
-Each opens the file again and again until STOP_FILE is there, and counts the reads that were not of one whole
-day: the newest day of the classes and lines is the publication's, the marts add up, and no read is of an
-earlier day than the one before it. Prints a JSON object: readers, reads, bad, days (seen), first (bad read).
+Each opens the file again and again until STOP_FILE exists, and counts bad reads. A good read sees one whole
+day: the newest day of the classes and lines is the publication's, the marts add up, and the day is no earlier
+than that of the read before. Prints a JSON object: readers, reads, bad, days (seen), first (bad read).
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ SECONDS_BETWEEN_READS = 2.0
 
 
 def read(path: Path, stop: Path) -> dict[str, Any]:
-    """One reader."""
+    """Read the file until the stop file exists; return the counts."""
     seen: list[str] = []
     reads, bad, first = 0, 0, ""
-    # it opens the file anew for each read, and starts DuckDB, two thirds of what a read took, but once
+    # each read opens the file again; DuckDB starts only once, as the start took two thirds of a read
     engine = duckdb.connect(config={"threads": 1})
     while not stop.exists():
         reads += 1
@@ -60,26 +60,28 @@ def read(path: Path, stop: Path) -> dict[str, Any]:
 
 
 def main(path: Path, count: int, stop: Path) -> None:
-    """Fork the readers, and add up what they tell."""
+    """Fork the readers, and add up their counts."""
     pipes = []
     for number in range(count):
         reader, writer = os.pipe()
         if os.fork() == 0:
             random.seed(number)
-            with os.fdopen(writer, "w") as told:
-                json.dump(read(path, stop), told)
+            with os.fdopen(writer, "w") as output:
+                json.dump(read(path, stop), output)
             os._exit(0)
         os.close(writer)
         pipes.append(reader)
-    found = [json.load(os.fdopen(reader)) for reader in pipes]
+    counts = [json.load(os.fdopen(reader)) for reader in pipes]
     print(
         json.dumps(
             {
-                "readers": len(found),
-                "reads": sum(one["reads"] for one in found),
-                "bad": sum(one["bad"] for one in found),
-                "days": sorted({day for one in found for day in one["days"]}),
-                "first": next((one["first"] for one in found if one["first"]), ""),
+                "readers": len(counts),
+                "reads": sum(reader_counts["reads"] for reader_counts in counts),
+                "bad": sum(reader_counts["bad"] for reader_counts in counts),
+                "days": sorted({day for reader_counts in counts for day in reader_counts["days"]}),
+                "first": next(
+                    (reader_counts["first"] for reader_counts in counts if reader_counts["first"]), ""
+                ),
             }
         )
     )

@@ -1,4 +1,4 @@
-"""A scene for accidents: a small shop, published up to a day, that every case finds as it was."""
+"""A scene for accidents: a small shop, published up to a day, which every case gets in the same state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Write:
 
 
 class Scene:
-    """A shop of which the days up to BEFORE are published, and the same home again for every case."""
+    """A shop with the days up to BEFORE published; every case gets that home again."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class Scene:
 
     @cached_property
     def clean(self) -> dict[int, dict[str, str]]:
-        """What readers see after one clean run up to DAY, and up to NEXT."""
+        """The hashes of the tables that readers see after one clean run up to DAY, and up to NEXT."""
         return {last: self._clean_build(last) for last in (DAY, NEXT)}
 
     def _clean_build(self, last: int) -> dict[str, str]:
@@ -46,7 +46,7 @@ class Scene:
         return clean.seen_by_readers()
 
     def again(self) -> Warehouse:
-        """The home as it was before DAY."""
+        """Put the home back to its state before DAY."""
         shutil.rmtree(self.warehouse.home)
         shutil.copytree(self.folder / "scene", self.warehouse.home)
         return self.warehouse

@@ -1,4 +1,4 @@
-"""The law of what was known: a day as known at the end of another is what was published on that other day."""
+"""The law of as-known: a day as known on some evening equals what was published that evening."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def marts(path: Path) -> dict[str, str]:
         tables = connection.execute(
             "select table_name from duckdb_tables() where schema_name = 'marts' order by 1"
         ).fetchall()
-        found = {}
+        hashes = {}
         for (table,) in tables:
             if table not in MADE_BY_PUBLISHING:
                 rows = connection.execute(f"select * from marts.{table} order by all").fetchall()
-                found[table] = f"{len(rows)} rows {hashlib.sha256(repr(rows).encode()).hexdigest()[:12]}"
-        return found
+                hashes[table] = f"{len(rows)} rows {hashlib.sha256(repr(rows).encode()).hexdigest()[:12]}"
+        return hashes
 
 
 def as_known(lived, day, on):
-    """Build it in the home of `lived`."""
+    """Build the marts as of a day, as they were known at the end of another."""
     settings = lived.use(home=lived.home, landing=lived.landing, shop=lived.shop, pseudonym_key="ab" * 32)
     return build_as_known(settings, day, on)
 
 
 @pytest.fixture
 def mornings(monkeypatch):
-    """Say on which morning the next ingests take place."""
+    """Set the morning on which the next ingests take place."""
 
     def on(day: date) -> None:
         monkeypatch.setattr(load, "now_utc", lambda: datetime(day.year, day.month, day.day, 4))
@@ -51,8 +51,8 @@ def mornings(monkeypatch):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_was_known_on_an_evening_is_what_was_published_that_day(warehouse, mornings, seed):
-    """Every morning the day before comes in; with it, earlier files are corrected, withdrawn, or return."""
+def test_what_was_known_on_an_evening_equals_what_was_published_that_day(warehouse, mornings, seed):
+    """Each morning takes in the day before; earlier files are also corrected, withdrawn or put back."""
     days, draw = days_from(4), random.Random(seed)
     lived = warehouse("lived", accounts=seed == 2)
     published, contents = {}, {}
@@ -75,15 +75,15 @@ def test_what_was_known_on_an_evening_is_what_was_published_that_day(warehouse, 
         published[newest, morning] = marts(lived.home / "published" / "current.duckdb")
     working = (lived.home / "warehouse" / "standing.duckdb").read_bytes()
     shown = (lived.home / "published" / "current.duckdb").read_bytes()
-    told = "order_lines" if seed == 1 else "payment_behaviour"
-    assert len({hashes[told] for hashes in published.values()}) == len(published)
+    table = "order_lines" if seed == 1 else "payment_behaviour"
+    assert len({hashes[table] for hashes in published.values()}) == len(published)
     for (day, evening), expected in published.items():
         assert marts(Path(as_known(lived, day, evening)["path"])) == expected, (day, evening)
     assert (lived.home / "warehouse" / "standing.duckdb").read_bytes() == working
     assert (lived.home / "published" / "current.duckdb").read_bytes() == shown
 
 
-def test_an_earlier_day_as_known_today_is_what_the_marts_say_of_it_now(warehouse):
+def test_an_earlier_day_as_known_today_equals_the_marts_of_now(warehouse):
     days = days_from(4)
     lived = warehouse("lived")
     fill(lived.landing, 1, days)
@@ -102,7 +102,7 @@ def test_an_earlier_day_as_known_today_is_what_the_marts_say_of_it_now(warehouse
             assert said == [(day, date.today(), False)]
 
 
-def test_a_day_that_was_barred_that_evening_is_left_out_and_named(warehouse, mornings):
+def test_a_day_that_was_barred_that_evening_is_left_out_and_reported(warehouse, mornings):
     days = days_from(3)
     lived = warehouse("lived")
     fill(lived.landing, 1, days)

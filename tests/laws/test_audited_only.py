@@ -1,4 +1,4 @@
-"""Readers see audited days only: a bad day stops publishing, says so, and is gone once repaired."""
+"""Readers see audited days only: a failed day stops publishing with a message until it is repaired."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.shop import write_day
 
 
 @pytest.mark.parametrize("is_shown", [False, True], ids=["a new day", "a day that readers have"])
-def test_a_day_that_fails_its_gate_keeps_later_days_back_until_it_is_repaired(warehouse, is_shown):
+def test_a_day_that_fails_its_gate_holds_back_later_days_until_it_is_repaired(warehouse, is_shown):
     days = days_from(3)
     lived = warehouse("lived")
     fill(lived.landing, 1, days)
@@ -18,7 +18,7 @@ def test_a_day_that_fails_its_gate_keeps_later_days_back_until_it_is_repaired(wa
     if is_shown:
         lived.run(days[1])
     good = lived.seen_by_readers()
-    # the lines that stay as they were are no change, and yet leave the marts with their day
+    # unchanged lines are not in the changes, yet they must leave the marts with their day
     kept = (lived.landing / f"{days[1]}.csv").read_text().splitlines()[1:]
     write_day(lived.landing, days[1], [*kept, *["unreadable"] * 99])
     lived.step("ingest", days[1])
@@ -36,7 +36,7 @@ def test_a_day_that_fails_its_gate_keeps_later_days_back_until_it_is_repaired(wa
     assert lived.seen_by_readers() == fresh.seen_by_readers()
 
 
-def test_what_a_day_in_flight_has_brought_is_in_no_publication(warehouse):
+def test_the_lines_of_a_day_in_flight_are_in_no_publication(warehouse):
     days = days_from(2)
     lived = warehouse("lived")
     fill(lived.landing, 1, days)

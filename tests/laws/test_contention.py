@@ -1,4 +1,4 @@
-"""Readers beside runs: nobody waits for the other, and readers see whole days only, in their order."""
+"""Readers and runs do not wait for each other, and readers see whole days only, in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READERS = 50
 DAYS = days_from(30)
 
 
-def test_fifty_readers_see_whole_days_only_through_a_load_of_thirty_days(warehouse, tmp_path: Path) -> None:
+def test_fifty_readers_see_only_whole_days_during_a_load_of_thirty_days(warehouse, tmp_path: Path) -> None:
     lived = warehouse("lived")
     fill(lived.landing, 11, DAYS)
     lived.run(DAYS[0])
@@ -28,18 +28,18 @@ def test_fifty_readers_see_whole_days_only_through_a_load_of_thirty_days(warehou
                 lived.run(day)
         finally:
             stop.touch()
-        told, _ = process.communicate(timeout=60)
-    found = json.loads(told)
-    assert found["bad"] == 0, found
-    assert found["readers"] == READERS
-    assert found["reads"] > 5 * READERS
-    assert len(found["days"]) > len(DAYS) // 2, "the readers were too slow to tell days apart"
+        output, _ = process.communicate(timeout=60)
+    counts = json.loads(output)
+    assert counts["bad"] == 0, counts
+    assert counts["readers"] == READERS
+    assert counts["reads"] > 5 * READERS
+    assert len(counts["days"]) > len(DAYS) // 2, "the readers were too slow to tell days apart"
     clean = warehouse("clean", lived.landing)
     clean.run(DAYS[0], DAYS[-1])
     assert lived.seen_by_readers() == clean.seen_by_readers()
 
 
-def test_a_publication_that_is_no_whole_day_counts_as_a_bad_read(warehouse, tmp_path: Path) -> None:
+def test_a_publication_without_a_whole_day_counts_as_a_bad_read(warehouse, tmp_path: Path) -> None:
     lived = warehouse("lived")
     fill(lived.landing, 11, DAYS[:2])
     lived.run(DAYS[0], DAYS[1])

@@ -1,8 +1,7 @@
-"""Crashes: a run is killed at its writes; the next ordinary run ends as one clean build. Readers never mind.
+"""Crashes: a run is killed at its writes; the next run ends as one clean build, and readers notice nothing.
 
-Every step and every kind of write that it makes is hit at least once, before, inside or after it; whatever
-DuckDB was writing in place is torn, too. Afterwards the same day is run again, or first the next day and then
-it.
+Every kind of write of every step is hit at least once: before, inside or after it. The block that DuckDB was
+writing in place is torn as well. Afterwards the same day is run again, or the next day first.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from tests.laws.scene import DAY, NEXT, Scene, Write
 # two halves, so that two processes share the work
 HALVES = (0, 1)
 SEED = int(os.environ.get("LAWS_SEED", 1))
-# how many more kills `make laws` draws, beside those that hit every kind of write
+# how many kills `make laws` draws in addition to those that hit every kind of write
 MORE = int(os.environ.get("LAWS_CRASHES", 0))
 
 
@@ -36,7 +35,7 @@ class Kill:
 
 
 def drawn_kills(writes: list[Write], draw: random.Random) -> list[Kill]:
-    """Of every step each kind of write once, at a moment that goes round; then MORE of any."""
+    """One kill for each kind of write of each step, at moments in turn; then MORE at any write."""
     kinds = sorted({(STEPS.index(write.step), write.name) for write in writes})
     chosen = []
     for number, (step, name) in enumerate(kinds):
@@ -54,21 +53,21 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_after_kills_at_any_write_readers_keep_a_whole_day_and_the_next_runs_end_as_one_clean_build(
+def test_after_kills_at_any_write_readers_see_a_whole_day_and_the_next_runs_end_as_one_clean_build(
     scene: Scene, half: int
 ) -> None:
     draw = random.Random(SEED)
     kills = drawn_kills(scene.writes, draw)
     assert {kill.write.step for kill in kills} == set(STEPS)
-    # three in a row, as the repair may be killed as well
+    # three kills in a row, as the repair may be killed as well
     cases = [(kills[n : n + 3], draw.random() < 0.3) for n in range(0, len(kills), 3)]
     torn = [try_case(scene, in_a_row, next_day_first) for in_a_row, next_day_first in cases[half::2]]
     assert sum(torn) > 0, "no kill left a file open to be torn"
 
 
 def try_case(scene: Scene, kills: list[Kill], next_day_first: bool) -> int:
-    """Kill runs of DAY, look as a reader after each, and go on as people do; returns the blocks torn."""
-    told = f"seed {SEED}: {kills}, next day first: {next_day_first}"
+    """Kill runs of DAY, read as a reader after each, then run the days; returns how many blocks were torn."""
+    case = f"seed {SEED}: {kills}, next day first: {next_day_first}"
     warehouse = scene.again()
     allowed = [scene.good]
     torn = 0
@@ -81,14 +80,14 @@ def try_case(scene: Scene, kills: list[Kill], next_day_first: bool) -> int:
             warehouse.step(kill.write.step, DAYS[DAY])
             kill_this_process()
 
-        assert in_child(work), told
+        assert in_child(work), case
         torn += tear(warehouse.home / "warehouse")
         if kill.write.step == "publish":
             allowed.append(scene.clean[DAY])
-        assert warehouse.seen_by_readers() in allowed, told
+        assert warehouse.seen_by_readers() in allowed, case
     if next_day_first:
         warehouse.run(DAYS[NEXT])
-        assert warehouse.seen_by_readers() in [*allowed, scene.clean[NEXT]], told
+        assert warehouse.seen_by_readers() in [*allowed, scene.clean[NEXT]], case
     warehouse.run(DAYS[DAY])
-    assert warehouse.seen_by_readers() == scene.clean[NEXT if next_day_first else DAY], told
+    assert warehouse.seen_by_readers() == scene.clean[NEXT if next_day_first else DAY], case
     return torn

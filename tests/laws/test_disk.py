@@ -1,4 +1,4 @@
-"""A disk that is full or read-only: one clear line, the last good day stays, and the next run is right."""
+"""A full or read-only disk gives one clear line, keeps the last good day, and the next run is right."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 1 << 14, 1 << 
 
 
 def no_room_at_all(home: Path) -> None:
-    """No file may grow or be written: what a write meets on a full disk, one error number apart."""
+    """No file may grow or be written, as on a full disk, except for the error number."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
 def room_for_small_files(home: Path) -> None:
-    """A step gets further before it meets the limit: short logs of changes can still be written."""
+    """A step gets further before it hits the limit: short logs of changes can still be written."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
 def read_only(home: Path) -> None:
-    """The home's file system is read-only for this process, root included, in a name space of its own."""
+    """The home's file system is read-only for this process, even as root, in its own mount namespace."""
     system = ctypes.CDLL(None, use_errno=True)
 
     def ask(answer: int) -> None:
@@ -46,7 +46,7 @@ def read_only(home: Path) -> None:
 
 
 def meets(fault: Callable[[Path], None], home: Path, step: Callable[[], None]) -> str:
-    """What a step raises under a fault, as `class: message`; "done" where it got through."""
+    """The error of a step under a fault, as `class: message`, or "done" if it succeeded."""
     reader, writer = os.pipe()
 
     def work() -> None:
@@ -57,11 +57,11 @@ def meets(fault: Callable[[Path], None], home: Path, step: Callable[[], None]) -
             return
         try:
             step()
-            told = "done"
+            outcome = "done"
         except Exception as error:
             chained = "" if error.__suppress_context__ or error.__context__ is None else " with a chain"
-            told = f"{type(error).__name__}{chained}: {error}"
-        os.write(writer, told.encode())
+            outcome = f"{type(error).__name__}{chained}: {error}"
+        os.write(writer, outcome.encode())
 
     assert not in_child(work)
     os.close(writer)
@@ -83,19 +83,19 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         (read_only, "Read-only file system"),
     ],
 )
-def test_a_disk_that_takes_no_more_is_one_clear_line_and_the_run_goes_on_where_it_stopped(
+def test_a_disk_that_refuses_writes_gives_one_clear_line_and_the_next_run_continues_where_it_stopped(
     scene: Scene, fault: Callable[[Path], None], says: str
 ) -> None:
-    warehouse, told = scene.again(), {}
+    warehouse, outcomes = scene.again(), {}
     for step in STEPS:
-        told[step] = meets(fault, warehouse.home, lambda step=step: warehouse.step(step, DAYS[DAY]))
-        if "no name space" in told[step]:
-            pytest.skip(told[step])
+        outcomes[step] = meets(fault, warehouse.home, lambda step=step: warehouse.step(step, DAYS[DAY]))
+        if "no name space" in outcomes[step]:
+            pytest.skip(outcomes[step])
         assert warehouse.seen_by_readers() == scene.good, f"{step} under {fault.__name__}"
         warehouse.step(step, DAYS[DAY])
-    failed = {step: text for step, text in told.items() if text != "done"}
-    # a score writes little
-    assert set(failed) | {"score"} == set(STEPS), told
+    failed = {step: text for step, text in outcomes.items() if text != "done"}
+    # the score step writes little
+    assert set(failed) | {"score"} == set(STEPS), outcomes
     for text in failed.values():
         assert text.startswith(f"DiskProblem: {warehouse.home} cannot be written: {says} ("), text
         assert text.endswith("and run the day again. Readers keep the last good day"), text

@@ -1,4 +1,4 @@
-"""The law of the prefix: what is true as of a day depends on the days up to it alone."""
+"""The law of the prefix: the rows as of a day depend only on the days up to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REAL_DAYS = 10
 
 
 def hashed(table: str, condition: str) -> str:
-    """A query for the number of rows of a part of a table, and the hash of them all in order."""
+    """A query for the number of rows that meet a condition, and the hash of all of them in order."""
     return f"""
         select count(*), md5(string_agg(row_hash, '' order by row_hash))
         from (select md5(part::varchar) as row_hash from marts.{table} as part where {condition})
@@ -37,9 +37,7 @@ def hashed(table: str, condition: str) -> str:
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_a_landing_cut_off_at_any_day_gives_the_same_rows_as_of_it_and_before(
-    half: int, tmp_path: Path
-) -> None:
+def test_a_landing_cut_off_at_any_day_gives_the_same_rows_up_to_that_day(half: int, tmp_path: Path) -> None:
     @seed(half)
     @rules(
         max_examples=SHOPS_OF_A_HALF,
@@ -74,7 +72,7 @@ def test_a_landing_cut_off_at_any_day_gives_the_same_rows_as_of_it_and_before(
                     shutil.copy(file, copy)
             cut.run(DAYS[0], cut_at)
             for table in AS_OF_TABLES:
-                # features are of month ends and the newest day, which in the whole is another one
+                # features exist for month ends and the newest day, which differs between the two homes
                 kept = "as_of = last_day(as_of)" if table in FEATURES else "true"
                 sql = hashed(table, f"as_of <= date '{cut_at}' and {kept}")
                 assert cut.rows(sql) == whole.rows(sql), f"{table} as of {cut_at} and before, {shop}"
@@ -84,12 +82,12 @@ def test_a_landing_cut_off_at_any_day_gives_the_same_rows_as_of_it_and_before(
 
 @pytest.fixture
 def growing(any_year: Year, tmp_path: Path, use_settings: Callable[..., Settings]) -> Iterator[Settings]:
-    """An empty home for the year, with the key of the whole year's home: the same pseudonyms."""
+    """An empty home for the year, with the key of the whole year's home, so pseudonyms are equal."""
     key = (any_year.home / "pseudonym.key").read_text().strip()
     yield use_settings(home=tmp_path / "home", landing=any_year.landing, pseudonym_key=key)
 
 
-def test_on_a_whole_year_the_marts_as_of_ten_days_are_the_same_when_no_later_day_is_there(
+def test_the_marts_of_a_year_as_of_ten_days_are_the_same_without_any_later_day(
     any_year: Year, growing: Settings
 ) -> None:
     first, last = date(2010, 12, 1), date(2011, 12, 9)
@@ -97,7 +95,7 @@ def test_on_a_whole_year_the_marts_as_of_ten_days_are_the_same_when_no_later_day
     known_until = first - timedelta(days=1)
     for day in (first + timedelta(days=n) for n in chosen):
         days = Days(known_until + timedelta(days=1), day)
-        # the gates and publish look at the marts and leave them as they are
+        # without the gates and publish, which do not change the marts
         for step in (steps.ingest, steps.check_raw, steps.transform):
             step(days, f"run of {days}")
         known_until = day

@@ -1,4 +1,4 @@
-"""The law of privacy: past the door nobody has the shop's own customer ids, nor the key that leads there."""
+"""The law of privacy: after ingest, nothing holds the shop's own customer ids or the key to them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.conftest import Year, call_goodstanding
 from tests.shop import HEADER, line
 
 FIRST, LAST = "2010-12-02", "2010-12-05"
-# Seven digits that no clock, count or price comes by: whoever finds them has found a customer.
+# Seven digits that no clock, count or price produces: a match is a customer id.
 KNOWN = [9172635 + 13 * n for n in range(40)]
 SPOILT = [8264719 + 17 * n for n in range(12)]
 BARRED = [7351824 + 19 * n for n in range(60)]
 
 
 def spoilt_lines(day: str) -> list[bytes]:
-    """One line for each way in which a line with a customer can be set aside."""
+    """One line with a customer for each reason to set a line aside."""
     ids = iter(SPOILT)
 
     def good() -> str:
@@ -51,7 +51,7 @@ def spoilt_lines(day: str) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Lived:
-    """A home through which days with these customers went, and everything that was said meanwhile."""
+    """A home that took in days with these customers, and all output meanwhile."""
 
     home: Path
     said: str
@@ -62,8 +62,8 @@ class Lived:
     def values(self) -> Iterator[tuple[str, str]]:
         """Every value of every table, as text: a database may keep text in a form that bytes do not show.
 
-        Measured figures to three places: the sixteen of a second's fraction hold one of these ids by chance
-        in one run of a hundred, and an id that was stored as a figure is whole.
+        Measured figures are rounded to three places: the sixteen digits of a fraction of a second hold one of
+        these ids by chance in one run of a hundred. An id stored as a number is whole and stays visible.
         """
         for path in self.home.rglob("*.duckdb"):
             with duckdb.connect(str(path), read_only=True) as connection:
@@ -88,7 +88,7 @@ class Lived:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    """Two days that pass, a closed one, and one that the first gate bars; then two look-ups."""
+    """Two days that pass, a closed day, and one that the first gate bars; then two profile look-ups."""
     folder = tmp_path_factory.mktemp("privacy")
     landing = folder / "landing"
     landing.mkdir()
@@ -114,11 +114,11 @@ def digits(ids: list[int]) -> re.Pattern[str]:
     return re.compile("|".join(str(number) for number in ids))
 
 
-def test_these_customers_are_in_the_warehouse_by_their_pseudonyms(lived: Lived) -> None:
-    """Else the other tests would find nothing for want of anything to find."""
+def test_these_customers_are_in_the_warehouse_under_their_pseudonyms(lived: Lived) -> None:
+    """Otherwise the other tests would pass because there is nothing to find."""
     key = bytes.fromhex((lived.home / "pseudonym.key").read_text())
-    held = {word for table, row in lived.values() if "order_lines" in table for word in row.split()}
-    assert {pseudonym(str(customer), key) for customer in KNOWN} <= held
+    words = {word for table, row in lived.values() if "order_lines" in table for word in row.split()}
+    assert {pseudonym(str(customer), key) for customer in KNOWN} <= words
     with duckdb.connect(str(lived.home / "warehouse" / "intake.duckdb"), read_only=True) as connection:
         aside = connection.execute(
             "select event_day::varchar, count(*) from raw.rejected_order_lines group by 1 order by 1"
@@ -126,25 +126,25 @@ def test_these_customers_are_in_the_warehouse_by_their_pseudonyms(lived: Lived) 
     assert aside == [(FIRST, len(SPOILT)), (LAST, len(BARRED))]
 
 
-def test_no_file_of_the_home_holds_a_customer_of_the_shop(lived: Lived) -> None:
+def test_no_file_of_the_home_holds_a_customer_id_of_the_shop(lived: Lived) -> None:
     wanted = re.compile(digits(KNOWN + SPOILT + BARRED).pattern.encode())
     files = dict(lived.files())
     suffixes = {path.suffix for path in files}
     assert {".duckdb", ".sqlite", ".log", ".json", ".html", ".key"} <= suffixes, "all that a run leaves"
-    assert {str(path): found[0] for path, content in files.items() if (found := wanted.search(content))} == {}
+    assert {str(path): match[0] for path, content in files.items() if (match := wanted.search(content))} == {}
 
 
-def test_no_value_of_any_table_holds_a_customer_of_the_shop(lived: Lived) -> None:
+def test_no_value_of_any_table_holds_a_customer_id_of_the_shop(lived: Lived) -> None:
     wanted = digits(KNOWN + SPOILT + BARRED)
     assert [(table, row) for table, row in lived.values() if wanted.search(row)] == []
 
 
-def test_nothing_that_is_said_names_a_customer_of_the_shop(lived: Lived) -> None:
+def test_no_output_holds_a_customer_id_of_the_shop(lived: Lived) -> None:
     assert "gate raw_orders stops" in lived.said and "no customer with this id" in lived.said
     assert digits(KNOWN + SPOILT + BARRED).search(lived.said) is None
 
 
-def test_the_key_is_in_its_own_file_alone_and_its_owners(lived: Lived) -> None:
+def test_the_key_is_only_in_its_own_file_which_only_the_owner_can_read(lived: Lived) -> None:
     path = lived.home / "pseudonym.key"
     assert path.stat().st_mode & 0o777 == 0o600
     text = path.read_text().strip().encode()
@@ -155,7 +155,7 @@ def test_the_key_is_in_its_own_file_alone_and_its_owners(lived: Lived) -> None:
 
 @pytest.fixture(scope="module")
 def real_ids(real_landing: Path) -> set[str]:
-    """Every customer of the real year, as the mapping casts them."""
+    """Every customer id of the real year, as the mapping casts it."""
     ids: set[str] = set()
     for path in real_landing.glob("*.csv"):
         with path.open(encoding="utf-8", newline="") as file:
@@ -166,7 +166,7 @@ def real_ids(real_landing: Path) -> set[str]:
 
 
 def texts(path: Path) -> Iterator[str]:
-    """A file's text; of JSON only its texts, for its figures may have the digits of an id by chance."""
+    """The text of a file; of JSON only its strings, as its numbers may hold the digits of an id by chance."""
     if path.suffix != ".json":
         yield path.read_text(encoding="utf-8", errors="replace")
         return
@@ -180,7 +180,7 @@ def texts(path: Path) -> Iterator[str]:
     yield from inside(json.loads(path.read_text()))
 
 
-def test_after_the_real_year_no_log_check_site_or_card_names_a_customer(
+def test_after_the_real_year_no_log_check_site_or_card_holds_a_customer_id(
     real_year: Year, real_ids: set[str]
 ) -> None:
     word = re.compile(r"(?<![\w.,])(\d{5})(?:\.0)?(?![\w,]|\.\d)")
@@ -203,7 +203,7 @@ def test_after_the_real_year_no_log_check_site_or_card_names_a_customer(
     assert named == set()
 
 
-def test_after_the_real_year_no_text_column_holds_a_customer(real_year: Year) -> None:
+def test_after_the_real_year_no_text_column_holds_a_customer_id(real_year: Year) -> None:
     searched = 0
     for path in sorted(real_year.home.rglob("*.duckdb")):
         with duckdb.connect(str(path), read_only=True) as connection:

@@ -1,4 +1,4 @@
-"""The law of replay, in what the drawn histories (test_histories.py) do not say by name."""
+"""The law of replay: two cases worth a name of their own beside the drawn ones of test_histories.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.laws.conftest import days_from, fill
 from tests.shop import line, write_day
 
 
-def test_an_unchanged_file_changes_nothing_and_is_no_change_to_the_marts(warehouse):
+def test_an_unchanged_file_changes_nothing_and_is_not_recorded_as_a_change(warehouse):
     days = days_from(2)
     lived = warehouse("lived")
     fill(lived.landing, 3, days)

@@ -1,4 +1,4 @@
-"""The law of restatements: what readers were first told and all restatements since give what is told now."""
+"""The law of restatements: what was published first, with all restatements, gives what is published now."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from tests.laws.conftest import STEPS, days_from, drawn_day
 from tests.shop import write_day
 
-Told = dict[tuple[str, date], tuple[str, int]]
+Published = dict[tuple[str, date], tuple[str, int]]
 
 
-def told(warehouse) -> Told:
+def published(warehouse) -> Published:
     """The class and credit score of each customer as of each day, as published."""
     return {
         (customer, as_of): (name, score)
@@ -34,12 +34,12 @@ def restatements(warehouse) -> list[tuple[Any, ...]]:
     )
 
 
-def applied(first_told: Told, rows: list[tuple[Any, ...]]) -> Told:
-    """What readers know who heard it once and then read every restatement, each of which must fit."""
-    known = dict(first_told)
+def applied(first_published: Published, rows: list[tuple[Any, ...]]) -> Published:
+    """Apply every restatement to the first publication; the old values of each must match."""
+    known = dict(first_published)
     for customer, as_of, from_class, from_score, to_class, to_score, *_ in rows:
         before = known.pop((customer, as_of), (None, None))
-        assert before == (from_class, from_score), "it says what readers had been told"
+        assert before == (from_class, from_score), "a restatement starts from the published values"
         assert before != (to_class, to_score)
         if to_class is not None:
             known[customer, as_of] = (to_class, to_score)
@@ -51,11 +51,11 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_was_first_told_and_all_restatements_give_what_is_told_now(warehouse, monkeypatch, seed):
-    """Days in any order, corrected, withdrawn and returned files, a run killed just before it was shown."""
+def test_the_first_publication_plus_all_restatements_gives_the_current_one(warehouse, monkeypatch, seed):
+    """Days in any order; corrected, withdrawn and returned files; a run killed just before it publishes."""
     days, draw = days_from(4), random.Random(seed)
     lived = warehouse("lived")
-    first_told: Told = {}
+    first_published: Published = {}
     carried: list[tuple[Any, ...]] = []
     order = [*draw.sample(days, len(days)), *(draw.choice(days) for _ in range(3))]
     for number, day in enumerate(order):
@@ -72,17 +72,17 @@ def test_what_was_first_told_and_all_restatements_give_what_is_told_now(warehous
                     "goodstanding.warehouse.publish.put_in_place", lambda *_: (_ for _ in ()).throw(Crash)
                 )
                 lived.step("publish", day)
-            assert restatements(lived) == carried, "what was not shown has not been told"
+            assert restatements(lived) == carried, "an unpublished run restates nothing"
         lived.step("publish", day)
-        now, rows = told(lived), restatements(lived)
-        assert rows[: len(carried)] == carried, "what was restated stays told"
+        now, rows = published(lived), restatements(lived)
+        assert rows[: len(carried)] == carried, "a restatement is never taken back"
         assert all(row[8] == day and row[9] == path.name for row in rows[len(carried) :]), "only it changed"
         if number % 2:
             lived.step("publish", day)
-            assert restatements(lived) == rows, "the same again is nothing new"
+            assert restatements(lived) == rows, "publishing again restates nothing"
         carried = rows
         restated = {(customer, as_of) for customer, as_of, *_ in rows}
-        first_told |= {key: now[key] for key in now.keys() - first_told.keys() - restated}
-        assert applied(first_told, rows) == now
+        first_published |= {key: now[key] for key in now.keys() - first_published.keys() - restated}
+        assert applied(first_published, rows) == now
     assert {row[7] for row in carried} == {"own_lines", "borders"}
-    assert any(row[4] is None for row in carried), "somebody was taken back"
+    assert any(row[4] is None for row in carried), "a restatement withdraws a customer"

@@ -1,4 +1,4 @@
-"""Airflow's environment and metadata database: own secrets, this machine only, a second set-up is free."""
+"""Airflow's environment: its own secrets, served on this machine only, and cheap to set up again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return airflow_environment(settings, sqlite_url(settings))
 
 
-def test_every_file_with_a_secret_is_for_its_owner_only(
+def test_only_the_owner_can_read_a_file_with_a_secret(
     settings: Settings, environment: dict[str, str]
 ) -> None:
     home = airflow_home(settings)
@@ -39,19 +39,19 @@ def test_every_file_with_a_secret_is_for_its_owner_only(
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_secrets_are_made_once_per_home_and_never_the_same_for_two(
+def test_secrets_are_made_once_per_home_and_two_homes_never_share_one(
     settings: Settings, environment: dict[str, str], tmp_path: Path
 ) -> None:
     names = ["AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET"]
     again = airflow_environment(settings, sqlite_url(settings))
-    other = Settings(home=tmp_path / "other", _env_file=None)
-    others = airflow_environment(other, sqlite_url(other))
+    other_settings = Settings(home=tmp_path / "other", _env_file=None)
+    other_environment = airflow_environment(other_settings, sqlite_url(other_settings))
     for name in names:
-        assert again[name] == environment[name] != others[name]
-    assert admin_password(settings) != admin_password(other)
+        assert again[name] == environment[name] != other_environment[name]
+    assert admin_password(settings) != admin_password(other_settings)
 
 
-def test_the_password_is_generated_and_known_to_airflows_login(
+def test_the_password_is_generated_and_airflows_login_accepts_it(
     settings: Settings, environment: dict[str, str]
 ) -> None:
     passwords = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
@@ -74,7 +74,7 @@ def test_a_task_reads_the_settings_of_its_run(
     assert Settings(_env_file=None) == settings
 
 
-def test_a_mapping_named_by_its_path_is_found_from_every_folder(
+def test_a_mapping_given_by_path_is_found_from_any_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -88,7 +88,7 @@ def test_the_key_of_the_pseudonyms_reaches_the_tasks_unmasked(tmp_path: Path) ->
     assert airflow_environment(settings, "sqlite://")["GOODSTANDING_PSEUDONYM_KEY"] == "ab" * 32
 
 
-def test_passing_the_environment_on_does_not_make_it_grow(
+def test_passing_on_the_environment_does_not_make_it_grow(
     settings: Settings, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("PYTHONPATH", "NO_PROXY"):
@@ -104,7 +104,7 @@ print("airflow imported:", "airflow" in sys.modules)
 """
 
 
-def test_a_home_is_set_up_once_with_one_place_for_writers_and_an_older_ones_preload_is_replaced(
+def test_a_home_is_set_up_once_with_one_writer_slot_and_the_preload_of_an_older_home_is_replaced(
     settings: Settings, environment: dict[str, str]
 ) -> None:
     def prepared() -> str:

@@ -1,4 +1,4 @@
-"""What `make compose-env` prepares: complete and private secrets, kept once written, and a landing."""
+"""`make compose-env` writes complete, private secrets, keeps those already written, and makes a landing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.runtime.compose_env import complete, fresh_values, prepare_landing
 from goodstanding.core.settings import Settings
 
 
-def test_a_new_file_has_every_secret_and_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_a_new_file_has_every_secret_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     added = complete(path)
     values = dotenv_values(path)
@@ -21,7 +21,7 @@ def test_a_new_file_has_every_secret_and_is_for_its_owner_only(tmp_path: Path) -
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
+def test_a_second_call_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     complete(path)
     before = path.read_text()
@@ -29,7 +29,7 @@ def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
     assert path.read_text() == before
 
 
-def test_values_that_stand_there_are_kept_and_an_empty_one_is_filled(tmp_path: Path) -> None:
+def test_existing_values_are_kept_and_an_empty_one_is_filled(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text(
         "GOODSTANDING_THREADS=4\nPOSTGRES_PASSWORD=mine\nAIRFLOW_SECRET_KEY=\n#AIRFLOW_JWT_SECRET=old"
@@ -43,16 +43,16 @@ def test_values_that_stand_there_are_kept_and_an_empty_one_is_filled(tmp_path: P
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_no_two_projects_get_the_same_secret() -> None:
-    one, other = fresh_values(), fresh_values()
-    assert {name for name in one if one[name] == other[name]} == {"AIRFLOW_UID"}
+def test_two_projects_never_get_the_same_secret() -> None:
+    first_project, second_project = fresh_values(), fresh_values()
+    assert {name for name in first_project if first_project[name] == second_project[name]} == {"AIRFLOW_UID"}
 
 
 def test_the_containers_never_run_as_root() -> None:
     assert int(fresh_values()["AIRFLOW_UID"]) > 0
 
 
-def test_a_run_outside_the_containers_takes_no_notice(
+def test_a_run_outside_the_containers_ignores_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in Settings.model_fields:
@@ -62,7 +62,7 @@ def test_a_run_outside_the_containers_takes_no_notice(
     assert Settings(_env_file=path) == Settings(_env_file=None)
 
 
-def test_the_default_landing_is_created_and_what_to_put_there_is_said(
+def test_the_default_landing_is_created_and_the_message_says_what_to_put_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GOODSTANDING_LANDING", raising=False)
@@ -74,7 +74,7 @@ def test_the_default_landing_is_created_and_what_to_put_there_is_said(
 
 
 @pytest.mark.parametrize("where", [".env", "shell"])
-def test_a_landing_that_a_setting_names_is_not_created_but_missed(
+def test_a_landing_named_by_a_setting_is_not_created_but_reported_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     named = tmp_path / "orders"

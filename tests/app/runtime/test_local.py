@@ -1,4 +1,4 @@
-"""Airflow in this process: a DAG file that cannot be loaded is named before anything runs."""
+"""Airflow in this process: a DAG file that cannot be loaded is reported before anything runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from goodstanding.core.settings import PROJECT
 
-# What the runs themselves do is in tests/dags/test_runs.py.
+# tests/dags/test_runs.py tests what the runs themselves do.
 LOAD = """
 import sys
 from pathlib import Path
@@ -24,7 +24,9 @@ except Exception as error:
 """
 
 
-def test_a_dag_file_that_cannot_be_loaded_is_wrong_use_with_its_path_and_fault(tmp_path: Path) -> None:
+def test_a_dag_file_that_cannot_be_loaded_is_reported_as_wrong_use_with_its_path_and_error(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "mistyped.py").write_text(
         "from airflow.sdk import DAG\nDAG('x', no_such_option=1)\n"
@@ -42,5 +44,5 @@ def test_a_dag_file_that_cannot_be_loaded_is_wrong_use_with_its_path_and_fault(t
     assert kind == "WrongUse", done.stderr
     assert message.startswith(f"{tmp_path / 'dags' / 'mistyped.py'} cannot be loaded: TypeError: ")
     assert "no_such_option" in message
-    assert done.stderr == "", "what Airflow says goes to the log file"
+    assert done.stderr == "", "Airflow's own output goes to the log file"
     assert "mistyped.py" in (tmp_path / "home" / "logs" / "local_runs.log").read_text()

@@ -1,4 +1,4 @@
-"""The metadata database under the local Airflow."""
+"""The PostgreSQL that `make up` starts for Airflow: reachable, private, and any other kind is refused."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def started(data: Path, log: Path) -> Postgres:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A temporary folder whose parents a server under another user can pass: pytest's own are closed anew by
-    every pytest that starts meanwhile."""
+    """A temporary folder that a server under another user can reach.
+
+    pytest's own folder will not do: every pytest that starts meanwhile closes it to others again.
+    """
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         yield Path(folder)
 
@@ -41,7 +43,7 @@ def kill(server: Postgres) -> None:
     server.component.process.wait()
 
 
-def test_a_server_under_a_path_too_long_for_a_socket_answers_and_is_closed_to_others(
+def test_a_server_under_a_path_too_long_for_a_socket_answers_and_others_cannot_reach_it(
     open_folder: Path,
 ) -> None:
     data = open_folder / ("long" * 30) / "postgres"
@@ -58,7 +60,7 @@ def test_a_server_under_a_path_too_long_for_a_socket_answers_and_is_closed_to_ot
     assert not socket_folder(data).exists()
 
 
-def test_a_socket_lies_with_the_data_where_its_path_is_short_enough() -> None:
+def test_the_socket_lies_beside_the_data_if_its_path_is_short_enough() -> None:
     short = Path("/srv/goodstanding/var/airflow/postgres")
     assert socket_folder(short) == short
     longest = Path("/" + "d" * (SOCKET_BYTES - len("//.s.PGSQL.5432")))
@@ -66,7 +68,7 @@ def test_a_socket_lies_with_the_data_where_its_path_is_short_enough() -> None:
     assert socket_folder(Path(f"{longest}d")) != Path(f"{longest}d")
 
 
-def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+def test_a_database_that_does_not_answer_is_reported_without_its_password() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -78,6 +80,6 @@ def test_a_database_that_does_not_answer_is_named_without_its_password() -> None
 
 
 @pytest.mark.parametrize("url", ["sqlite:////tmp/airflow.sqlite", "mysql://user@host/name", "nonsense"])
-def test_what_is_no_postgresql_is_refused(url: str) -> None:
+def test_a_database_other_than_postgresql_is_refused(url: str) -> None:
     with pytest.raises(WrongUse, match="GOODSTANDING_AIRFLOW_DATABASE"):
         external_url(url)

@@ -1,4 +1,4 @@
-"""Ending a program with everything that it has forked."""
+"""Sessions: ending a program also ends every process that it forked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from app.runtime import sessions
 
-# A leader, and a child in a process group of its own that does not listen to SIGTERM, as a task may be.
+# A leader, and a child in its own process group that ignores SIGTERM, as a task may.
 STUBBORN = """
 import os, signal, time
 if os.fork() == 0:
@@ -38,7 +38,7 @@ def leader() -> Iterator[subprocess.Popen[str]]:
     process.stdout.close()
 
 
-def test_a_session_is_ended_whole_and_in_time(leader: subprocess.Popen[str]) -> None:
+def test_a_whole_session_is_ended_in_time(leader: subprocess.Popen[str]) -> None:
     assert len(sessions.members(leader.pid)) == 2
     began = time.monotonic()
     sessions.end([leader.pid], grace=0.5)
@@ -54,13 +54,13 @@ def test_a_session_whose_leader_was_killed_is_found_again(leader: subprocess.Pop
     assert leader.pid not in sessions.members(leader.pid)
 
 
-def test_a_process_that_got_the_number_of_an_ended_one_is_left_alone(leader: subprocess.Popen[str]) -> None:
+def test_a_process_that_reuses_the_id_of_an_ended_one_is_left_alone(leader: subprocess.Popen[str]) -> None:
     record = sessions.record({"scheduler": leader.pid})
     record["leaders"]["scheduler"][1] -= 60
     assert sessions.recorded(record) == {}
 
 
-def test_a_record_from_before_a_reboot_names_nobody(leader: subprocess.Popen[str]) -> None:
+def test_a_record_from_before_a_reboot_matches_no_process(leader: subprocess.Popen[str]) -> None:
     record = sessions.record({"scheduler": leader.pid})
     record["boot"] -= 3600
     assert sessions.recorded(record) == {}
@@ -72,7 +72,7 @@ def test_a_signal_to_a_process_that_has_ended_is_no_error() -> None:
     sessions.send(ended.pid, signal.SIGTERM)
 
 
-def test_a_dead_process_is_waited_for_until_it_is_no_longer_listed_and_a_living_one_not_at_all() -> None:
+def test_waiting_lasts_until_a_dead_process_is_no_longer_listed_and_not_at_all_for_a_living_one() -> None:
     with subprocess.Popen(["true"]) as dead:
         while psutil.Process(dead.pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The local Airflow with all its real processes: it runs DAGs, mends itself, and leaves nothing behind."""
+"""`goodstanding up` with all its real processes: it runs DAGs, restarts what dies, and cleans up."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class Stack:
 
 @contextmanager
 def stack_under_own_home() -> Iterator[Stack]:
-    # Not in pytest's folder: under root PostgreSQL runs as another user, and every pytest that starts closes
-    # that folder to others.
+    # Not in pytest's folder: under root, PostgreSQL runs as another user, and every pytest that starts
+    # closes that folder to others.
     with tempfile.TemporaryDirectory(dir="/tmp") as home, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         settings = Settings(home=home, port=free.getsockname()[1], _env_file=None)
@@ -122,24 +122,24 @@ def airflow() -> Iterator[Stack]:
         everything = stack.processes()
         assert supervisor.down(stack.settings), stack.output.read_text()
         assert stack.process.wait(timeout=15) == 0, stack.output.read_text()
-        # what has ended stays listed until its parent, here the system's first process, has taken note
+        # an ended process stays listed until its parent, here the system's first process, has reaped it
         deadline = time.monotonic() + 10
         while left := [pid for pid in everything if psutil.pid_exists(pid)]:
             assert time.monotonic() < deadline, [psutil.Process(pid).cmdline() for pid in left]
             time.sleep(0.1)
 
 
-def test_a_run_ends_well_in_tasks_that_know_the_settings_and_the_preloaded_modules(airflow: Stack) -> None:
+def test_a_run_succeeds_and_its_tasks_have_the_settings_and_the_preloaded_modules(airflow: Stack) -> None:
     api = airflow.api()
     api.wait_for_dag("two_tasks")
     run = api.trigger("two_tasks")
     assert api.wait_for_run("two_tasks", run)["state"] == "success"
     assert api.states("two_tasks", run) == {"find": "success", "hand_on": "success"}
-    found = api.get(f"/dags/two_tasks/dagRuns/{run}/taskInstances/hand_on/xcomEntries/return_value")
-    assert found["value"] == {"home": str(airflow.settings.home), "preloaded": True}
+    returned = api.get(f"/dags/two_tasks/dagRuns/{run}/taskInstances/hand_on/xcomEntries/return_value")
+    assert returned["value"] == {"home": str(airflow.settings.home), "preloaded": True}
 
 
-def test_a_backfill_created_over_the_api_ends_well_on_each_of_its_days(airflow: Stack) -> None:
+def test_a_backfill_created_over_the_api_succeeds_on_each_of_its_days(airflow: Stack) -> None:
     api = airflow.api()
     api.wait_for_dag("two_tasks")
     days = {"from_date": "2011-02-01T00:00:00Z", "to_date": "2011-02-04T00:00:00Z"}
@@ -153,13 +153,11 @@ def test_a_backfill_created_over_the_api_ends_well_on_each_of_its_days(airflow: 
     assert runs() == {f"2011-02-0{day}": "success" for day in (1, 2, 3, 4)}
 
 
-def test_airflows_own_command_line_reaches_the_running_airflow_and_no_other(
-    airflow: Stack, tmp_path: Path
-) -> None:
+def test_airflows_own_command_line_reaches_only_the_running_airflow(airflow: Stack, tmp_path: Path) -> None:
     """The line `airflow backfill create` of the docs."""
     airflow.api().wait_for_dag("two_tasks")
     backfill = ["airflow", "backfill", "create", "--dag-id", "two_tasks"]
-    # only listed: Airflow admits one backfill of a DAG at a time, and another test's may not be closed yet
+    # only a dry run: Airflow admits one backfill of a DAG at a time, and another test's may still be open
     days = ["--from-date", "2011-03-01", "--to-date", "2011-03-02", "--dry-run"]
     done = call_goodstanding(airflow.settings.home, None, *backfill, *days)
     assert done.returncode == 0, done.stderr
@@ -168,13 +166,13 @@ def test_airflows_own_command_line_reaches_the_running_airflow_and_no_other(
     assert refused.returncode == 2 and "start it with `make up`" in refused.stderr
 
 
-def test_a_wrong_password_opens_nothing(airflow: Stack) -> None:
+def test_a_wrong_password_is_refused(airflow: Stack) -> None:
     with pytest.raises(ApiError) as refused:
         airflow.api(password="admin").get("/dags")
     assert refused.value.status == 401
 
 
-def test_nothing_listens_but_to_this_machine(airflow: Stack) -> None:
+def test_every_port_listens_on_this_machine_only(airflow: Stack) -> None:
     listening = [
         connection.laddr
         for pid in airflow.processes()
@@ -184,22 +182,22 @@ def test_nothing_listens_but_to_this_machine(airflow: Stack) -> None:
     assert {(address.ip, address.port) for address in listening} == {("127.0.0.1", airflow.settings.port)}
 
 
-def test_the_user_is_told_where_to_go_and_with_which_password(airflow: Stack) -> None:
-    said = airflow.output.read_text()
-    assert f"http://127.0.0.1:{airflow.settings.port}" in said
-    assert admin_password(airflow.settings) in said
+def test_the_output_shows_the_address_and_the_password(airflow: Stack) -> None:
+    output = airflow.output.read_text()
+    assert f"http://127.0.0.1:{airflow.settings.port}" in output
+    assert admin_password(airflow.settings) in output
 
 
 def test_a_second_up_says_that_the_first_is_running_and_leaves_it_alone(airflow: Stack) -> None:
     before = airflow.leaders()
-    said: list[str] = []
-    supervisor.up(airflow.settings, said.append)
-    assert len(said) == 1
-    assert "already running" in said[0] and str(airflow.process.pid) in said[0]
+    messages: list[str] = []
+    supervisor.up(airflow.settings, messages.append)
+    assert len(messages) == 1
+    assert "already running" in messages[0] and str(airflow.process.pid) in messages[0]
     assert airflow.leaders() == before
 
 
-def test_a_component_that_was_killed_is_started_again_and_heard_of(airflow: Stack) -> None:
+def test_a_killed_component_is_started_again_and_the_output_says_so(airflow: Stack) -> None:
     killed = airflow.leaders()["triggerer"]
     os.kill(killed, signal.SIGKILL)
     airflow.wait_for(lambda: airflow.leaders().get("triggerer", killed) != killed)
@@ -207,7 +205,7 @@ def test_a_component_that_was_killed_is_started_again_and_heard_of(airflow: Stac
     assert "triggerer ended with signal SIGKILL; starting it again (1 of 3)" in airflow.output.read_text()
 
 
-def test_a_port_in_use_is_named_with_its_setting(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_its_setting(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -216,7 +214,7 @@ def test_a_port_in_use_is_named_with_its_setting(tmp_path: Path) -> None:
             supervisor.up(Settings(home=tmp_path, port=port, _env_file=None))
 
 
-def test_what_a_killed_supervisor_left_behind_is_ended_by_down() -> None:
+def test_down_ends_what_a_killed_supervisor_left_behind() -> None:
     with stack_under_own_home() as stack:
         stack.wait_for(lambda: "postgres" in stack.leaders())
         orphans = stack.leaders()
@@ -238,7 +236,7 @@ def test_an_interrupt_during_the_start_ends_everything() -> None:
         assert [pid for pid in everything.values() if sessions.members(pid)] == []
 
 
-def test_a_component_that_cannot_start_takes_everything_down_and_shows_its_log(
+def test_a_component_that_cannot_start_ends_everything_and_its_log_is_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(supervisor, "COMPONENTS", {"scheduler": ["scheduler", "--no-such-option"]})
@@ -253,11 +251,11 @@ def test_a_component_that_cannot_start_takes_everything_down_and_shows_its_log(
         assert not supervisor.down(settings)
 
 
-def test_a_component_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_component_that_keeps_dying_is_given_up(tmp_path: Path) -> None:
+    messages: list[str] = []
     airflow_home(Settings(home=tmp_path, _env_file=None)).mkdir()
-    stack = supervisor._Stack(Settings(home=tmp_path, _env_file=None), said.append, tmp_path)
+    stack = supervisor._Stack(Settings(home=tmp_path, _env_file=None), messages.append, tmp_path)
     stack._add("scheduler", ["-c", "raise SystemExit('out of luck')"], dict(os.environ))
     with pytest.raises(GoodstandingError, match=r"scheduler ended with exit code 1, for the 4th(.|\n)*luck"):
         stack._watch()
-    assert [line[-8:] for line in said] == ["(1 of 3)", "(2 of 3)", "(3 of 3)"]
+    assert [line[-8:] for line in messages] == ["(1 of 3)", "(2 of 3)", "(3 of 3)"]
