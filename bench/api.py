@@ -25,7 +25,6 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,7 @@ from bench.results import ApiFigures, LoadFigures
 from bench.run import machine
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import POLICY, Settings
+from goodstanding.core.vocabulary import moment
 from goodstanding.decisions.policy import COLUMNS
 from goodstanding.identity.pseudonyms import pseudonym
 
@@ -308,7 +308,7 @@ def main() -> None:
         str(customers): measure(customers, given.rate, given.seconds, given.workers)
         for customers in given.customers or (4372, 1_000_000)
     }
-    result = {"machine": on, "measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "sizes": found}
+    result = {"machine": on, "measured_at": moment().isoformat(timespec="seconds"), "sizes": found}
     if given.keep:
         keep_apart("api", result)
     print(json.dumps(result, indent=2))

@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -45,6 +45,7 @@ from bench.year import measure_range
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.settings import PROJECT, Settings, settings
+from goodstanding.core.vocabulary import moment
 from goodstanding.shops.mapping import load_shop
 from goodstanding.warehouse.files import open_published
 
@@ -170,7 +171,7 @@ def measure_scheduler(home: Settings, days: list[date]) -> UnderScheduler:
     """
     dag = "orders_daily"
     with local_airflow(home) as api:
-        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        yesterday = moment().date() - timedelta(days=1)
         _wait_until_known(api, dag)
         warm = api.trigger(dag, {"day": str(days[0])}, f"{yesterday}T00:00:00Z")
         api.wait_for_dag(dag)
@@ -309,7 +310,7 @@ def last_days(current: Settings) -> tuple[list[date], date, Days]:
 def machine() -> Machine:
     """What figures are measured on: the day, the cores, the load before, and versions."""
     return {
-        "measured_on": str(datetime.now(UTC).date()),
+        "measured_on": str(moment().date()),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),

@@ -15,7 +15,6 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from string import Template
@@ -25,7 +24,7 @@ from goodstanding.core.days import Days
 from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import DataProblem, GateFailed, WrongUse
 from goodstanding.core.settings import Settings
-from goodstanding.core.vocabulary import GATES
+from goodstanding.core.vocabulary import GATES, moment
 
 if TYPE_CHECKING:
     import duckdb
@@ -132,7 +131,7 @@ def run_gate(
         "first_day": str(days.first),
         "last_day": str(days.last),
         "run_id": run_id,
-        "judged_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "judged_at": moment().isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 3),
         "simulated": _simulated(connection, days),
         "passed": not failed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ from app.api.published import Cell, Published, Watch, read_published, require
 from app.api.receipts import Inquiry, KeptAnswer, Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY, Settings
+from goodstanding.core.vocabulary import moment
 from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.policy import NO_PUBLICATION, Policy, in_effect, read_policies
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
@@ -56,7 +57,7 @@ class Answers:
 
     def today(self) -> date:
         """The present day in the shop's time zone."""
-        return datetime.now(UTC).astimezone(self._zone).date()
+        return moment().astimezone(self._zone).date()
 
     def age_days(self, published: Published) -> int:
         """How old the data of a publication are."""

@@ -16,6 +16,7 @@ from app.runtime.airflow_env import airflow_environment, logs, prepare, sqlite_u
 from goodstanding.core.days import Days
 from goodstanding.core.errors import GoodstandingError, WrongUse
 from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.core.vocabulary import moment
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,7 +60,7 @@ class LocalRuns:
 
     def history(self, days: Days) -> str:
         """Run `orders_history` over a range of days and return the run id."""
-        return self._run("orders_history", datetime.now(UTC), {"from": str(days.first), "to": str(days.last)})
+        return self._run("orders_history", moment(), {"from": str(days.first), "to": str(days.last)})
 
     def daily(self, day: date) -> str:
         """Run `orders_daily` for one day, given by the data interval alone, and return the run id."""
@@ -68,7 +69,7 @@ class LocalRuns:
 
     def train(self, day: date) -> str:
         """Run `train_models` as of a day and return the run id."""
-        return self._run("train_models", datetime.now(UTC), {"day": str(day)})
+        return self._run("train_models", moment(), {"day": str(day)})
 
     def _run(self, dag_id: str, logical_date: datetime, conf: dict[str, str]) -> str:
         """Execute one run and return its id.

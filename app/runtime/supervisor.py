@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn, TypedDict, cast
 
@@ -32,6 +32,7 @@ from app.runtime.postgres import Postgres, external_url
 from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import GoodstandingError, WrongUse
 from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.core.vocabulary import moment
 
 # All share one folder of logs, so none has to serve its own; such a server would listen on every address.
 COMPONENTS = {
@@ -198,7 +199,7 @@ class _Stack:
         url = self._database()
         environment = {**os.environ, **airflow_environment(self._settings, url, self._dags_folder)}
         self._migrate(environment)
-        started = datetime.now(UTC)
+        started = moment()
         for name, arguments in COMPONENTS.items():
             self._add(name, ["-m", "airflow", *arguments], environment)
         self._wait_until_healthy(started)

@@ -14,6 +14,7 @@ from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from goodstanding.core.errors import DayNotOver, WrongUse
+from goodstanding.core.vocabulary import moment
 
 
 @dataclass(frozen=True, order=True)
@@ -105,7 +106,7 @@ def require_over(days: Days, timezone: str, now: datetime | None = None) -> None
         DayNotOver: says when the day ends.
     """
     end = end_of(days.last, timezone)
-    if (now or datetime.now(UTC)) < end:
+    if (now or moment()) < end:
         raise DayNotOver(f"{days.last} is not over in {timezone} before {end:%Y-%m-%d %H:%M} UTC")
 
 

@@ -30,6 +30,11 @@ WRITER_POOL = "duckdb_writer"
 PUBLICATION = "current.duckdb"
 
 
+def moment() -> datetime:
+    """The present moment, with its zone UTC: for what counts in the zone of a shop or of Airflow."""
+    return datetime.now(UTC)
+
+
 def now_utc() -> datetime:
-    """The present moment in UTC, without a zone, as every time in the warehouse is written."""
-    return datetime.now(UTC).replace(tzinfo=None)
+    """The present moment in UTC without a zone, as every time in the warehouse is written."""
+    return moment().replace(tzinfo=None)
