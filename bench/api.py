@@ -139,7 +139,7 @@ async def put_load(port: int, key: str, customers: int, rate: int, seconds: floa
     """Send requests at even times over connections that stay open."""
     draw = random.Random(1)
     waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-    found = Load()
+    load = Load()
 
     async def connection() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -155,8 +155,8 @@ async def put_load(port: int, key: str, customers: int, rate: int, seconds: floa
             except (OSError, asyncio.IncompleteReadError):
                 status = 0
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            found.took.append(1000 * (time.perf_counter() - due))
-            found.statuses.append(status)
+            load.took.append(1000 * (time.perf_counter() - due))
+            load.statuses.append(status)
 
     connections = [asyncio.create_task(connection()) for _ in range(CONNECTIONS)]
     start = time.perf_counter() + 0.1
@@ -164,12 +164,12 @@ async def put_load(port: int, key: str, customers: int, rate: int, seconds: floa
         due = start + number / rate
         request = _request(draw, number, customers, key)
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        found.late.append(1000 * (time.perf_counter() - due))
+        load.late.append(1000 * (time.perf_counter() - due))
         waiting.put_nowait((due, request))
     for _ in connections:
         waiting.put_nowait((0.0, b""))
     await asyncio.gather(*connections)
-    return found
+    return load
 
 
 async def _status(reader: asyncio.StreamReader) -> int:
@@ -184,9 +184,9 @@ def _request(draw: random.Random, number: int, customers: int, key: str) -> byte
     head = f"Host: bench\r\nX-API-Key: {key}\r\n"
     if number % 10 == 9:
         return f"GET /v1/customers/{customer} HTTP/1.1\r\n{head}\r\n".encode()
-    asked: dict[str, Any] = {"customer_id": customer, "basket": f"{draw.randint(100, 30_000) / 100:.2f}"}
-    asked |= {"method": "emi", "months": 6} if draw.random() < 0.5 else {"method": "cod"}
-    body = json.dumps(asked)
+    question: dict[str, Any] = {"customer_id": customer, "basket": f"{draw.randint(100, 30_000) / 100:.2f}"}
+    question |= {"method": "emi", "months": 6} if draw.random() < 0.5 else {"method": "cod"}
+    body = json.dumps(question)
     return (
         f"POST /v1/decisions HTTP/1.1\r\n{head}Content-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
@@ -304,11 +304,11 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="write the figures to bench/results.json")
     given = parser.parse_args()
     on = machine()
-    found = {
+    sizes = {
         str(customers): measure(customers, given.rate, given.seconds, given.workers)
         for customers in given.customers or (4372, 1_000_000)
     }
-    result = {"machine": on, "measured_at": moment().isoformat(timespec="seconds"), "sizes": found}
+    result = {"machine": on, "measured_at": moment().isoformat(timespec="seconds"), "sizes": sizes}
     if given.keep:
         keep_apart("api", result)
     print(json.dumps(result, indent=2))

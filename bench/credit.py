@@ -61,7 +61,7 @@ def characteristics(rows: pd.DataFrame) -> pd.DataFrame:
     due_in_all = np.maximum(bill[:, 1:], 0).sum(axis=1)
     ratios = np.minimum(paid[:, :-1] / due, 5)
     weights = np.arange(len(MONTHS), 0, -1)
-    found = {
+    columns = {
         "limit": limit,
         "worst_status": late.max(axis=1),
         "worst_status_3m": late[:, :3].max(axis=1),
@@ -97,11 +97,11 @@ def characteristics(rows: pd.DataFrame) -> pd.DataFrame:
         "spent": bill[:, 0] - bill[:, 1] + paid[:, 0],
     }
     for at, month in enumerate(MONTHS):
-        found |= {f"status_{month}": status[:, at], f"utilisation_{month}": used[:, at]}
-        found[f"paid_{month}"] = paid[:, at]
-    found |= {f"paid_ratio_{month}": ratios[:, at] for at, month in enumerate(MONTHS[:-1])}
-    table = pd.DataFrame(found).astype(np.float64)
-    use = [name for name in found if not name.startswith(("status", "worst")) and "late" not in name]
+        columns |= {f"status_{month}": status[:, at], f"utilisation_{month}": used[:, at]}
+        columns[f"paid_{month}"] = paid[:, at]
+    columns |= {f"paid_ratio_{month}": ratios[:, at] for at, month in enumerate(MONTHS[:-1])}
+    table = pd.DataFrame(columns).astype(np.float64)
+    use = [name for name in columns if not name.startswith(("status", "worst")) and "late" not in name]
     never_late = table[use].where(table["worst_status"] == 0).add_suffix("_never_late")
     return pd.concat([table, never_late], axis=1)
 
@@ -217,9 +217,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, help="UCI's credit card clients as Parquet")
     rows = pd.read_parquet(parser.parse_args().file)
-    found = {"machine": machine(), **measure_credit(rows, processes=2)}
-    keep_apart("credit", found)
-    print(json.dumps(found, indent=2))
+    result = {"machine": machine(), **measure_credit(rows, processes=2)}
+    keep_apart("credit", result)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

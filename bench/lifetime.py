@@ -111,9 +111,9 @@ def main() -> None:
     on = machine()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with threadpool_limits(limits=1):
-        found = {"machine": on, **measure_lifetime()}
-    keep_apart("lifetime", found)
-    print(json.dumps(found, indent=2))
+        result = {"machine": on, **measure_lifetime()}
+    keep_apart("lifetime", result)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

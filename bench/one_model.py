@@ -56,7 +56,7 @@ def _dbt_cost(home: Settings, workbench: Path) -> Cost:
 
 def _medians(costs: list[Cost]) -> dict[str, float]:
     figures = [cost.figures() for cost in costs]
-    return {name: round(median(each[name] for each in figures), 2) for name in figures[0]}
+    return {name: round(median(run[name] for run in figures), 2) for name in figures[0]}
 
 
 def main() -> None:

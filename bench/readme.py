@@ -128,20 +128,20 @@ def _auc(measured: dict[str, Any]) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _apart(found: dict[str, Any]) -> str:
+def _apart(measured: dict[str, Any]) -> str:
     """What benchmarks beside `make bench` measured, one paragraph each."""
     text = ""
-    if "single_days" in found:
-        single = found["single_days"]
+    if "single_days" in measured:
+        single = measured["single_days"]
         text += f"""
 All {single["days"]} days as one run each in one process (`python -m bench.year`) took \
 {single["seconds"] / 60:.1f} minutes, {single["seconds_per_day"]:.2f} s a day,
 and published the same rows as one range, table by table.
 """
-    if "one_model" in found:
-        text += _one_model(found["one_model"])
-    if "lifetime" in found:
-        lifetime = found["lifetime"]
+    if "one_model" in measured:
+        text += _one_model(measured["one_model"])
+    if "lifetime" in measured:
+        lifetime = measured["lifetime"]
         bg, pareto = lifetime["bg_nbd"], lifetime["pareto_nbd"]
         text += f"""
 Lifetime models, on one core (`python -m bench.lifetime`): the {lifetime["customers"]:,} customers of CDNOW \
@@ -149,15 +149,15 @@ are fitted in {bg["fit"]["seconds"]:.1f} s by BG/NBD and
 {pareto["fit"]["seconds"]:.1f} s by Pareto/NBD, and {lifetime["scored"]:,} customers scored in \
 {bg["score"]["seconds"]:.1f} and {pareto["score"]["seconds"]:.1f} s.
 """
-    if "returns" in found:
-        text += _returns(found["returns"])
-    if "credit" in found:
-        text += _credit(found["credit"])
-    if "true_risks" in found:
-        text += _true_risks(found["true_risks"])
-    if "api" in found:
-        text += _api(found["api"])
-    for name, scale in found.items():
+    if "returns" in measured:
+        text += _returns(measured["returns"])
+    if "credit" in measured:
+        text += _credit(measured["credit"])
+    if "true_risks" in measured:
+        text += _true_risks(measured["true_risks"])
+    if "api" in measured:
+        text += _api(measured["api"])
+    for name, scale in measured.items():
         if name.startswith("scale_"):
             run, peer = scale["run"], scale["duckdb_peer"]
             load = f" at a load of {scale['load']:.1f}" if "load" in scale else ""
@@ -172,17 +172,17 @@ With {scale["times"]} times the customers ({scale["lines"]:,} lines as Parquet, 
     return text
 
 
-def _one_model(found: dict[str, Any]) -> str:
+def _one_model(result: dict[str, Any]) -> str:
     """What an edit of one model takes until it is built and compared."""
-    new, same, dbt = found["new_copy"], found["same_copy"], found["dbt"]
+    new, same, dbt = result["new_copy"], result["same_copy"], result["dbt"]
     ratio = same["cpu_seconds"] / dbt["cpu_seconds"]
     return f"""
-`goodstanding dbt build -s {found["model"]}` on the real year (`python -m bench.one_model`) took \
+`goodstanding dbt build -s {result["model"]}` on the real year (`python -m bench.one_model`) took \
 {new["seconds"]:.1f} s ({new["cpu_seconds"]:.1f} s of the processor)
 with a new copy of the warehouse, and {same["seconds"]:.1f} s ({same["cpu_seconds"]:.1f}) on the copy \
 that lay there; dbt alone took {dbt["seconds"]:.1f} s ({dbt["cpu_seconds"]:.1f}), so
 the tests of the model and the comparison with the publication cost {ratio:.1f} times its processor seconds. \
-Load by other work: {found["machine"]["load_before"]:.1f}.
+Load by other work: {result["machine"]["load_before"]:.1f}.
 """
 
 
@@ -205,13 +205,13 @@ def _risk_table(measures: dict[str, Any]) -> str:
     return RISK_TABLE + "\n".join(_risk_row(name, measured) for name, measured in measures.items())
 
 
-def _returns(found: dict[str, Any]) -> str:
+def _returns(result: dict[str, Any]) -> str:
     """Which orders come back: a table of the months, and a sentence on the window."""
-    window, months = found["window"], found["months"]
+    window, months = result["window"], result["months"]
     (test,) = window["tests"]
     in_window, by_month = window["measures"]["scorecard"], months["measures"]["scorecard"]
     value, low, high = in_window["auc"]
-    ends = ", ".join(each["until"][:7] for each in months["tests"])
+    ends = ", ".join(test["until"][:7] for test in months["tests"])
     return f"""
 Which orders of the Online Retail year come back within 60 days (`python -m bench.returns`), in \
 {len(months["tests"])} later months ({ends}), each predicted
@@ -230,22 +230,22 @@ the tenth {in_window["top_decile"][0]:.1%}, Brier {in_window["brier"][0]:.4f} (t
 """
 
 
-def _credit(found: dict[str, Any]) -> str:
+def _credit(result: dict[str, Any]) -> str:
     """Who defaults: a row per method, then the shares of groups that would be approved."""
     approved = "; ".join(
         f"{name}: "
         + ", ".join(f"{group} {of['best_80']:.3f}" for group, of in groups.items())
         + f" (least to greatest {_ratio(groups):.2f})"
-        for name, groups in found["approved"]["scorecard"].items()
+        for name, groups in result["approved"]["scorecard"].items()
     )
     return f"""
-Who defaults, of {found["people"]:,} credit card clients ({found["share"]:.1%} do; \
+Who defaults, of {result["people"]:,} credit card clients ({result["share"]:.1%} do; \
 `python -m bench.credit FILE`), in five folds with equal rows together,
 without sex, age, marriage and education. The data have no dates, so nothing is predicted ahead in time. \
 Cost: the mean per applicant, where a default
 costs five times as much as a wrong refusal, and applicants are refused from a probability of 1/6 on.
 
-{_risk_table(found["measures"])}
+{_risk_table(result["measures"])}
 
 Where the scorecard approves four fifths of all, it approves these shares of groups that it does not know: \
 {approved}.
@@ -257,7 +257,7 @@ def _ratio(groups: dict[str, dict[str, float]]) -> float:
     return min(shares) / max(shares)
 
 
-def _true_risks(found: dict[str, Any]) -> str:
+def _true_risks(result: dict[str, Any]) -> str:
     """How near the simulated shop's scorecards come to the true probabilities, and what its runs cost."""
     steps = {
         "simulate": "simulating it",
@@ -267,20 +267,20 @@ def _true_risks(found: dict[str, Any]) -> str:
     }
     costs = ", ".join(
         f"{what} {cost['seconds']:.0f} ({cost['cpu_seconds']:.0f}), {cost['peak_mb']:,} MB"
-        for what, cost in ((what, found["costs"][step]) for step, what in steps.items())
+        for what, cost in ((what, result["costs"][step]) for step, what in steps.items())
     )
     text = f"""
-Scorecards against the truth (`python -m bench.true_risks`), SIMULATED: a shop of {found["customers"]:,} \
-customers, {found["days"]} days and {found["order_lines"]:,} order lines,
-its scorecards trained at {found["cut"]} and applied to later orders. *Truth*: the probabilities by which \
+Scorecards against the truth (`python -m bench.true_risks`), SIMULATED: a shop of {result["customers"]:,} \
+customers, {result["days"]} days and {result["order_lines"]:,} order lines,
+its scorecards trained at {result["cut"]} and applied to later orders. *Truth*: the probabilities by which \
 outcomes were drawn; no score can predict better.
-*Rank*: Spearman's correlation of score and truth over the orders. {found["as_of_days"]} days are kept to \
-learn from (`GOODSTANDING_AS_OF_DAYS`), with {found["memory_limit"]} for DuckDB.
+*Rank*: Spearman's correlation of score and truth over the orders. {result["as_of_days"]} days are kept to \
+learn from (`GOODSTANDING_AS_OF_DAYS`), with {result["memory_limit"]} for DuckDB.
 
 | label | orders | bad rate | AUC | AUC of baselines | AUC of the truth | rank | mean predicted, true | ECE |
 | --- | ---: | ---: | --- | --- | --- | --- | --- | ---: |
 """
-    for label, held in found["labels"].items():
+    for label, held in result["labels"].items():
         if held is None:
             text += f"| {label} | no card shipped |" + " |" * 7 + "\n"
             continue
@@ -297,8 +297,8 @@ learn from (`GOODSTANDING_AS_OF_DAYS`), with {found["memory_limit"]} for DuckDB.
             f"| {_interval(held['spearman'])} | {means} | {measures['scorecard']['ece']['value']:.3f} |\n"
         )
     text += "\nThe more is known of a customer, the smaller the distance to the truth:\n"
-    text += "\n".join(_by_history(label, held["history"]) for label, held in found["labels"].items() if held)
-    load = found["machine"]["load_before"]
+    text += "\n".join(_by_history(label, held["history"]) for label, held in result["labels"].items() if held)
+    load = result["machine"]["load_before"]
     heading = f"Seconds (of the processor) at a load of {load:.1f} by other work, and peak memory"
     return f"{text}\n\n{heading}:\n{costs}.\n"
 
@@ -318,15 +318,15 @@ def _interval(of: dict[str, float]) -> str:
     return f"{of['value']:.3f} [{of['low']:.3f}, {of['high']:.3f}]"
 
 
-def _api(found: dict[str, Any]) -> str:
+def _api(result: dict[str, Any]) -> str:
     """What decisions over HTTP cost, a line for each number of customers."""
-    sizes = list(found["sizes"].values())
+    sizes = list(result["sizes"].values())
     first = sizes[0]
     windows = len(first["undisturbed"]["p99_ms_of_windows"])
     text = f"""
 Decisions over HTTP (`python -m bench.api`): {first["rate"]} requests a second at even times, \
 {first["workers"]} worker, server and load on the
-{found["machine"]["cores"]} shared cores at a load of {found["machine"]["load_before"]:.1f} by other work. \
+{result["machine"]["cores"]} shared cores at a load of {result["machine"]["load_before"]:.1f} by other work. \
 Milliseconds from when a request was due, of {windows} windows the median, in brackets the least and the \
 greatest; *machine*: how late the load itself woke up.
 

@@ -73,9 +73,9 @@ def main() -> None:
     current = settings()
     with open_warehouse(current) as connection:
         views = read_views(connection, required_newest_day(connection))
-    found = {"machine": machine(), **measure_returns(views, processes=current.threads)}
-    keep_apart("returns", found)
-    print(json.dumps(found, indent=2))
+    result = {"machine": machine(), **measure_returns(views, processes=current.threads)}
+    keep_apart("returns", result)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

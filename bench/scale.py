@@ -174,11 +174,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="goodstanding-scale-") as temporary:
         folder = options.folder or Path(temporary)
         try:
-            found = measure_scale(settings().landing_folder, folder, options.times, options.memory)
+            result = measure_scale(settings().landing_folder, folder, options.times, options.memory)
         except GoodstandingError as error:
             sys.exit(f"bench: {error}")
-    keep_apart(f"scale_{options.times}", found)
-    print(json.dumps(found, indent=2))
+    keep_apart(f"scale_{options.times}", result)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

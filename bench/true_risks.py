@@ -197,9 +197,9 @@ def main() -> None:
             chain = measure_chain(Path(folder), asked.customers, asked.days, asked.as_of_days, asked.memory)
         except GoodstandingError as error:
             sys.exit(f"bench: {error}")
-    found = {"machine": on, **chain}
-    keep_apart("true_risks", found)
-    print(json.dumps(found, indent=2))
+    result = {"machine": on, **chain}
+    keep_apart("true_risks", result)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

@@ -127,11 +127,11 @@ def _differ(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="goodstanding-year-") as folder:
         try:
-            found = measure_single_days(settings().landing_folder, Path(folder))
+            result = measure_single_days(settings().landing_folder, Path(folder))
         except GoodstandingError as error:
             sys.exit(f"bench: {error}")
-    keep_apart("single_days", found)
-    print(json.dumps(found, indent=2))
+    keep_apart("single_days", result)
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

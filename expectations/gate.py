@@ -92,7 +92,7 @@ class GateResult(TypedDict):
 
 
 class GatePassed(TypedDict):
-    """What `run_gate` returns of a gate that let the days pass."""
+    """What `run_gate` returns for a gate that passed the days."""
 
     gate: str
     #: a day, or a range of days

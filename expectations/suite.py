@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# 1.24 sends nothing home; earlier versions did unless told so before the import, and a later one may
+# 1.24 sends no usage data; earlier versions did unless this was set before the import, and a later one may
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations.expectations as gxe

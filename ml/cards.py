@@ -142,7 +142,7 @@ class ModelCard(StoredCard, MadeBy):
     feature_names: NotRequired[list[str]]
     """The features, in the model's order. Absent for worth."""
     matured: NotRequired[Matured | None]
-    """None where no model was in use then. Absent for scorecards, which are judged anew every day."""
+    """None where no model was in use then. Absent for scorecards, which are judged again every day."""
     parameters: NotRequired[dict[str, float]]
     """Of worth: the fitted parameters of the count model and of Gamma-Gamma."""
     value_correlation: NotRequired[float]

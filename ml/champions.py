@@ -40,7 +40,7 @@ class EvaluationCard(StoredCard, TaskResult, MadeBy):
 
 
 class Rollback(TypedDict):
-    """What going back to an earlier champion did."""
+    """The result of going back to an earlier champion."""
 
     target: str
     champion: str

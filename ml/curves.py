@@ -28,7 +28,7 @@ class Curves(TypedDict):
     """[false positive rate, true positive rate]; of two classes for the second, of more the mean over the
     classes, each against the rest."""
     calibration: list[list[float]]
-    """[mean probability, share that came true, customers] per bin of the ECE, all cuts together (so the
+    """[mean probability, share in which it happened, customers] per bin of the ECE, all cuts together (so the
     errors of two seasons may cancel here; in the ECE they do not). Of two classes the probability of the
     second, of more that of the class chosen. A bin of fewer than ten customers is left out."""
     gain: list[list[float]]

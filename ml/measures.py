@@ -102,7 +102,7 @@ def choices(probability: Floats) -> NDArray[np.intp]:
 
 
 def confidences(actual: Labels, probability: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """What calibration compares, (rows,) each: a probability, and whether it came true.
+    """What calibration compares, (rows,) each: a probability, and whether the outcome happened.
 
     Of two classes it is the probability of the second, of more that of the class chosen.
     """

@@ -54,7 +54,7 @@ TABLES = {
 
 
 class Scoring(TypedDict):
-    """What scoring a day wrote."""
+    """What the scoring of a day wrote."""
 
     as_of: str
     """ISO date."""
@@ -129,14 +129,14 @@ def _ask_task(connection: duckdb.DuckDBPyConnection, task: Task, snapshot: Snaps
         return answer
     card = answer.card
     names = tuple(card["feature_names"])
-    asked = known_to(connection, task, snapshot, names)
-    unknown = sorted(set(names) - set(asked.features.columns))
+    customers = known_to(connection, task, snapshot, names)
+    unknown = sorted(set(names) - set(customers.features.columns))
     if unknown:
         raise DataProblem(
             f"model {card['model_id']} in {models} reads features that are no longer computed: "
             f"{', '.join(unknown)}; train again"
         )
-    probability = probabilities(store.load(models, card["model_id"]), asked, names)
+    probability = probabilities(store.load(models, card["model_id"]), customers, names)
     if task.name in COLUMNS:
         columns = {COLUMNS[task.name]: probability}
     else:
@@ -145,7 +145,7 @@ def _ask_task(connection: duckdb.DuckDBPyConnection, task: Task, snapshot: Snaps
             CLASS: classes[probability.argmax(axis=1)],
             f"{CLASS}_probability": probability.max(axis=1),
         }
-    return _judged(answer, columns, drift.measure(card, asked, probability))
+    return _judged(answer, columns, drift.measure(card, customers, probability))
 
 
 def _ask_worth(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, models: Path) -> _Answer:

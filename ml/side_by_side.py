@@ -27,7 +27,7 @@ from ml.pairs import Pair, read_pairs, too_few_cuts
 from ml.processes import run
 from ml.tasks import TASKS, Task
 
-Tell = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 """Called after each step with what has been done, how many steps are done, and how many there are."""
 
 # The challengers whose curves are kept beside those of the baseline and the champion.
@@ -115,7 +115,7 @@ def read_questions(
 
 def answer(
     questions: Sequence[Question],
-    tell: Tell = lambda what, done, total: None,
+    progress: Progress = lambda what, done, total: None,
     balance: Balance | None = None,
     processes: int = 1,
     folds: int = evaluate.FOLDS,
@@ -125,7 +125,7 @@ def answer(
 
     Args:
         questions: the tasks, with what methods are fitted and tested on.
-        tell: called after each step.
+        progress: called after each step.
         balance: how the challengers balance the classes when they are fitted; default: not at all.
         processes: how many work at once.
         folds: bootstrap resamples.
@@ -142,7 +142,7 @@ def answer(
         (question, method) for question in asked for name, method in methods.items() if name not in missing
     ]
     needs_keras = any("keras" in method.packages for _, method in jobs)
-    pool = _Pool(processes, load_keras if needs_keras else None, tell, len(jobs) + len(asked))
+    pool = _Pool(processes, load_keras if needs_keras else None, progress, len(jobs) + len(asked))
     fits = {question.task.name: _Fits(left_out=dict(missing)) for question in asked}
     _fit(jobs, fits, pool)
     results = _measure(asked, fits, methods, folds, pool)
@@ -174,21 +174,21 @@ class _Pool:
     Attributes:
         processes: how many work at once.
         prepare: called in each process before its first job.
-        tell: called after each job.
+        progress: called after each job.
         total: jobs in all.
         done: jobs so far.
     """
 
     processes: int
     prepare: Callable[[], object] | None
-    tell: Tell
+    progress: Progress
     total: int
     done: int = 0
 
     def step(self, what: str) -> None:
         """Count a job."""
         self.done += 1
-        self.tell(what, self.done, self.total)
+        self.progress(what, self.done, self.total)
 
 
 @dataclass

@@ -27,7 +27,7 @@ from ml.methods import METHODS
 from ml.scorecards.orders import Decision, decisions_to_train
 from ml.scorecards.train import train_scorecard
 from ml.short_list import SHORT_LIST
-from ml.side_by_side import Question, Tell, answer, read_questions
+from ml.side_by_side import Progress, Question, answer, read_questions
 from ml.tasks import SCORED, Task, known_to
 from ml.worth import TARGET, train_worth
 
@@ -50,7 +50,7 @@ def train(
     as_of: date,
     models: Path,
     tasks: Sequence[Task] = SCORED,
-    tell: Tell = lambda what, done, total: None,
+    progress: Progress = lambda what, done, total: None,
     processes: int = 1,
 ) -> Training:
     """Train as of a day, from what was known by then, and store a model with its card for each question.
@@ -63,7 +63,7 @@ def train(
         as_of: the data day of the models; they may score this day and later ones.
         models: the folder of the model store.
         tasks: the questions to train for.
-        tell: called after each step of measuring the short list.
+        progress: called after each step of measuring the short list.
         processes: how many measure at once; the result is the same for any number.
 
     Raises:
@@ -72,7 +72,7 @@ def train(
     # Threads of linear algebra wait for each other on busy cores: the bootstrap took 1.5 s with one, 1.5 to
     # 4.5 s with two. The number of threads could also change the last digits, and so the model_id.
     with threadpool_limits(limits=1):
-        return _train(connection, as_of, models, tasks, tell, processes)
+        return _train(connection, as_of, models, tasks, progress, processes)
 
 
 def _train(
@@ -80,7 +80,7 @@ def _train(
     as_of: date,
     models: Path,
     tasks: Sequence[Task],
-    tell: Tell,
+    progress: Progress,
     processes: int,
 ) -> Training:
     questions = read_questions(connection, as_of, tasks)
@@ -101,7 +101,7 @@ def _train(
         first, *others = refused.values()
         more = f"; {len(others)} further questions need more" if others else ""
         raise DataProblem(f"training as of {as_of}: {first}{more}")
-    evaluations = _evaluations(answered, as_of, models, tell, processes)
+    evaluations = _evaluations(answered, as_of, models, progress, processes)
     for question in answered:
         name = question.task.name
         cards[name] = _fit(connection, question, evaluations[name], as_of, models)
@@ -109,11 +109,11 @@ def _train(
 
 
 def _evaluations(
-    questions: Sequence[Question], as_of: date, models: Path, tell: Tell, processes: int
+    questions: Sequence[Question], as_of: date, models: Path, progress: Progress, processes: int
 ) -> dict[str, EvaluationCard]:
     """The card that appoints the champion of each question, in their order.
 
-    Where all methods have not been evaluated yet, the short list is measured anew.
+    Where all methods have not been evaluated yet, the short list is measured again.
     """
     newest = {
         question.task.name: champions.champion(models, question.task.name, as_of) for question in questions
@@ -121,7 +121,7 @@ def _evaluations(
     settled = {name: card for name, card in newest.items() if card and card["by"] == "evaluate"}
     open_questions = [question for question in questions if question.task.name not in settled]
     if open_questions:
-        evaluation = answer(open_questions, tell, processes=processes, methods=SHORT_LIST)
+        evaluation = answer(open_questions, progress, processes=processes, methods=SHORT_LIST)
         settled |= champions.appoint(evaluation, as_of, models, by="train")
     return {question.task.name: settled[question.task.name] for question in questions}
 

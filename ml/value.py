@@ -182,7 +182,7 @@ def _fewest(cut: ValueCut) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class Forecasts:
-    """What was forecast at a test cut, and what was spent.
+    """The forecasts made at a test cut, and the actual spend after it.
 
     Attributes:
         customers: (customers,) ids.
@@ -265,7 +265,7 @@ class OfScore(TypedDict):
 
 
 class RfmScore(TypedDict):
-    """How the credit score as of the cut goes with the value forecast there, and with the spend after it."""
+    """How the credit score as of the cut relates to the value forecast there, and to the spend after it."""
 
     value_by: str
     """The method that gives the forecast."""
@@ -305,15 +305,15 @@ class ValueStudy(TypedDict):
 
 def measure_value(
     question: ValueQuestion,
-    tell: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     processes: int = 1,
     folds: int = FOLDS,
 ) -> ValueStudy:
-    """Measure every way to forecast spend, and how the RFM score goes with it.
+    """Measure every way to forecast spend, and how the RFM score relates to it.
 
     Args:
         question: the test cuts.
-        tell: called after each step with what has been done, how many steps are done, and how many there are.
+        progress: called after each step with what was done, how many steps are done, and how many there are.
         processes: how many work at once; the result is the same for any number.
         folds: bootstrap resamples.
 
@@ -344,7 +344,7 @@ def measure_value(
     by_cut: list[Forecasts] = []
     for forecasts in run(_forecast, [(cut,) for cut in question.cuts], processes):
         by_cut.append(forecasts)
-        tell(f"value: forecast at {forecasts.facts['cut']}", len(by_cut), total)
+        progress(f"value: forecast at {forecasts.facts['cut']}", len(by_cut), total)
     left_out = {name: why for cut in by_cut for name, why in cut.left_out.items()}
     # a method that forecasts nothing at one cut is left out of all, so that all are pooled over the same cuts
     methods = [name for name in METHODS if name not in left_out]
@@ -352,7 +352,7 @@ def measure_value(
     arguments = [(by_cut, name, folds) for name in methods]
     for name, drawn in zip(methods, run(_draw, arguments, processes), strict=True):
         draws[name] = drawn
-        tell(f"value: {name}", len(by_cut) + len(draws), total)
+        progress(f"value: {name}", len(by_cut) + len(draws), total)
     sizes = _sizes(by_cut, folds)
     coverage = _coverage(by_cut, folds)
     study["left_out"] = left_out
@@ -369,7 +369,7 @@ def measure_value(
     study["baseline"] = baseline
     study["gini_gain"] = _gini_gains(draws, baseline, sizes)
     study["rfm_score"] = _of_scores(question, by_cut, methods[-1], folds)
-    tell("value: RFM score", total, total)
+    progress("value: RFM score", total, total)
     return study
 
 
@@ -586,7 +586,7 @@ def _interval(draws: Floats) -> Measured:
 
 
 def _of_scores(question: ValueQuestion, by_cut: Sequence[Forecasts], value_by: str, folds: int) -> RfmScore:
-    """How the credit score goes with the value forecast as of the cut, and with what was spent after it."""
+    """How the credit score relates to the value forecast as of the cut, and to the spend after it."""
     rows, scores = _scored_rows(question, by_cut)
     predicted = [cut.by_method[value_by][row] for cut, row in zip(by_cut, rows, strict=True)]
     spend = [cut.spend[row] for cut, row in zip(by_cut, rows, strict=True)]
@@ -645,8 +645,8 @@ def _scored_rows(
 ) -> tuple[list[NDArray[np.intp]], list[Floats]]:
     """Of each cut the positions of the customers who have a credit score, and their scores."""
     rows, scores = [], []
-    for asked, cut in zip(question.cuts, by_cut, strict=True):
-        position = np.searchsorted(asked.scored, cut.customers).clip(max=len(asked.scored) - 1)
-        rows.append(np.flatnonzero(asked.scored[position] == cut.customers))
-        scores.append(asked.scores[position[rows[-1]]])
+    for known_then, cut in zip(question.cuts, by_cut, strict=True):
+        position = np.searchsorted(known_then.scored, cut.customers).clip(max=len(known_then.scored) - 1)
+        rows.append(np.flatnonzero(known_then.scored[position] == cut.customers))
+        scores.append(known_then.scores[position[rows[-1]]])
     return rows, scores

@@ -49,7 +49,7 @@ class _Then(TypedDict):
 
 
 class AsKnown(_Then):
-    """What was built, and where it lies."""
+    """The marts that were built, and the file that holds them."""
 
     path: str
     customers: int

@@ -16,7 +16,7 @@ from ml.candidate import Balance
 from ml.champions import appoint
 from ml.scorecards.train import answer_decisions, read_decisions
 from ml.segments.study import read_history, study
-from ml.side_by_side import Tell, answer, read_questions
+from ml.side_by_side import Progress, answer, read_questions
 from ml.tasks import tasks_named
 from ml.value import measure_value, read_value
 from pipeline.pages.evaluation import publish_evaluation
@@ -28,7 +28,7 @@ def run_evaluation(
     until: date = date.max,
     tasks: Sequence[str] = (),
     balance: Balance | None = None,
-    tell: Tell = lambda what, done, total: None,
+    progress: Progress = lambda what, done, total: None,
 ) -> PublishedEvaluation:
     """Measure all methods as of a day (the newest there is, if that is earlier), on all tasks unless named.
 
@@ -39,7 +39,7 @@ def run_evaluation(
         until: the day.
         tasks: names of `ml.tasks`; where some are given, decisions, segments and value are not measured.
         balance: how challengers balance the classes as they are fitted; default: not at all.
-        tell: called after each step, to show progress.
+        progress: called after each step, to show progress.
 
     Raises:
         WrongUse: there is no such task.
@@ -59,9 +59,9 @@ def run_evaluation(
             where admitted
             """
         ).fetchall()[0]
-    answered = answer(questions, tell, balance, processes=settings.threads)
+    answered = answer(questions, progress, balance, processes=settings.threads)
     appoint(answered, as_of, settings.models, by="evaluate")
-    risks = answer_decisions(decisions, tell, settings.threads) if decisions else None
+    risks = answer_decisions(decisions, progress, settings.threads) if decisions else None
     if risks:
         appoint(risks, as_of, settings.models, by="evaluate")
     report: EvaluationReport = {
@@ -73,6 +73,6 @@ def run_evaluation(
         **answered,
         "decisions": risks,
         "segments": study(history, settings.threads) if history else None,
-        "value": measure_value(value, tell, processes=settings.threads) if value else None,
+        "value": measure_value(value, progress, processes=settings.threads) if value else None,
     }
     return {**report, "page": str(publish_evaluation(settings, report))}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class GateNumbers(TypedDict):
-    """What a gate judged of the days, all of which it let pass."""
+    """The counts of a gate that passed all days of the run."""
 
     expectations: int
     rows: int
@@ -47,7 +47,7 @@ def ingest(days: Days, run_id: str) -> IngestCounts:
 
 
 def check_raw(days: Days, run_id: str) -> GateNumbers:
-    """Gate 1: raw order lines, their files, and the days as wholes. The days that pass are let into dbt."""
+    """Gate 1: raw order lines, their files, and whole days. Only days that pass are admitted to dbt."""
     return _check("check_raw", "raw_orders", days, run_id)
 
 

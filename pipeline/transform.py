@@ -44,7 +44,7 @@ QUIET = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
 
 
 class NodeResult(TypedDict):
-    """How dbt fared with one model, seed or test."""
+    """The result of one model, seed or test in dbt."""
 
     node: str
     """Its name."""
@@ -64,7 +64,7 @@ class TransformNumbers(TypedDict):
     """What a transform did."""
 
     rebuilt: bool
-    """Whether everything was computed anew."""
+    """Whether everything was recomputed."""
     models: int
     tests: int
 
@@ -121,7 +121,7 @@ def _prepare(settings: Settings) -> tuple[bool, bool]:
     """Delete the marts if they were built by other SQL than the project's present one.
 
     Returns:
-        Whether everything is to be computed anew, and whether the models of payments, returns and deliveries
+        Whether everything has to be recomputed, and whether the models of payments, returns and deliveries
         have anything to compute.
     """
     with open_warehouse(settings) as connection:
@@ -130,7 +130,7 @@ def _prepare(settings: Settings) -> tuple[bool, bool]:
             note_whole_days(connection)
             has_accounts = connection.execute(f"select {HAS_ACCOUNTS}").fetchone()
             return False, has_accounts == (True,)
-    log.info("everything is computed anew: %s", "the SQL has changed" if known else "nothing was built yet")
+    log.info("everything is recomputed: %s", "the SQL has changed" if known else "nothing was built yet")
     with open_intake(settings) as connection:
         note_everything(connection)
     (settings.warehouse / STANDING).unlink()

@@ -69,7 +69,7 @@ class Answers:
         Raises:
             DataProblem: no policy is in effect.
         """
-        pseudonyms = [self._pseudonym(each.customer_id) for each in asked]
+        pseudonyms = [self._pseudonym(question.customer_id) for question in asked]
         # one call of the command line asks for one customer: no other need be loaded
         published = self.watch.current if self.watch else read_published(self._path, only=pseudonyms[0] or "")
         today = self.today()
@@ -77,13 +77,13 @@ class Answers:
         if policy is None:
             raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
         inquiries = []
-        for customer, each in zip(pseudonyms, asked, strict=True):
+        for customer, request in zip(pseudonyms, asked, strict=True):
             standing, card = Standing(NO_PUBLICATION), None
             if published is not None:
-                method = each.question.method
+                method = request.question.method
                 standing = published.standing(customer, method, self.age_days(published))
                 card = published.cards.get(method)
-            inquiries.append(Inquiry(today, customer, each.question, standing, card, policy, shadow))
+            inquiries.append(Inquiry(today, customer, request.question, standing, card, policy, shadow))
         return self.receipts.decide(inquiries)
 
     def profile(self, customer_id: str) -> dict[str, Cell] | None:

@@ -37,7 +37,7 @@ Interval = tuple[float, float]
 
 
 class GroupRates(TypedDict):
-    """How often one group is answered yes; groups of fewer than `FEWEST` people are one row without rates."""
+    """How often one group is approved; groups of fewer than `FEWEST` people are one row without rates."""
 
     # the group, or `TOO_FEW`
     value: str
@@ -61,7 +61,7 @@ class GroupRow(GroupRates):
 
 
 class ApprovalRates(TypedDict):
-    """How often each group is answered yes by one version of the policy, on the last published day."""
+    """How often one version of the policy approves each group, on the last published day."""
 
     as_of: date
     simulated: bool
@@ -80,7 +80,7 @@ class ApprovalRates(TypedDict):
 def approval_rates(
     settings: Settings, baskets: Sequence[Decimal], policy: str | None = None
 ) -> ApprovalRates:
-    """How many customers of each group are answered yes at given baskets, on the last published day.
+    """Count the customers of each group who are approved at given baskets, on the last published day.
 
     Each customer is asked alone, as by `app.api.policies.diff`, and the policy is named in the same way;
     without a name it is the live one.

@@ -20,7 +20,7 @@ EXAMPLES = 5
 
 
 class DecisionExample(TypedDict):
-    """A customer who is answered otherwise."""
+    """A customer who gets another answer."""
 
     customer_id: str
     before: str
@@ -30,14 +30,14 @@ class DecisionExample(TypedDict):
 
 
 class DecisionChange(TypedDict):
-    """What becomes of the answers to one question, asked of every customer alone."""
+    """How the answers to one question change, where it is asked for every customer separately."""
 
     #: cod or emi
     decision: str
     #: money of the order, in whole cents
     basket: str
     customers: int
-    #: who is answered otherwise
+    #: who gets another answer
     changed: int
     #: who comes to a yes, and who loses it
     gain: int
@@ -47,7 +47,7 @@ class DecisionChange(TypedDict):
     yes_after: int
     #: the changed by both answers, like "yes to no"
     moves: dict[str, int]
-    #: whose limit is another, be the answer another or not
+    #: whose limit differs, with the same answer or another
     other_limit: int
     examples: list[DecisionExample]
 

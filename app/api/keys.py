@@ -74,7 +74,7 @@ class Keys:
         """Every key that was ever made, the newest last."""
         stamp = stamp_of(self._path)
         if stamp != self._stamp:
-            self._keys = {each.key_id: each for each in self._read()} if stamp else {}
+            self._keys = {key.key_id: key for key in self._read()} if stamp else {}
             self._stamp = stamp
         return list(self._keys.values())
 

@@ -142,7 +142,7 @@ def _file_of(name: str) -> Path | None:
 
 
 def diff(settings: Settings, old: str, new: str, baskets: Sequence[Decimal]) -> PolicyDiff:
-    """Who of the last published day's customers gains or loses what at given baskets; cost and profit.
+    """Compare two policies on the customers of the last published day: gains, losses, cost and profit.
 
     Each customer is asked alone, so no cap of the day is reached. Expected profit is the margin where the
     outcome is good, less the cost of failure where it is bad. Both policies are valued by the margins, costs
@@ -207,7 +207,7 @@ def _compare(
     gain = lose = 0
     examples: list[DiffExample] = []
     for customer, standing in standings.items():
-        before, after = (verdict(question, standing, card or each.card, each) for each in rules)
+        before, after = (verdict(question, standing, card or version.card, version) for version in rules)
         for answer, total in zip((before, after), sums, strict=True):
             total.add(answer, after.probability, rules[1], question.basket)
         gain += before.decision != YES == after.decision
@@ -316,8 +316,8 @@ def _past_answers(receipts: Receipts, last_day: date) -> _PastAnswers:
             past.waiting += 1
             continue
         question = receipt["question"]
-        asked = (question["method"], question["basket"], question["months"])
-        last_answers[receipt["day"], receipt["customer"], *asked] = receipt
+        basket_and_plan = (question["method"], question["basket"], question["months"])
+        last_answers[receipt["day"], receipt["customer"], *basket_and_plan] = receipt
     past.receipts = list(last_answers.values())
     return past
 
@@ -390,7 +390,7 @@ def _outcomes(
 
 
 def _is_within(moments: Iterable[date], day: date, days: int) -> bool:
-    return any(day < each <= day + timedelta(days=days) for each in moments)
+    return any(day < moment <= day + timedelta(days=days) for moment in moments)
 
 
 def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, known: str) -> dict[str, list[date]] | None:

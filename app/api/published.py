@@ -260,8 +260,8 @@ def _read(
     policies = _policies(file)
     known = _columns(file, "master_data")
     cards, notes = _cards(file, known) if "predictions.scorecards" in tables else ({}, {})
-    used = {*others, *cards.values(), *(rules.card for each in policies for rules in each.rules.values())}
-    names = {each.name for card in used for each in card.characteristics} - {BASKET}
+    used = {*others, *cards.values(), *(rules.card for policy in policies for rules in policy.rules.values())}
+    names = {characteristic.name for card in used for characteristic in card.characteristics} - {BASKET}
     characteristics = tuple(sorted(names & known))
     # a shop without data on payments has neither column: nobody is known to owe or to have paid anything
     owed = {OUTSTANDING, INSTALMENTS} & known
@@ -327,7 +327,11 @@ def _cards(file: duckdb.DuckDBPyConnection, known: set[str]) -> tuple[dict[str, 
             continue
         card = monotone_in_basket(Scorecard.from_json(json.loads(text)))
         require_unprotected(card, f"scorecard {card.model_id}")
-        unknown = [each.name for each in card.characteristics if each.name not in {*known, BASKET}]
+        unknown = [
+            characteristic.name
+            for characteristic in card.characteristics
+            if characteristic.name not in {*known, BASKET}
+        ]
         if unknown:
             notes[decision] = f"The fitted scorecard is not used: {unknown[0]} is not published any more."
         else:
@@ -440,7 +444,7 @@ class Watch:
                 self.problem = str(error).splitlines()[0]
                 log.error("the publication cannot be used, so the last one stays: %s", self.problem)
                 return
-            # the publication last: whoever sees it no longer sees a problem
+            # the publication last: a reader that sees it must not see an old problem
             self.problem = None
             self._current = published
             log.info("answers rest on the publication as of %s", published and published.as_of)

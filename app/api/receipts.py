@@ -33,7 +33,7 @@ from filelock import FileLock, Timeout
 from app.api.sqlite import SqliteFile
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import RECEIPT_MONTHS
-from goodstanding.core.version import room_version
+from goodstanding.core.version import folder_version
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.decide import Answer, Question, Standing, decide
 from goodstanding.decisions.policy import Policy, parse_policies
@@ -188,8 +188,8 @@ class _Grants:
 
 
 def code_version() -> str:
-    """A hash of the code that decides: the room `goodstanding/decisions`."""
-    return room_version("goodstanding/decisions")
+    """A hash of the code that decides, the package `goodstanding/decisions`."""
+    return folder_version("goodstanding/decisions")
 
 
 class Receipts:
@@ -211,7 +211,7 @@ class Receipts:
         day, receipt_id = inquiry.day.isoformat(), secrets.token_hex(16)
         plan = policy.rules[question.method].plan(question.months)
         asked = (inquiry.customer, question.method, str(question.basket), plan and plan.months)
-        # without an id nobody can tell whether it is the same buyer who asks again
+        # without an id it is unknown whether the same buyer asks again
         key = _hash(json.dumps(asked)) if inquiry.customer else receipt_id
         grants = _grants(connection, day, key, inquiry)
         standing = replace(

@@ -49,10 +49,10 @@ def profiles(answers: Answers, keys: Keys, rates: Rates) -> APIRouter:
     def profile(
         customer_id: Annotated[CustomerId, Path(description="The shop's own id, as its mapping casts it.")],
     ) -> Response:
-        found = answers.profile(customer_id)
-        if found is None:
+        profile = answers.profile(customer_id)
+        if profile is None:
             raise HTTPException(404, "no customer with this id is published; give it as the mapping casts it")
-        return _json(found)
+        return _json(profile)
 
     return router
 

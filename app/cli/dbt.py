@@ -14,7 +14,7 @@ dbt_app = typer.Typer(
     help="dbt on a copy of the warehouse; then what changed against the publication. Nothing is published.",
     no_args_is_help=True,
 )
-# dbt's own commands that are of use here, each with what it does
+# dbt's own commands that work on the copy, each with what it does
 PASSED_ON = {
     "build": "Build models and seeds and test them, as `dbt build` does, and say what changed.",
     "run": "Build models without testing them, as `dbt run` does, and say what changed.",
@@ -48,7 +48,7 @@ def _pass_on(name: str, help_text: str) -> None:
             settings(),
             [name, *arguments],
             fresh=FRESH in context.args,
-            tell=lambda text: console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True),
+            say=lambda text: console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True),
         )
         sys.stdout.flush()
         print_workbench_run(done, screen(), console)
@@ -108,7 +108,7 @@ def dbt_impact(
             versions.after,
             [basket_of(basket) for basket in baskets or BASKETS],
         )
-    found: Impact = {
+    impact: Impact = {
         "base": versions.base,
         "commit": versions.commit,
         "as_of": versions.as_of,
@@ -118,6 +118,6 @@ def dbt_impact(
         "decisions": decisions,
     }
     if as_markdown:
-        sys.stdout.write(impact_markdown(found))
+        sys.stdout.write(impact_markdown(impact))
     else:
-        show(found, as_json, print_impact)
+        show(impact, as_json, print_impact)

@@ -31,22 +31,22 @@ class Impact(TypedDict):
     decisions: list[DecisionChange]
 
 
-def print_impact(found: Impact, console: Console) -> None:
+def print_impact(impact: Impact, console: Console) -> None:
     """Print what a change of the SQL changes as tables, and under them some of the keys that change."""
-    console.print(_title(found), style="bold", markup=False, highlight=False, soft_wrap=True)
-    for title, columns, cells in _parts(found):
+    console.print(_title(impact), style="bold", markup=False, highlight=False, soft_wrap=True)
+    for title, columns, cells in _parts(impact):
         table = titled_table(title, *columns)
         for row in cells:
             table.add_row(*row)
         console.print(table)
-    for text in _details(found):
+    for text in _details(impact):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def impact_markdown(found: Impact) -> str:
+def impact_markdown(impact: Impact) -> str:
     """The same as Markdown."""
-    lines = [f"### {_title(found)}", ""]
-    for title, columns, rows in _parts(found):
+    lines = [f"### {_title(impact)}", ""]
+    for title, columns, rows in _parts(impact):
         lines += [
             f"**{title}**",
             "",
@@ -55,7 +55,7 @@ def impact_markdown(found: Impact) -> str:
         ]
         lines += [f"| {' | '.join(row)} |" for row in rows]
         lines.append("")
-    details = _details(found)
+    details = _details(impact)
     if details:
         lines += [
             "<details><summary>Keys that change</summary>",
@@ -70,29 +70,29 @@ def impact_markdown(found: Impact) -> str:
     return "\n".join(lines)
 
 
-def _title(found: Impact) -> str:
-    mark = "SIMULATED: " if found["simulated"] else ""
-    models = found["models"]
+def _title(impact: Impact) -> str:
+    mark = "SIMULATED: " if impact["simulated"] else ""
+    models = impact["models"]
     if not models:
-        return f"{mark}No model is touched since {found['base']} ({found['commit'][:10]})"
+        return f"{mark}No model is touched since {impact['base']} ({impact['commit'][:10]})"
     return (
-        f"{mark}{len(models)} model(s) touched since {found['base']} ({found['commit'][:10]}), "
-        f"on the data as of {found['as_of']}"
+        f"{mark}{len(models)} model(s) touched since {impact['base']} ({impact['commit'][:10]}), "
+        f"on the data as of {impact['as_of']}"
     )
 
 
-def _parts(found: Impact) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+def _parts(impact: Impact) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """The tables: title, columns and rows."""
-    if not found["models"]:
+    if not impact["models"]:
         return []
     parts: list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]] = [
         (
             "Models",
             ("model", "", "rows", "columns", "keys changed", "added", "removed"),
-            [_model_row(model) for model in found["models"]],
+            [_model_row(model) for model in impact["models"]],
         )
     ]
-    classes = found["classes"]
+    classes = impact["classes"]
     if classes:
         rows: list[tuple[str, ...]] = [
             ("another class", f"{classes['other_class']:,}"),
@@ -110,8 +110,8 @@ def _parts(found: Impact) -> list[tuple[str, tuple[str, ...], list[tuple[str, ..
         )
     parts.append(
         (
-            f"Decisions on {found['decisions'][0]['customers']:,} customers"
-            if found["decisions"]
+            f"Decisions on {impact['decisions'][0]['customers']:,} customers"
+            if impact["decisions"]
             else "Decisions",
             ("decision, basket", "changed", "gain a yes", "lose a yes", "yes", "another limit"),
             [
@@ -123,7 +123,7 @@ def _parts(found: Impact) -> list[tuple[str, tuple[str, ...], list[tuple[str, ..
                     f"{change['yes_before']:,} to {change['yes_after']:,}",
                     f"{change['other_limit']:,}",
                 )
-                for change in found["decisions"]
+                for change in impact["decisions"]
             ],
         )
     )
@@ -137,7 +137,7 @@ def _model_row(model: TouchedModel) -> tuple[str, ...]:
     before = "" if change["rows_before"] is None else f"{change['rows_before']:,} to "
     columns = [f"+{name}" for name in change["added_columns"]]
     columns += [f"-{name}" for name in change["removed_columns"]]
-    columns += [f"{each['column']}: {each['after']}" for each in change["retyped_columns"]]
+    columns += [f"{column['column']}: {column['after']}" for column in change["retyped_columns"]]
     return (
         model["name"],
         model["kind"],
@@ -149,13 +149,13 @@ def _model_row(model: TouchedModel) -> tuple[str, ...]:
     )
 
 
-def _details(found: Impact) -> list[str]:
+def _details(impact: Impact) -> list[str]:
     lines: list[str] = []
-    for model in found["models"]:
+    for model in impact["models"]:
         if model["change"] and model["change"]["examples"]:
             lines += change_lines(model["change"])
-    lines += _decision_lines(found["decisions"])
-    return [*lines, NOTE] if found["models"] else []
+    lines += _decision_lines(impact["decisions"])
+    return [*lines, NOTE] if impact["models"] else []
 
 
 def _decision_lines(decisions: Sequence[DecisionChange]) -> list[str]:
@@ -165,8 +165,8 @@ def _decision_lines(decisions: Sequence[DecisionChange]) -> list[str]:
             moves = ", ".join(f"{move} {count:,}" for move, count in change["moves"].items())
             lines.append(f"{change['decision']} {change['basket']}: {moves}")
             lines += [
-                f"    {each['customer_id']}: {each['before']} to {each['after']}, "
-                f"limit {each['limit_before']} to {each['limit_after']}"
-                for each in change["examples"]
+                f"    {example['customer_id']}: {example['before']} to {example['after']}, "
+                f"limit {example['limit_before']} to {example['limit_after']}"
+                for example in change["examples"]
             ]
     return lines

@@ -96,10 +96,10 @@ def evaluate(
     with progress_bar() as progress:
         bar = progress.add_task("reading the marts", total=None)
 
-        def tell(what: str, done: int, total: int) -> None:
+        def show_progress(what: str, done: int, total: int) -> None:
             progress.update(bar, description=what, completed=done, total=total)
 
-        evaluation = run_evaluation(settings(), tasks=tasks or (), balance=balance, tell=tell)
+        evaluation = run_evaluation(settings(), tasks=tasks or (), balance=balance, progress=show_progress)
     show(evaluation, as_json, print_evaluation)
 
 

@@ -27,8 +27,8 @@ def policy_diff(
     from app.api.policies import BASKETS, diff
     from app.cli.decision_tables import print_policy_diff
 
-    found = diff(settings(), old, new, [basket_of(basket) for basket in baskets or BASKETS])
-    show(found, as_json, print_policy_diff)
+    changes = diff(settings(), old, new, [basket_of(basket) for basket in baskets or BASKETS])
+    show(changes, as_json, print_policy_diff)
 
 
 @policy_app.command("groups")
@@ -48,8 +48,8 @@ def policy_groups(
     from app.api.policies import BASKETS
     from app.cli.decision_tables import print_groups
 
-    found = approval_rates(settings(), [basket_of(basket) for basket in baskets or BASKETS], policy)
-    show(found, as_json, print_groups)
+    rates = approval_rates(settings(), [basket_of(basket) for basket in baskets or BASKETS], policy)
+    show(rates, as_json, print_groups)
 
 
 @policy_app.command("shadow")
@@ -62,5 +62,5 @@ def policy_shadow(
     from app.api.policies import compare_shadow
     from app.cli.decision_tables import print_shadow
 
-    found = compare_shadow(settings(), days)
-    show(found, as_json, print_shadow)
+    comparison = compare_shadow(settings(), days)
+    show(comparison, as_json, print_shadow)

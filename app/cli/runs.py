@@ -105,7 +105,7 @@ def build_sites(current: Settings) -> dict[str, str]:
 
 def _runs(current: Settings, steps: _Steps) -> LocalRuns:
     steps.describe("setting up Airflow" + ("" if airflow_home(current).exists() else " (once)"))
-    return LocalRuns(current, tell=steps.step)
+    return LocalRuns(current, show_step=steps.step)
 
 
 def _fill_landing(current: Settings, progress: Progress) -> None:

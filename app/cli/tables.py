@@ -229,7 +229,7 @@ def print_status(status: Status, console: Console) -> None:
             table.add_row(f"gate {gate}", "passed" if status["gates"].get(gate) else "no verdict")
         for answer in status["answers"]:
             drift = f"{answer['value']:.2f} of {answer['allowed']:.2f}" if answer["name"] else ""
-            said = answer["note"] or f"answered; greatest drift {drift} let pass ({answer['name']})"
+            said = answer["note"] or f"answered; greatest drift {drift}, in bounds ({answer['name']})"
             table.add_row(answer["question"], said)
         console.print(table)
     if status["running"]:

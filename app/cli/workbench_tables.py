@@ -24,7 +24,9 @@ def change_lines(change: TableChange) -> list[str]:
     lines = [f"{change['table']}: {_rows(change)}"]
     named = [f"+ {name}" for name in change["added_columns"]]
     named += [f"- {name}" for name in change["removed_columns"]]
-    named += [f"{each['column']} {each['before']} to {each['after']}" for each in change["retyped_columns"]]
+    named += [
+        f"{column['column']} {column['before']} to {column['after']}" for column in change["retyped_columns"]
+    ]
     if named:
         lines.append(f"  columns: {', '.join(named)}")
     if change["against"]:

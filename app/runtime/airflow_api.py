@@ -46,7 +46,7 @@ class ComponentHealth:
 
 
 class DagRun(TypedDict):
-    """One run of a DAG, of which the API tells more: these are the fields that are read here.
+    """One run of a DAG, with the fields of the API that are read here.
 
     Attributes:
         dag_run_id: its id, unique within its DAG.
@@ -66,7 +66,7 @@ class DagRun(TypedDict):
 
 
 class TaskInstance(TypedDict):
-    """One task of one run, of which the API tells more: these are the fields that are read here.
+    """One task of one run, with the fields of the API that are read here.
 
     Attributes:
         task_id: name of the task.
@@ -116,7 +116,9 @@ class AirflowApi:
     def health(self) -> dict[str, ComponentHealth]:
         """Return the health of metadatabase, scheduler, triggerer and dag_processor; needs no login."""
         answer = self._call("GET", "/api/v2/monitor/health", None, {})
-        return {name: _component_health(name, cast("dict[str, Json]", told)) for name, told in answer.items()}
+        return {
+            name: _component_health(name, cast("dict[str, Json]", health)) for name, health in answer.items()
+        }
 
     def get(self, path: str) -> dict[str, Json]:
         """GET a path below /api/v2 and return the JSON object of the answer."""
@@ -207,10 +209,10 @@ class AirflowApi:
         return cast("dict[str, Json]", answer.json()) if answer.content else {}
 
 
-def _component_health(name: str, told: Mapping[str, Json]) -> ComponentHealth:
-    heartbeat = told.get(f"latest_{name}_heartbeat")
+def _component_health(name: str, fields: Mapping[str, Json]) -> ComponentHealth:
+    heartbeat = fields.get(f"latest_{name}_heartbeat")
     return ComponentHealth(
-        told["status"] == "healthy", datetime.fromisoformat(str(heartbeat)) if heartbeat else None
+        fields["status"] == "healthy", datetime.fromisoformat(str(heartbeat)) if heartbeat else None
     )
 
 

@@ -21,23 +21,23 @@ from goodstanding.core.vocabulary import moment
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-TellStep = Callable[[str], None]
+ShowStep = Callable[[str], None]
 
 
 class LocalRuns:
     """Airflow in this process, for runs one after the other; a process can have one home only."""
 
-    def __init__(self, settings: Settings, tell: TellStep = lambda step: None) -> None:
+    def __init__(self, settings: Settings, show_step: ShowStep = lambda step: None) -> None:
         """Set Airflow up and read the DAG files; about six seconds the first time, two later.
 
         Args:
             settings: passed on to the tasks through the environment.
-            tell: called with the name of each step before it starts.
+            show_step: called with the name of each step before it starts.
 
         Raises:
             WrongUse: a DAG file cannot be loaded.
         """
-        self._tell = tell
+        self._show_step = show_step
         self.log_file = logs(settings) / "local_runs.log"
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         # Never closed: Airflow's loggers keep the stream that they were given first.
@@ -91,7 +91,7 @@ class LocalRuns:
         return run_id
 
     def _started(self, context: Context) -> None:
-        self._tell(context["ti"].task_id)
+        self._show_step(context["ti"].task_id)
 
     def _failed(self, context: Context) -> None:
         self._error = context.get("exception")

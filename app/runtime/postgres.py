@@ -197,6 +197,6 @@ def _private_folder(folder: Path, user: str | None) -> None:
         os.chown(folder, uid, gid)
     except FileExistsError:
         pass
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or status.st_mode & 0o077:
         raise GoodstandingError(f"{folder} belongs to somebody else or is open to others; remove it")

@@ -141,14 +141,14 @@ def down(settings: Settings, say: Say = say_now) -> bool:
     Raises:
         GoodstandingError: a process could not be ended; the message names it.
     """
-    if found := running(settings):
-        say(f"ending Airflow (pid {found.pid}) ...")
-        if found.pid:
-            sessions.send(found.pid, signal.SIGTERM)
+    if supervisor := running(settings):
+        say(f"ending Airflow (pid {supervisor.pid}) ...")
+        if supervisor.pid:
+            sessions.send(supervisor.pid, signal.SIGTERM)
         if not _wait_for_end(settings, GRACE_SECONDS + POSTGRES_SECONDS + 5):
-            sessions.send(found.pid, signal.SIGKILL)
+            sessions.send(supervisor.pid, signal.SIGKILL)
             _wait_for_end(settings, 2)
-    ended = _end(_recorded_sessions(settings)) or found is not None
+    ended = _end(_recorded_sessions(settings)) or supervisor is not None
     if left := sessions.recorded(_recorded_sessions(settings)):
         raise GoodstandingError(f"these processes of Airflow could not be ended: {left}")
     say("Airflow has ended." if ended else "Airflow is not running.")
@@ -339,19 +339,19 @@ def _require_free(port: int) -> None:
 
 def _end(record: sessions.SessionRecord | None) -> bool:
     """End the sessions of a record, PostgreSQL after all that use it; return whether there were any."""
-    found = sessions.recorded(record)
-    postgres = [pid for name, pid in found.items() if name == "postgres"]
-    sessions.end([pid for name, pid in found.items() if name != "postgres"], GRACE_SECONDS)
+    left_over = sessions.recorded(record)
+    postgres = [pid for name, pid in left_over.items() if name == "postgres"]
+    sessions.end([pid for name, pid in left_over.items() if name != "postgres"], GRACE_SECONDS)
     # On SIGINT PostgreSQL disconnects its clients and closes its files in order.
     sessions.end(postgres, POSTGRES_SECONDS, signal.SIGINT)
-    return bool(found)
+    return bool(left_over)
 
 
 @contextmanager
 def _lock(settings: Settings, patience: float = 0) -> Iterator[bool]:
     """Try for `patience` seconds to take the lock of this home; yields whether that worked.
 
-    `running` takes it for a moment too, hence the patience of an `up`.
+    `running` takes it for a moment too, so `up` tries for some time.
     """
     # A file system without locks is an error: a file as a mark would outlive a killed supervisor.
     lock = FileLock(airflow_home(settings) / "up.lock", fallback_to_soft=False)

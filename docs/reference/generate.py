@@ -109,7 +109,9 @@ def command_line() -> str:
     for name, command in commands:
         parts.append(f"## {name}\n\n{_prose(command.help)}\n")
         parts.append(f"```text\n{_usage(name, command)}\n```\n")
-        shown = [_parameter(each) for each in command.params if not getattr(each, "hidden", False)]
+        shown = [
+            _parameter(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)
+        ]
         if shown:
             parts.append(_table(("option", "means", "default"), [*shown]))
     return "\n".join(parts)
@@ -128,8 +130,10 @@ def _first_sentence(text: str | None) -> str:
 
 
 def _usage(name: str, command: Any) -> str:
-    arguments = [each.name.upper() for each in command.params if each.param_type_name == "argument"]
-    options = any(each.param_type_name == "option" for each in command.params)
+    arguments = [
+        parameter.name.upper() for parameter in command.params if parameter.param_type_name == "argument"
+    ]
+    options = any(parameter.param_type_name == "option" for parameter in command.params)
     rest = ["ARGUMENTS..."] if command.context_settings.get("allow_extra_args") else []
     return " ".join([name, *(["[OPTIONS]"] if options else []), *arguments, *rest])
 
@@ -186,15 +190,15 @@ def settings_page() -> str:
 
 def _comments_of_env_example() -> dict[str, tuple[str, str]]:
     """Of each setting what its comment says, and the example value beside it."""
-    found: dict[str, tuple[str, str]] = {}
+    settings: dict[str, tuple[str, str]] = {}
     comment: list[str] = []
     for line in (PROJECT / ".env.example").read_text(encoding="utf-8").splitlines():
         match = re.fullmatch(r"#?(GOODSTANDING_\w+)=(.*)", line)
         if match:  # a comment is of all settings up to the next blank line
-            found[match[1]] = (" ".join(comment), match[2])
+            settings[match[1]] = (" ".join(comment), match[2])
         else:
             comment = [*comment, line.removeprefix("# ")] if line else []
-    return found
+    return settings
 
 
 def _default(field: FieldInfo) -> str:
@@ -245,8 +249,8 @@ def mapping() -> str:
             for name, casts in kind.casts.items()
         ]
         parts.append(_table(("column", "`as`", "may be left out", "may be blank (`optional`)"), [*rows]))
-        sorts = ", ".join(f"`{each}`" for each in kind.others)
-        ruled = ", ".join(f"`{each}`" for each in kind.ruled_by)
+        sorts = ", ".join(f"`{name}`" for name in kind.others)
+        ruled = ", ".join(f"`{name}`" for name in kind.ruled_by)
         key = "invoice_kinds" if kind.name == "orders" else "kinds"
         parts.append(
             f"Rules under `{key}` may name the sorts {sorts}, by a pattern on {ruled}. A line that no rule "
@@ -273,8 +277,8 @@ def _sections(models: types.ModuleType) -> Iterator[tuple[str, type[BaseModel]]]
 
 def _means(field: FieldInfo) -> str:
     """What the key is described by, else what its section is."""
-    models = [each for each in get_args(field.annotation) if isinstance(each, type)]
-    described = [each.__doc__ for each in models if issubclass(each, BaseModel)]
+    models = [type_ for type_ in get_args(field.annotation) if isinstance(type_, type)]
+    described = [type_.__doc__ for type_ in models if issubclass(type_, BaseModel)]
     return field.description or _first_sentence(described[0] if described else "")
 
 
@@ -290,7 +294,7 @@ def _name_of_type(kind: Any) -> str:
     if origin is Literal:
         return ", ".join(f"`{value}`" if value != "" else "nothing" for value in arguments)
     if origin in (Union, types.UnionType):
-        return " or ".join(_name_of_type(each) for each in arguments if each is not type(None))
+        return " or ".join(_name_of_type(type_) for type_ in arguments if type_ is not type(None))
     if origin is tuple:
         return f"list of {_name_of_type(arguments[0])}"
     if origin is dict:
@@ -320,17 +324,17 @@ def tables() -> str:
         "([Read the published warehouse](../how-to/read-the-published-warehouse.md)). `customer_id` is "
         "always the customer's pseudonym.\n"
     )
-    found = sorted(_published_tables(), key=lambda table: (table[0] != "marts", table[0], table[1]))
+    tables = sorted(_published_tables(), key=lambda table: (table[0] != "marts", table[0], table[1]))
     rows = [
         (f"[`{schema}.{name}`](#{schema}{name})", _first_sentence(description))
-        for schema, name, description, _ in found
+        for schema, name, description, _ in tables
     ]
     parts.append(_table(("table", "holds"), [*rows]))
-    for schema, name, description, columns in found:
+    for schema, name, description, columns in tables:
         parts.append(f"## {schema}.{name}\n\n{' '.join(description.split())}\n")
-        has_types = any(each[1] for each in columns)
+        has_types = any(column[1] for column in columns)
         head = ("column", "type", "means") if has_types else ("column", "means")
-        parts.append(_table(head, [each if has_types else (each[0], each[2]) for each in columns]))
+        parts.append(_table(head, [column if has_types else (column[0], column[2]) for column in columns]))
     return "\n".join(parts)
 
 
@@ -414,10 +418,10 @@ def dags() -> str:
         "a DAG in Airflow's UI shows the same text. Days are event days in the shop's time zone; schedules "
         "are in UTC.\n"
     )
-    found = _dags()
-    rows = [(f"[`{dag.dag_id}`](#{dag.dag_id})", _schedule(dag), dag.description) for dag in found]
+    dags = _dags()
+    rows = [(f"[`{dag.dag_id}`](#{dag.dag_id})", _schedule(dag), dag.description) for dag in dags]
     parts.append(_table(("DAG", "schedule", "does"), [*rows]))
-    for dag in found:
+    for dag in dags:
         parts.append(f"## {dag.dag_id}\n\n{_listed(cleandoc(dag.doc_md or ''))}\n")
         tasks = " → ".join(f"`{task.task_id}`" for task in dag.tasks)
         retries = next(iter(dag.tasks)).retries

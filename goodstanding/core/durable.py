@@ -10,7 +10,7 @@ from tempfile import mkstemp
 
 
 def put_in_place(draft: Path, path: Path) -> None:
-    """Show a finished file under its name, in one step, once the disk holds it."""
+    """Rename a finished file to its final name in one step, after the disk holds it."""
     _sync(draft)
     os.replace(draft, path)
     _sync(path.parent)
@@ -48,7 +48,7 @@ def copy_in_place(source: Path, path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk holds it: shown before that, it could be half a file after a power cut."""
+    """Wait until the disk holds it: renamed before that, the file could be cut short after a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -30,7 +30,7 @@ class DayNotOver(GoodstandingError):
 
 
 class DiskProblem(GoodstandingError):
-    """The disk takes no more, or may not be written: the same run succeeds once that is mended."""
+    """The disk is full or cannot be written: the same run succeeds once that is mended."""
 
 
 class WarehouseBusy(GoodstandingError):

@@ -20,7 +20,7 @@ from goodstanding.core.vocabulary import PUBLICATION
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_LANDING = PROJECT / "data" / "landing"
 POLICY = PROJECT / "dbt_project" / "seeds" / "policy.csv"
-# What Regulation B asks of creditors (12 CFR 1002.12(b)): 25 months from when an applicant was told.
+# What Regulation B asks of creditors (12 CFR 1002.12(b)): 25 months from when an applicant was notified.
 RECEIPT_MONTHS = 25
 
 

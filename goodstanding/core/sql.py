@@ -42,7 +42,7 @@ def rendered(path: Path, **values: object) -> str:
 
 @lru_cache(maxsize=64)
 def _template(path: Path) -> Template:
-    # imported where it is used: it takes 30 ms, and whoever only quotes a path need not wait for it
+    # imported where it is used: it takes 30 ms, which a caller that only quotes a path need not wait for
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -29,9 +29,9 @@ def code_version() -> str:
 
 
 @lru_cache(maxsize=8)
-def room_version(room: str) -> str:
+def folder_version(folder: str) -> str:
     """A hash of the Python files of one folder of the project, like `goodstanding/decisions`."""
     digest = hashlib.sha256()
-    for path in sorted((PROJECT / room).glob("*.py")):
+    for path in sorted((PROJECT / folder).glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

@@ -85,7 +85,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of a customer as of a day, and what was granted today.
+    """What is known about a customer as of a day, and what was granted today.
 
     Attributes:
         situation: one of `policy.SITUATIONS` where there is nothing to score, else None.
@@ -94,7 +94,7 @@ class Standing:
         customer_class: one of `vocabulary.CLASSES`.
         benefits: what customers of the class get, in words.
         values: characteristics by name.
-        measures: the RFM measures of `as_of`; with `before` and `borders` they tell why a class has changed.
+        measures: the RFM measures of `as_of`; with `before` and `borders` they explain a change of class.
         before: class and measures at the end of last month.
         borders: the borders between the classes on that day.
         outstanding: what the customer owes by `as_of`.
@@ -402,10 +402,16 @@ def _other_value(case: _Case) -> Change | None:
     """The nearest value of one characteristic that makes a yes."""
     values = case.standing.values
     tries = [
-        (move.bins_away, move.bin.points - each.points(values.get(each.name)), order, each.name, move)
-        for order, each in enumerate(case.card.characteristics)
-        if each.name != BASKET
-        for move in changes(each, values.get(each.name))
+        (
+            move.bins_away,
+            move.bin.points - characteristic.points(values.get(characteristic.name)),
+            order,
+            characteristic.name,
+            move,
+        )
+        for order, characteristic in enumerate(case.card.characteristics)
+        if characteristic.name != BASKET
+        for move in changes(characteristic, values.get(characteristic.name))
     ]
     for _, _, _, name, move in sorted(tries, key=lambda attempt: attempt[:3]):
         if case.verdict(values={**values, name: move.value}).decision == YES:
@@ -444,7 +450,9 @@ def _limit_by_score(card: Scorecard, points: Mapping[str, int], threshold: float
     The points never rise with the basket, so its bins are tried in order until one fails.
     """
     others = card.base_points + sum(earned for name, earned in points.items() if name != BASKET)
-    basket = next((each for each in card.characteristics if each.name == BASKET), None)
+    basket = next(
+        (characteristic for characteristic in card.characteristics if characteristic.name == BASKET), None
+    )
     if basket is None:
         return UNLIMITED if card.probability(card.clamped(others)) <= threshold else NOTHING
     limit = NOTHING
@@ -519,7 +527,11 @@ def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:
     standing = case.standing
     if is_scored and not is_fitted:
         notes.append(HAND_SET[case.question.method].format(grounds=grounds(case.card)))
-    names = [each.name for each in case.card.characteristics if each.name != BASKET] if is_scored else []
+    names = (
+        [characteristic.name for characteristic in case.card.characteristics if characteristic.name != BASKET]
+        if is_scored
+        else []
+    )
     if names and all(standing.values.get(name) is None for name in names):
         notes.append("None of what the points rest on is known of this customer.")
     if standing.note:

@@ -201,20 +201,24 @@ def require_unprotected(card: Scorecard, where: str) -> None:
     Raises:
         WrongUse: it does; names `where` and the attribute.
     """
-    for each in card.characteristics:
-        if each.name.lower() in PROTECTED:
-            raise WrongUse(f"{where}: {each.name} is a protected attribute: no score may rest on it")
+    for characteristic in card.characteristics:
+        if characteristic.name.lower() in PROTECTED:
+            raise WrongUse(
+                f"{where}: {characteristic.name} is a protected attribute: no score may rest on it"
+            )
 
 
 def monotone_in_basket(card: Scorecard) -> Scorecard:
     """The scorecard with the points of each basket lowered to the fewest of all smaller baskets.
 
-    So whoever is granted a basket is granted every smaller one, and there is a largest one. A scorecard whose
-    points never rise with the basket stays as it is.
+    So a customer who is granted a basket is granted every smaller one, and there is a largest one. A card
+    whose points never rise with the basket stays as it is.
     """
     characteristics = tuple(
-        replace(each, bins=_never_rising(each.bins)) if each.name == BASKET else each
-        for each in card.characteristics
+        replace(characteristic, bins=_never_rising(characteristic.bins))
+        if characteristic.name == BASKET
+        else characteristic
+        for characteristic in card.characteristics
     )
     return replace(card, characteristics=characteristics)
 
@@ -327,10 +331,10 @@ def _rules(version: str, decision: str, rows: list[PlacedRow]) -> Rules:
         failure_cost_share=_number(*reader.take("failure_cost_share"), lowest="0", highest="100"),
         part_payment_share=reader.share("part_payment_share", "0.9999"),
         person_share=reader.share("person_share"),
-        cap_customer={each: reader.money("cap_customer", each) for each in reversed(CLASSES)},
+        cap_customer={class_: reader.money("cap_customer", class_) for class_ in reversed(CLASSES)},
         cap_day=reader.money("cap_day"),
         stale_after_days=reader.count("stale_after_days"),
-        limits={each: reader.money("limit", each) for each in SITUATIONS},
+        limits={situation: reader.money("limit", situation) for situation in SITUATIONS},
         plans=tuple(plans),
         card=monotone_in_basket(card),
     )

@@ -157,8 +157,8 @@ class Loss:
 def grounds(card: Scorecard) -> str:
     """What a scorecard rests on, such as: the RFM credit score and return behaviour."""
     matched = {
-        next(ground for pattern, ground in GROUNDS if pattern.search(each.name))
-        for each in card.characteristics
+        next(ground for pattern, ground in GROUNDS if pattern.search(characteristic.name))
+        for characteristic in card.characteristics
     }
     *others, last = [ground for _, ground in GROUNDS if ground in matched]
     return f"{', '.join(others)} and {last}" if others else last
@@ -174,9 +174,14 @@ def losses(card: Scorecard, values: Mapping[str, Value]) -> list[Loss]:
     total = card.base_points + sum(points.values())
     score = card.clamped(total)
     losses_of_card = [
-        Loss(each.name, values.get(each.name), points[each.name], each.best)
-        for each in card.characteristics
-        if card.clamped(total + each.best.points - points[each.name]) > score
+        Loss(
+            characteristic.name,
+            values.get(characteristic.name),
+            points[characteristic.name],
+            characteristic.best,
+        )
+        for characteristic in card.characteristics
+        if card.clamped(total + characteristic.best.points - points[characteristic.name]) > score
     ]
     return sorted(losses_of_card, key=lambda loss: -loss.lost)
 

@@ -107,7 +107,10 @@ class Scorecard:
 
     def points(self, values: Mapping[str, Value]) -> dict[str, int]:
         """The points of each characteristic, by name; a name that `values` does not have is missing."""
-        return {each.name: each.points(values.get(each.name)) for each in self.characteristics}
+        return {
+            characteristic.name: characteristic.points(values.get(characteristic.name))
+            for characteristic in self.characteristics
+        }
 
     def score(self, values: Mapping[str, Value]) -> int:
         """The sum of all points, within 300 to 850."""
@@ -139,7 +142,7 @@ class Scorecard:
         for name, stored in STORED_NAMES.items():
             fields[name] = fields.pop(stored)
         fields["characteristics"] = tuple(
-            Characteristic(each["name"], tuple(Bin(**bin_) for bin_ in each["bins"]))
-            for each in fields["characteristics"]
+            Characteristic(characteristic["name"], tuple(Bin(**bin_) for bin_ in characteristic["bins"]))
+            for characteristic in fields["characteristics"]
         )
         return cls(**fields)

@@ -122,7 +122,7 @@ def _stage(
 
 
 def _kinds(connection: duckdb.DuckDBPyConnection, shop: Shop) -> list[Kind]:
-    """The kinds that the shop maps, and those that it mapped before: their lines leave with their day."""
+    """The kinds that the shop maps, and those of earlier mappings, whose lines have to be removed."""
     held = connection.execute(
         "select " + ", ".join(f"exists (from raw.{kind.table})" for kind in OPTIONAL_KINDS)
     ).fetchone()
@@ -194,7 +194,7 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
 
 
 def _require_one_kind(files_of_day: Sequence[tuple[Source, list[Path]]]) -> None:
-    """A file is of one kind: taken in twice, its lines would not add up.
+    """Refuse a file of two kinds: if it were loaded twice, its lines would not add up.
 
     Raises:
         WrongUse: the path patterns of two kinds both match a file.
@@ -206,12 +206,12 @@ def _require_one_kind(files_of_day: Sequence[tuple[Source, list[Path]]]) -> None
             if first is not source:
                 raise WrongUse(
                     f"{source.mapping_file}: {first.prefix}files.path and {source.prefix}files.path both "
-                    f"match {path.name}; put each kind in a folder of its own, or name the files apart"
+                    f"match {path.name}; put each kind in a folder of its own, or give them different names"
                 )
 
 
 def _require_live_export(shop: Shop, settings: Settings, days: Days) -> None:
-    """Distinguish a day on which nobody bought from a landing that nobody fills any more.
+    """Refuse days long after the newest file: then the export has stopped, not the trade.
 
     Without this, the first scheduled run over a historical landing would move the newest day to yesterday.
 
@@ -223,7 +223,7 @@ def _require_live_export(shop: Shop, settings: Settings, days: Days) -> None:
         raise DataProblem(
             f"the newest file in {settings.landing_folder} is of {landed.last}, more than "
             f"{LONGEST_PAUSE_DAYS} days before {days.last}: is the shop's export still running? "
-            "A day so far from all data is not taken in"
+            "A day so far from all data is not loaded"
         )
 
 
@@ -235,7 +235,7 @@ def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bo
     """
     claimed = {
         "shop": f"{shop.source}{' (simulated)' if simulated else ''}",
-        "pseudonym_key": pseudonym("", key),  # no customer's: it tells two keys apart and gives neither away
+        "pseudonym_key": pseudonym("", key),  # of no customer: it identifies the key
     }
     connection.executemany("insert or ignore into ops.facts values (?, ?)", list(claimed.items()))
     held = dict(connection.execute("select name, value from ops.facts").fetchall())

@@ -108,7 +108,7 @@ def _stage_unreadable(connection: duckdb.DuckDBPyConnection, part: Part) -> None
 
 def _found_files(files: Sequence[File]) -> pd.DataFrame:
     """One row per file: event_day (ISO), file_name, file_hash, bytes, lines, note."""
-    found = pd.DataFrame(
+    files_found = pd.DataFrame(
         [
             (file.day, file.name, file.hash, file.bytes, file.records if file.note is None else 0, file.note)
             for file in files
@@ -116,8 +116,8 @@ def _found_files(files: Sequence[File]) -> pd.DataFrame:
         columns=["event_day", "file_name", "file_hash", "bytes", "lines", "note"],
         dtype=object,
     )
-    found["event_day"] = found["event_day"].astype(str)
-    return found
+    files_found["event_day"] = files_found["event_day"].astype(str)
+    return files_found
 
 
 def _check_nothing_lost(connection: duckdb.DuckDBPyConnection, part: Part) -> None:

@@ -137,7 +137,7 @@ NO_PARTITIONS = "hive_partitioning = false"
 
 
 def exact(path: Path) -> str:
-    """The path as DuckDB takes it for itself: it would read * ? [ in a folder's name as a pattern."""
+    """The path with * ? [ escaped, which DuckDB would otherwise read as a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 

@@ -36,7 +36,7 @@ case when contains(field, customer) then masked(as_field(field)) else as_field(f
 
 
 def stage_nothing(connection: duckdb.DuckDBPyConnection, kind: Kind) -> None:
-    """Let the name of a kind's typed lines stand for no lines."""
+    """Define the view `staged_<table>` of a kind without lines."""
     connection.execute(
         f"""
         create or replace temp view staged_{kind.table} as
@@ -47,7 +47,7 @@ def stage_nothing(connection: duckdb.DuckDBPyConnection, kind: Kind) -> None:
 
 
 def read_staged(connection: duckdb.DuckDBPyConnection, kind: Kind, staged: Path) -> None:
-    """Let the name stand for the file `staged`: a table would take its place in memory until the commit."""
+    """Define the view `staged_<table>` over a file: a table would stay in memory until the commit."""
     file = literal(exact(staged))
     connection.execute(
         f"create or replace temp view staged_{kind.table} as from read_parquet({file}, {NO_PARTITIONS})"

@@ -92,7 +92,7 @@ class Column(_Strict):
             ("thousands_mark", ("decimal",)),
         ):
             if key in self.model_fields_set and self.cast not in kinds:
-                raise ValueError(f"{key} is of use with 'as: {' or '.join(kinds)}' only")
+                raise ValueError(f"{key} may be set with 'as: {' or '.join(kinds)}' only")
         if self.zone and self.format_has_offset:
             raise ValueError("zone contradicts the offset in format; give one of them")
         if self.decimal_mark == self.thousands_mark:
@@ -357,7 +357,7 @@ class Shop(_Strict):
 
     @model_validator(mode="after")
     def _groups_are_no_days_file(self) -> Shop:
-        """Else ingest would read the groups as lines."""
+        """Refuse a groups file that is also the file of a day: ingest would read the groups as lines."""
         for source in self.sources if self.groups else ():
             if self.groups and source.may_hold(self.groups.files.path):
                 raise ValueError(

@@ -34,7 +34,7 @@ DAMAGED = "Corrupt database file"
 STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
 
 
-# messages of a system whose disk cannot be written, and what to do about each
+# what the system says when a disk cannot be written, and what to do about it
 DISK_FAULTS = {
     os.strerror(errno.ENOSPC): "make room there",
     os.strerror(errno.EDQUOT): "make room there",
@@ -60,7 +60,7 @@ def disk_problem(error: BaseException | str, settings: Settings) -> DiskProblem 
 
 
 def spill_folder(settings: Settings) -> Path:
-    """Where a writer puts what does not fit in memory; it is emptied before the next write."""
+    """The folder for what does not fit in the memory of a writer; it is emptied before the next write."""
     return settings.warehouse / SPILL
 
 
@@ -164,11 +164,11 @@ def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Run the intake's schema, unless the file's own mark says that this very text has been run."""
     schema = intake_schema()
     mark = hashlib.sha256(schema.encode()).hexdigest()
-    found = connection.execute(
+    stored_mark = connection.execute(
         "select comment from duckdb_tables() where database_name = current_database()"
         " and schema_name = 'ops' and table_name = 'facts'"
     ).fetchone()
-    if found != (mark,):
+    if stored_mark != (mark,):
         connection.execute(schema)
         connection.execute(f"comment on table ops.facts is '{mark}'")
 

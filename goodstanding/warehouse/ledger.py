@@ -153,14 +153,14 @@ def days_known(connection: duckdb.DuckDBPyConnection, before: datetime) -> dict[
 
 
 def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note every day as changed, for a transform that computes everything anew."""
+    """Note every day as changed, for a transform that recomputes everything."""
     connection.execute("insert into raw.changes by name select event_day, 'day' as kind from raw.days")
 
 
 def note_whole_days(connection: duckdb.DuckDBPyConnection) -> None:
     """Note every line of the days that the next transform adds to the marts or removes from them.
 
-    A day is removed if the marts hold it and it is not admitted: it was barred, or it was taken in anew and
+    A day is removed if the marts hold it and it is not admitted: it was barred, or it was ingested again and
     its gate has not judged it yet. Ingest noted only the lines that differ, but every customer of that day
     has to be computed without it.
     """

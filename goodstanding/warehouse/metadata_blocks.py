@@ -100,7 +100,7 @@ def keep(connection: duckdb.DuckDBPyConnection, database: str, path: Path, descr
 
 
 def put_back(path: Path) -> None:
-    """Before a file is attached: where its last writer was killed, undo what its checkpoint wrote by halves.
+    """Put back the blocks that a killed writer wrote in part; to be called before the file is attached.
 
     A block that is whole is overwritten by the same block, or by an older one that serves the header as well.
     Nothing is done where the checkpoint had ended, or where another process has the file open.

@@ -37,9 +37,9 @@ def peak_memory_mb() -> float:
     Where the peak cannot be reset (not Linux, or not allowed), since the process began.
     """
     with suppress(OSError):
-        found = re.search(r"^VmHWM:\s*(\d+) kB", (_PROCESS / "status").read_text(), re.M)
-        if found:
-            return int(found[1]) / 1024
+        peak = re.search(r"^VmHWM:\s*(\d+) kB", (_PROCESS / "status").read_text(), re.M)
+        if peak:
+            return int(peak[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

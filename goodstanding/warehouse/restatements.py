@@ -57,7 +57,7 @@ def _is_attached(connection: duckdb.DuckDBPyConnection, path: Path, copy: Path) 
             connection.execute(f"attach {literal(copy)} as previous (read_only)")
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        log.warning("%s cannot be read, so restatements begin anew: %s", path, reason)
+        log.warning("%s cannot be read, so restatements start again: %s", path, reason)
         return False
     return True
 
@@ -86,14 +86,14 @@ def restate(connection: duckdb.DuckDBPyConnection, is_comparable: bool) -> int:
     if connection.execute("select count(*) from differences").fetchone() == (0,):
         return 0
     connection.execute(CAUSES.read_text())
-    found = connection.execute(
+    counts = connection.execute(
         """
         select count(distinct customer_id), count(*), min(as_of), max(as_of), min(changed_day)
         from marts.restatements semi join marts.publication on restated_at = published_at
         """
     ).fetchone()
-    assert found is not None
-    customers, rows, first, last, changed_day = found
+    assert counts is not None
+    customers, rows, first, last, changed_day = counts
     if rows:
         since = f"what changed on {changed_day}" if changed_day else "the changed SQL"
         log.info(

@@ -341,7 +341,7 @@ def _mix(members: Members, weights: Weights) -> Floats:
 def _chosen(
     trees: Trees, at: Fitted, alone: Forecast, actual: tuple[Floats, Floats]
 ) -> tuple[dict[str, Weights], dict[str, str]]:
-    """The weights of the mixes that are best on customers whom these trees have not learnt from, and why."""
+    """The weights of the best mixes, measured on customers that these trees have not learnt from, and why."""
     orders, spend = actual
     weights: dict[str, Weights] = {}
     reasons: dict[str, str] = {}

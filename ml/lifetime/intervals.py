@@ -23,7 +23,7 @@ from ml.lifetime.history import Floats, Histories
 from ml.lifetime.spend import GammaGamma, Purchases
 
 COVERAGE = 0.8
-# An interval that covers less than half is of no use, however seldom the other customers order.
+# An interval that covers less than half is useless, however seldom the other customers order.
 LEVELS = (0.5, 0.95)
 # to .002 of a level: one customer in 1,000
 HALVINGS = 8

@@ -304,14 +304,14 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         return np.column_stack([1 - bad, bad])
 
     def card(
-        self, names: Sequence[str], decision: str = "", feared: str = "", model_id: str = ""
+        self, names: Sequence[str], decision: str = "", bad_outcome: str = "", model_id: str = ""
     ) -> Scorecard:
         """The scorecard as it is applied, of the columns that count, the greatest span of points first.
 
         Args:
             names: of all columns.
             decision: the way to pay that it decides on.
-            feared: what a bad row is, in words.
+            bad_outcome: what a bad row is, in words.
             model_id: of the scorecard.
         """
         scale = _points_per_log_odds()
@@ -326,7 +326,7 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         return Scorecard(
             model_id,
             decision,
-            feared,
+            bad_outcome,
             round(base),
             ANCHOR_SCORE,
             ANCHOR_ODDS,

@@ -83,12 +83,12 @@ CHARACTERISTICS = (
 
 @dataclass(frozen=True)
 class Decision:
-    """A label of orders on which a way to pay is granted or refused; each label has models of its own.
+    """One label of orders, such as default, on which a way to pay is granted or refused, with its own models.
 
     Attributes:
         task: the label's lasting id, and the days after an order within which the order can turn bad.
         method: the way to pay that is decided on: cod or emi.
-        feared: what a bad order is, in words; it is printed in every answer.
+        bad_outcome: what a bad order is, in words; it is printed in every answer.
         is_asked: SQL condition on a row of `orders` (features.order_features): the label is about this order.
         is_bad: SQL condition on such a row: the order turned bad.
         baselines: {characteristic: description} that a scorecard has to gain on, each alone.
@@ -99,7 +99,7 @@ class Decision:
 
     task: Task
     method: str
-    feared: str
+    bad_outcome: str
     is_asked: str
     is_bad: str
     baselines: Mapping[str, str]
@@ -343,12 +343,12 @@ def drift_of_orders(
     """
     over = as_of - decision.window
     cut = over - timedelta(days=ASKED_DAYS * decision.months)
-    asked, matured = read_spans(
+    recent, matured = read_spans(
         connection, decision, [(as_of - timedelta(days=ASKED_DAYS), as_of), (cut, over)]
     )
-    if not len(asked.customers):
+    if not len(recent.customers):
         return []
-    drifts = drift.measure(card, asked, _probability(card, asked))
+    drifts = drift.measure(card, recent, _probability(card, recent))
     in_use = store.newest_card(models, decision.name, cut)
     if in_use and len(matured.customers) >= MINIMUM_MATURED:
         predicted = float(np.mean(_probability(in_use, matured)))

@@ -31,7 +31,7 @@ from ml.scorecards.orders import (
     reported_decisions,
 )
 from ml.scorecards.rivals import SCORECARD, risk_methods
-from ml.side_by_side import Evaluation, Question, Tell, answer
+from ml.side_by_side import Evaluation, Progress, Question, answer
 
 
 def methods_on(decision: Decision) -> dict[str, Candidate]:
@@ -81,7 +81,7 @@ def read_pairs(connection: duckdb.DuckDBPyConnection, decision: Decision, as_of:
     if not usable:
         raise DataProblem(
             f"{task.name} needs {decision.months} month(s) of its orders whose {task.days} days are over, "
-            f"and others before, in each {MINIMUM_OF_CLASS} of which {decision.feared}, and "
+            f"and others before, in each {MINIMUM_OF_CLASS} of which {decision.bad_outcome}, and "
             f"{MINIMUM_OF_CLASS} others; up to {as_of} there is none"
         )
     return usable
@@ -107,12 +107,12 @@ def read_decisions(
 
 def answer_decisions(
     asked: Sequence[tuple[Question, dict[str, Candidate]]],
-    tell: Tell = lambda what, done, total: None,
+    progress: Progress = lambda what, done, total: None,
     processes: int = 1,
 ) -> Evaluation:
     """Measure each question by its own methods (`ml.side_by_side.answer`), and join the results."""
     evaluations = [
-        answer([question], tell, processes=processes, methods=methods) for question, methods in asked
+        answer([question], progress, processes=processes, methods=methods) for question, methods in asked
     ]
     joined = evaluations[0]
     for evaluation in evaluations[1:]:
@@ -140,7 +140,7 @@ def train_scorecard(
     fitted: PointsScorecard = methods[SCORECARD].fit(learnt)
     predicted = probabilities(fitted, learnt, CHARACTERISTICS)
     newest = pairs[-1]
-    scorecard = fitted.card(CHARACTERISTICS, decision.method, decision.feared)
+    scorecard = fitted.card(CHARACTERISTICS, decision.method, decision.bad_outcome)
     used = tuple(characteristic.name for characteristic in scorecard.characteristics)
     card: ModelCard = {
         "model_id": "",

@@ -84,7 +84,7 @@ WITH = Candidate(
 
 @dataclass(frozen=True)
 class History:
-    """What `study` needs of a shop.
+    """The orders and snapshots of a shop that `study` needs.
 
     Attributes:
         newest: the newest snapshot, with clumpiness.
@@ -140,7 +140,7 @@ class Past(TypedDict):
 
 
 class ByK(TypedDict):
-    """One number of segments."""
+    """What was measured with one number of segments."""
 
     k: int
     inertia: float
@@ -152,7 +152,7 @@ class ByK(TypedDict):
 
 
 class KCurve(TypedDict):
-    """The numbers of segments compared."""
+    """A comparison of numbers of segments."""
 
     resamples: int
     elbow: int | None
@@ -166,7 +166,7 @@ class KCurves(TypedDict):
     """The curves of all three measures together (`rfm`) and of each alone."""
 
     customers: int
-    """Of whom; a seeded draw where there are more."""
+    """The number of customers that the curve is computed from; a seeded draw where there are more."""
     rfm: KCurve
     recency_days: KCurve
     frequency: KCurve

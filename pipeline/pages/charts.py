@@ -105,10 +105,10 @@ def chart(
     in the order of the series, and each has a mark of its own; the first is drawn last, over the others.
 
     Args:
-        title: what a reader who cannot see the chart is told.
+        title: the text for a reader who cannot see the chart.
         across: the axis below.
         up: the axis at the left.
-        series: at most five; more could not be told apart.
+        series: at most five; more could not be distinguished.
         reference: a line to compare with, drawn thin under the others.
         radius: of the mark with the greatest count of all series.
     """

@@ -17,7 +17,7 @@ FEW_EXAMPLES = 2
 
 
 class Retyped(TypedDict):
-    """A column that has another type."""
+    """A column whose type differs."""
 
     column: str
     before: str
@@ -25,7 +25,7 @@ class Retyped(TypedDict):
 
 
 class ChangedValue(TypedDict):
-    """A column of one row that says something else."""
+    """A column of one row whose value differs."""
 
     column: str
     before: object
@@ -33,7 +33,7 @@ class ChangedValue(TypedDict):
 
 
 class Example(TypedDict):
-    """One key whose row came, went or changed."""
+    """One key whose row was added, removed or changed."""
 
     #: changed, added or removed
     kind: str
@@ -168,10 +168,10 @@ def _compare_keys(
         ("removed", removed, FEW_EXAMPLES, "a._here is null"),
     ):
         if count:
-            found = f"{joined} where {where}"
+            matching = f"{joined} where {where}"
             shown = others if kind == "changed" else []
             change["examples"] += _examples(
-                connection, kind, key, shown, f"{found} {_newest_first(key)} limit {room}"
+                connection, kind, key, shown, f"{matching} {_newest_first(key)} limit {room}"
             )
 
 
@@ -181,12 +181,12 @@ def _newest_first(key: Sequence[str]) -> str:
 
 
 def _examples(
-    connection: duckdb.DuckDBPyConnection, kind: str, key: Sequence[str], shown: Sequence[str], found: str
+    connection: duckdb.DuckDBPyConnection, kind: str, key: Sequence[str], shown: Sequence[str], matching: str
 ) -> list[Example]:
     """Some keys, with the old and new values of the columns shown where they differ."""
     keys = [f"coalesce(b.{identifier(name)}::varchar, a.{identifier(name)}::varchar)" for name in key]
     pairs = [f"{side}.{identifier(name)}" for name in shown for side in ("b", "a")]
-    rows = connection.execute(f"select {', '.join([*keys, *pairs])} {found}").fetchall()
+    rows = connection.execute(f"select {', '.join([*keys, *pairs])} {matching}").fetchall()
     return [
         {
             "kind": kind,

@@ -19,7 +19,7 @@ NO_TYPES = re.compile(r"Contracted models require data_type.*?for the \[(.*?)\] 
 
 
 def contract_fault(message: str, sql: str, yml: str | None) -> str | None:
-    """What dbt says of a model that does not keep its contract, in one sentence.
+    """Turn dbt's message about a broken contract into one sentence.
 
     Args:
         message: what dbt says, with its lines.
@@ -43,9 +43,9 @@ def contract_fault(message: str, sql: str, yml: str | None) -> str | None:
 
 
 def parse_fault(message: str) -> str | None:
-    """What dbt says of a contract without columns, in one sentence; None where it is about something else."""
-    found = NO_COLUMNS.search(message)
-    return _no_columns(found[1]) if found else None
+    """Turn dbt's message about a contract without columns into one sentence; None for other messages."""
+    match = NO_COLUMNS.search(message)
+    return _no_columns(match[1]) if match else None
 
 
 def _fault(column: str, in_sql: str, in_yml: str, reason: str) -> str:
@@ -57,7 +57,7 @@ def _fault(column: str, in_sql: str, in_yml: str, reason: str) -> str:
 
 
 def no_yml(sql: str) -> str:
-    """That a model has no YAML."""
+    """Say that a model has no YAML."""
     return f"{FOLDER / sql} has no YAML, which says its grain, its columns and their types. {_offer(sql)}"
 
 

@@ -52,7 +52,7 @@ class Copy:
     taken_at: datetime
     #: the headers of the working files that were copied
     stamp: str
-    #: whether all tables tell of all days, as `pipeline.workbench.run` has them do once
+    #: whether all tables hold rows of all days, which `pipeline.workbench.run` sees to once
     is_whole: bool = False
     #: the checksums of the SQL of the models that were built on this copy, by dbt's id
     built: dict[str, str] = field(default_factory=dict)
@@ -142,8 +142,8 @@ def _take(settings: Settings) -> Copy:
     with open_intake(copy):
         pass  # brings the tables of an older home up to date
     with open_warehouse(copy) as connection:
-        # A daily run computes what changed. Here every line counts as changed, so that what tells only of the
-        # changes of the last run tells of everything.
+        # A daily run computes what changed. Here every line counts as changed, so that tables that hold
+        # only the changes of the last run hold everything.
         connection.execute("update intake.raw.days set transformed_version = null")
         note_whole_days(connection)
     taken.save()

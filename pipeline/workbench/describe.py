@@ -258,9 +258,9 @@ def _is_same(one: str, other: str) -> bool:
     """Whether two names are of one type, like text and varchar."""
     with duckdb.connect() as connection:
         try:
-            found = connection.execute(
+            answer = connection.execute(
                 f"select typeof(cast(null as {one})) = typeof(cast(null as {other}))"
             ).fetchone()
         except duckdb.Error:
             return False
-    return bool(found == (True,))
+    return bool(answer == (True,))

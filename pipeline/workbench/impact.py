@@ -48,7 +48,7 @@ class TouchedModel(TypedDict):
 
 
 class ClassMove(TypedDict):
-    """Customers who come from one class to another; None: in no class."""
+    """How many customers move from one class to another; None stands for no class."""
 
     before: str | None
     after: str | None
@@ -56,7 +56,7 @@ class ClassMove(TypedDict):
 
 
 class ClassChanges(TypedDict):
-    """Whose class and credit score become others, as of the newest day."""
+    """The customers whose class or credit score changes, as of the newest day."""
 
     customers: int
     #: who is in another class, or in one on one side only
@@ -147,9 +147,9 @@ def _compare(settings: Settings, copy: Copy, folder: Path, base: str, commit: st
 
 def _commit(base: str) -> str:
     """The commit at which the history of the working tree left a base."""
-    asked = ["git", "-C", str(PROJECT), "merge-base", base, "HEAD"]
+    command = ["git", "-C", str(PROJECT), "merge-base", base, "HEAD"]
     try:
-        done = subprocess.run(asked, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
         raise WrongUse("git is not installed, and the base is read from it") from None
     if done.returncode:
@@ -160,8 +160,8 @@ def _commit(base: str) -> str:
 
 def _checked_out(commit: str, folder: Path) -> Path:
     """The dbt project of a commit, in a folder."""
-    asked = ["git", "-C", str(PROJECT), "archive", commit, DBT_PROJECT.name]
-    done = subprocess.run(asked, capture_output=True)
+    command = ["git", "-C", str(PROJECT), "archive", commit, DBT_PROJECT.name]
+    done = subprocess.run(command, capture_output=True)
     if done.returncode:
         raise WrongUse(f"commit {commit} has no {DBT_PROJECT.name}: {done.stderr.decode().strip()}")
     with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
@@ -246,7 +246,7 @@ def _show_as_published(home: Settings, publication: Path) -> None:
             "create or replace table marts.publication as select * from published.marts.publication"
         )
         connection.execute("detach published")
-        # views look for the lines that came in
+        # views read the lines that were ingested
         connection.execute(f"attach {literal(home.warehouse / INTAKE)} as intake (read_only)")
         keep_for_readers(connection)
 
@@ -274,7 +274,7 @@ def _table_change(
 
 
 def _class_changes(connection: duckdb.DuckDBPyConnection, as_of: date) -> ClassChanges | None:
-    """Whose class and credit score become others, if both versions still have classes."""
+    """The changes of class and credit score, if both versions still have classes."""
     try:
         rows = connection.execute(CLASSES_SQL.read_text(), {"as_of": as_of}).fetchall()
     except (duckdb.CatalogException, duckdb.BinderException):

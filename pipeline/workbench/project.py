@@ -73,11 +73,11 @@ class DbtProject:
         outcome = self._invoke(self.manifest, arguments)
         if outcome.exception is not None:
             return Outcome(2, (), said=str(outcome.exception))
-        found = outcome.result
+        result = outcome.result
         return Outcome(
             0 if outcome.success else 1,
-            tuple(getattr(found, "results", None) or ()),
-            tuple(found) if isinstance(found, list) else (),
+            tuple(getattr(result, "results", None) or ()),
+            tuple(result) if isinstance(result, list) else (),
         )
 
     def _invoke(self, manifest: Any, arguments: Sequence[str], home: Settings | None = None) -> Any:

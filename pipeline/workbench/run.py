@@ -56,7 +56,7 @@ def run_on_copy(
     settings: Settings,
     arguments: Sequence[str],
     fresh: bool = False,
-    tell: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> WorkbenchRun:
     """Run one dbt command on the home's workbench; dbt prints what it prints.
 
@@ -64,30 +64,30 @@ def run_on_copy(
         settings: of the process.
         arguments: of dbt, like ["build", "-s", "customer_classes+"].
         fresh: take a new copy of the warehouse, whatever was built on the one before.
-        tell: is told what is done before dbt begins.
+        say: called with a sentence for each thing that is done before dbt begins.
 
     Raises:
         DataProblem: nothing was built under this home yet.
         WarehouseBusy: another command is at work on the workbench, or the warehouse changes all the time.
         WrongUse: the project does not parse.
     """
-    asked, variables = without_vars(arguments)
-    opens = not (asked[0] in WITHOUT_WAREHOUSE or "--help" in asked or asked[:2] == ["docs", "serve"])
+    command, variables = without_vars(arguments)
+    opens = not (command[0] in WITHOUT_WAREHOUSE or "--help" in command or command[:2] == ["docs", "serve"])
     with only_one(settings) if opens else nullcontext():
         copy, lost = copy_of(settings, fresh) if opens else (None, [])
         project = DbtProject(workbench_of(settings), variables=variables, like=settings)
         if copy is not None:
-            _say_what_copy(copy, lost, tell)
-            make_whole(copy, project, tell)
-        if asked[0] in WHOLE and not {"--full-refresh", "-f", "--no-full-refresh"} & {*asked}:
-            asked.append("--full-refresh")
-        outcome = project.run(asked)
+            _say_what_copy(copy, lost, say)
+            make_whole(copy, project, say)
+        if command[0] in WHOLE and not {"--full-refresh", "-f", "--no-full-refresh"} & {*command}:
+            command.append("--full-refresh")
+        outcome = project.run(command)
         done = WorkbenchRun(outcome.exit_code, problems=faults(outcome.results))
         if done.problems and done.exit_code == 0:
             done.exit_code = 1
         if outcome.said:
             done.problems.append(_one_line(outcome.said))
-        if copy is not None and asked[0] in BUILDS:
+        if copy is not None and command[0] in BUILDS:
             built = built_tables(outcome.results)
             done.notes += _what_was_read(copy, project, built)
             copy.built |= {node.unique_id: node.checksum.checksum for node in built}
@@ -101,19 +101,19 @@ def run_on_copy(
         return done
 
 
-def _say_what_copy(copy: Copy, lost: Sequence[str], tell: Callable[[str], None]) -> None:
+def _say_what_copy(copy: Copy, lost: Sequence[str], say: Callable[[str], None]) -> None:
     if lost:
-        tell(f"the warehouse has changed, so its copy is a new one; gone with the old: {', '.join(lost)}")
-    tell(
+        say(f"the warehouse has changed, so its copy is a new one; gone with the old: {', '.join(lost)}")
+    say(
         f"on the copy of {copy.taken_at:%Y-%m-%d %H:%M} UTC in {copy.folder} ({copy.megabytes:,.0f} MB); "
         "nothing is published"
     )
 
 
-def make_whole(copy: Copy, project: DbtProject, tell: Callable[[str], None] = lambda text: None) -> None:
-    """Once per copy: make from their files the models of which there are no rows of all days to copy.
+def make_whole(copy: Copy, project: DbtProject, say: Callable[[str], None] = lambda text: None) -> None:
+    """Once per copy: build the models whose tables do not hold the rows of all days.
 
-    These are views, and tables that tell of the last run alone. They are made anew with the models that are
+    These are views, and tables that hold only the last run. They are built again with the models that are
     built where they are selected.
     """
     if copy.is_whole:
@@ -125,7 +125,7 @@ def make_whole(copy: Copy, project: DbtProject, tell: Callable[[str], None] = la
     copy.save()
     for result in done.results:
         if result.status.value not in ("success", "skipped"):
-            tell(f"{result.node.name} could not be computed for all days: {_one_line(result.message)}")
+            say(f"{result.node.name} could not be computed for all days: {_one_line(result.message)}")
 
 
 def _is_model(node: Any) -> bool:
@@ -133,7 +133,7 @@ def _is_model(node: Any) -> bool:
 
 
 def keeps_no_rows(node: Any) -> bool:
-    """Whether a model is a view, or a table that tells of the last run alone."""
+    """Whether a model is a view, or a table that holds only the last run."""
     return node.config.materialized == "view" or tells_of_the_last_run_alone(node)
 
 
@@ -253,7 +253,7 @@ def _sides(connection: duckdb.DuckDBPyConnection) -> Sides:
     notes = []
     if connection.execute("select count(*) from before.state.built_by").fetchone() == (0,):
         notes.append(
-            "the warehouse is not whole: a run is building it anew, or failed to; once one has done it, "
+            "the warehouse is not whole: a run is rebuilding it, or failed to; once a run has done it, "
             "the next command takes a new copy"
         )
     if "marts.publication" not in tables["published"]:
@@ -263,8 +263,8 @@ def _sides(connection: duckdb.DuckDBPyConnection) -> Sides:
         "select as_of, strftime(published_at, '%Y-%m-%d %H:%M') from published.marts.publication"
     ).fetchone()
     assert publication is not None
-    told = f"the publication as of {publication[0]}"
-    notes.append(f"compared with {told}, published {publication[1]} UTC")
+    publication_text = f"the publication as of {publication[0]}"
+    notes.append(f"compared with {publication_text}, published {publication[1]} UTC")
     (others,) = connection.execute(
         """
         select count(*)
@@ -279,7 +279,7 @@ def _sides(connection: duckdb.DuckDBPyConnection) -> Sides:
             f"{others} day(s) are others in the warehouse than in the publication, so not every difference "
             "is one of the SQL"
         )
-    return Sides(tables["published"], told, tables["before"], tuple(notes))
+    return Sides(tables["published"], publication_text, tables["before"], tuple(notes))
 
 
 def compare_nodes(
@@ -293,7 +293,7 @@ def compare_nodes(
         after = f"{Path(STANDING).stem}.{_quoted(table)}"
         change = compare_tables(connection, table, before, after, key_of(manifest, node.unique_id))
         if before is None and tells_of_the_last_run_alone(node):
-            change["note"] = "tells of one run alone, so there is nothing to compare it with"
+            change["note"] = "holds rows of one run alone, so there is nothing to compare it with"
         elif before is None and node.config.materialized == "view":
             change["note"] = "a view that is not published: compare what reads it"
         changes.append(change)

@@ -327,7 +327,7 @@ def _write(path: Path, header: tuple[str, ...], rows: Iterable[Row]) -> None:
 def _write_true_risks(
     folder: Path, people: dict[str, Person], orders: list[Order], numbers: dict[int, str]
 ) -> None:
-    """Write the chances from which it was drawn what each customer does. A real shop does not know them."""
+    """Write the probabilities from which outcomes were drawn. A real shop does not know them."""
     folder.mkdir()
     _write(
         folder / "customers.csv",

@@ -22,7 +22,7 @@ from pipeline.pages.page import draw, write_page
 
 
 def publish_evaluation(settings: Settings, report: EvaluationReport) -> Path:
-    """Write the page of an evaluation, and the index of all pages anew; both appear by rename.
+    """Write the page of an evaluation, and the index of all pages; both appear by rename.
 
     One page per as_of; where only some tasks were asked or the classes balanced, a page of its own, so that
     it does not stand in for the whole.
@@ -64,14 +64,14 @@ def evaluation_page(report: EvaluationReport, has_data_docs: bool = False) -> st
 
 
 def _asked(report: EvaluationReport) -> Markup:
-    """What was asked of which orders, and the answers in one table."""
+    """The section on what was asked, of which orders, with the answers in one table."""
     methods = report["methods"].values()
     kinds = {kind: sum(method["kind"] == kind for method in methods) for kind in ("challenger", "baseline")}
     return draw("asked.html", found=report, kinds=kinds)
 
 
 def _cannot_tell(report: EvaluationReport) -> Markup:
-    """What this shop's data cannot tell."""
+    """The section on what this shop's data cannot show."""
     return draw("cannot_tell.html", remarks=cannot_tell(report))
 
 

@@ -20,7 +20,7 @@ from pipeline.pages.words import what_is_enough
 # A season has been seen twice once two of its years are in the data.
 TWO_YEARS = timedelta(days=730)
 TEST_CUTS = 3
-# Intervals whose coverage is this far from what they state are of no use for planning.
+# Intervals whose coverage is this far from what they state cannot be used for planning.
 FAR_OFF = 0.05
 
 Remark = tuple[str, str]

@@ -247,10 +247,10 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
         (
             "columns.quantity.format",
             "%d",
-            "columns.quantity: format is of use with 'as: timestamp or date' only",
+            "columns.quantity: format may be set with 'as: timestamp or date' only",
         ),
-        ("columns.country.zone", "UTC", "columns.country: zone is of use with 'as: timestamp' only"),
-        ("columns.country.decimal_mark", ",", "columns.country: decimal_mark is of use with"),
+        ("columns.country.zone", "UTC", "columns.country: zone may be set with 'as: timestamp' only"),
+        ("columns.country.decimal_mark", ",", "columns.country: decimal_mark may be set with"),
         ("columns.unit_price.thousands_mark", ".", "columns.unit_price: decimal_mark and thousands_mark are"),
         ("columns.ordered_at.format", "%d.%Q", "columns.ordered_at.format: '%d.%Q' is no time format"),
         ("columns.ordered_at.zone", "Mars", "columns.ordered_at.zone: 'Mars' is no time zone"),

@@ -273,7 +273,7 @@ def test_a_publication_that_cannot_be_read_does_not_hold_up_the_next(
 ) -> None:
     shop.current.write_bytes(b"no database" * 1000)
     assert shop.publish(GOOD, FILES) == 0
-    assert "cannot be read, so restatements begin anew" in caplog.text
+    assert "cannot be read, so restatements start again" in caplog.text
 
 
 @pytest.fixture

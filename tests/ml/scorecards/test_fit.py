@@ -129,7 +129,7 @@ def test_a_step_that_goes_back_beside_the_others_is_none() -> None:
 def test_the_points_of_a_row_are_its_log_odds_on_the_stated_scale() -> None:
     X, feared = made_up(4000)
     model = PointsScorecard().fit(X, feared)
-    card = model.card(["first", "second", "copy", "noise"], decision="cod", feared="x", model_id="m")
+    card = model.card(["first", "second", "copy", "noise"], decision="cod", bad_outcome="x", model_id="m")
     weighed = zip(model.weighed_, X[:, model.kept_].T, strict=True)
     log_odds = model.intercept_ + sum(woe.of(column) for woe, column in weighed)
     exact = ANCHOR_SCORE + POINTS_TO_DOUBLE * (log_odds - math.log(ANCHOR_ODDS)) / math.log(2)

@@ -321,7 +321,7 @@ def test_a_shop_that_begins_to_tell_refusals_goes_on_with_its_card_until_they_ar
             "select name from predictions.drift where question = 'cod' order by 1"
         ).fetchall()
     card = trained["models"]["cod_refused"]
-    assert before == (returns["model_id"], COD.note, COD.feared)
+    assert before == (returns["model_id"], COD.note, COD.bad_outcome)
     assert after == (card["model_id"], None, "the parcel is refused at the door")
     assert card["measured"]["baseline"] in ("basket", "refusal_rate") and "cod" not in trained["models"]
     assert drifts == [(name,) for name in sorted([*card["references"]["inputs"], "probability"])]
