@@ -1,4 +1,4 @@
-"""The load of the API's benchmark counts what is answered, late or not at all."""
+"""The load test of the API benchmark counts every answer: late ones, and none at all."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bench.readme import _api
 from goodstanding.identity.pseudonyms import pseudonym
 
 
-def test_the_made_up_publication_answers_for_each_of_its_customers(tmp_path):
+def test_the_made_up_publication_has_an_answer_for_each_of_its_customers(tmp_path):
     path = tmp_path / "published" / "current.duckdb"
     make_publication(path, 40)
-    found = read_published(path)
-    assert len(found.keys) == 40 and found.policy(date.today()) is not None
+    publication = read_published(path)
+    assert len(publication.keys) == 40 and publication.policy(date.today()) is not None
     for number in range(1, 41):
-        standing = found.standing(pseudonym(str(number), bytes.fromhex(KEY)), "cod", 0)
+        standing = publication.standing(pseudonym(str(number), bytes.fromhex(KEY)), "cod", 0)
         assert standing.situation is None and set(standing.values) == {"credit_score", "return_rate"}
 
 
-def test_a_load_tells_each_request_its_time_and_its_status():
-    """A server that refuses every fifth request, and takes 20 ms for each."""
+def test_a_load_measures_the_time_and_status_of_each_request():
+    """The server takes 20 ms for each request and refuses every fifth."""
 
     async def load() -> Load:
         answered = 0

@@ -1,4 +1,4 @@
-"""More customers are the real ones again: what holds of the real days holds as many times."""
+"""Copies of a landing with N times the customers: every count and amount is N times the real one."""
 
 from __future__ import annotations
 
@@ -62,20 +62,22 @@ def numbers(landing: Path) -> dict[str, Any]:
         return peer_duckdb.standing(landing, connection)
 
 
-def test_every_count_and_amount_is_as_many_times_that_of_the_real_days(landing: Path, copies: Path) -> None:
-    real, found = numbers(landing), numbers(copies)
+def test_every_count_and_amount_is_the_real_one_times_the_number_of_copies(
+    landing: Path, copies: Path
+) -> None:
+    real, copied = numbers(landing), numbers(copies)
     assert {"cancelled", "partly_cancelled", "duplicate", "unmatched_cancellation"} <= real["outcomes"].keys()
-    require_times(real, found, TIMES)
+    require_times(real, copied, TIMES)
 
 
-def test_one_line_more_is_noticed(landing: Path, copies: Path) -> None:
-    real, found = numbers(landing), numbers(copies)
-    found["outcomes"] = {**found["outcomes"], "kept": found["outcomes"]["kept"] + 1}
+def test_one_additional_line_is_noticed(landing: Path, copies: Path) -> None:
+    real, copied = numbers(landing), numbers(copies)
+    copied["outcomes"] = {**copied["outcomes"], "kept": copied["outcomes"]["kept"] + 1}
     with pytest.raises(DataProblem, match="outcomes"):
-        require_times(real, found, TIMES)
+        require_times(real, copied, TIMES)
 
 
-def test_no_invoice_and_no_customer_is_in_two_copies(copies: Path) -> None:
+def test_two_copies_share_no_invoice_and_no_customer(copies: Path) -> None:
     with duckdb.connect() as connection:
         lines = connection.sql(f"select * from read_parquet('{copies}/*.parquet')")
         invoices = sum(len({line.split(",")[0] for line in day}) for day in LINES.values())
@@ -85,7 +87,7 @@ def test_no_invoice_and_no_customer_is_in_two_copies(copies: Path) -> None:
         assert lines.types[3:7] == ["BIGINT", "TIMESTAMP", "DOUBLE", "DOUBLE"]
 
 
-def test_the_product_takes_every_line_in_by_the_written_mapping(copies: Path, tmp_path: Path) -> None:
+def test_the_product_takes_in_every_line_with_the_written_mapping(copies: Path, tmp_path: Path) -> None:
     shop = str(write_parquet_mapping(tmp_path))
     home = Settings(home=tmp_path / "home", landing=copies, shop=shop, _env_file=None)
     assert load_shop(home).days_in(copies) == DAYS
@@ -98,7 +100,7 @@ def test_the_product_takes_every_line_in_by_the_written_mapping(copies: Path, tm
     )
 
 
-def test_the_most_that_a_folder_held_is_known_after_it_is_empty_again(tmp_path: Path) -> None:
+def test_the_peak_size_of_a_folder_is_known_after_it_is_empty_again(tmp_path: Path) -> None:
     with most_disk(tmp_path / "spill") as megabytes:
         (tmp_path / "spill").mkdir()
         file = tmp_path / "spill" / "block"

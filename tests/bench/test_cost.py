@@ -1,4 +1,4 @@
-"""Measuring a process: its own time and memory, and nobody else's."""
+"""Measuring a process counts the time and memory of that process only."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ def test_a_process_is_measured_by_its_wall_time_and_its_own_peak_memory() -> Non
     assert 0 < busy.cpu_seconds < busy.seconds
 
 
-def test_the_memory_of_whoever_measures_is_not_counted() -> None:
+def test_the_memory_of_the_measuring_process_is_not_counted() -> None:
     block = bytearray(400 << 20)
     idle = cost_of([sys.executable, "-c", "pass"], dict(os.environ))
     assert idle.peak_mb < len(block) >> 20
 
 
-def test_a_process_that_fails_is_no_figure() -> None:
+def test_a_process_that_fails_gives_no_figure() -> None:
     with pytest.raises(DataProblem, match="ended with 3: half a result\nno such landing"):
         code = "import sys; print('half a result'); print('no such landing', file=sys.stderr); sys.exit(3)"
         cost_of([sys.executable, "-c", code], dict(os.environ))
 
 
-def test_a_program_that_is_not_there_is_no_figure() -> None:
+def test_a_missing_program_gives_no_figure() -> None:
     with pytest.raises(DataProblem, match="/no/such/program could not be started"):
         cost_of(["/no/such/program"], dict(os.environ))
 
 
-def test_the_peak_of_a_run_is_that_of_its_highest_step(
+def test_the_peak_memory_of_a_run_is_the_highest_of_its_steps(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    said = {"steps": [{"peak_mb": 700.0}, {"peak_mb": 2741.4}, {"peak_mb": 913.0}]}
-    ended = Cost(seconds=1, cpu_seconds=1, peak_mb=1000, output=json.dumps(said))
+    report = {"steps": [{"peak_mb": 700.0}, {"peak_mb": 2741.4}, {"peak_mb": 913.0}]}
+    ended = Cost(seconds=1, cpu_seconds=1, peak_mb=1000, output=json.dumps(report))
     monkeypatch.setattr("bench.cost.cost_of", lambda command, environment: ended)
     assert run_cost(Settings(home=tmp_path, _env_file=None)).peak_mb == 2741

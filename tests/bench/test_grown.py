@@ -1,4 +1,4 @@
-"""A longer past is the real one again: same days of the week, baskets and customers, other invoices."""
+"""A longer made-up past repeats the real year: same weekdays, baskets and customers, new invoice numbers."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def rows(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_every_year_has_the_same_days_of_the_week_customers_and_baskets(
-    landing: Path, tmp_path: Path
-) -> None:
+def test_every_year_has_the_same_weekdays_customers_and_baskets(landing: Path, tmp_path: Path) -> None:
     write_years(landing, tmp_path / "grown", 3)
     paths = sorted((tmp_path / "grown").glob("*.csv"))
     assert len(paths) == 3 * len(DAYS)
@@ -50,7 +48,7 @@ def test_every_year_has_the_same_days_of_the_week_customers_and_baskets(
         ]
 
 
-def test_no_invoice_number_comes_in_two_years(landing: Path, tmp_path: Path) -> None:
+def test_two_years_share_no_invoice_number(landing: Path, tmp_path: Path) -> None:
     write_years(landing, tmp_path / "grown", 3)
     by_year: dict[str, set[str]] = {}
     for path in (tmp_path / "grown").glob("*.csv"):
@@ -60,6 +58,6 @@ def test_no_invoice_number_comes_in_two_years(landing: Path, tmp_path: Path) -> 
     assert all("C" + number[1:] in numbers for number in numbers if number.startswith("C"))
 
 
-def test_the_mapping_asks_for_no_file_on_any_day(tmp_path: Path) -> None:
+def test_the_mapping_requires_no_file_on_any_day(tmp_path: Path) -> None:
     shop = load_shop(Settings(home=tmp_path, shop=str(write_mapping(tmp_path)), _env_file=None))
     assert not any(shop.trades_on(date(2005, 1, day)) for day in range(1, 15))

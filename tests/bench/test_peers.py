@@ -1,4 +1,4 @@
-"""The peers: each rule on a landing small enough to count by hand, and one answer from both on any."""
+"""The peer scripts in DuckDB and pandas: each rule on a landing counted by hand, and equal results on any."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def line(
 
 
 def write_landing(folder: Path, lines: list[list[str]]) -> Path:
-    """One file per day of the lines, which keep their order."""
+    """Write one file per day; the lines keep their order."""
     folder.mkdir(exist_ok=True)
     for day in sorted({row[4][:10] for row in lines}):
         with (folder / f"{day}.csv").open("w", newline="", encoding="utf-8") as file:
@@ -90,13 +90,13 @@ def test_each_line_gets_the_first_outcome_that_applies(outcomes_of: Any, tmp_pat
         ("kept", 0),
     ]
     assert (numbers["lines"], numbers["customers"], numbers["mirrors"]) == (9, 1, 1)
-    assert numbers["kept"] == 2  # the jugs' invoice sums to nothing
+    assert numbers["kept"] == 2  # the jugs' invoice sums to zero
     assert numbers["amount"] == "-2.0000"
     assert numbers["monetary"] == "6.0000"
 
 
 @both_peers
-def test_the_mirror_goes_before_the_latest_and_the_rest_reaches_back(
+def test_an_exact_match_comes_before_the_latest_purchase_and_the_rest_goes_to_earlier_ones(
     outcomes_of: Any, tmp_path: Path
 ) -> None:
     lines = [
@@ -106,7 +106,7 @@ def test_the_mirror_goes_before_the_latest_and_the_rest_reaches_back(
         line("C4", "MUG", -6, "2011-01-07 09:00"),  # mirror: invoice 2
         line("C5", "MUG", -11, "2011-01-08 09:00"),  # 9 of invoice 3, then 2 of invoice 1
         line("C6", "MUG", -5, "2011-01-09 09:00"),  # the last 2 of invoice 1; 3 find no purchase
-        line("7", "MUG", 50, "2011-01-10 09:00"),  # after every cancellation: out of their reach
+        line("7", "MUG", 50, "2011-01-10 09:00"),  # after every cancellation, so none may use it
     ]
     numbers, outcomes = outcomes_of(write_landing(tmp_path / "landing", lines))
     assert [units for _, units in outcomes] == [4, 6, 9, 6, 11, 2, 0]
@@ -115,20 +115,20 @@ def test_the_mirror_goes_before_the_latest_and_the_rest_reaches_back(
 
 
 @both_peers
-def test_a_purchase_once_touched_is_no_mirror(outcomes_of: Any, tmp_path: Path) -> None:
+def test_a_partly_cancelled_purchase_is_no_exact_match(outcomes_of: Any, tmp_path: Path) -> None:
     lines = [
         line("1", "MUG", 3, "2011-01-04 09:00"),
         line("2", "MUG", 5, "2011-01-05 09:00"),
         line("C3", "MUG", -2, "2011-01-06 09:00"),  # leaves 3 of 5 open
         line("C4", "MUG", -3, "2011-01-07 09:00"),  # mirror: invoice 1, though invoice 2 is later
-        line("C5", "MUG", -5, "2011-01-08 09:00"),  # invoice 2 is touched: takes its last 3 by reaching back
+        line("C5", "MUG", -5, "2011-01-08 09:00"),  # no exact match: the last 3 of invoice 2, then earlier
     ]
     _, outcomes = outcomes_of(write_landing(tmp_path / "landing", lines))
     assert [units for _, units in outcomes] == [3, 5, 2, 3, 3]
 
 
 @both_peers
-def test_classes_come_from_interpolated_quartiles_and_ties_stay_together(
+def test_classes_use_interpolated_quartiles_and_equal_values_stay_together(
     outcomes_of: Any, tmp_path: Path
 ) -> None:
     lines = [
@@ -149,7 +149,7 @@ def test_classes_come_from_interpolated_quartiles_and_ties_stay_together(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_both_peers_say_the_same_of_a_landing_full_of_cancellations(seed: int, tmp_path: Path) -> None:
+def test_both_peers_agree_on_a_landing_full_of_cancellations(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)
     start = datetime(2011, 1, 3, 9)
     lines = []
@@ -170,7 +170,7 @@ def test_both_peers_say_the_same_of_a_landing_full_of_cancellations(seed: int, t
     numbers, outcomes = outcomes_by_duckdb(landing)
     other_numbers, other_outcomes = outcomes_by_pandas(landing)
     assert outcomes == other_outcomes
-    # the two interpolate a quartile in another order of operations: the last bit may differ
+    # they interpolate quartiles in different orders of operations, so the last bit may differ
     for measure, borders in other_numbers.pop("borders").items():
         assert borders == pytest.approx(numbers["borders"][measure], rel=1e-12)
     del numbers["borders"]

@@ -1,4 +1,4 @@
-"""The docs show the figures that were measured, and no others."""
+"""The docs show exactly the measured figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_docs_quote_the_last_results() -> None:
     assert shown == headline_section(results)
 
 
-def test_a_benchmark_apart_adds_its_figures_and_leaves_all_others(
+def test_a_separate_benchmark_adds_its_figures_and_leaves_all_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = json.loads(RESULTS.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The benchmark: it shares out the days of a landing, and never compares unlike work."""
+"""The benchmark runner divides a landing into load and daily runs, and never compares unlike work."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_the_peers_are_measured_and_agree(landing: Path) -> None:
     assert all(peer["seconds"] > peer["seconds_without_imports"] > 0 for peer in peers.values())
 
 
-def test_one_number_that_differs_forbids_the_ratios() -> None:
+def test_ratios_are_left_out_if_any_number_differs() -> None:
     expected = {"lines": 3, "kept": 1, "mirrors": 1}
     require_same({"lines": 3, "kept": 1}, expected, "the product")
     with pytest.raises(DataProblem, match=r"the product and the DuckDB peer .* differently: kept 2, not 1"):
         require_same({"lines": 3, "kept": 2}, expected, "the product")
 
 
-def test_what_was_published_is_counted_in_the_terms_of_the_peers(landing: Path, tmp_path: Path) -> None:
+def test_the_publication_is_counted_in_the_terms_of_the_peers(landing: Path, tmp_path: Path) -> None:
     home = Settings(home=tmp_path / "home", landing=landing, _env_file=None)
     home.published.mkdir(parents=True)
     with duckdb.connect(str(home.published / "current.duckdb")) as connection:
@@ -74,7 +74,7 @@ def test_what_was_published_is_counted_in_the_terms_of_the_peers(landing: Path, 
     assert numbers["monetary"] == "5.0000"
 
 
-def test_the_last_days_of_a_landing_are_shared_out_without_overlap(tmp_path: Path) -> None:
+def test_the_last_days_of_a_landing_are_divided_without_overlap(tmp_path: Path) -> None:
     days = [date(2011, 11, 20) + timedelta(days=n) for n in range(20)]
     trading = [day for day in days if day.weekday() != 5]
     for day in trading:

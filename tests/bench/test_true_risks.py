@@ -1,4 +1,4 @@
-"""A scorecard held against the chances by which what came was drawn.
+"""A scorecard fitted on simulated orders is compared with the true risks that drew their outcomes.
 
 `bench.true_risks` measures the whole shop of the docs, `simulate ... --customers 20000 --days 730`.
 """
@@ -30,7 +30,7 @@ def held() -> dict[str, Any]:
         take_orders(shop, slope=0.8)
         take_refusals(shop)
         shop.execute("update features.order_features set orders = if(orders > 0, 20, 3)")
-        # by which take_orders has drawn what came back, and of that take_refusals four of five
+        # the risks with which take_orders drew returns; take_refusals made refusals of four fifths of these
         chances = shop.execute(
             """
             select
@@ -49,7 +49,9 @@ def held() -> dict[str, Any]:
         return hold_against_truth(shop, COD_REFUSED, card, chances.set_index("order"), NEWEST_DAY, folds=100)
 
 
-def test_it_is_asked_about_later_orders_and_knows_nearly_what_the_truth_knows(held: dict[str, Any]) -> None:
+def test_the_card_is_tested_on_later_orders_and_does_nearly_as_well_as_the_true_risks(
+    held: dict[str, Any],
+) -> None:
     auc = {name: of["auc"]["value"] for name, of in held["measures"].items()}
     assert auc["truth"] > auc["scorecard"] > auc["basket"] > auc["refusal_rate"]
     assert held["gap"]["value"] == pytest.approx(auc["scorecard"] - auc["truth"], abs=1e-5)
@@ -61,17 +63,17 @@ def test_it_is_asked_about_later_orders_and_knows_nearly_what_the_truth_knows(he
     assert all(part["truth"]["low"] > 0.5 for part in parts)
 
 
-def test_the_rank_correlation_is_scipys_and_its_interval_holds_it() -> None:
+def test_the_rank_correlation_equals_scipys_and_lies_in_its_interval() -> None:
     generator = np.random.default_rng(3)
-    one = generator.normal(size=300)
-    other = one + generator.normal(size=300).round(1)
+    first = generator.normal(size=300)
+    second = first + generator.normal(size=300).round(1)
     customers = np.repeat(np.arange(100), 3).astype(object)
-    found = rank_correlation(customers, one, other, folds=200)
-    assert found["value"] == pytest.approx(spearmanr(one, other).statistic, abs=1e-4)
-    assert 0.5 < found["low"] < found["value"] < found["high"] < 0.9
+    correlation = rank_correlation(customers, first, second, folds=200)
+    assert correlation["value"] == pytest.approx(spearmanr(first, second).statistic, abs=1e-4)
+    assert 0.5 < correlation["low"] < correlation["value"] < correlation["high"] < 0.9
 
 
-def test_the_readme_quotes_each_label_or_that_no_card_shipped(held: dict[str, Any]) -> None:
+def test_the_docs_quote_each_label_or_say_that_no_card_shipped(held: dict[str, Any]) -> None:
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     cost = {"seconds": 12.3, "cpu_seconds": 10.0, "peak_mb": 1234}
     results.setdefault("apart", {})["true_risks"] = {

@@ -1,4 +1,4 @@
-"""Two homes are held against each other row for row, but for what tells of their runs."""
+"""Two homes are compared row by row, without the columns that describe their runs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def published(home: Path, rows: list[int], run_id: str) -> Settings:
     return Settings(home=home, _env_file=None)
 
 
-def test_the_same_rows_in_another_order_and_by_another_run_are_equal(tmp_path: Path) -> None:
+def test_equal_rows_in_another_order_and_from_another_run_are_equal(tmp_path: Path) -> None:
     require_equal(published(tmp_path / "a", [1, 2, 2], "a"), published(tmp_path / "b", [2, 1, 2], "b"))
 
 
-def test_one_row_more_is_no_equality_and_its_table_is_named(tmp_path: Path) -> None:
+def test_one_additional_row_is_a_difference_and_its_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataProblem, match="other rows: invoices"):
         require_equal(published(tmp_path / "a", [1, 2], "a"), published(tmp_path / "b", [1, 2, 2], "a"))

@@ -1,4 +1,4 @@
-"""A small warehouse of made-up customers, with the columns the models read and a chosen reason to buy."""
+"""A small warehouse of made-up customers with the features the models read and a known cause of buying."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NEWEST_DAY = date(2011, 12, 9)
 
 
 def log_odds_to_buy(rows: pd.DataFrame, drive: str) -> pd.Series:
-    """What makes these customers buy.
+    """The log-odds that each customer buys, by the cause that `drive` names.
 
-    rfm: recency, frequency and monetary alone, as the mean RFM rank assumes. cancellations: what that rank
-    does not see. chance: nothing that is known.
+    rfm: only recency, frequency and monetary, as the mean RFM rank assumes. cancellations: a feature outside
+    that rank. chance: no feature at all.
     """
     if drive == "rfm":
         ranks = rows[["recency_days", "frequency", "monetary"]].rank(pct=True)
@@ -56,7 +56,7 @@ def made_up_customers(generator: np.random.Generator, customers: int, as_of: dat
 
 
 def fill(connection: duckdb.DuckDBPyConnection, drive: str, customers: int, seed: int) -> None:
-    """The tables of a warehouse: month ends of 2011 and a newest day, with who buys in the 90 days after."""
+    """Fill a warehouse: month ends of 2011 and a newest day, and the purchases of the 90 days after each."""
     generator = np.random.default_rng(seed)
     features, labels = [], []
     for as_of in [*MONTH_ENDS, NEWEST_DAY]:
@@ -88,7 +88,7 @@ def fill(connection: duckdb.DuckDBPyConnection, drive: str, customers: int, seed
 
 
 def read_labelled(connection: duckdb.DuckDBPyConnection, cut: date) -> Snapshot:
-    """The snapshot of a cut with who bought after it."""
+    """The snapshot of a cut, labelled with who bought after it."""
     labels = connection.execute("from labels where as_of = $1", [cut]).df().set_index("customer_id")
     snapshot = read_snapshot(connection, cut)
     return replace(snapshot, outcome=labels["buys_90d"][snapshot.customers].to_numpy(dtype=bool))

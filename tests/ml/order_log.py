@@ -1,6 +1,6 @@
-"""A small shop's orders in the tables that the tasks read, counted from the log by plain SQL.
+"""The orders of a small made-up shop, in the tables that the tasks read, counted by plain SQL.
 
-Customers order by chance, each at a rate of their own; some orders are cancelled whole some days later.
+Customers order at random, each at their own rate; some orders are cancelled in full some days later.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 from ml.scorecards.orders import CHARACTERISTICS
 
-# who ordered when for how much, and when it was cancelled, if it was
+# customer, day of the order, amount, and the day of its cancellation or None
 Order = tuple[str, date, float, date | None]
 
 FIRST_DAY, NEWEST_DAY = date(2010, 12, 1), date(2011, 12, 9)
@@ -87,7 +87,7 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
         )
         """
     )
-    # this log has no basket to learn a scorecard from: tests of it bring their own
+    # this log has no baskets to fit a scorecard on; tests of scorecards bring their own
     connection.execute(
         f"""
         create table features.order_features (
@@ -109,7 +109,7 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
 
 
 def add_orders(connection: duckdb.DuckDBPyConnection, orders: Sequence[Order]) -> None:
-    """Take orders in; one with a day of cancellation counts until then, and has a line that cancels it."""
+    """Add orders. One with a cancellation day counts until then, and gets a line that cancels it."""
     connection.register("orders", pd.DataFrame(orders, columns=["customer", "day", "amount", "cancelled"]))
     connection.execute(
         """
@@ -127,6 +127,6 @@ def add_orders(connection: duckdb.DuckDBPyConnection, orders: Sequence[Order]) -
 
 
 def count(connection: duckdb.DuckDBPyConnection, newest: date = NEWEST_DAY) -> None:
-    """Features and classes as of the month ends and the newest day."""
+    """Compute features and classes as of the month ends and the newest day."""
     connection.execute(FEATURES, {"first": FIRST_DAY, "newest": newest})
     connection.execute(CLASSES)

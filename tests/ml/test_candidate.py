@@ -1,4 +1,4 @@
-"""Candidates: which columns they read, and balancing inside the fit alone."""
+"""Candidates read the columns they name, and balancing of classes happens only inside the fit."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Remembers(ClassifierMixin, BaseEstimator):
 
 
 def rare(snapshot: Snapshot) -> Snapshot:
-    """The same customers, of whom one in ten has bought."""
+    """The same customers, with one buyer in ten."""
     return replace(snapshot, outcome=(np.arange(len(snapshot.customers)) % 10 == 0).astype(int))
 
 
-def test_down_sampling_keeps_everybody_of_the_rarest_class_and_as_many_of_each_other_once() -> None:
+def test_down_sampling_keeps_the_rarest_class_and_draws_as_many_of_each_other_class_once() -> None:
     labels = np.repeat([0, 1, 2], [90, 10, 40])
     kept = down_sampled(labels)
 
@@ -44,7 +44,7 @@ def test_down_sampling_keeps_everybody_of_the_rarest_class_and_as_many_of_each_o
     assert kept.tolist() == down_sampled(labels).tolist()
 
 
-def test_a_balanced_fit_sees_rows_of_its_own_sample_alone_each_at_most_once(warehouse: Warehouse) -> None:
+def test_a_balanced_fit_sees_only_rows_of_its_own_sample_each_at_most_once(warehouse: Warehouse) -> None:
     snapshot = rare(read_labelled(warehouse(), FIT_ON))
     model = Candidate("remembers", "", ("monetary",), Remembers, balance="down_sampling").fit(snapshot)
     of_the_sample = snapshot.matrix(["monetary"])[:, 0].tolist()
@@ -54,7 +54,7 @@ def test_a_balanced_fit_sees_rows_of_its_own_sample_alone_each_at_most_once(ware
     assert len(snapshot.labels) == 300, "the sample itself stays as it is"
 
 
-def test_weights_reach_every_estimator_that_knows_them_and_change_no_other() -> None:
+def test_weights_reach_every_estimator_that_supports_them_and_change_no_other() -> None:
     for name in ("logistic_regression", "svm", "lightgbm", "keras", "stack"):
         assert METHODS[name].balanced("weights").balance == "weights"
     assert METHODS["naive_bayes"].balanced("weights") is METHODS["naive_bayes"]
@@ -62,7 +62,9 @@ def test_weights_reach_every_estimator_that_knows_them_and_change_no_other() -> 
 
 
 @pytest.mark.parametrize("balance", ["weights", "down_sampling"])
-def test_balancing_lifts_the_rare_class_to_the_half_in_the_mean(warehouse: Warehouse, balance: Any) -> None:
+def test_balancing_raises_the_mean_probability_of_the_rare_class_to_one_half(
+    warehouse: Warehouse, balance: Any
+) -> None:
     snapshot = rare(read_labelled(warehouse(), FIT_ON))
     plain = METHODS["logistic_regression"]
     means = [
@@ -73,7 +75,7 @@ def test_balancing_lifts_the_rare_class_to_the_half_in_the_mean(warehouse: Wareh
     assert means == pytest.approx([0.1, 0.5], abs=0.06)
 
 
-def test_a_baseline_reads_all_of_its_columns_or_says_nothing_and_others_what_is_there() -> None:
+def test_a_baseline_needs_all_of_its_columns_and_other_methods_use_those_that_exist() -> None:
     baseline, challenger = METHODS["rfm_rank"], METHODS["random_forest"]
 
     assert baseline.on(["monetary"]) is None and baseline.on(baseline.columns) == baseline

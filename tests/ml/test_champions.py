@@ -1,4 +1,4 @@
-"""Champions: cards of evaluations, who stands on a day, and going back to the one before by one call."""
+"""Champions: evaluations appoint them, a day uses the newest one before it, and one call rolls back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEWEST = date(2011, 12, 31)
 
 
 def found(champion: str, **refused: str) -> dict[str, Any]:
-    """What an evaluation of two questions found, as far as it matters here."""
+    """The result of an evaluation of two questions, as far as these tests need it."""
     tasks: dict[str, Any] = {
         name: {"refused": refused.get(name), "champion": None if name in refused else champion}
         for name in ("buys_30d", "buys_90d")
@@ -25,7 +25,7 @@ def found(champion: str, **refused: str) -> dict[str, Any]:
 
 
 def fill(models: Path, *stood: tuple[str, int, str]) -> None:
-    """Evaluations and models: what, in which month of 2011, by which method."""
+    """Store evaluations and models, each given as kind, month of 2011 and method."""
     for what, month, method in stood:
         day = date(2011, month, 1)
         if what == "evaluation":
@@ -41,7 +41,7 @@ def stands(models: Path, day: date = NEWEST) -> Any:
     return card and card["recipe"]
 
 
-def test_a_card_is_kept_for_every_question_that_was_answered_with_all_that_was_found(tmp_path: Path) -> None:
+def test_every_answered_question_gets_a_card_with_the_whole_result(tmp_path: Path) -> None:
     cards = champions.appoint(found("lda", buys_30d="too short"), date(2011, 5, 31), tmp_path, by="evaluate")
 
     assert list(cards) == ["buys_90d"]
@@ -57,7 +57,7 @@ def test_a_card_is_kept_for_every_question_that_was_answered_with_all_that_was_f
     assert card["methods"] == {"lda": {"balance": None}} and card["library_versions"]["scikit-learn"]
 
 
-def test_a_champion_stands_from_the_day_of_its_data_on(tmp_path: Path) -> None:
+def test_a_champion_is_used_from_the_day_of_its_data_on(tmp_path: Path) -> None:
     fill(tmp_path, ("evaluation", 3, "lda"), ("evaluation", 5, "mlp"))
 
     assert stands(tmp_path, date(2011, 2, 28)) is None
@@ -65,27 +65,27 @@ def test_a_champion_stands_from_the_day_of_its_data_on(tmp_path: Path) -> None:
     assert stands(tmp_path, date(2011, 5, 1)) == "mlp"
 
 
-def test_rolling_back_makes_the_champion_before_and_its_last_model_stand_again(tmp_path: Path) -> None:
+def test_rolling_back_restores_the_previous_champion_and_its_last_model(tmp_path: Path) -> None:
     fill(
         tmp_path,
         *(("evaluation", 3, "lda"), ("model", 3, "lda"), ("model", 4, "lda")),
         *(("evaluation", 5, "mlp"), ("model", 5, "mlp"), ("evaluation", 6, "mlp"), ("model", 6, "mlp")),
     )
-    said = champions.roll_back(tmp_path, "buys_90d")
+    rollback = champions.roll_back(tmp_path, "buys_90d")
 
-    assert (said["champion"], said["instead_of"], said["since"]) == ("lda", "mlp", "2011-03-01")
-    assert said["model_id"] == "buys_90d-2011-04-01-lda-0" and len(said["withdrawn"]) == 4
+    assert (rollback["champion"], rollback["instead_of"], rollback["since"]) == ("lda", "mlp", "2011-03-01")
+    assert rollback["model_id"] == "buys_90d-2011-04-01-lda-0" and len(rollback["withdrawn"]) == 4
     assert stands(tmp_path) == "lda"
     card = store.newest_card(tmp_path, "buys_90d", NEWEST)
     assert card and store.load(tmp_path, card["model_id"])
-    # nothing is lost: all of it lies beside
+    # nothing is deleted: everything withdrawn is put aside
     away = {path.name for path in tmp_path.glob(f"**/{champions.WITHDRAWN}/*")}
-    assert away >= {f"{name}.json" for name in said["withdrawn"]} and len(away) == 6
-    # of the other question nothing is touched
+    assert away >= {f"{name}.json" for name in rollback["withdrawn"]} and len(away) == 6
+    # the other question is unchanged
     assert len(store.cards(tmp_path / champions.EVALUATIONS, "buys_30d")) == 3
 
 
-def test_a_champion_that_came_back_is_gone_back_from_once_for_each_time_it_came(tmp_path: Path) -> None:
+def test_a_champion_appointed_several_times_needs_one_rollback_for_each_time(tmp_path: Path) -> None:
     fill(tmp_path, ("evaluation", 3, "lda"), ("evaluation", 4, "mlp"), ("evaluation", 5, "lda"))
 
     assert champions.roll_back(tmp_path, "buys_90d")["champion"] == "mlp"
@@ -110,7 +110,7 @@ def test_a_champion_that_came_back_is_gone_back_from_once_for_each_time_it_came(
         ),
     ],
 )
-def test_where_there_is_nothing_to_go_back_to_it_is_said_and_nothing_moves(
+def test_with_nothing_to_roll_back_to_the_error_says_so_and_nothing_moves(
     tmp_path: Path, stood: list[Any], question: str, message: str
 ) -> None:
     fill(tmp_path, *stood)

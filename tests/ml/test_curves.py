@@ -1,4 +1,4 @@
-"""Curves: true to the measures that they draw, and no point that tells of a single customer."""
+"""Curves agree with the measures they draw, and no point shows a single customer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ml.measures import Floats, measures
 
 
 def cut(rows: int, classes: int = 2, seed: int = 1, knows: float = 0.5) -> TestCut:
-    """Customers with a probability of their class that knows something of it, in hundredths."""
+    """Customers with a probability that is partly right about their class, in hundredths."""
     generator = np.random.default_rng(seed)
     actual = generator.integers(classes, size=rows)
     seen = generator.random((rows, classes)) + knows * np.eye(classes)[actual]
@@ -32,7 +32,7 @@ def area(points: list[list[float]]) -> float:
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_the_area_under_the_roc_curve_is_the_auc_pooled_over_the_cuts(classes: int) -> None:
+def test_the_area_under_the_roc_curve_equals_the_auc_pooled_over_the_cuts(classes: int) -> None:
     cuts = [cut(3000, classes, seed=1, knows=0.2), cut(1500, classes, seed=2, knows=0.9)]
     pooled = np.average([measured(one, "auc") for one in cuts], weights=[3000, 1500])
 
@@ -43,36 +43,36 @@ def test_the_area_under_the_roc_curve_is_the_auc_pooled_over_the_cuts(classes: i
         np.concatenate([one.actual for one in cuts]),
         {"it": np.concatenate([one.probabilities["it"] for one in cuts])},
     )
-    assert abs(measured(stacked, "auc") - pooled) > 0.01, "else the test could not tell"
+    assert abs(measured(stacked, "auc") - pooled) > 0.01, "otherwise the test shows nothing"
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_the_gaps_of_the_calibration_curve_are_the_ece(classes: int) -> None:
-    one = cut(4000, classes)
-    points = curves([one], "it")["calibration"]
+def test_the_gaps_of_the_calibration_curve_add_up_to_the_ece(classes: int) -> None:
+    test_cut = cut(4000, classes)
+    points = curves([test_cut], "it")["calibration"]
     shown = sum(customers for *_, customers in points)
-    ece = sum(customers * abs(said - came) for said, came, customers in points) / shown
+    ece = sum(customers * abs(predicted - actual) for predicted, actual, customers in points) / shown
 
     assert 4000 - 10 * MINIMUM_PER_POINT < shown <= 4000
-    assert ece == pytest.approx(measured(one, "ece"), abs=0.003)
+    assert ece == pytest.approx(measured(test_cut, "ece"), abs=0.003)
 
 
-def test_the_gain_curve_reads_who_is_found_among_the_first() -> None:
-    one = cut(2000)
-    likeliest = np.argsort(-one.probabilities["it"], kind="stable")
-    for share, found in curves([one], "it")["gain"]:
-        among = one.actual[likeliest[: round(share * 2000)]].sum() / one.actual.sum()
-        # those of equal probability come in any order
-        assert found == pytest.approx(among, abs=0.01)
+def test_the_gain_curve_shows_the_share_of_buyers_among_the_first() -> None:
+    test_cut = cut(2000)
+    likeliest = np.argsort(-test_cut.probabilities["it"], kind="stable")
+    for share, gain in curves([test_cut], "it")["gain"]:
+        among = test_cut.actual[likeliest[: round(share * 2000)]].sum() / test_cut.actual.sum()
+        # customers with equal probability may come in any order
+        assert gain == pytest.approx(among, abs=0.01)
 
 
-def test_of_more_than_two_classes_the_gain_is_of_the_last() -> None:
-    one = cut(2000, classes=4)
-    last: Floats = one.probabilities["it"][:, -1]
-    alone = TestCut(one.customers, one.actual == 3, {"it": last})
-    found, expected = (np.array(curves([which], "it")["gain"]).T for which in (one, alone))
-    # the steps of one go by the rarest class, those of the other by the last
-    assert np.interp(expected[0], *found) == pytest.approx(expected[1], abs=0.01)
+def test_with_more_than_two_classes_the_gain_curve_is_that_of_the_last() -> None:
+    test_cut = cut(2000, classes=4)
+    last: Floats = test_cut.probabilities["it"][:, -1]
+    alone = TestCut(test_cut.customers, test_cut.actual == 3, {"it": last})
+    gain, expected = (np.array(curves([given_cut], "it")["gain"]).T for given_cut in (test_cut, alone))
+    # one curve takes its steps from the rarest class, the other from the last
+    assert np.interp(expected[0], *gain) == pytest.approx(expected[1], abs=0.01)
 
 
 @pytest.mark.parametrize("knows", [0.0, 0.3, 5.0])
@@ -87,7 +87,7 @@ def test_curves_begin_and_end_in_the_corners_and_never_fall(knows: float) -> Non
 
 
 @pytest.mark.parametrize("bought", [12, 60, 400, 1940])
-def test_no_point_tells_of_a_single_customer(bought: int) -> None:
+def test_no_point_shows_a_single_customer(bought: int) -> None:
     generator = np.random.default_rng(4)
     actual = np.arange(2000) < bought
     probability = np.clip(generator.normal(0.2 + 0.2 * actual, 0.2), 0, 1)
@@ -98,19 +98,19 @@ def test_no_point_tells_of_a_single_customer(bought: int) -> None:
     assert min(customers for *_, customers in drawn["calibration"]) >= MINIMUM_PER_POINT
 
 
-def test_who_stands_in_several_cuts_counts_once_in_the_steps() -> None:
-    one = cut(300)
-    rarest = min(one.actual.sum(), (~one.actual).sum())
-    for cuts in ([one], [one, one, one]):
+def test_a_customer_in_several_cuts_counts_once_in_the_steps() -> None:
+    test_cut = cut(300)
+    rarest = min(test_cut.actual.sum(), (~test_cut.actual).sum())
+    for cuts in ([test_cut], [test_cut, test_cut, test_cut]):
         assert len(curves(cuts, "it")["roc"]) - 1 == rarest // MINIMUM_PER_POINT
-    others = TestCut(one.customers + "b", one.actual, one.probabilities)
-    assert len(curves([one, others], "it")["roc"]) - 1 == 2 * rarest // MINIMUM_PER_POINT
+    others = TestCut(test_cut.customers + "b", test_cut.actual, test_cut.probabilities)
+    assert len(curves([test_cut, others], "it")["roc"]) - 1 == 2 * rarest // MINIMUM_PER_POINT
 
 
-def test_a_method_that_says_the_same_of_all_is_the_diagonal() -> None:
-    one = cut(1000)
-    constant = TestCut(one.customers, one.actual, {"it": np.full(1000, 0.4)})
+def test_a_method_with_one_probability_for_all_is_the_diagonal() -> None:
+    test_cut = cut(1000)
+    constant = TestCut(test_cut.customers, test_cut.actual, {"it": np.full(1000, 0.4)})
     drawn = curves([constant], "it")
     for name in ("roc", "gain"):
         assert all(x == y for x, y in drawn[name])
-    assert drawn["calibration"] == [[0.4, pytest.approx(one.actual.mean(), abs=1e-4), 1000]]
+    assert drawn["calibration"] == [[0.4, pytest.approx(test_cut.actual.mean(), abs=1e-4), 1000]]

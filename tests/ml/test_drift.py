@@ -1,4 +1,4 @@
-"""Drift: the stability index, what a card keeps, what is let pass, and calibration on matured labels."""
+"""Drift: the stability index, what a card keeps for it, tolerated shifts, and calibration once it is due."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def card(then: Snapshot, columns: list[str], said: Any, tested: Any = None, **mo
     return {"references": json.loads(json.dumps(kept)), "matured": None} | more
 
 
-def test_the_index_is_that_of_the_definition() -> None:
+def test_the_index_follows_its_definition() -> None:
     kept = {"borders": [1.0], "shares": [0.5, 0.4, 0.1]}
-    # 3 below, 5 from the border on, 2 missing; half a customer more in each
+    # 3 below the border, 5 from it on, 2 missing, plus half a customer in each
     values = np.array([0, 0, 0, 1, 1, 1, 2, 2, np.nan, np.nan])
     now = np.array([3.5, 5.5, 2.5]) / 11.5
     then = np.array([0.5, 0.4, 0.1])
     assert drift.stability_index(kept, values) == pytest.approx(((now - then) * np.log(now / then)).sum())
 
 
-def test_the_same_customers_have_not_drifted_and_others_have() -> None:
+def test_the_same_customers_show_no_drift_and_others_do() -> None:
     kept = drift.reference(MANY)
     assert drift.stability_index(kept, MANY) < 1e-4
     assert drift.stability_index(kept, MANY * 1.1) < 0.05
@@ -60,36 +60,41 @@ def test_counts_with_many_equal_values_have_fewer_bins_and_one_customer_more_is_
     assert drift.stability_index(kept, np.append(orders, 1.0)) < 1e-4
 
 
-def test_no_border_is_a_figure_of_one_customer() -> None:
+def test_no_border_is_the_value_of_one_customer() -> None:
     money = np.array([1234.56, 2345.67, 3456.78])
     assert not set(drift.reference(money)["borders"]) & set(money)
 
 
-def test_ranks_are_not_held_to_it_and_what_they_stand_beside_is() -> None:
+def test_ranks_are_not_judged_for_drift_but_other_features_are() -> None:
     then = snapshot(**{RANKS[0]: MANY / MANY.max(), "monetary": MANY})
-    said = MANY / MANY.max()
-    found = drift.measure(card(then, [RANKS[0], "monetary"], said), then, said)
-    assert [(one.kind, one.name) for one in found] == [("input", "monetary"), ("score", "probability")]
-    assert all(one.is_within and one.allowed == 0.25 for one in found)
+    probability = MANY / MANY.max()
+    measured = drift.measure(card(then, [RANKS[0], "monetary"], probability), then, probability)
+    assert [(check.kind, check.name) for check in measured] == [
+        ("input", "monetary"),
+        ("score", "probability"),
+    ]
+    assert all(check.is_within and check.allowed == 0.25 for check in measured)
 
 
-def test_a_shift_under_which_the_method_was_tested_is_let_pass_and_a_greater_one_is_not() -> None:
+def test_a_shift_within_the_tested_range_is_tolerated_and_a_greater_one_is_not() -> None:
     young, then, grown = (snapshot(tenure_days=MANY * times) for times in (0.5, 1.0, 1.9))
-    said = np.full(len(MANY), 0.5)
-    tested, untested = (card(then, ["tenure_days"], said, cuts) for cuts in ((young, then), (then, then)))
+    probability = np.full(len(MANY), 0.5)
+    tested, untested = (
+        card(then, ["tenure_days"], probability, cuts) for cuts in ((young, then), (then, then))
+    )
 
-    assert drift.measure(tested, grown, said)[0].is_within
-    assert not drift.measure(untested, grown, said)[0].is_within
-    assert not drift.measure(tested, snapshot(tenure_days=MANY * 8), said)[0].is_within
+    assert drift.measure(tested, grown, probability)[0].is_within
+    assert not drift.measure(untested, grown, probability)[0].is_within
+    assert not drift.measure(tested, snapshot(tenure_days=MANY * 8), probability)[0].is_within
 
 
-def test_a_model_that_says_other_things_than_it_did_is_beyond() -> None:
-    then, said = snapshot(monetary=MANY), np.linspace(0, 1, len(MANY))
-    (_, score) = drift.measure(card(then, ["monetary"], said), then, said**3)
+def test_a_model_whose_scores_have_shifted_is_out_of_bounds() -> None:
+    then, probability = snapshot(monetary=MANY), np.linspace(0, 1, len(MANY))
+    (_, score) = drift.measure(card(then, ["monetary"], probability), then, probability**3)
     assert (score.kind, score.is_within) == ("score", False)
 
 
-def test_of_more_classes_the_last_stands_for_all() -> None:
+def test_with_more_classes_the_score_of_the_last_is_judged() -> None:
     by_class = np.array([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]])
     assert drift.score_of(by_class).tolist() == [0.4, 0.1]
 
@@ -97,7 +102,7 @@ def test_of_more_classes_the_last_stands_for_all() -> None:
 @pytest.mark.parametrize(
     ("said", "came", "is_within"), [(0.5, 0.4, True), (0.5, 0.66, False), (0.5, 0.34, False)]
 )
-def test_calibration_is_judged_where_labels_have_matured(said: float, came: float, is_within: bool) -> None:
+def test_calibration_is_judged_once_labels_have_matured(said: float, came: float, is_within: bool) -> None:
     then, probability = snapshot(monetary=MANY), np.full(len(MANY), said)
     matured = {"cut": "2010-12-31", "mean_probability": said, "share": came}
     found = drift.measure(card(then, [], probability, matured=matured), then, probability)[-1]

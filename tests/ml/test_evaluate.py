@@ -1,4 +1,4 @@
-"""Measures against scikit-learn's and against hand counts, the bootstrap, and the promotion rule."""
+"""Evaluation: measures equal scikit-learn's and hand counts; bootstrap intervals; the promotion rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ml.evaluate import TestCut, compare, measures, promote
 
 
 def cut(seed: int, gains: dict[str, float], customers: int = 400, prefix: str = "c") -> TestCut:
-    """A test cut whose candidates see the truth through noise, less of it the greater their gain."""
+    """A test cut whose candidates see the truth through noise; a greater gain means less noise."""
     generator = np.random.default_rng(seed)
     truth = generator.normal(size=customers)
     bought = generator.random(customers) < 1 / (1 + np.exp(-2 * truth))
@@ -47,11 +47,11 @@ def test_calibration_error_by_hand() -> None:
     probability = np.array([0.95, 0.91, 0.22, 1.0])
     error = measures(bought, probability, np.ones((1, 4)))["ece"][0]
 
-    # bin 9: 2 of 3 bought where .9533 was said; bin 2: 0 of 1 where .22 was
+    # bin 9: 2 of 3 bought at a predicted .9533; bin 2: 0 of 1 at .22
     assert error == pytest.approx((abs(0.95 + 0.91 + 1.0 - 2) + 0.22) / 4)
 
 
-def test_an_interval_holds_its_value_and_narrows_with_the_customers() -> None:
+def test_an_interval_contains_its_value_and_narrows_with_more_customers() -> None:
     widths = []
     for customers in (200, 3200):
         result = compare([cut(1, {"rank": 1.0}, customers)], "rank", [], seed=1, folds=400)
@@ -64,7 +64,7 @@ def test_an_interval_holds_its_value_and_narrows_with_the_customers() -> None:
     assert widths[0] / widths[1] == pytest.approx(4, rel=0.3)
 
 
-def test_the_interval_of_a_share_is_the_normal_one() -> None:
+def test_the_interval_of_a_share_equals_the_normal_one() -> None:
     test_cut = cut(2, {"rank": 1.0}, customers=1000)
     accuracy = compare([test_cut], "rank", [], seed=1)["pooled"]["rank"]["accuracy"]
     deviation = np.sqrt(accuracy["value"] * (1 - accuracy["value"]) / 1000)
@@ -83,11 +83,11 @@ def test_a_customer_is_resampled_with_all_their_rows() -> None:
         for pooled in [compare(cuts, "rank", [], seed=1)["pooled"]["rank"]["auc"]]
     ]
 
-    # the same rows twice tell nothing new; rows of other customers do
+    # the same rows twice add no information; rows of other customers do
     assert widths[0] / widths[1] == pytest.approx(np.sqrt(2), rel=0.15)
 
 
-def test_the_comparison_is_paired_so_a_twin_of_the_baseline_gains_exactly_nothing() -> None:
+def test_the_comparison_is_paired_so_a_copy_of_the_baseline_gains_exactly_zero() -> None:
     alone = cut(5, {"rank": 1.0})
     scores = alone.probabilities["rank"]
     twins = TestCut(alone.customers, alone.actual, {"rank": scores, "twin": scores})
@@ -104,7 +104,7 @@ def test_pooled_weighs_each_cut_by_its_customers() -> None:
     assert result["pooled"]["rank"]["auc"]["value"] == pytest.approx((first + 3 * second) / 4, abs=2e-6)
 
 
-def test_the_seed_decides_the_folds_and_the_size_of_blocks_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_seed_decides_the_resamples_and_the_block_size_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     cuts = [cut(8, {"rank": 1.0, "other": 2.0})]
     whole = compare(cuts, "rank", ["other"], seed=1, folds=50)
     other_seed = compare(cuts, "rank", ["other"], seed=2, folds=50)
@@ -147,7 +147,7 @@ def test_the_promotion_rule(gains: dict[str, dict[str, float]], shipped: str) ->
     assert promote(gains, "rank")[0] == shipped
 
 
-def test_holm_multiplies_the_smallest_p_value_most_and_never_falls() -> None:
+def test_holm_multiplies_the_smallest_p_value_most_and_never_decreases() -> None:
     draws: dict[str, tuple[float, NDArray[np.float64]]] = {"rank": (0.5, np.zeros(999))}
     for name, beyond in (("a", 9), ("b", 14), ("c", 499)):
         draws[name] = 0.6, np.where(np.arange(999) < beyond, -1.0, 1.0)

@@ -1,4 +1,4 @@
-"""Snapshots: which cuts may be read, ranks, and refusal of what cannot be used."""
+"""Snapshots: which cuts may be read, how ranks are computed, and which values are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_mean_rfm_rank_rewards_late_frequent_and_large() -> None:
     assert mean_rfm_rank(ranks).tolist() == pytest.approx([4 / 18, 15 / 18, 8 / 18])
 
 
-def test_a_snapshot_depends_on_nothing_but_the_rows_of_its_day(warehouse: Warehouse) -> None:
+def test_a_snapshot_depends_only_on_the_rows_of_its_day(warehouse: Warehouse) -> None:
     connection = warehouse(customers=50)
     before = read_snapshot(connection, CUT)
     connection.execute(
@@ -75,7 +75,7 @@ def test_a_day_without_rows_gives_an_empty_snapshot(warehouse: Warehouse) -> Non
 
 
 @pytest.mark.parametrize("bad", ["null", "'inf'::double", "'nan'::double"])
-def test_a_feature_that_is_no_number_is_named_with_its_count(warehouse: Warehouse, bad: str) -> None:
+def test_a_feature_that_is_not_a_number_is_reported_with_its_count(warehouse: Warehouse, bad: str) -> None:
     connection = warehouse(customers=20)
     connection.execute(
         f"update features.customer_features set monetary = {bad} where customer_id like '%0000_'"
@@ -85,7 +85,7 @@ def test_a_feature_that_is_no_number_is_named_with_its_count(warehouse: Warehous
         read_snapshot(connection, CUT)
 
 
-def test_a_test_cut_is_learnt_for_on_the_newest_cut_whose_window_was_over_by_it() -> None:
+def test_the_train_cut_is_the_newest_cut_whose_window_closed_by_the_test_cut() -> None:
     cuts = [month_end(date(2011, 1, 15), month) for month in range(6)]
     pairs = rolling_cuts(cuts, lambda cut: month_end(cut, 2), date(2011, 6, 30))
 
@@ -93,7 +93,7 @@ def test_a_test_cut_is_learnt_for_on_the_newest_cut_whose_window_was_over_by_it(
     assert rolling_cuts(cuts, lambda cut: month_end(cut, 2), date(2011, 6, 29)) == pairs[:1]
 
 
-def test_a_month_end_is_found_over_the_ends_of_years_in_both_directions() -> None:
+def test_month_ends_are_found_across_the_ends_of_years_in_both_directions() -> None:
     assert month_end(date(2011, 12, 31), 0) == date(2011, 12, 31)
     assert month_end(date(2011, 12, 9), 2) == date(2012, 2, 29)
     assert month_end(date(2011, 2, 28), -2) == date(2010, 12, 31)

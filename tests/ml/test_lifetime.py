@@ -1,4 +1,4 @@
-"""Lifetimes against the published figures of CDNOW, against finite differences, and against made-up shops."""
+"""Lifetime models match the published figures of CDNOW, finite differences, and made-up shops."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WEEKS = 39.0
 
 @dataclass(frozen=True)
 class Cdnow:
-    """Customers of CDNOW as of a cut, histories in weeks, and what they did from there to an end."""
+    """Customers of CDNOW as of a cut: histories in weeks, and their later orders up to an end."""
 
     histories: Histories
     orders: Floats
@@ -95,18 +95,18 @@ def test_histories_count_order_days_up_to_the_cut() -> None:
         ["2011-03-05", "2011-03-01", "2011-03-01", "2011-03-05", "2011-03-11", "2011-03-12", "2011-03-10"],
         dtype="datetime64[D]",
     )
-    ids, found = histories(customers, days, date(2011, 3, 10))
+    ids, counted = histories(customers, days, date(2011, 3, 10))
 
     assert ids.tolist() == ["a", "b"]
-    assert found.frequency.tolist() == [1, 1]
-    assert found.recency.tolist() == [9, 4]
-    assert found.age.tolist() == [9, 9]
+    assert counted.frequency.tolist() == [1, 1]
+    assert counted.recency.tolist() == [9, 4]
+    assert counted.age.tolist() == [9, 9]
 
 
-def test_no_orders_are_no_histories() -> None:
-    ids, found = histories(np.array([]), np.array([], dtype="datetime64[D]"), CUT)
+def test_no_orders_give_no_histories() -> None:
+    ids, counted = histories(np.array([]), np.array([], dtype="datetime64[D]"), CUT)
 
-    assert len(ids) == len(found) == 0
+    assert len(ids) == len(counted) == 0
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_an_impossible_history_is_refused(history: tuple[list[float], list[float
         Histories(*map(np.array, history))
 
 
-def test_the_published_parameters_are_found(cdnow: Cdnow) -> None:
+def test_the_fit_finds_the_published_parameters(cdnow: Cdnow) -> None:
     bg = BGNBD.fit(cdnow.histories)
     pareto = ParetoNBD.fit(cdnow.histories)
 
@@ -136,7 +136,7 @@ def test_the_published_parameters_are_found(cdnow: Cdnow) -> None:
     [(BGNBD, (0.7855, 1.608, 0.7725)), (ParetoNBD, (0.7545, 1.603, 0.7787))],
     ids=["bg_nbd", "pareto_nbd"],
 )
-def test_the_39_weeks_after_are_foretold_as_well_as_measured_before(
+def test_the_forecast_of_the_next_39_weeks_is_as_good_as_measured(
     model: type[BGNBD] | type[ParetoNBD], expected: tuple[float, ...], cdnow: Cdnow
 ) -> None:
     fitted = model.fit(cdnow.histories)
@@ -148,7 +148,7 @@ def test_the_39_weeks_after_are_foretold_as_well_as_measured_before(
     assert measured == pytest.approx(expected, abs=0.005)
 
 
-def test_a_climb_that_reaches_no_summit_says_so() -> None:
+def test_a_fit_that_reaches_no_maximum_says_so() -> None:
     def misleading(log_parameters: Floats) -> tuple[float, Floats]:
         return -float(log_parameters @ log_parameters), 1 + log_parameters**2
 
@@ -171,7 +171,7 @@ HISTORIES = st.lists(
 )
 @settings(max_examples=40, deadline=None)
 @given(made_up=HISTORIES, data=st.data())
-def test_gradients_are_finite_differences(
+def test_gradients_equal_finite_differences(
     log_likelihood: LogLikelihood, parameters: int, made_up: Histories, data: st.DataObject
 ) -> None:
     point = np.array(data.draw(st.lists(st.floats(-4, 4), min_size=parameters, max_size=parameters)))
@@ -185,7 +185,7 @@ def test_gradients_are_finite_differences(
 
 @settings(max_examples=60, deadline=None)
 @given(made_up=HISTORIES, horizon=st.floats(0.1, 400))
-def test_whatever_the_history_all_answers_are_possible(
+def test_every_history_gets_possible_answers(
     fitted: BGNBD | ParetoNBD, made_up: Histories, horizon: float
 ) -> None:
     alive = fitted.probability_alive(made_up)
@@ -195,20 +195,20 @@ def test_whatever_the_history_all_answers_are_possible(
     assert ((alive >= 0) & (alive <= 1)).all()
     assert ((order >= 0) & (order <= alive)).all()
     assert (np.isfinite(expected) & (expected >= order * (1 - 1e-9))).all()
-    # but for rounding, where all have ordered or left long before
+    # except for rounding, as all ordered or left long before
     for longer in (1.01 * horizon, 3 * horizon):
         assert (fitted.expected_orders(made_up, longer) >= expected * (1 - 1e-12)).all()
         assert (fitted.probability_of_order(made_up, longer) >= order * (1 - 1e-12)).all()
 
 
 @pytest.mark.parametrize("model", [NBD, *MODELS])
-def test_all_numbers_of_orders_together_are_the_expected_number(
+def test_the_distribution_of_orders_sums_to_the_expected_number(
     model: type[NBD] | type[BGNBD] | type[ParetoNBD], cdnow: Cdnow
 ) -> None:
     fitted = model.fit(cdnow.histories)
     at_least = fitted.probability_of_at_least(cdnow.histories, WEEKS, 200)
 
-    # two ways to the same: closed forms, and distributions that are summed
+    # two ways to the same number: closed forms and summed distributions
     assert at_least.sum(axis=1) == pytest.approx(fitted.expected_orders(cdnow.histories, WEEKS), abs=1e-9)
     assert at_least[:, 0] == pytest.approx(fitted.probability_of_order(cdnow.histories, WEEKS), abs=1e-9)
     assert (np.diff(at_least, axis=1) <= 0).all()
@@ -235,7 +235,7 @@ def test_the_unit_of_time_does_not_matter(cdnow: Cdnow, fitted: BGNBD | ParetoNB
 
 
 def made_up_shop(leave: Callable[[np.random.Generator, float, Floats], Floats], seed: int) -> Histories:
-    """2,000 customers of rates gamma(1.5, 1/10) over 30 to 60 weeks; `leave` says which orders come to be."""
+    """2,000 customers of rates gamma(1.5, 1/10) over 30 to 60 weeks; `leave` decides which orders happen."""
     generator = np.random.default_rng(seed)
     rows = []
     for _ in range(2000):
@@ -267,7 +267,7 @@ def never(generator: np.random.Generator, age: float, times: Floats) -> Floats:
     ],
     ids=["bg_nbd", "pareto_nbd"],
 )
-def test_the_parameters_of_a_made_up_shop_are_recovered_as_far_as_it_tells_them(
+def test_the_fit_recovers_the_parameters_of_a_made_up_shop_as_far_as_identifiable(
     model: type[BGNBD] | type[ParetoNBD],
     log_likelihood: LogLikelihood,
     leave: Callable[[np.random.Generator, float, Floats], Floats],
@@ -278,12 +278,12 @@ def test_the_parameters_of_a_made_up_shop_are_recovered_as_far_as_it_tells_them(
     of_truth = log_likelihood(np.log(truth), shop)[0].sum()
 
     assert fitted.r / fitted.alpha == pytest.approx(truth[0] / truth[1], rel=0.1)
-    # what four free parameters gain by chance, in 99.9 of 100 shops
+    # the gain of four free parameters by chance stays below this in 99.9 of 100 shops
     assert 0 < fitted.log_likelihood - of_truth < stats.chi2.isf(0.001, df=4) / 2
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_where_nobody_leaves_no_drop_out_is_identifiable(model: type[BGNBD] | type[ParetoNBD]) -> None:
+def test_if_no_customer_leaves_drop_out_is_not_identifiable(model: type[BGNBD] | type[ParetoNBD]) -> None:
     shop = made_up_shop(never, 3)
     fitted = model.fit(shop)
 
@@ -296,12 +296,12 @@ def test_where_nobody_leaves_no_drop_out_is_identifiable(model: type[BGNBD] | ty
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_without_a_second_order_nothing_is_fitted(model: type[BGNBD] | type[ParetoNBD]) -> None:
+def test_without_any_second_order_nothing_is_fitted(model: type[BGNBD] | type[ParetoNBD]) -> None:
     with pytest.raises(DataProblem, match="of 2 none has"):
         model.fit(Histories(np.zeros(2), np.zeros(2), np.array([3.0, 40.0])))
 
 
-def test_the_published_values_of_orders_are_found() -> None:
+def test_the_fit_finds_the_published_order_values() -> None:
     customers, days, amounts = read_cdnow("sample")
     _, positions = np.unique(customers, return_inverse=True)
     first = np.full(positions.max() + 1, END, dtype="datetime64[D]")
@@ -322,7 +322,7 @@ def test_the_published_values_of_orders_are_found() -> None:
     point=st.lists(st.floats(-3, 3), min_size=3, max_size=3),
     customers=st.lists(st.tuples(st.integers(1, 500), st.floats(0.01, 1e6)), min_size=1, max_size=5),
 )
-def test_the_gradient_of_order_values_is_finite_differences(
+def test_the_gradient_of_order_values_equals_finite_differences(
     point: list[float], customers: list[tuple[int, float]]
 ) -> None:
     orders, mean_value = np.array(customers, dtype=np.float64).T
@@ -335,7 +335,7 @@ def test_the_gradient_of_order_values_is_finite_differences(
         assert gradient[position] == pytest.approx((above - below) / 2e-5, rel=1e-4, abs=1e-4)
 
 
-def test_an_expected_value_lies_between_the_mean_of_all_and_the_customers_own(cdnow: Cdnow) -> None:
+def test_an_expected_value_lies_between_the_overall_mean_and_the_customers_own(cdnow: Cdnow) -> None:
     bought = cdnow.mean_value > 0
     fitted = GammaGamma.fit(cdnow.orders[bought], cdnow.mean_value[bought])
     mean_of_all = fitted.p * fitted.v / (fitted.q - 1)
@@ -346,7 +346,7 @@ def test_an_expected_value_lies_between_the_mean_of_all_and_the_customers_own(cd
     assert expected[2] == pytest.approx(20, rel=0.01)
 
 
-def test_order_values_out_of_range_are_refused_and_none_can_be_expected_of_all_too_different_ones() -> None:
+def test_order_values_out_of_range_are_refused_and_too_different_ones_have_no_expected_value() -> None:
     with pytest.raises(
         DataProblem, match=r"1 of 2 customers have no usable order value, the first at 1: 0\.0"
     ):
@@ -360,7 +360,7 @@ def test_order_values_out_of_range_are_refused_and_none_can_be_expected_of_all_t
 
 
 def gini(later_spend: Floats, score: Floats) -> float:
-    """Of the later spend, customers taken by score, as a share of that by the later spend itself."""
+    """The Gini of the later spend with customers sorted by score, divided by that of a perfect order."""
     curves = (np.cumsum(later_spend[np.argsort(-by, kind="stable")]) for by in (score, later_spend))
     ours, best = (float((curve / curve[-1]).mean()) - 0.5 for curve in curves)
     return ours / best
@@ -382,7 +382,7 @@ def test_expected_spend_by_all_orders_ranks_better_than_money_so_far(
 def intervals_by_level(
     model: type[BGNBD] | type[ParetoNBD], at: Cdnow, horizon: float
 ) -> tuple[Callable[[float], Intervals], Callable[[float], Intervals]]:
-    """Of later orders and of later spend, by models fitted as of that cut."""
+    """Intervals of later orders and of later spend, by models fitted as of the cut."""
     bought = at.mean_value > 0
     counts, values = model.fit(at.histories), GammaGamma.fit(at.orders[bought], at.mean_value[bought])
     return (
@@ -410,7 +410,7 @@ def test_eighty_percent_intervals_hold_78_to_82_percent(
         assert (found.probability >= level - 1e-9).all()
 
 
-def test_in_a_shop_as_the_models_think_it_intervals_hold_what_they_say() -> None:
+def test_in_a_shop_that_fits_the_models_intervals_hold_their_level() -> None:
     generator = np.random.default_rng(3)
     n = 4000
     ages, rates = generator.uniform(20, 60, n), generator.gamma(1.2, 1 / 8, n)
@@ -425,12 +425,12 @@ def test_in_a_shop_as_the_models_think_it_intervals_hold_what_they_say() -> None
     for level in (0.6, 0.9):
         by_orders = order_intervals(count_model, shop, 20, level)
         by_spend = spend_intervals(count_model, values, Purchases(shop, orders, mean_value), 20, level)
-        for found, happened in ((by_orders, later_orders), (by_spend, later_spend)):
-            within = (found.low <= happened) & (happened <= found.high)
-            assert within.mean() == pytest.approx(found.probability.mean(), abs=0.02)
+        for intervals, happened in ((by_orders, later_orders), (by_spend, later_spend)):
+            within = (intervals.low <= happened) & (happened <= intervals.high)
+            assert within.mean() == pytest.approx(intervals.probability.mean(), abs=0.02)
 
 
-def test_an_interval_grows_with_its_level_and_hangs_on_no_other_customer(
+def test_an_interval_grows_with_its_level_and_depends_on_no_other_customer(
     cdnow: Cdnow, fitted: BGNBD | ParetoNBD
 ) -> None:
     bought = cdnow.mean_value > 0
@@ -460,13 +460,13 @@ def test_the_most_extreme_histories_have_finite_intervals(fitted: BGNBD | Pareto
     purchases = Purchases(extreme, extreme.frequency + 1, np.full(3, 9.0))
     by_spend = spend_intervals(fitted, values, purchases, WEEKS, 0.8)
 
-    for found in (by_orders, by_spend):
-        assert np.isfinite(found.high).all() and (found.low <= found.high).all()
-    # orders on 501 days cannot be of one day; whoever gives such a history gets no order of magnitude less
+    for intervals in (by_orders, by_spend):
+        assert np.isfinite(intervals.high).all() and (intervals.low <= intervals.high).all()
+    # 501 order days cannot lie within one day; such a history still gets an expected number of that magnitude
     assert by_orders.high[0] > 100
 
 
-def test_the_day_of_the_next_order_is_told_where_its_interval_is_narrow_and_holds_what_it_says() -> None:
+def test_the_day_of_the_next_order_is_given_if_its_interval_is_narrow_and_holds_its_level() -> None:
     generator = np.random.default_rng(5)
     ages = generator.uniform(100, 300, 3000)
     rates = generator.gamma(1.5, 1 / 15, 3000)
@@ -474,23 +474,25 @@ def test_the_day_of_the_next_order_is_told_where_its_interval_is_narrow_and_hold
     recency = np.where(counts > 0, ages * generator.random(3000) ** (1 / np.maximum(counts, 1)), 0)
     shop = Histories(counts, recency, ages)
     happened = np.ceil(generator.exponential(1 / rates))
-    found = next_order_day(BGNBD.fit(shop), shop)
+    forecast = next_order_day(BGNBD.fit(shop), shop)
 
-    told = np.isfinite(found.day)
-    assert 500 < told.sum() < 2500
-    assert (np.isnan(found.low) == ~told).all() and (np.isnan(found.high) == ~told).all()
-    assert ((found.low <= found.day) & (found.day <= found.high))[told].all()
-    assert (found.high - found.low + 1)[told].max() <= 30
-    # whole days hold a little more than what is asked of them
-    assert 0.78 <= np.mean(((found.low <= happened) & (happened <= found.high))[told]) <= 0.84
-    assert found.probability.shape == (3000, 3) and (np.diff(found.probability, axis=1) > 0).all()
+    has_day = np.isfinite(forecast.day)
+    assert 500 < has_day.sum() < 2500
+    assert (np.isnan(forecast.low) == ~has_day).all() and (np.isnan(forecast.high) == ~has_day).all()
+    assert ((forecast.low <= forecast.day) & (forecast.day <= forecast.high))[has_day].all()
+    assert (forecast.high - forecast.low + 1)[has_day].max() <= 30
+    # as they end on whole days, intervals hold a little more than their level
+    assert 0.78 <= np.mean(((forecast.low <= happened) & (happened <= forecast.high))[has_day]) <= 0.84
+    assert forecast.probability.shape == (3000, 3) and (np.diff(forecast.probability, axis=1) > 0).all()
     by_day = [np.mean(happened <= day) for day in (30, 60, 90)]
-    assert found.probability.mean(axis=0) == pytest.approx(by_day, abs=0.02)
+    assert forecast.probability.mean(axis=0) == pytest.approx(by_day, abs=0.02)
 
 
-def test_who_may_never_order_again_gets_chances_but_no_day(fitted: BGNBD | ParetoNBD) -> None:
+def test_a_customer_who_may_never_order_again_gets_probabilities_but_no_day(
+    fitted: BGNBD | ParetoNBD,
+) -> None:
     lapsed = Histories(np.array([30.0, 0.0]), np.array([30.0, 0.0]), np.array([300.0, 3000.0]))
-    found = next_order_day(fitted, lapsed, days=(7, 14))
+    forecast = next_order_day(fitted, lapsed, days=(7, 14))
 
-    assert np.isnan([found.day, found.low, found.high]).all()
-    assert ((found.probability >= 0) & (found.probability < 0.05)).all()
+    assert np.isnan([forecast.day, forecast.low, forecast.high]).all()
+    assert ((forecast.probability >= 0) & (forecast.probability < 0.05)).all()

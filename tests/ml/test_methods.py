@@ -1,4 +1,4 @@
-"""The registry: its names, determinism, and that no method finds anything where there is nothing."""
+"""The registry of methods: names, determinism, and that no method learns anything from permuted labels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Snapshots = tuple[Snapshot, Snapshot]
 
 @pytest.fixture(scope="module")
 def many() -> Snapshots:
-    """1,200 customers to learn from and 6,000 to test on, with all that a task may know of them."""
+    """1,200 customers to fit on and 6,000 to test on, with every feature that a task may use."""
     with duckdb.connect() as connection:
         fill(connection, "rfm", 6000, seed=1)
         fit_on, test_on = (known(read_labelled(connection, cut)) for cut in (FIT_ON, TEST_ON))
@@ -56,7 +56,7 @@ def few(many: Snapshots) -> Snapshots:
 
 @pytest.fixture(autouse=True)
 def as_evaluated() -> Iterator[None]:
-    """One thread, and no warning of settings that are meant so."""
+    """One thread, and no warnings about intended settings."""
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "n_components was set")
@@ -72,14 +72,14 @@ def first(snapshot: Snapshot, count: int) -> Snapshot:
 
 def known(snapshot: Snapshot) -> Snapshot:
     features = snapshot.features
-    # one order a day, and the only one of whoever has one is the first
+    # one order a day; of a customer with one order it is also the first
     tenure = np.where(features["frequency"] == 1, features["recency_days"], features["tenure_days"])
     before = (features["orders_90d"] > 0).astype(int)
     columns = {ORDER_DAYS: features["frequency"], DAYS_AHEAD: 90, BEFORE: before, "tenure_days": tenure}
     return replace(snapshot, features=features.assign(**columns))
 
 
-def test_the_registry_has_the_methods_of_the_field_from_the_simplest_on() -> None:
+def test_the_registry_has_the_methods_of_the_field_beginning_with_the_simplest() -> None:
     baselines = [name for name, method in METHODS.items() if method.kind == "baseline"]
 
     assert baselines == ["majority", "persistence", "recency_rule", "rfm_rank", "bg_nbd", "pareto_nbd"]
@@ -94,23 +94,23 @@ def test_the_registry_has_the_methods_of_the_field_from_the_simplest_on() -> Non
 def test_a_method_gives_the_same_probabilities_when_fitted_again(few: Snapshots, name: str) -> None:
     fit_on, test_on = few
     method = METHODS[name]
-    said, again = (probabilities(method.fit(fit_on), test_on, method.columns) for _ in range(2))
+    predicted, again = (probabilities(method.fit(fit_on), test_on, method.columns) for _ in range(2))
 
-    assert said.tobytes() == again.tobytes()
-    assert said.shape == (250,) and ((said >= 0) & (said <= 1)).all()
+    assert predicted.tobytes() == again.tobytes()
+    assert predicted.shape == (250,) and ((predicted >= 0) & (predicted <= 1)).all()
 
 
 @pytest.mark.parametrize("name", installed(TRAINED))
-def test_permuted_labels_teach_no_method_anything(many: Snapshots, name: str) -> None:
+def test_no_method_learns_anything_from_permuted_labels(many: Snapshots, name: str) -> None:
     fit_on, test_on = many
     generator = np.random.default_rng(7)
     nothing = replace(fit_on, outcome=generator.permutation(fit_on.labels))
     labels = generator.permutation(test_on.labels)
     method = METHODS[name]
-    said = probabilities(method.fit(nothing), test_on, method.columns)
+    predicted = probabilities(method.fit(nothing), test_on, method.columns)
 
-    # the AUC of 3,000 against 3,000 drawn by chance deviates by .0075
-    assert measures(labels, said, np.ones((1, len(labels))))["auc"][0] == pytest.approx(0.5, abs=0.03)
+    # the standard deviation of a random AUC of 3,000 against 3,000 is .0075
+    assert measures(labels, predicted, np.ones((1, len(labels))))["auc"][0] == pytest.approx(0.5, abs=0.03)
 
 
 @pytest.mark.parametrize("name", installed(TRAINED))
@@ -118,19 +118,19 @@ def test_a_method_gives_one_probability_for_each_of_four_classes(few: Snapshots,
     fit_on, test_on = few
     quarters = replace(fit_on, outcome=(fit_on.features["rank_monetary"].to_numpy() * 4).astype(int))
     method = METHODS[name]
-    said = probabilities(method.fit(quarters), test_on, method.columns)
+    predicted = probabilities(method.fit(quarters), test_on, method.columns)
 
-    assert said.shape == (250, 4)
-    assert said.sum(axis=1) == pytest.approx(np.ones(250))
+    assert predicted.shape == (250, 4)
+    assert predicted.sum(axis=1) == pytest.approx(np.ones(250))
 
 
 @pytest.mark.parametrize(("name", "model"), [("bg_nbd", BGNBD), ("pareto_nbd", ParetoNBD)])
-def test_a_count_model_says_what_it_says_of_the_histories_whatever_the_labels(
+def test_a_count_model_uses_the_histories_and_ignores_the_labels(
     few: Snapshots, name: str, model: type
 ) -> None:
     fit_on, test_on = few
     turned = replace(fit_on, outcome=~fit_on.labels)
-    said, again = (
+    predicted, again = (
         probabilities(METHODS[name].fit(known), test_on, METHODS[name].columns) for known in (fit_on, turned)
     )
 
@@ -139,20 +139,22 @@ def test_a_count_model_says_what_it_says_of_the_histories_whatever_the_labels(
         return Histories(days - 1, tenure - recency, tenure)
 
     expected = model.fit(histories(fit_on)).probability_of_order(histories(test_on), 90)
-    assert said == pytest.approx(expected)
-    assert said.tobytes() == again.tobytes()
+    assert predicted == pytest.approx(expected)
+    assert predicted.tobytes() == again.tobytes()
     assert isinstance(METHODS[name].build(), NextOrder)
 
 
-def test_persistence_is_the_share_of_the_train_cut_among_those_who_stood_alike(few: Snapshots) -> None:
+def test_persistence_predicts_the_share_of_the_train_cut_among_customers_with_the_same_label(
+    few: Snapshots,
+) -> None:
     fit_on, test_on = few
-    said = probabilities(METHODS["persistence"].fit(fit_on), test_on, (BEFORE,))
+    predicted = probabilities(METHODS["persistence"].fit(fit_on), test_on, (BEFORE,))
     for stood in (0, 1):
         share = fit_on.labels[fit_on.features[BEFORE] == stood].mean()
-        assert np.unique(said[test_on.features[BEFORE] == stood]) == pytest.approx([share])
+        assert np.unique(predicted[test_on.features[BEFORE] == stood]) == pytest.approx([share])
 
 
-def test_a_segment_is_told_alike_to_the_rows_fitted_on_and_to_new_ones() -> None:
+def test_a_segment_is_assigned_alike_to_fitted_and_to_new_rows() -> None:
     rows = np.random.default_rng(3).normal(size=(60, 3))
     segments = Segments(4, n_init=3, random_state=1)
     fitted = segments.fit_transform(rows)
@@ -162,7 +164,7 @@ def test_a_segment_is_told_alike_to_the_rows_fitted_on_and_to_new_ones() -> None
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.may_ship])
-def test_what_may_ship_can_be_stored_and_says_the_same_when_it_is_loaded(
+def test_a_method_that_may_ship_can_be_stored_and_predicts_the_same_when_loaded(
     few: Snapshots, name: str, tmp_path: Path
 ) -> None:
     method, (fit_on, test_on) = METHODS[name], few
@@ -171,17 +173,17 @@ def test_what_may_ship_can_be_stored_and_says_the_same_when_it_is_loaded(
     store.save(model, card, tmp_path)
     loaded = store.load(tmp_path, card["model_id"])
 
-    said = probabilities(model, test_on, method.columns)
-    assert probabilities(loaded, test_on, method.columns).tobytes() == said.tobytes()
+    predicted = probabilities(model, test_on, method.columns)
+    assert probabilities(loaded, test_on, method.columns).tobytes() == predicted.tobytes()
 
 
 @pytest.mark.parametrize("name", installed(TRAINED))
 def test_a_fitted_method_holds_no_rows_of_customers_unless_it_says_so(few: Snapshots, name: str) -> None:
     method = METHODS[name]
     rows = [
-        found
-        for found in arrays_in(method.fit(few[0]), set())
-        if found.ndim == 2 and len(found) >= 50 and found.shape[1] == len(method.columns)
+        array
+        for array in arrays_in(method.fit(few[0]), set())
+        if array.ndim == 2 and len(array) >= 50 and array.shape[1] == len(method.columns)
     ]
     assert bool(rows) == method.keeps_rows
 

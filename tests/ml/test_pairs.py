@@ -1,4 +1,4 @@
-"""The pairs: windows that are over, labels by hand, refusals with the number, and no look past the cut."""
+"""Pairs of train and test cuts: closed windows, labels by hand, clear refusals, nothing after the cut."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def label(snapshot: Snapshot, customer: str) -> int:
 
 
 @pytest.mark.parametrize("name", LONG_ENOUGH)
-def test_every_window_is_over_by_the_newest_day_and_that_of_the_train_cut_by_the_test_cut(
+def test_every_window_closes_by_the_newest_day_and_that_of_the_train_cut_by_the_test_cut(
     shop: duckdb.DuckDBPyConnection, name: str
 ) -> None:
     task, pairs = TASKS[name], read_pairs(shop, TASKS[name], NEWEST_DAY)
@@ -48,14 +48,14 @@ def test_every_window_is_over_by_the_newest_day_and_that_of_the_train_cut_by_the
     for pair in pairs:
         assert task.moved(pair.fit_on.as_of, 1) <= pair.test_on.as_of
         assert task.moved(pair.test_on.as_of, 1) <= NEWEST_DAY
-    # no month end between the last test cut and the newest day would do
+    # no month end between the last test cut and the newest day would be possible
     assert task.moved(pairs[-1].test_on.as_of + timedelta(days=31), 1) > NEWEST_DAY
     day_before = read_pairs(shop, task, task.moved(pairs[-1].test_on.as_of, 1) - timedelta(days=1))
     assert day_before[-1].test_on.as_of == pairs[-2].test_on.as_of
 
 
 @pytest.mark.parametrize("name", LONG_ENOUGH)
-def test_what_comes_after_the_last_window_changes_nothing(name: str) -> None:
+def test_orders_after_the_last_window_change_nothing(name: str) -> None:
     with open_shop() as whole, open_shop() as cut_off:
         task = TASKS[name]
         last = task.moved(read_pairs(cut_off, task, NEWEST_DAY)[-1].test_on.as_of, 1)
@@ -69,9 +69,9 @@ def test_what_comes_after_the_last_window_changes_nothing(name: str) -> None:
         count(cut_off)
         shown = [snapshots(read_pairs(shop, task, NEWEST_DAY)) for shop in (whole, cut_off)]
 
-    for one, other in zip(*shown, strict=True):
-        pd.testing.assert_frame_equal(one.features, other.features, check_exact=True)
-        assert one.labels.tolist() == other.labels.tolist()
+    for with_later, cut_off_pair in zip(*shown, strict=True):
+        pd.testing.assert_frame_equal(with_later.features, cut_off_pair.features, check_exact=True)
+        assert with_later.labels.tolist() == cut_off_pair.labels.tolist()
 
 
 @pytest.mark.parametrize("name", LONG_ENOUGH)
@@ -92,10 +92,10 @@ def test_orders_after_the_cut_leave_features_and_predictions_bit_identical(
     pd.testing.assert_frame_equal(before.test_on.features, after.test_on.features, check_exact=True)
     assert before.test_on.labels.tolist() != after.test_on.labels.tolist()
     for method in (METHODS[name] for name in ("persistence", "rfm_rank", "logistic_regression", "lightgbm")):
-        said = [
+        predicted = [
             probabilities(method.fit(pair.fit_on), pair.test_on, method.columns) for pair in (before, after)
         ]
-        assert said[0].tobytes() == said[1].tobytes(), method.name
+        assert predicted[0].tobytes() == predicted[1].tobytes(), method.name
 
 
 def test_a_buyer_orders_within_the_window_and_the_order_still_counts_at_its_end(
@@ -134,22 +134,22 @@ def test_a_buyer_orders_within_the_window_and_the_order_still_counts_at_its_end(
     assert (snapshot.features[DAYS_AHEAD] == 30).all()
 
 
-def test_what_stood_before_is_the_label_of_the_window_that_ended_with_the_cut(
+def test_the_label_before_is_that_of_the_window_that_ended_at_the_cut(
     shop: duckdb.DuckDBPyConnection,
 ) -> None:
     pair = read_pairs(shop, TASKS["class_next_quarter"], NEWEST_DAY)[-1]
-    found = shop.execute(
+    rows = shop.execute(
         "select customer_id, class from features.customer_classes where as_of = $1", [pair.test_on.as_of]
     ).fetchall()
     stood = [CLASSES[code] for code in pair.test_on.features[BEFORE]]
-    assert dict(zip(pair.test_on.customers, stood, strict=True)) == dict(found)
+    assert dict(zip(pair.test_on.customers, stood, strict=True)) == dict(rows)
 
     pair = read_pairs(shop, TASKS["buys_30d"], NEWEST_DAY)[-1]
     expected = pair.test_on.features["recency_days"] < 30
     assert pair.test_on.features[BEFORE].tolist() == expected.astype(int).tolist()
 
 
-def test_who_has_no_class_any_more_is_worst(shop: duckdb.DuckDBPyConnection) -> None:
+def test_a_customer_without_a_class_any_more_is_worst(shop: duckdb.DuckDBPyConnection) -> None:
     task = TASKS["class_next_quarter"]
     cut = read_pairs(shop, task, NEWEST_DAY)[-1].test_on.as_of
     shop.execute(
@@ -176,7 +176,7 @@ def test_the_tiers_of_both_cuts_are_those_of_the_train_cut(monkeypatch: pytest.M
     assert (richer.test_on.labels[spent] == 3).mean() > 0.9, "a hundred times the money, by the old borders"
 
 
-def test_the_formula_is_learnt_in_random_folds_of_today_from_three_figures(
+def test_the_formula_is_fitted_in_random_folds_of_today_from_three_figures(
     shop: duckdb.DuckDBPyConnection,
 ) -> None:
     pairs = read_pairs(shop, TASKS["present_class"], NEWEST_DAY)
@@ -190,12 +190,12 @@ def test_the_formula_is_learnt_in_random_folds_of_today_from_three_figures(
     for pair in pairs:
         assert not set(pair.fit_on.customers) & set(pair.test_on.customers)
         assert list(pair.test_on.features) == [*FORMULA, *(f"rank_{name}" for name in FORMULA)]
-        # each part is ranked among its own customers
+        # each fold is ranked among its own customers
         assert pair.test_on.features["rank_monetary"].mean() == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("name", ON_THE_FUTURE)
-def test_a_short_history_is_refused_with_the_days_that_are_missing_and_they_are_enough(
+def test_a_short_history_is_refused_with_the_missing_days_and_these_are_enough(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     task = TASKS[name]
@@ -215,7 +215,7 @@ def test_a_short_history_is_refused_with_the_days_that_are_missing_and_they_are_
         assert too_few_cuts(shop, task, date(2012, 3, 31), 3) is None
 
 
-def test_a_cut_with_too_few_of_a_class_is_left_out_and_the_note_says_so(
+def test_a_cut_with_too_few_customers_of_a_class_is_left_out_and_the_note_says_so(
     shop: duckdb.DuckDBPyConnection,
 ) -> None:
     task = TASKS["returns_60d"]

@@ -1,4 +1,4 @@
-"""Scoring: never a later model, no model of other customers, the tables replaced whole or not at all."""
+"""Scoring a day: no later or unsuitable model is used, and the tables are replaced whole or not at all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STALE = "insert into predictions.customers (customer_id, as_of) values ('somebod
 BUYS = [TASKS["buys_30d"], TASKS["buys_90d"]]
 
 QUESTIONS = [*(task.name for task in SCORED), TARGET]
-# what the scorecard of decisions says is told where there is a basket: see test_order_scorecards.py
+# the order scorecards score baskets, not customers: see scorecards/test_train.py
 NO_SCORECARD = {name: f"no {name} model was trained on data up to 2011-12-09" for name in ("cod", "emi")}
 
 Shop = duckdb.DuckDBPyConnection
@@ -60,13 +60,13 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture
 def own(models: Path, tmp_path: Path) -> Path:
-    """A store to spoil."""
+    """A copy of the store that a test may damage."""
     folder = tmp_path / "models"
     subprocess.run(["cp", "-r", str(models), str(folder)], check=True)
     return folder
 
 
-def told(shop: Shop, what: str = "*", table: str = "customers") -> list[tuple[Any, ...]]:
+def predictions_of(shop: Shop, what: str = "*", table: str = "customers") -> list[tuple[Any, ...]]:
     order = "order by customer_id" if table == "customers" and "count" not in what else "order by all"
     rows: list[tuple[Any, ...]] = shop.execute(f"select {what} from predictions.{table} {order}").fetchall()
     return rows
@@ -78,11 +78,11 @@ def card_of(models: Path, question: str) -> tuple[Path, dict[str, Any]]:
     return models / f"{card['model_id']}.json", card
 
 
-def test_every_customer_of_the_day_is_told_of_every_question_and_stale_rows_go(
+def test_every_customer_of_the_day_gets_every_prediction_and_old_rows_are_removed(
     shop: Shop, models: Path
 ) -> None:
     summary = score(shop, NEWEST_DAY, models)
-    rows = told(shop)
+    rows = predictions_of(shop)
     customers = read_snapshot(shop, NEWEST_DAY).customers
 
     assert (summary["as_of"], summary["customers"]) == ("2011-12-09", len(customers))
@@ -96,7 +96,7 @@ def test_every_customer_of_the_day_is_told_of_every_question_and_stale_rows_go(
         assert orders > 0 and spend > 0
         assert days == [None] * 3 or days[1] <= days[0] <= days[2]
         assert row[12:] == [summary["models"]["buys_90d"], None]
-    assert told(shop, "question, model_id", "models") == sorted(
+    assert predictions_of(shop, "question, model_id", "models") == sorted(
         {**summary["models"], **dict.fromkeys(NO_SCORECARD)}.items()
     )
 
@@ -107,39 +107,41 @@ def test_segments_are_those_of_the_day_and_a_shop_of_a_few_customers_has_none(
     score(shop, NEWEST_DAY, models)
     snapshot = read_snapshot(shop, NEWEST_DAY)
     expected = dict(zip(snapshot.customers, segment_of_each(snapshot)[1], strict=True))
-    assert dict(told(shop, "customer_id, segment")) == expected and len(set(expected.values())) == 4
+    assert dict(predictions_of(shop, "customer_id, segment")) == expected and len(set(expected.values())) == 4
 
     shop.execute("delete from features.customer_features where customer_id >= 'customer-00150'")
     score(shop, NEWEST_DAY, models)
-    assert set(told(shop, "segment")) == {(None,)}
+    assert set(predictions_of(shop, "segment")) == {(None,)}
 
 
-def test_what_is_told_is_what_the_model_says_of_what_is_known_on_the_day(shop: Shop, models: Path) -> None:
+def test_each_prediction_is_that_of_the_model_on_the_features_of_the_day(shop: Shop, models: Path) -> None:
     score(shop, NEWEST_DAY, models)
     for question, column in (("returns_60d", "return_60d_probability"), ("buys_30d", "buy_30d_probability")):
         _, card = card_of(models, question)
         columns = tuple(card["feature_names"])
-        asked = known_to(shop, TASKS[question], read_snapshot(shop, NEWEST_DAY), columns)
-        said = probabilities(store.load(models, card["model_id"]), asked, columns)
-        expected = dict(zip(asked.customers, said.tolist(), strict=True))
-        assert dict(told(shop, f"customer_id, {column}")) == pytest.approx(expected)
+        snapshot = known_to(shop, TASKS[question], read_snapshot(shop, NEWEST_DAY), columns)
+        predicted = probabilities(store.load(models, card["model_id"]), snapshot, columns)
+        expected = dict(zip(snapshot.customers, predicted.tolist(), strict=True))
+        assert dict(predictions_of(shop, f"customer_id, {column}")) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("method", ["persistence", "bg_nbd"])
-def test_a_champion_may_read_what_its_question_alone_knows(shop: Shop, tmp_path: Path, method: str) -> None:
+def test_a_champion_may_read_a_feature_that_only_its_question_has(
+    shop: Shop, tmp_path: Path, method: str
+) -> None:
     some = {name: METHODS[name] for name in ("majority", method)}
-    found = answer(read_questions(shop, LATE, BUYS[1:]), folds=20, methods=some)
-    champions.appoint(found, LATE, tmp_path, by="evaluate")
+    evaluation = answer(read_questions(shop, LATE, BUYS[1:]), folds=20, methods=some)
+    champions.appoint(evaluation, LATE, tmp_path, by="evaluate")
     assert train(shop, LATE, tmp_path, BUYS[1:])["models"]["buys_90d"]["recipe"] == method
-    # here all customers came at once and grow old together
+    # here all customers arrived at once and age together
     path, card = card_of(tmp_path, "buys_90d")
     for kept in (*card["references"]["inputs"].values(), card["references"]["score"]):
         kept["allowed"] = 99
     path.write_text(json.dumps(card))
     score(shop, NEWEST_DAY, tmp_path)
 
-    said = [value for (value,) in told(shop, "buy_90d_probability")]
-    assert len(set(said)) > 1 and all(0 <= value <= 1 for value in said)
+    values = [value for (value,) in predictions_of(shop, "buy_90d_probability")]
+    assert len(set(values)) > 1 and all(0 <= value <= 1 for value in values)
 
 
 def test_a_later_model_never_scores_an_earlier_day(shop: Shop, models: Path) -> None:
@@ -152,27 +154,29 @@ def test_a_later_model_never_scores_an_earlier_day(shop: Shop, models: Path) -> 
     assert used(LATE).startswith("buys_90d-2011-10-31-")
 
 
-def test_where_there_is_no_model_nothing_is_told_and_every_question_says_why(
+def test_without_a_model_there_is_no_prediction_and_every_question_says_why(
     shop: Shop, tmp_path: Path
 ) -> None:
     summary = score(shop, NEWEST_DAY, tmp_path / "none")
 
-    assert set(told(shop, "columns(* exclude (customer_id, as_of, segment, note))")) == {(None,) * 12}
-    assert set(told(shop, "note")) == {(summary["notes"]["buys_90d"],)}
+    assert set(predictions_of(shop, "columns(* exclude (customer_id, as_of, segment, note))")) == {
+        (None,) * 12
+    }
+    assert set(predictions_of(shop, "note")) == {(summary["notes"]["buys_90d"],)}
     assert summary["models"] == {} and list(summary["notes"]) == [*QUESTIONS, *NO_SCORECARD]
     assert summary["notes"]["buys_90d"] == "no buys_90d model was trained on data up to 2011-12-09"
-    assert told(shop, "question, note", "models") == sorted(summary["notes"].items())
-    assert told(shop, "*", "drift") == []
+    assert predictions_of(shop, "question, note", "models") == sorted(summary["notes"].items())
+    assert predictions_of(shop, "*", "drift") == []
 
 
 def test_a_day_without_customers_is_empty_and_says_so(shop: Shop, models: Path) -> None:
     summary = score(shop, date(2011, 11, 15), models)
 
-    assert told(shop) == []
+    assert predictions_of(shop) == []
     assert summary["notes"]["buys_90d"] == "features.customer_features has no customer as of 2011-11-15"
 
 
-def test_a_model_of_other_customers_is_refused_with_the_figure_and_the_others_serve(
+def test_a_model_of_different_customers_is_refused_with_the_figure_and_the_others_are_used(
     shop: Shop, own: Path
 ) -> None:
     path, card = card_of(own, "buys_90d")
@@ -182,16 +186,16 @@ def test_a_model_of_other_customers_is_refused_with_the_figure_and_the_others_se
     path.write_text(json.dumps(card))
     note = score(shop, NEWEST_DAY, own)["notes"]["buys_90d"]
 
-    (value,) = told(shop, "value", "drift where question = 'buys_90d' and kind = 'input'")[0]
+    (value,) = predictions_of(shop, "value", "drift where question = 'buys_90d' and kind = 'input'")[0]
     cut = card["fitted_on"]["cut"]
     assert note == (
         f"refused: the stability index of tenure_days since {cut} is {value:.3f}, at most 0.3 is allowed; "
         "train again"
     )
-    assert told(shop, "count(buy_30d_probability) > 0, count(buy_90d_probability)") == [(True, 0)]
+    assert predictions_of(shop, "count(buy_30d_probability) > 0, count(buy_90d_probability)") == [(True, 0)]
 
 
-def test_a_model_whose_probabilities_did_not_come_true_is_refused(shop: Shop, own: Path) -> None:
+def test_a_model_with_wrong_calibration_is_refused(shop: Shop, own: Path) -> None:
     path, card = card_of(own, "buys_90d")
     card["matured"] = {"cut": "2011-07-31", "mean_probability": 0.6, "share": 0.4}
     path.write_text(json.dumps(card))
@@ -208,7 +212,9 @@ def test_scoring_again_gives_the_same_bytes(models: Path) -> None:
         with open_shop() as connection:
             connection.execute(STANDING_SCHEMA.read_text())
             score(connection, NEWEST_DAY, models)
-            results.append([told(connection, table=name) for name in ("customers", "models", "drift")])
+            results.append(
+                [predictions_of(connection, table=name) for name in ("customers", "models", "drift")]
+            )
 
     assert results[0] == results[1] and len(results[0][0]) > 400
 
@@ -228,13 +234,13 @@ def spoil_features(path: Path, card: dict[str, Any]) -> None:
         (spoil_features, r"no longer computed: shoe_size; train again"),
     ],
 )
-def test_a_model_that_cannot_be_used_stops_it_and_the_tables_stay(
+def test_a_model_that_cannot_be_used_stops_scoring_and_the_tables_stay(
     shop: Shop, own: Path, spoil: Callable[[Path, dict[str, Any]], None], message: str
 ) -> None:
     spoil(*card_of(own, "returns_60d"))
     with pytest.raises(DataProblem, match=message):
         score(shop, NEWEST_DAY, own)
-    assert told(shop, "customer_id") == [("somebody",)]
+    assert predictions_of(shop, "customer_id") == [("somebody",)]
 
 
 def test_a_write_that_fails_half_way_leaves_the_tables_as_they_were(shop: Shop, models: Path) -> None:
@@ -243,4 +249,4 @@ def test_a_write_that_fails_half_way_leaves_the_tables_as_they_were(shop: Shop, 
 
     with pytest.raises(duckdb.Error):
         score(shop, NEWEST_DAY, models)
-    assert told(shop, "customer_id") == [("somebody",)]
+    assert predictions_of(shop, "customer_id") == [("somebody",)]

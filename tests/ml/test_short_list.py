@@ -1,4 +1,4 @@
-"""The short list: probabilities, determinism, and what the baseline promises."""
+"""The short list of methods: valid probabilities, determinism, and the promises of the baselines."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_candidate_is_calibrated_on_average_where_it_was_fitted(
     )
 
 
-def test_the_baselines_probability_keeps_the_order_of_the_untrained_rank(warehouse: Warehouse) -> None:
+def test_the_probability_of_the_baseline_keeps_the_order_of_the_untrained_rank(warehouse: Warehouse) -> None:
     connection = warehouse()
     test_on = read_snapshot(connection, TEST_ON)
     model = SHORT_LIST["rfm_rank"].fit(read_labelled(connection, FIT_ON))
@@ -55,7 +55,7 @@ def test_the_baselines_probability_keeps_the_order_of_the_untrained_rank(warehou
     assert (np.diff(probabilities(model, test_on, SHORT_LIST["rfm_rank"].columns)[order]) >= 0).all()
 
 
-def test_majority_and_recency_rule_are_as_simple_as_they_say(warehouse: Warehouse) -> None:
+def test_majority_and_recency_rule_are_as_simple_as_documented(warehouse: Warehouse) -> None:
     snapshot = read_labelled(warehouse(), FIT_ON)
     values = {
         name: np.unique(probabilities(SHORT_LIST[name].fit(snapshot), snapshot, SHORT_LIST[name].columns))
@@ -66,7 +66,7 @@ def test_majority_and_recency_rule_are_as_simple_as_they_say(warehouse: Warehous
     assert len(values["recency_rule"]) == 2
 
 
-def test_nobody_to_score_gives_no_probabilities(warehouse: Warehouse) -> None:
+def test_no_customers_give_no_probabilities(warehouse: Warehouse) -> None:
     connection, rank = warehouse(), SHORT_LIST["rfm_rank"]
     model = rank.fit(read_labelled(connection, FIT_ON))
 

@@ -1,4 +1,4 @@
-"""All methods side by side: the contract, who is champion, the same result on one and two processes."""
+"""All methods on all questions: the form of the result, the champion, and independence of processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ml.side_by_side import Question, answer, read_questions
 from ml.tasks import ORDER_DAYS, TASKS
 from tests.ml.order_log import NEWEST_DAY, open_shop
 
-# the quick ones: every method is fitted in test_methods
+# only the quick methods: test_methods.py fits all of them
 SOME = {
     name: METHODS[name]
     for name in (
@@ -33,7 +33,7 @@ def questions() -> list[Question]:
 
 
 @pytest.fixture(scope="module")
-def found(questions: list[Question]) -> dict[str, Any]:
+def evaluation(questions: list[Question]) -> dict[str, Any]:
     return answer(questions, folds=60, methods=SOME)
 
 
@@ -41,20 +41,25 @@ def of(questions: list[Question], name: str) -> Question:
     return next(question for question in questions if question.task.name == name)
 
 
-def test_every_task_is_answered_or_refused_and_the_refused_do_not_keep_the_others(
-    found: dict[str, Any],
+def test_every_task_is_answered_or_refused_and_a_refusal_does_not_stop_the_others(
+    evaluation: dict[str, Any],
 ) -> None:
-    assert list(found["tasks"]) == list(TASKS)
-    refused = {name for name, task in found["tasks"].items() if task["refused"]}
+    assert list(evaluation["tasks"]) == list(TASKS)
+    refused = {name for name, task in evaluation["tasks"].items() if task["refused"]}
     assert refused == {"value_tier_6m"}
-    said = found["tasks"]["value_tier_6m"]
-    assert "22 more days (data up to 2011-12-31) would be enough" in said["refused"]
-    assert (said["cuts"], said["pooled"], said["champion"], said["gain"]) == ([], {}, None, None)
+    tier_task = evaluation["tasks"]["value_tier_6m"]
+    assert "22 more days (data up to 2011-12-31) would be enough" in tier_task["refused"]
+    assert (tier_task["cuts"], tier_task["pooled"], tier_task["champion"], tier_task["gain"]) == (
+        [],
+        {},
+        None,
+        None,
+    )
 
 
-def test_every_measure_is_a_value_within_its_bounds_per_cut_and_pooled(found: dict[str, Any]) -> None:
-    assert json.loads(json.dumps(found)) == found
-    for name, task in found["tasks"].items():
+def test_every_measure_has_a_value_within_its_interval_per_cut_and_pooled(evaluation: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(evaluation)) == evaluation
+    for name, task in evaluation["tasks"].items():
         if task["refused"]:
             continue
         assert len(task["cuts"]) == (5 if TASKS[name].is_formula else 3)
@@ -67,10 +72,10 @@ def test_every_measure_is_a_value_within_its_bounds_per_cut_and_pooled(found: di
                         assert low <= high and (low <= value <= high or measure == "ece"), measure
 
 
-def test_the_majority_stands_beside_every_accuracy_and_is_what_always_choosing_it_gets(
-    found: dict[str, Any],
+def test_the_majority_share_is_given_with_every_accuracy_and_equals_that_of_the_majority_method(
+    evaluation: dict[str, Any],
 ) -> None:
-    task = found["tasks"]["buys_30d"]
+    task = evaluation["tasks"]["buys_30d"]
     commonest = [max(cut["shares"]) for cut in task["cuts"]]
     customers = [cut["customers"] for cut in task["cuts"]]
 
@@ -80,9 +85,9 @@ def test_the_majority_stands_beside_every_accuracy_and_is_what_always_choosing_i
 
 
 def test_the_confusion_matrices_count_every_customer_and_agree_with_the_accuracy(
-    found: dict[str, Any],
+    evaluation: dict[str, Any],
 ) -> None:
-    for task in found["tasks"].values():
+    for task in evaluation["tasks"].values():
         for method, measured in task["pooled"].items():
             pooled = np.array(measured["confusion"])
             assert (
@@ -92,10 +97,10 @@ def test_the_confusion_matrices_count_every_customer_and_agree_with_the_accuracy
             assert np.trace(pooled) / pooled.sum() == pytest.approx(measured["accuracy"][0], abs=1e-5)
 
 
-def test_curves_are_drawn_of_the_baseline_the_champion_and_the_best_challengers(
-    questions: list[Question], found: dict[str, Any]
+def test_curves_are_drawn_for_the_baseline_the_champion_and_the_best_challengers(
+    questions: list[Question], evaluation: dict[str, Any]
 ) -> None:
-    for task in found["tasks"].values():
+    for task in evaluation["tasks"].values():
         if task["refused"]:
             assert task["curves"] == {}
             continue
@@ -105,53 +110,55 @@ def test_curves_are_drawn_of_the_baseline_the_champion_and_the_best_challengers(
         assert set(task["curves"]) == {task["baseline"], task["champion"], *best}
         for name, drawn in task["curves"].items():
             across, up = np.array(drawn["roc"]).T
-            # ten of the rarest class in each step make them few here, and chords lie below the curve
+            # steps of ten of the rarest class are few here, and chords lie below the curve
             assert auc[name] - 0.5 / (len(up) - 1) <= np.trapezoid(up, across) <= auc[name] + 0.005
 
 
-def test_the_shares_are_those_of_both_cuts(questions: list[Question], found: dict[str, Any]) -> None:
+def test_the_shares_are_those_of_both_cuts(questions: list[Question], evaluation: dict[str, Any]) -> None:
     pairs = of(questions, "buys_60d").pairs
-    for cut, pair in zip(found["tasks"]["buys_60d"]["cuts"], pairs, strict=True):
+    for cut, pair in zip(evaluation["tasks"]["buys_60d"]["cuts"], pairs, strict=True):
         for shares, snapshot in (("train_shares", pair.fit_on), ("shares", pair.test_on)):
             bought = snapshot.labels.mean()
             assert cut[shares] == pytest.approx([1 - bought, bought], abs=1e-5)
 
 
-def test_a_count_model_remarks_in_how_many_fits_nobody_is_seen_to_leave(
-    questions: list[Question], found: dict[str, Any]
+def test_a_count_model_reports_in_how_many_fits_no_drop_out_is_identifiable(
+    questions: list[Question], evaluation: dict[str, Any]
 ) -> None:
-    # who orders by chance at a steady rate never leaves
-    assert found["tasks"]["buys_90d"]["remarks"] == {
+    # customers who order at random at a steady rate never leave
+    assert evaluation["tasks"]["buys_90d"]["remarks"] == {
         "bg_nbd": "no drop-out identifiable in 3 of 3 train cuts"
     }
-    assert found["tasks"]["returns_60d"]["remarks"] == {}
+    assert evaluation["tasks"]["returns_60d"]["remarks"] == {}
 
 
-def test_a_method_is_left_out_of_a_task_that_lacks_what_it_reads_and_says_so(found: dict[str, Any]) -> None:
-    assert set(found["tasks"]["present_class"]["left_out"]) == {"persistence", "rfm_rank", "bg_nbd"}
-    assert set(found["tasks"]["returns_60d"]["left_out"]) == {"bg_nbd"}
-    assert found["tasks"]["buys_90d"]["left_out"] == {}
-    assert "reads before" in found["tasks"]["present_class"]["left_out"]["persistence"]
+def test_a_method_is_left_out_of_a_task_without_its_columns_and_the_result_says_so(
+    evaluation: dict[str, Any],
+) -> None:
+    assert set(evaluation["tasks"]["present_class"]["left_out"]) == {"persistence", "rfm_rank", "bg_nbd"}
+    assert set(evaluation["tasks"]["returns_60d"]["left_out"]) == {"bg_nbd"}
+    assert evaluation["tasks"]["buys_90d"]["left_out"] == {}
+    assert "reads before" in evaluation["tasks"]["present_class"]["left_out"]["persistence"]
 
 
-def test_a_method_whose_package_is_not_installed_is_left_out_of_every_task_and_the_others_stand(
+def test_a_method_without_its_package_is_left_out_of_every_task_and_the_others_remain(
     questions: list[Question],
 ) -> None:
     absent = replace(METHODS["xgboost"], packages=("numpy", "no_such_package"), build=lambda: pytest.fail())
     methods = {name: METHODS[name] for name in ("majority", "recency_rule", "logistic_regression")}
-    asked = [of(questions, name) for name in ("buys_90d", "returns_60d")]
-    found = answer(asked, balance="weights", folds=20, methods=methods | {"xgboost": absent})
+    two_questions = [of(questions, name) for name in ("buys_90d", "returns_60d")]
+    evaluation = answer(two_questions, balance="weights", folds=20, methods=methods | {"xgboost": absent})
 
-    for task in found["tasks"].values():
+    for task in evaluation["tasks"].values():
         assert task["left_out"] == {"xgboost": "not installed: no_such_package; make extras"}
         assert list(task["pooled"]) == list(methods)
-    assert list(found["methods"]) == [*methods, "xgboost"]
+    assert list(evaluation["methods"]) == [*methods, "xgboost"]
 
 
-def test_the_baseline_to_beat_is_the_strongest_and_it_stands_where_no_gain_is_clear(
-    found: dict[str, Any],
+def test_the_baseline_to_beat_is_the_strongest_and_it_ships_without_a_clear_gain(
+    evaluation: dict[str, Any],
 ) -> None:
-    for task in found["tasks"].values():
+    for task in evaluation["tasks"].values():
         if task["refused"]:
             continue
         auc = {name: measured["auc"][0] for name, measured in task["pooled"].items()}
@@ -163,16 +170,16 @@ def test_the_baseline_to_beat_is_the_strongest_and_it_stands_where_no_gain_is_cl
         assert task["gain"] == (task["gains"][best] if clear else [0.0, 0.0, 0.0])
 
 
-def test_customers_who_order_by_chance_alone_have_a_baseline_for_champion(found: dict[str, Any]) -> None:
-    champion = found["tasks"]["buys_90d"]["champion"]
-    assert found["methods"][champion]["kind"] == "baseline"
+def test_for_customers_who_order_at_random_a_baseline_is_champion(evaluation: dict[str, Any]) -> None:
+    champion = evaluation["tasks"]["buys_90d"]["champion"]
+    assert evaluation["methods"][champion]["kind"] == "baseline"
 
 
-def test_a_challenger_that_sees_more_is_promoted(questions: list[Question]) -> None:
+def test_a_challenger_with_more_information_is_promoted(questions: list[Question]) -> None:
     question = of(questions, "buys_90d")
 
     def planted(snapshot: Snapshot) -> Snapshot:
-        # the future, seen through noise, in a column that no baseline reads
+        # the outcome plus noise, in a column that no baseline reads
         noise = np.random.default_rng(len(snapshot.labels)).normal(size=len(snapshot.labels))
         return replace(snapshot, features=snapshot.features.assign(cancelled_share=snapshot.labels + noise))
 
@@ -182,36 +189,37 @@ def test_a_challenger_that_sees_more_is_promoted(questions: list[Question]) -> N
     assert task["champion"] == "lightgbm" and task["gain"][1] > 0
 
 
-def test_one_and_two_processes_give_the_same_result_and_tell_how_far_they_are(
+def test_one_and_two_processes_give_the_same_result_and_report_progress(
     questions: list[Question],
 ) -> None:
     some = [of(questions, name) for name in ("buys_30d", "class_next_quarter")]
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     methods = {name: METHODS[name] for name in (*SOME, "random_forest", "xgboost", "mlp", "keras")}
     once, twice = (
-        answer(some, lambda *step: told.append(step), processes=n, folds=40, methods=methods) for n in (1, 2)
+        answer(some, lambda *step: progress.append(step), processes=n, folds=40, methods=methods)
+        for n in (1, 2)
     )
 
     assert once == twice
-    steps = len(told) // 2
-    assert [done for _, done, _ in told] == [*range(1, steps + 1)] * 2
-    assert {total for *_, total in told} == {steps}
-    assert told[0][0] == "buys_30d: majority"
+    steps = len(progress) // 2
+    assert [done for _, done, _ in progress] == [*range(1, steps + 1)] * 2
+    assert {total for *_, total in progress} == {steps}
+    assert progress[0][0] == "buys_30d: majority"
 
 
 @pytest.mark.parametrize("balance", ["weights", "down_sampling"])
-def test_balancing_changes_the_fit_alone_and_never_who_is_tested(
-    questions: list[Question], found: dict[str, Any], balance: Any
+def test_balancing_changes_only_the_fit_and_never_who_is_tested(
+    questions: list[Question], evaluation: dict[str, Any], balance: Any
 ) -> None:
-    plain = found["tasks"]["buys_30d"]
+    plain = evaluation["tasks"]["buys_30d"]
     methods = {name: METHODS[name] for name in ("majority", "rfm_rank", "logistic_regression", "naive_bayes")}
     result = answer([of(questions, "buys_30d")], balance=balance, folds=60, methods=methods)
     task = result["tasks"]["buys_30d"]
 
-    for one, other in zip(task["cuts"], plain["cuts"], strict=True):
+    for balanced_cut, plain_cut in zip(task["cuts"], plain["cuts"], strict=True):
         for fact in ("train_customers", "customers", "shares"):
-            assert one[fact] == other[fact], f"balanced before the split: {fact}"
-        assert one["confusion"]["majority"] == other["confusion"]["majority"]
+            assert balanced_cut[fact] == plain_cut[fact], f"balanced before the split: {fact}"
+        assert balanced_cut["confusion"]["majority"] == plain_cut["confusion"]["majority"]
     assert task["pooled"]["rfm_rank"]["auc"] == plain["pooled"]["rfm_rank"]["auc"], (
         "a baseline stays as it is"
     )
@@ -220,13 +228,13 @@ def test_balancing_changes_the_fit_alone_and_never_who_is_tested(
     assert balanced == {"logistic_regression"} | ({"naive_bayes"} if balance == "down_sampling" else set())
 
 
-def test_a_method_that_cannot_be_fitted_says_why_and_leaves_the_others_as_they_are(
-    questions: list[Question], found: dict[str, Any]
+def test_a_method_that_cannot_be_fitted_says_why_and_the_others_are_unchanged(
+    questions: list[Question], evaluation: dict[str, Any]
 ) -> None:
     question = of(questions, "buys_90d")
 
     def once(snapshot: Snapshot) -> Snapshot:
-        # nobody has ordered on a second day, as far as the columns of the history go
+        # in the columns of the history, no customer has ordered on a second day
         single = {ORDER_DAYS: 1.0, "tenure_days": snapshot.features["recency_days"]}
         return replace(snapshot, features=snapshot.features.assign(**single))
 
@@ -236,4 +244,4 @@ def test_a_method_that_cannot_be_fitted_says_why_and_leaves_the_others_as_they_a
 
     assert list(task["left_out"]) == ["bg_nbd"] and "two days or more" in task["left_out"]["bg_nbd"]
     for name in ("majority", "rfm_rank", "naive_bayes"):
-        assert task["pooled"][name] == found["tasks"]["buys_90d"]["pooled"][name]
+        assert task["pooled"][name] == evaluation["tasks"]["buys_90d"]["pooled"][name]

@@ -1,4 +1,4 @@
-"""The model store: what is written, which card is the newest, and which files are refused."""
+"""The model store: which files it writes, which card is the newest, and which files it refuses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fitted(name: str = "rfm_rank") -> Any:
 
 
 @pytest.mark.parametrize("name", ["rfm_rank", "logistic_regression", "lightgbm"])
-def test_whatever_can_ship_comes_back_with_the_same_probabilities(tmp_path: Path, name: str) -> None:
+def test_every_method_that_can_ship_is_loaded_with_the_same_probabilities(tmp_path: Path, name: str) -> None:
     model = fitted(name)
     store.save(model, card("2011-01-31"), tmp_path)
     back = store.load(tmp_path, card("2011-01-31")["model_id"])
@@ -43,7 +43,7 @@ def test_whatever_can_ship_comes_back_with_the_same_probabilities(tmp_path: Path
     assert back.predict_proba(FEATURES).tobytes() == model.predict_proba(FEATURES).tobytes()
 
 
-def test_nothing_but_the_model_and_its_card_is_left_behind(tmp_path: Path) -> None:
+def test_only_the_model_and_its_card_are_left_behind(tmp_path: Path) -> None:
     store.save(fitted(), card("2011-01-31"), tmp_path)
 
     name = card("2011-01-31")["model_id"]
@@ -76,8 +76,8 @@ def test_the_newest_card_not_after_the_day_is_found(tmp_path: Path) -> None:
     store.save(fitted(), card("2011-03-01", target="buys_90d-other"), tmp_path)
 
     def newest(day: date) -> Any:
-        found = store.newest_card(tmp_path, "buys_90d", day)
-        return found and found["data_day"]
+        card_of_day = store.newest_card(tmp_path, "buys_90d", day)
+        return card_of_day and card_of_day["data_day"]
 
     assert newest(date(2011, 1, 30)) is None
     assert newest(date(2011, 1, 31)) == "2011-01-31"
@@ -86,12 +86,12 @@ def test_the_newest_card_not_after_the_day_is_found(tmp_path: Path) -> None:
     assert store.newest_card(tmp_path / "nowhere", "buys_90d", date(2012, 1, 1)) is None
 
 
-def test_a_retrained_day_supersedes_its_earlier_model_whatever_their_names(tmp_path: Path) -> None:
+def test_a_retrained_day_replaces_its_earlier_model_whatever_their_names(tmp_path: Path) -> None:
     store.save(fitted(), card("2011-01-31", "ffffffff"), tmp_path)
     store.save(fitted(), card("2011-01-31", "00000000"), tmp_path)
-    found = store.newest_card(tmp_path, "buys_90d", date(2011, 2, 1))
+    newest_card = store.newest_card(tmp_path, "buys_90d", date(2011, 2, 1))
 
-    assert found == card("2011-01-31", "00000000")
+    assert newest_card == card("2011-01-31", "00000000")
     kept = sorted(path.name for path in (tmp_path / store.SUPERSEDED).iterdir())
     assert kept == [f"{card('2011-01-31', 'ffffffff')['model_id']}.{end}" for end in ("json", "skops")]
 
@@ -106,17 +106,17 @@ def test_a_file_with_other_types_is_refused_before_anything_of_it_runs(tmp_path:
 
 
 @pytest.mark.parametrize("name", store.TRUSTED_TYPES)
-def test_every_trusted_type_is_still_where_stored_models_look_for_it(name: str) -> None:
+def test_every_trusted_type_is_still_at_the_path_that_stored_models_name(name: str) -> None:
     module, _, attribute = name.rpartition(".")
 
-    found = getattr(import_module(module), attribute)
+    type_ = getattr(import_module(module), attribute)
 
     # skops names a type by where it is defined
-    assert f"{found.__module__}.{found.__qualname__}" == name
+    assert f"{type_.__module__}.{type_.__qualname__}" == name
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"\x80\x04N."], ids=["empty", "text", "pickle"])
-def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_reported_by_name(tmp_path: Path, content: bytes) -> None:
     store.save(fitted(), card("2011-01-31"), tmp_path)
     name = card("2011-01-31")["model_id"]
     (tmp_path / f"{name}.skops").write_bytes(content)
@@ -145,7 +145,7 @@ def test_a_file_in_which_a_type_was_renamed_is_refused_and_nothing_of_it_runs(
     store.save(fitted(), card("2011-01-31"), tmp_path)
     name = card("2011-01-31")["model_id"]
     file, ran = tmp_path / f"{name}.skops", tmp_path / "ran"
-    # a module that would tell if it were imported, named in place of the model's own
+    # a module that would show that it was imported, named in place of the model's own
     (tmp_path / "intruder.py").write_text(f"open({str(ran)!r}, 'w')\nclass LogisticRegression: pass\n")
     with zipfile.ZipFile(file) as archive:
         content = {entry: archive.read(entry) for entry in archive.namelist()}
@@ -192,14 +192,14 @@ def test_a_model_id_follows_the_card_and_the_predictions() -> None:
     assert store.model_id(facts | {"seed": 2}, b"predictions") != name
 
 
-def test_cards_alone_are_kept_like_models_newest_first_and_found_where_they_were_put_away(
+def test_cards_without_models_are_listed_newest_first_also_from_where_they_were_put_away(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / champions.EVALUATIONS
     for day, content in (("2011-01-31", "1"), ("2011-03-31", "1"), ("2011-03-31", "2"), ("2011-02-28", "1")):
         store.save_card(card(day, content), folder)
 
-    assert [found["model_id"] for found in store.cards(folder, "buys_90d")] == [
+    assert [stored_card["model_id"] for stored_card in store.cards(folder, "buys_90d")] == [
         card("2011-03-31", "2")["model_id"],
         card("2011-02-28", "1")["model_id"],
         card("2011-01-31", "1")["model_id"],

@@ -1,4 +1,4 @@
-"""Training: its windows, no leak from later days, replay, who is fitted, its cards, too little data."""
+"""Training: closed windows, no later data, the same result again, honest cards, and clear refusals."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def stored(models: Path) -> list[Path]:
     return [path for path in models.rglob("*") if path.is_file()] if models.exists() else []
 
 
-def test_every_question_gets_a_model_fitted_on_its_newest_cut_whose_window_is_over(
+def test_every_question_gets_a_model_fitted_on_its_newest_cut_with_a_closed_window(
     trained: dict[str, Any],
 ) -> None:
     assert list(trained["models"]) == [TARGET, *(task.name for task in SCORED)]
@@ -66,7 +66,7 @@ def test_every_question_gets_a_model_fitted_on_its_newest_cut_whose_window_is_ov
     }
 
 
-def test_the_short_list_was_measured_for_it_on_windows_that_end_by_the_next(
+def test_the_short_list_was_measured_on_windows_that_end_by_the_next_cut(
     trained: dict[str, Any],
 ) -> None:
     evaluation = trained["evaluations"]["buys_90d"]
@@ -77,9 +77,9 @@ def test_the_short_list_was_measured_for_it_on_windows_that_end_by_the_next(
         assert date.fromisoformat(cut["label_until"]) <= DAY
 
 
-def test_what_comes_after_the_data_day_changes_nothing(tmp_path: Path) -> None:
+def test_later_days_do_not_change_the_models(tmp_path: Path) -> None:
     with open_shop() as whole, open_shop(newest=DAY) as cut_off:
-        # everybody goes on to buy, for much
+        # every customer buys again, for a large amount
         day = DAY + timedelta(days=1)
         customers = whole.execute("select distinct customer_id from features.customer_features").fetchall()
         add_orders(whole, [(name, day, 1e6, None) for (name,) in customers])
@@ -141,13 +141,13 @@ def test_the_stored_model_is_the_champion_fitted_on_that_cut(
 
 
 @pytest.mark.parametrize("balance", [None, "weights"])
-def test_the_champion_that_an_evaluation_of_all_methods_appointed_is_fitted_and_nothing_is_measured_anew(
+def test_a_champion_appointed_by_an_evaluation_is_fitted_without_measuring_again(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path, balance: Any
 ) -> None:
     some = {name: METHODS[name] for name in ("majority", "rfm_rank", "decision_tree")}
-    found = answer(read_questions(shop, DAY, ONE), balance=balance, folds=50, methods=some)
-    found["tasks"]["buys_90d"]["champion"] = "decision_tree"
-    appointed = champions.appoint(found, DAY, tmp_path, by="evaluate")["buys_90d"]
+    evaluation = answer(read_questions(shop, DAY, ONE), balance=balance, folds=50, methods=some)
+    evaluation["tasks"]["buys_90d"]["champion"] = "decision_tree"
+    appointed = champions.appoint(evaluation, DAY, tmp_path, by="evaluate")["buys_90d"]
     result = train(shop, DAY, tmp_path, ONE)
 
     card = result["models"]["buys_90d"]
@@ -155,12 +155,12 @@ def test_the_champion_that_an_evaluation_of_all_methods_appointed_is_fitted_and_
     assert card["evaluation"] == appointed["model_id"]
     assert result["evaluations"]["buys_90d"] == json.loads(json.dumps(appointed))
     assert len(store.cards(tmp_path / champions.EVALUATIONS, "buys_90d")) == 1
-    # an evaluation of a later day appoints nobody for an earlier one
+    # an evaluation of a later day appoints no champion for an earlier one
     early = train(shop, DAY - timedelta(days=31), tmp_path, ONE)["models"]["buys_90d"]
     assert early["recipe"] in SHORT_LIST and early["evaluation"] != appointed["model_id"]
 
 
-def test_a_champion_that_is_no_method_any_more_is_named(
+def test_a_champion_that_is_no_longer_a_method_is_reported_by_name(
     shop: duckdb.DuckDBPyConnection, trained: dict[str, Any], tmp_path: Path
 ) -> None:
     card = trained["evaluations"]["buys_90d"] | {"recipe": "oracle", "by": "evaluate"}
@@ -169,25 +169,25 @@ def test_a_champion_that_is_no_method_any_more_is_named(
         train(shop, DAY, tmp_path, ONE)
 
 
-def test_a_later_training_says_how_the_model_that_stood_at_its_cut_did(
+def test_a_later_training_reports_how_well_the_model_used_at_its_cut_did(
     shop: duckdb.DuckDBPyConnection, trained: dict[str, Any], tmp_path: Path
 ) -> None:
-    assert trained["models"]["buys_90d"]["matured"] is None, "no model stood then"
+    assert trained["models"]["buys_90d"]["matured"] is None, "no model was in use then"
     early = train(shop, date(2011, 7, 31), tmp_path, ONE)["models"]["buys_90d"]
     matured = train(shop, DAY, tmp_path, ONE)["models"]["buys_90d"]["matured"]
 
     newest = read_pairs(shop, TASKS["buys_90d"], DAY)[-1].test_on
-    said = probabilities(store.load(tmp_path, early["model_id"]), newest, tuple(early["feature_names"]))
+    predicted = probabilities(store.load(tmp_path, early["model_id"]), newest, tuple(early["feature_names"]))
     assert matured == {
         "cut": "2011-07-31",
         "model_id": early["model_id"],
         "customers": len(newest.customers),
-        "mean_probability": pytest.approx(said.mean(), abs=1e-6),
+        "mean_probability": pytest.approx(predicted.mean(), abs=1e-6),
         "share": pytest.approx(newest.labels.mean(), abs=1e-6),
     }
 
 
-def test_the_stored_card_is_the_returned_one_and_says_what_it_rests_on(
+def test_the_stored_card_equals_the_returned_one_and_names_its_data(
     trained: dict[str, Any], models: Path
 ) -> None:
     for name in trained["evaluations"]:
@@ -208,12 +208,12 @@ def test_no_customer_id_is_in_a_model_or_a_card(trained: dict[str, Any], models:
             content += [archive.read(name) for name in archive.namelist()]
 
     assert len(content) > 10
-    # as text, and as NumPy would hold it
+    # as text, and in the bytes of a NumPy array
     for needle in (b"customer-0", "customer-0".encode("utf-32-le")):
         assert not any(needle in part for part in content)
 
 
-def test_what_is_too_short_is_refused_with_the_number_and_the_rest_is_trained(
+def test_a_question_with_too_short_a_history_is_refused_with_the_number_and_the_rest_is_trained(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     result = train(shop, date(2011, 3, 31), tmp_path)
@@ -222,7 +222,7 @@ def test_what_is_too_short_is_refused_with_the_number_and_the_rest_is_trained(
 
 
 @pytest.mark.parametrize("day", [FIRST_DAY, date(2011, 1, 31)])
-def test_where_every_question_is_refused_the_number_is_named_and_nothing_is_written(
+def test_if_every_question_is_refused_the_error_gives_the_number_and_nothing_is_written(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path, day: date
 ) -> None:
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What customers spend: every figure against a plain computation, refusals, and nothing from the future."""
+"""Customer value: every figure equals a plain computation, short data are refused, no later data are used."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def question(shop: duckdb.DuckDBPyConnection) -> ValueQuestion:
 
 
 @pytest.fixture(scope="module")
-def found(question: ValueQuestion) -> dict[str, Any]:
+def value_result(question: ValueQuestion) -> dict[str, Any]:
     return measure_value(question, folds=FOLDS)
 
 
 def known_at(shop: duckdb.DuckDBPyConnection, cut: str) -> pd.DataFrame:
-    """Each customer as of a cut, by SQL alone: score, money, and what they spent in the 90 days after it."""
+    """Each customer as of a cut, by plain SQL: score, money, and spend in the 90 days after it."""
     return shop.execute(
         """
         select customer_id, credit_score, monetary, features.spend_90d, coalesce(after.spend, 0) as spend
@@ -74,79 +74,83 @@ def known_at(shop: duckdb.DuckDBPyConnection, cut: str) -> pd.DataFrame:
     ).df()
 
 
-def test_the_result_is_json_of_aggregates_with_every_value_within_its_bounds(found: dict[str, Any]) -> None:
-    text = json.dumps(found)
-    assert json.loads(text) == found
+def test_the_result_is_json_of_aggregates_with_every_value_within_its_interval(
+    value_result: dict[str, Any],
+) -> None:
+    text = json.dumps(value_result)
+    assert json.loads(text) == value_result
     assert "customer-0" not in text
-    assert found["refused"] is None and found["left_out"] == {}
-    assert [cut["cut"] for cut in found["cuts"]] == CUTS
+    assert value_result["refused"] is None and value_result["left_out"] == {}
+    assert [cut["cut"] for cut in value_result["cuts"]] == CUTS
     for by_method in (
-        found["pooled"],
-        found["pooled_without_top"],
-        *(cut["measures"] for cut in found["cuts"]),
+        value_result["pooled"],
+        value_result["pooled_without_top"],
+        *(cut["measures"] for cut in value_result["cuts"]),
     ):
         assert list(by_method) == list(METHODS)
         for measured in by_method.values():
             assert list(measured) == ["mae", "rmse", "bias", "spearman", "gini", "decile_mape", "top_share"]
             for name, (value, low, high) in measured.items():
-                # of a group's error the resamples tell more than the customers themselves
+                # resampling raises the error of a group, so its value may lie below its interval
                 assert low <= high and (low <= value <= high or name == "decile_mape"), name
 
 
-def test_what_the_simple_ways_say_and_what_came_is_what_the_shops_tables_say(
-    shop: duckdb.DuckDBPyConnection, found: dict[str, Any]
+def test_the_simple_forecasts_and_the_actual_spend_equal_those_of_the_tables(
+    shop: duckdb.DuckDBPyConnection, value_result: dict[str, Any]
 ) -> None:
-    for cut in found["cuts"]:
+    for cut in value_result["cuts"]:
         rows = known_at(shop, cut["cut"])
         assert cut["customers"] == len(rows) and cut["spenders"] == (rows.spend > 0).sum()
         assert cut["spend"] == pytest.approx(rows.spend.sum(), abs=0.01)
-        for method, said in (("money_so_far", rows.monetary), ("spend_90d", rows.spend_90d)):
+        for method, forecast in (("money_so_far", rows.monetary), ("spend_90d", rows.spend_90d)):
             measured = cut["measures"][method]
-            assert measured["mae"][0] == pytest.approx((said - rows.spend).abs().mean(), abs=1e-4)
-            assert measured["bias"][0] == pytest.approx(said.sum() / rows.spend.sum() - 1, abs=1e-4)
-            assert measured["spearman"][0] == pytest.approx(stats.spearmanr(said, rows.spend)[0], abs=1e-4)
+            assert measured["mae"][0] == pytest.approx((forecast - rows.spend).abs().mean(), abs=1e-4)
+            assert measured["bias"][0] == pytest.approx(forecast.sum() / rows.spend.sum() - 1, abs=1e-4)
+            assert measured["spearman"][0] == pytest.approx(
+                stats.spearmanr(forecast, rows.spend)[0], abs=1e-4
+            )
             less = rows.spend.rank(method="first") <= len(rows) - np.ceil(0.005 * len(rows))
             assert cut["without_top"][method]["mae"][0] == pytest.approx(
-                (said - rows.spend)[less].abs().mean(), rel=0.01
+                (forecast - rows.spend)[less].abs().mean(), rel=0.01
             )
 
 
-def test_pooled_is_the_mean_of_the_cuts_by_their_customers_and_gains_are_over_the_best_simple_one(
-    found: dict[str, Any],
+def test_pooled_measures_weigh_cuts_by_customers_and_gains_are_over_the_best_simple_method(
+    value_result: dict[str, Any],
 ) -> None:
-    customers = [cut["customers"] for cut in found["cuts"]]
-    for method, measured in found["pooled"].items():
+    customers = [cut["customers"] for cut in value_result["cuts"]]
+    for method, measured in value_result["pooled"].items():
         for name, interval in measured.items():
-            each = [cut["measures"][method][name][0] for cut in found["cuts"]]
-            assert interval[0] == pytest.approx(np.average(each, weights=customers), abs=1e-5)
-    gini = {method: measured["gini"][0] for method, measured in found["pooled"].items()}
-    assert found["baseline"] == max(SIMPLE, key=gini.__getitem__)
-    for method, gain in found["gini_gain"].items():
-        assert gain[0] == pytest.approx(gini[method] - gini[found["baseline"]], abs=1e-5)
+            per_cut = [cut["measures"][method][name][0] for cut in value_result["cuts"]]
+            assert interval[0] == pytest.approx(np.average(per_cut, weights=customers), abs=1e-5)
+    gini = {method: measured["gini"][0] for method, measured in value_result["pooled"].items()}
+    assert value_result["baseline"] == max(SIMPLE, key=gini.__getitem__)
+    for method, gain in value_result["gini_gain"].items():
+        assert gain[0] == pytest.approx(gini[method] - gini[value_result["baseline"]], abs=1e-5)
 
 
-def test_the_rfm_score_goes_with_value_as_a_plain_computation_says(
-    shop: duckdb.DuckDBPyConnection, found: dict[str, Any]
+def test_the_correlation_of_score_and_value_equals_a_plain_computation(
+    shop: duckdb.DuckDBPyConnection, value_result: dict[str, Any]
 ) -> None:
     cuts = [known_at(shop, cut) for cut in CUTS]
-    each = [stats.spearmanr(rows.credit_score, rows.spend)[0] for rows in cuts]
-    expected = float(np.average(each, weights=[len(rows) for rows in cuts]))
-    value, low, high = found["rfm_score"]["spend"]["spearman"]
+    per_cut = [stats.spearmanr(rows.credit_score, rows.spend)[0] for rows in cuts]
+    expected = float(np.average(per_cut, weights=[len(rows) for rows in cuts]))
+    value, low, high = value_result["rfm_score"]["spend"]["spearman"]
 
     assert value == pytest.approx(expected, abs=1e-5)
     assert low < expected < high
-    # of one cut Fisher's interval; three of the same customers tell somewhat more
+    # Fisher's interval of one cut; three cuts of the same customers are somewhat more informative
     width = 2 * 1.96 * (1 - expected**2) / np.sqrt(len(cuts[0]))
     assert 0.5 * width < high - low < 1.3 * width
-    assert found["rfm_score"]["spend"]["p_value"] == pytest.approx(2 / (FOLDS + 1), abs=1e-6)
-    assert found["rfm_score"]["predicted"]["spearman"][0] > value
+    assert value_result["rfm_score"]["spend"]["p_value"] == pytest.approx(2 / (FOLDS + 1), abs=1e-6)
+    assert value_result["rfm_score"]["predicted"]["spearman"][0] > value
 
 
 def test_the_value_of_each_score_is_the_mean_of_its_customers(
-    shop: duckdb.DuckDBPyConnection, found: dict[str, Any]
+    shop: duckdb.DuckDBPyConnection, value_result: dict[str, Any]
 ) -> None:
     together = pd.concat([known_at(shop, cut) for cut in CUTS])
-    by_score = found["rfm_score"]["by_score"]
+    by_score = value_result["rfm_score"]["by_score"]
 
     assert [row["score"] for row in by_score] == sorted(together.credit_score.unique())
     for row in by_score:
@@ -159,25 +163,25 @@ def test_the_value_of_each_score_is_the_mean_of_its_customers(
             assert row["spend"][0] == pytest.approx(theirs.mean(), abs=1e-4)
 
 
-def test_intervals_hold_about_what_they_say_where_one_season_is_like_the_next(found: dict[str, Any]) -> None:
-    assert 0.74 <= found["coverage"][0] <= 0.86
-    assert all(0.5 <= cut["level"] <= 0.95 for cut in found["cuts"])
+def test_intervals_hold_about_their_level_if_seasons_are_alike(value_result: dict[str, Any]) -> None:
+    assert 0.74 <= value_result["coverage"][0] <= 0.86
+    assert all(0.5 <= cut["level"] <= 0.95 for cut in value_result["cuts"])
 
 
-def test_nothing_hangs_on_the_number_of_processes_or_on_later_orders(
+def test_the_result_does_not_depend_on_processes_or_later_orders(
     question: ValueQuestion, shop: duckdb.DuckDBPyConnection
 ) -> None:
     last = replace(question, cuts=question.cuts[-1:])
     once = measure_value(last, folds=20)
-    told: list[tuple[str, int, int]] = []
-    assert measure_value(last, lambda *step: told.append(step), processes=2, folds=20) == once
-    assert [done for _, done, _ in told] == list(range(1, told[-1][2] + 1))
+    progress: list[tuple[str, int, int]] = []
+    assert measure_value(last, lambda *step: progress.append(step), processes=2, folds=20) == once
+    assert [done for _, done, _ in progress] == list(range(1, progress[-1][2] + 1))
     later = date.fromisoformat(CUTS[-1]) + timedelta(days=91)
     with shop.cursor() as cursor:
         cursor.begin()
         try:
             add_orders(cursor, [(f"customer-{n:05d}", later, 1e6, None) for n in range(300)])
-            # and half of all that was ordered is given back that day
+            # and half of all orders are returned that day
             cursor.execute(
                 """
                 update features.invoice_states set valid_until = $1
@@ -191,7 +195,7 @@ def test_nothing_hangs_on_the_number_of_processes_or_on_later_orders(
             cursor.rollback()
 
 
-def test_nothing_hangs_on_the_key_of_the_pseudonyms(question: ValueQuestion) -> None:
+def test_the_result_does_not_depend_on_the_pseudonym_key(question: ValueQuestion) -> None:
     def by_another_key(ids: NDArray[Any]) -> NDArray[Any]:
         return np.array([name[::-1] for name in ids], dtype=object)
 
@@ -208,7 +212,7 @@ def test_nothing_hangs_on_the_key_of_the_pseudonyms(question: ValueQuestion) -> 
     ]
 
 
-def test_a_value_that_hangs_on_the_number_of_orders_leaves_the_models_out_and_says_so(
+def test_if_value_depends_on_the_number_of_orders_the_models_are_left_out_with_a_reason(
     shop: duckdb.DuckDBPyConnection,
 ) -> None:
     with shop.cursor() as cursor:
@@ -224,13 +228,15 @@ def test_a_value_that_hangs_on_the_number_of_orders_leaves_the_models_out_and_sa
                 where counted.customer_id = states.customer_id and is_kept
                 """
             )
-            found = measure_value(read_value(cursor, NEWEST_DAY), folds=10)
+            value_result = measure_value(read_value(cursor, NEWEST_DAY), folds=10)
         finally:
             cursor.rollback()
-    assert list(found["pooled"]) == list(SIMPLE) and set(found["left_out"]) == set(METHODS) - set(SIMPLE)
-    assert "mean value correlate at +0." in found["left_out"]["blend"]
-    assert found["coverage"] is None and found["cuts"][0]["weights"] is None
-    assert found["rfm_score"]["value_by"] == SIMPLE[-1]
+    assert list(value_result["pooled"]) == list(SIMPLE) and set(value_result["left_out"]) == set(
+        METHODS
+    ) - set(SIMPLE)
+    assert "mean value correlate at +0." in value_result["left_out"]["blend"]
+    assert value_result["coverage"] is None and value_result["cuts"][0]["weights"] is None
+    assert value_result["rfm_score"]["value_by"] == SIMPLE[-1]
 
 
 @pytest.mark.parametrize(
@@ -240,43 +246,44 @@ def test_a_value_that_hangs_on_the_number_of_orders_leaves_the_models_out_and_sa
         (FIRST_DAY - timedelta(days=1), "needs customers with orders; there are 0 up to 2010-11-30"),
     ],
 )
-def test_too_short_a_history_is_refused_with_what_would_be_enough(
+def test_too_short_a_history_is_refused_with_the_days_that_would_be_enough(
     shop: duckdb.DuckDBPyConnection, newest: date, said: str
 ) -> None:
-    found = measure_value(read_value(shop, newest))
+    value_result = measure_value(read_value(shop, newest))
 
-    assert said in found["refused"]
-    assert (found["cuts"], found["pooled"], found["rfm_score"]) == ([], {}, None)
-    assert json.loads(json.dumps(found)) == found
+    assert said in value_result["refused"]
+    assert (value_result["cuts"], value_result["pooled"], value_result["rfm_score"]) == ([], {}, None)
+    assert json.loads(json.dumps(value_result)) == value_result
 
 
-def test_enough_is_enough(shop: duckdb.DuckDBPyConnection) -> None:
-    # what was said to be missing above
+def test_the_days_that_would_be_enough_are_enough(shop: duckdb.DuckDBPyConnection) -> None:
+    # the days that the refusal above asks for
     enough = read_value(shop, date(2011, 6, 10) + timedelta(days=19))
     assert [cut.cut for cut in enough.cuts] == [date(2011, 3, 31)]
     assert enough.note == "1 of 3 test cuts; 61 more days (data up to 2011-08-29) would give all"
 
 
-def test_too_few_repeat_buyers_are_refused_with_the_number_that_is_missing() -> None:
+def test_too_few_repeat_buyers_are_refused_with_the_missing_number() -> None:
     with open_shop(customers=40) as small:
         refused = read_value(small, NEWEST_DAY).refused
     assert refused is not None
     assert "value needs 50 customers" in refused and "more would be enough" in refused
 
 
-def test_the_real_year_has_the_figures_that_were_measured(real_year: Year, tmp_path: Path) -> None:
-    # a copy, because other processes look at this home too
+def test_the_real_year_has_the_measured_figures(real_year: Year, tmp_path: Path) -> None:
+    # a copy, because other processes also read this home
     shutil.copytree(real_year.home / "warehouse", tmp_path / "warehouse")
     with open_warehouse(Settings(home=tmp_path, _env_file=None)) as connection:
-        found = measure_value(read_value(connection, NEWEST_DAY), folds=20)
+        value_result = measure_value(read_value(connection, NEWEST_DAY), folds=20)
 
-    assert [(cut["cut"], cut["customers"]) for cut in found["cuts"]] == list(
+    assert [(cut["cut"], cut["customers"]) for cut in value_result["cuts"]] == list(
         zip(CUTS, (2955, 3142, 3311), strict=True)
     )
-    assert {cut["count_model"] for cut in found["cuts"]} == {"nbd"}
-    assert all(cut["value_correlation"] == pytest.approx(0.115, abs=0.005) for cut in found["cuts"])
+    assert {cut["count_model"] for cut in value_result["cuts"]} == {"nbd"}
+    assert all(cut["value_correlation"] == pytest.approx(0.115, abs=0.005) for cut in value_result["cuts"])
     pooled = {
-        name: {key: of[0] for key, of in measured.items()} for name, measured in found["pooled"].items()
+        name: {key: of[0] for key, of in measured.items()}
+        for name, measured in value_result["pooled"].items()
     }
     gini = {
         "money_so_far": 0.802,
@@ -289,10 +296,10 @@ def test_the_real_year_has_the_figures_that_were_measured(real_year: Year, tmp_p
         assert pooled[name]["gini"] == pytest.approx(value, abs=0.003), name
     assert pooled["blend"]["mae"] == pytest.approx(459, abs=5) and pooled["pareto_nbd"]["mae"] > 470
     assert pooled["blend"]["bias"] == pytest.approx(-0.174, abs=0.02)
-    # .35 was the goal
+    # the goal was .35
     assert pooled["blend"]["decile_mape"] == pytest.approx(0.236, abs=0.02)
-    score = found["rfm_score"]
+    score = value_result["rfm_score"]
     assert score["predicted"]["spearman"][0] == pytest.approx(0.868, abs=0.005)
     assert score["spend"]["spearman"][0] == pytest.approx(0.524, abs=0.002)
-    # .78 to .82 was the goal: nothing in one year tells the season before Christmas
-    assert found["coverage"][0] == pytest.approx(0.759, abs=0.01)
+    # the goal was .78 to .82, but one year of data cannot show the season before Christmas
+    assert value_result["coverage"][0] == pytest.approx(0.759, abs=0.01)

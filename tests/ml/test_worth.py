@@ -1,4 +1,4 @@
-"""Worth: what is fitted and asked, against the models themselves; days, refusals, no later order in it."""
+"""Customer worth: predictions equal the fitted models', short data are refused, no later orders are used."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def shop() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def by_hand(shop: duckdb.DuckDBPyConnection, day: date) -> dict[str, Any]:
-    """The order days of each customer that counted on a day, and what they spent, read row by row."""
+    """The counted order days and the spend of each customer on a day, read row by row."""
     rows = shop.execute(
         """
         select customer_id, invoice_day, net_amount, valid_from, valid_until
         from features.invoice_states where is_kept
         """
     ).fetchall()
-    found: dict[str, Any] = {}
+    counted: dict[str, Any] = {}
     for name, invoice_day, amount, since, until in rows:
         if invoice_day <= day and since <= day and (until is None or until > day):
-            days, spent = found.setdefault(name, (set(), []))
+            days, spent = counted.setdefault(name, (set(), []))
             days.add(invoice_day)
             spent.append(float(amount))
-    return found
+    return counted
 
 
-def test_a_customers_history_is_that_of_the_orders_that_count_on_the_day(
+def test_a_customers_history_has_the_orders_that_count_on_the_day(
     shop: duckdb.DuckDBPyConnection,
 ) -> None:
     snapshot = read_snapshot(shop, DAY)
@@ -60,7 +60,7 @@ def test_a_customers_history_is_that_of_the_orders_that_count_on_the_day(
         assert orders.mean_value[position] == pytest.approx(sum(spent) / len(days))
 
 
-def test_what_is_told_is_what_the_fitted_models_expect(
+def test_the_predictions_equal_those_of_the_fitted_models(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     card = train_worth(shop, DAY, tmp_path)
@@ -80,10 +80,10 @@ def test_what_is_told_is_what_the_fitted_models_expect(
     assert card["parameters"]["p"] == pytest.approx(values.p, rel=1e-5)
 
 
-def test_days_are_told_with_their_interval_or_not_at_all(
+def test_next_order_days_are_given_with_their_interval_or_not_at_all(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    # one who orders every other day, so that there is much to say
+    # one customer orders every other day, so the forecast is precise
     add_orders(shop, [("eager", FIRST_DAY + timedelta(days=n), 9.0, None) for n in range(0, 370, 2)])
     count(shop)
     worth: Worth = store.load(tmp_path, train_worth(shop, NEWEST_DAY, tmp_path)["model_id"])
@@ -91,21 +91,23 @@ def test_days_are_told_with_their_interval_or_not_at_all(
     columns, _ = ask_worth(shop, worth, snapshot)
 
     coming = next_order_day(worth.counts, read_purchases(shop, snapshot).histories)
-    told = ~np.isnan(coming.day)
-    assert 0 < told.sum() < len(told)
+    has_day = ~np.isnan(coming.day)
+    assert 0 < has_day.sum() < len(has_day)
     for name, after in (
         ("next_order_day", coming.day),
         ("next_order_from", coming.low),
         ("next_order_until", coming.high),
     ):
-        assert (~np.isnat(columns[name]) == told).all()
-        days = (columns[name][told] - np.datetime64(NEWEST_DAY)).astype("timedelta64[D]").astype(int)
-        assert days.tolist() == after[told].tolist()
-    assert (columns["next_order_from"][told] <= columns["next_order_day"][told]).all()
-    assert (columns["next_order_day"][told] <= columns["next_order_until"][told]).all()
+        assert (~np.isnat(columns[name]) == has_day).all()
+        days = (columns[name][has_day] - np.datetime64(NEWEST_DAY)).astype("timedelta64[D]").astype(int)
+        assert days.tolist() == after[has_day].tolist()
+    assert (columns["next_order_from"][has_day] <= columns["next_order_day"][has_day]).all()
+    assert (columns["next_order_day"][has_day] <= columns["next_order_until"][has_day]).all()
 
 
-def test_no_order_after_the_day_changes_the_model(shop: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_orders_after_the_day_do_not_change_the_model(
+    shop: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
     before = train_worth(shop, DAY, tmp_path / "before")
     customers = shop.execute("select distinct customer_id from features.customer_features").fetchall()
     add_orders(shop, [(name, DAY + timedelta(days=1), 1e6, None) for (name,) in customers])
@@ -113,7 +115,7 @@ def test_no_order_after_the_day_changes_the_model(shop: duckdb.DuckDBPyConnectio
     assert train_worth(shop, DAY, tmp_path / "after") == before
 
 
-def test_where_the_value_of_orders_hangs_on_their_number_no_spend_is_told(
+def test_if_order_value_depends_on_order_number_no_spend_is_predicted(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     shop.execute(
@@ -130,7 +132,7 @@ def test_where_the_value_of_orders_hangs_on_their_number_no_spend_is_told(
     assert (columns["expected_orders_90d"] > 0).all()
 
 
-def test_the_model_that_stood_when_the_newest_window_began_is_held_to_what_came(
+def test_the_model_used_when_the_newest_window_began_is_judged_by_the_outcomes(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     early = train_worth(shop, date(2011, 8, 30), tmp_path)
@@ -141,11 +143,11 @@ def test_the_model_that_stood_when_the_newest_window_began_is_held_to_what_came(
     assert (matured["cut"], matured["model_id"]) == (str(cut), early["model_id"])
     snapshot = read_snapshot(shop, cut)
     orders = read_purchases(shop, snapshot)
-    said = store.load(tmp_path, early["model_id"]).counts.probability_of_order(orders.histories, 90)
-    assert matured["mean_probability"] == pytest.approx(said.mean(), abs=1e-6)
+    predicted = store.load(tmp_path, early["model_id"]).counts.probability_of_order(orders.histories, 90)
+    assert matured["mean_probability"] == pytest.approx(predicted.mean(), abs=1e-6)
     until = cut + timedelta(days=90)
-    came = {name for name, (days, _) in by_hand(shop, until).items() if any(cut < day for day in days)}
-    assert matured["share"] == pytest.approx(np.isin(snapshot.customers, list(came)).mean(), abs=1e-6)
+    buyers = {name for name, (days, _) in by_hand(shop, until).items() if any(cut < day for day in days)}
+    assert matured["share"] == pytest.approx(np.isin(snapshot.customers, list(buyers)).mean(), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_the_model_that_stood_when_the_newest_window_began_is_held_to_what_came(
     ],
     ids=["nobody", "a short history", "nobody twice"],
 )
-def test_too_little_is_refused_with_the_number_that_is_missing(
+def test_too_little_data_is_refused_with_the_missing_number(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path, day: date, sql: str, message: str
 ) -> None:
     if sql:
@@ -174,7 +176,7 @@ def test_too_little_is_refused_with_the_number_that_is_missing(
     assert not (tmp_path / "models").exists()
 
 
-def test_histories_are_of_days(shop: duckdb.DuckDBPyConnection) -> None:
+def test_histories_count_days(shop: duckdb.DuckDBPyConnection) -> None:
     histories = read_purchases(shop, read_snapshot(shop, NEWEST_DAY)).histories
     assert isinstance(histories, Histories)
     assert histories.age.max() == (NEWEST_DAY - FIRST_DAY).days

@@ -1,4 +1,4 @@
-"""A card's weights are those counted by hand, its points are the log-odds, and they go one way."""
+"""Fitting a scorecard: weights equal hand counts, points are log-odds, and characteristics are monotone."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from ml.scorecards.fit import (
 
 
 def made_up(rows: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Four columns: one to fear, one with gaps that speaks for a customer, a copy of it, and noise."""
+    """Four columns: one that raises the bad rate, one with gaps that lowers it, a copy of that, and noise."""
     generator = np.random.default_rng(seed)
     first, second, noise = generator.normal(size=(3, rows))
-    feared = generator.random(rows) < 1 / (1 + np.exp(1.5 - 0.6 * first + 0.4 * second))
+    bad = generator.random(rows) < 1 / (1 + np.exp(1.5 - 0.6 * first + 0.4 * second))
     second = np.where(generator.random(rows) < 0.2, np.nan, second)
-    return np.column_stack([first, second, second + 0.01 * noise, noise]), feared
+    return np.column_stack([first, second, second + 0.01 * noise, noise]), bad
 
 
-def test_weights_of_evidence_are_those_counted_by_hand() -> None:
-    # 0: 2 of 10 feared, 1: 5 of 10, missing: 1 of 20; in all 8 of 40
+def test_weights_of_evidence_equal_those_counted_by_hand() -> None:
+    # value 0: 2 of 10 bad, value 1: 5 of 10, missing: 1 of 20; in all 8 of 40
     values = np.repeat([0.0, 1.0, np.nan], [10, 10, 20])
-    feared = np.concatenate([np.arange(10) < 2, np.arange(10) < 5, np.arange(20) < 1])
-    woe = bin_monotonely(values, feared)
+    bad = np.concatenate([np.arange(10) < 2, np.arange(10) < 5, np.arange(20) < 1])
+    woe = bin_monotonely(values, bad)
     assert woe.borders.tolist() == [0.0]
     by_hand = [math.log((8.5 / 2.5) / (32 / 8)), math.log((5.5 / 5.5) / (32 / 8))]
     assert woe.weights.tolist() == pytest.approx(by_hand)
@@ -46,123 +46,126 @@ def test_weights_of_evidence_are_those_counted_by_hand() -> None:
     )
 
 
-def test_neighbours_that_go_the_other_way_are_pooled_and_small_bins_join_the_more_similar_one() -> None:
-    # shares of the feared: .1, .3, .2 (against the rise), .6, and a last one of 2 %
-    counts, bad = [100, 100, 100, 100, 8], [10, 30, 20, 60, 7]
+def test_neighbours_against_the_trend_are_pooled_and_small_bins_join_the_more_similar_neighbour() -> None:
+    # bad rates: .1, .3, .2 (against the trend), .6, and a last bin of 2 % of the rows
+    counts, bad_counts = [100, 100, 100, 100, 8], [10, 30, 20, 60, 7]
     values = np.repeat(np.arange(5.0), counts)
-    feared = np.concatenate([np.arange(n) < b for n, b in zip(counts, bad, strict=True)])
-    woe = bin_monotonely(values, feared)
+    bad = np.concatenate([np.arange(n) < b for n, b in zip(counts, bad_counts, strict=True)])
+    woe = bin_monotonely(values, bad)
     assert woe.borders.tolist() == [0.0, 2.0]
     odds = [90.5 / 10.5, 150.5 / 50.5, 41.5 / 67.5]
     assert np.exp(woe.weights) == pytest.approx(np.array(odds) * 127 / 281)
 
 
-def test_too_few_missing_values_weigh_nothing_and_those_never_met_earn_the_fewest_points() -> None:
-    X, feared = made_up(2000)
+def test_too_few_missing_values_get_no_weight_and_unseen_ones_get_the_fewest_points() -> None:
+    X, bad = made_up(2000)
     few = X[:, 0].copy()
     few[:50] = np.nan
-    assert bin_monotonely(few, feared).missing == 0.0
-    model = PointsScorecard().fit(X[:, :1], feared)
+    assert bin_monotonely(few, bad).missing == 0.0
+    model = PointsScorecard().fit(X[:, :1], bad)
     (characteristic,) = model.card(["first"]).characteristics
     assert model.woes_[0].missing is None
-    assert characteristic.points(None) == min(each.points for each in characteristic.bins)
+    assert characteristic.points(None) == min(bin_.points for bin_ in characteristic.bins)
 
 
-def test_the_regression_is_the_plain_one_where_no_sign_turns() -> None:
-    X, feared = made_up(4000)
-    evidence = np.column_stack([bin_monotonely(column, feared).of(column) for column in X[:, :2].T])
-    intercept, coefficients = weigh(evidence, feared)
-    plain = LogisticRegression(C=1, tol=1e-10, max_iter=10_000).fit(evidence, ~feared)
+def test_without_a_turned_sign_the_regression_is_the_plain_one() -> None:
+    X, bad = made_up(4000)
+    evidence = np.column_stack([bin_monotonely(column, bad).of(column) for column in X[:, :2].T])
+    intercept, coefficients = weigh(evidence, bad)
+    plain = LogisticRegression(C=1, tol=1e-10, max_iter=10_000).fit(evidence, ~bad)
     assert intercept == pytest.approx(plain.intercept_[0], abs=1e-4)
     assert coefficients == pytest.approx(plain.coef_[0], abs=1e-4)
 
 
-def test_what_would_count_backwards_is_dropped_and_the_others_are_as_without_it() -> None:
+def test_a_column_with_a_turned_sign_is_dropped_and_the_others_are_fitted_without_it() -> None:
     generator = np.random.default_rng(3)
     good_sign = generator.normal(size=5000)
-    # by itself it speaks for a customer, beside the other against
+    # alone it lowers the bad rate; together with the other it raises it
     backwards = good_sign + 0.5 * generator.normal(size=5000)
-    feared = generator.random(5000) < 1 / (1 + np.exp(1 + 2 * good_sign - 0.9 * backwards))
+    bad = generator.random(5000) < 1 / (1 + np.exp(1 + 2 * good_sign - 0.9 * backwards))
     evidence = np.column_stack([good_sign, backwards])
-    assert LogisticRegression(C=1e9).fit(evidence, ~feared).coef_[0][1] < 0
-    intercept, coefficients = weigh(evidence, feared)
-    alone = weigh(evidence[:, :1], feared)
+    assert LogisticRegression(C=1e9).fit(evidence, ~bad).coef_[0][1] < 0
+    intercept, coefficients = weigh(evidence, bad)
+    alone = weigh(evidence[:, :1], bad)
     assert coefficients[1] == 0
     assert (intercept, coefficients[0]) == pytest.approx((alone[0], alone[1][0]), abs=1e-4)
 
 
-def test_steps_weighed_together_are_those_by_which_rows_were_drawn_and_not_what_each_column_says_alone() -> (
-    None
-):
+def test_steps_fitted_together_are_those_that_drew_the_rows_not_those_of_each_column_alone() -> None:
     generator = np.random.default_rng(7)
     first = generator.integers(0, 3, 60_000)
     second = np.where(generator.random(60_000) < 0.6, first, generator.integers(0, 3, 60_000))
     truth = np.array([0.0, 0.2, 1.5]), np.array([0.0, 1.0, 1.2])
-    feared = generator.random(60_000) > 1 / (1 + np.exp(-truth[0][first] - truth[1][second]))
+    bad = generator.random(60_000) > 1 / (1 + np.exp(-truth[0][first] - truth[1][second]))
     columns = [first.astype(float), np.where(second == 2, np.nan, second)]
-    woes = [bin_monotonely(column, feared) for column in columns]
+    woes = [bin_monotonely(column, bad) for column in columns]
     evidence = np.column_stack([woe.of(column) for woe, column in zip(woes, columns, strict=True)])
-    _, coefficients = weigh(evidence, feared)
-    _, found = refine(woes, coefficients, columns, feared)
-    assert np.cumsum([0, *np.diff(found[0].weights)]) == pytest.approx(truth[0], abs=0.08)
-    assert found[1].missing is not None
-    assert [*np.diff(found[1].weights), found[1].missing] == pytest.approx([1.0, 1.2], abs=0.08)
+    _, coefficients = weigh(evidence, bad)
+    _, refined = refine(woes, coefficients, columns, bad)
+    assert np.cumsum([0, *np.diff(refined[0].weights)]) == pytest.approx(truth[0], abs=0.08)
+    assert refined[1].missing is not None
+    assert [*np.diff(refined[1].weights), refined[1].missing] == pytest.approx([1.0, 1.2], abs=0.08)
     alone = coefficients[0] * np.diff(woes[0].weights)
     assert np.abs(alone - np.diff(truth[0])).max() > 0.1
 
 
-def test_a_step_that_goes_back_beside_the_others_is_none() -> None:
+def test_a_step_that_reverses_in_the_joint_fit_is_set_to_zero() -> None:
     generator = np.random.default_rng(3)
     first = generator.integers(0, 4, 20_000).astype(float)
-    # by itself it speaks for a customer, beside the other against
+    # alone it lowers the bad rate; together with the other it raises it
     second = np.clip(first + generator.integers(-1, 2, 20_000), 0, 3)
-    feared = generator.random(20_000) < 1 / (1 + np.exp(1.2 * first - 0.4 * second))
+    bad = generator.random(20_000) < 1 / (1 + np.exp(1.2 * first - 0.4 * second))
     columns = [first, second]
-    woes = [bin_monotonely(column, feared) for column in columns]
+    woes = [bin_monotonely(column, bad) for column in columns]
     evidence = np.column_stack([woe.of(column) for woe, column in zip(woes, columns, strict=True)])
-    _, found = refine(woes, weigh(evidence, feared)[1], columns, feared)
+    _, refined = refine(woes, weigh(evidence, bad)[1], columns, bad)
     assert (np.diff(woes[1].weights) > 0).all()
-    assert np.diff(found[1].weights) == pytest.approx(np.zeros(3))
-    assert (np.diff(found[0].weights) > 0.5).all()
+    assert np.diff(refined[1].weights) == pytest.approx(np.zeros(3))
+    assert (np.diff(refined[0].weights) > 0.5).all()
 
 
 def test_the_points_of_a_row_are_its_log_odds_on_the_stated_scale() -> None:
-    X, feared = made_up(4000)
-    model = PointsScorecard().fit(X, feared)
+    X, bad = made_up(4000)
+    model = PointsScorecard().fit(X, bad)
     card = model.card(["first", "second", "copy", "noise"], decision="cod", bad_outcome="x", model_id="m")
     weighed = zip(model.weighed_, X[:, model.kept_].T, strict=True)
     log_odds = model.intercept_ + sum(woe.of(column) for woe, column in weighed)
     exact = ANCHOR_SCORE + POINTS_TO_DOUBLE * (log_odds - math.log(ANCHOR_ODDS)) / math.log(2)
     columns = dict(zip(["first", "second", "copy", "noise"], X.T, strict=True))
-    # each bin and the base are rounded, by half a point at most
+    # each bin and the base are rounded by at most half a point
     assert np.abs(card_scores(card, columns) - exact).max() <= 0.5 * (len(card.characteristics) + 1)
     assert model.predict_proba(X)[:, 1] == pytest.approx(card_probability(card, columns))
-    # a plain regression's probabilities add up to what came; whole points hardly change that
-    assert model.predict_proba(X)[:, 1].mean() == pytest.approx(feared.mean(), abs=0.005)
+    # a plain regression's probabilities sum to the outcomes; rounding to whole points hardly changes that
+    assert model.predict_proba(X)[:, 1].mean() == pytest.approx(bad.mean(), abs=0.005)
 
 
-def test_all_rows_at_once_score_as_the_card_does_one_by_one() -> None:
-    X, feared = made_up(1000)
+def test_scoring_all_rows_at_once_equals_scoring_them_one_by_one() -> None:
+    X, bad = made_up(1000)
     names = ["first", "second", "copy", "noise"]
-    card = PointsScorecard().fit(X, feared).card(names, decision="cod")
-    asked = np.vstack([X[:300], np.full(4, np.nan), np.full(4, 1e9), np.full(4, -1e9)])
+    card = PointsScorecard().fit(X, bad).card(names, decision="cod")
+    rows = np.vstack([X[:300], np.full(4, np.nan), np.full(4, 1e9), np.full(4, -1e9)])
     # the borders themselves belong to the bin below
-    borders = [bin_.up_to for each in card.characteristics for bin_ in each.bins if bin_.up_to is not None]
-    asked = np.vstack([asked, *(np.full(4, border) for border in borders)])
-    at_once = card_scores(card, dict(zip(names, asked.T, strict=True)))
-    one_by_one = [card.score(dict(zip(names, map(float, row), strict=True))) for row in asked]
+    borders = [
+        bin_.up_to
+        for characteristic in card.characteristics
+        for bin_ in characteristic.bins
+        if bin_.up_to is not None
+    ]
+    rows = np.vstack([rows, *(np.full(4, border) for border in borders)])
+    at_once = card_scores(card, dict(zip(names, rows.T, strict=True)))
+    one_by_one = [card.score(dict(zip(names, map(float, row), strict=True))) for row in rows]
     assert at_once.tolist() == one_by_one
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(20, 400), st.floats(-3, 3), st.floats(0, 0.5))
-def test_points_go_one_way_in_every_characteristic(seed: int, rows: int, slope: float, gaps: float) -> None:
+def test_points_are_monotone_in_every_characteristic(seed: int, rows: int, slope: float, gaps: float) -> None:
     generator = np.random.default_rng(seed)
     X = np.round(generator.normal(size=(rows, 3)), 1)
-    feared = generator.random(rows) < 1 / (1 + np.exp(1 - slope * X[:, 0]))
-    feared[:2] = [True, False]
+    bad = generator.random(rows) < 1 / (1 + np.exp(1 - slope * X[:, 0]))
+    bad[:2] = [True, False]
     X[generator.random((rows, 3)) < gaps] = np.nan
-    for characteristic in PointsScorecard().fit(X, feared).card(["a", "b", "c"]).characteristics:
+    for characteristic in PointsScorecard().fit(X, bad).card(["a", "b", "c"]).characteristics:
         points = [bin_.points for bin_ in characteristic.bins if not bin_.is_missing]
         assert points in (sorted(points), sorted(points, reverse=True))
         assert min(bin_.points for bin_ in characteristic.bins) == 0
@@ -170,38 +173,39 @@ def test_points_go_one_way_in_every_characteristic(seed: int, rows: int, slope: 
         assert ends[-1] is None and ends[:-1] == sorted(ends[:-1])
 
 
-def test_nothing_of_one_row_stands_in_a_card() -> None:
+def test_a_card_holds_no_value_of_a_single_row() -> None:
     generator = np.random.default_rng(5)
     X = generator.lognormal(5, 1, size=(2000, 1))
-    feared = generator.random(2000) < X[:, 0] / (X[:, 0] + 1000)
-    (characteristic,) = PointsScorecard().fit(X, feared).card(["basket"]).characteristics
+    bad = generator.random(2000) < X[:, 0] / (X[:, 0] + 1000)
+    (characteristic,) = PointsScorecard().fit(X, bad).card(["basket"]).characteristics
     borders = [bin_.up_to for bin_ in characteristic.bins if bin_.up_to is not None]
     assert borders and all(border == float(f"{border:.3g}") for border in borders)
     inside = np.searchsorted(borders, X[:, 0])
     assert np.bincount(inside).min() >= 0.03 * 2000
 
 
-def test_what_says_next_to_nothing_is_left_out() -> None:
-    X, feared = made_up(4000)
-    model = PointsScorecard().fit(X, feared)
+def test_a_column_with_almost_no_information_is_left_out() -> None:
+    X, bad = made_up(4000)
+    model = PointsScorecard().fit(X, bad)
     by_hand = 0.0
     bins = np.searchsorted(model.woes_[0].borders, X[:, 0], side="left")
     for at in np.unique(bins):
-        good, bad = (
-            ((bins == at) & ~feared).sum() / (~feared).sum(),
-            ((bins == at) & feared).sum() / feared.sum(),
+        good_share, bad_share = (
+            ((bins == at) & ~bad).sum() / (~bad).sum(),
+            ((bins == at) & bad).sum() / bad.sum(),
         )
-        by_hand += (good - bad) * model.woes_[0].weights[at]
+        by_hand += (good_share - bad_share) * model.woes_[0].weights[at]
     assert model.woes_[0].information == pytest.approx(by_hand)
     assert model.woes_[0].information > 0.2 > 0.02 > model.woes_[3].information
     assert "noise" not in {
-        each.name for each in model.card(["first", "second", "copy", "noise"]).characteristics
+        characteristic.name
+        for characteristic in model.card(["first", "second", "copy", "noise"]).characteristics
     }
 
 
-def test_where_nothing_says_anything_the_card_has_the_share_for_all() -> None:
+def test_without_any_information_the_card_gives_everyone_the_bad_rate() -> None:
     generator = np.random.default_rng(8)
-    X, feared = generator.normal(size=(5000, 2)), generator.random(5000) < 0.2
-    model = PointsScorecard().fit(X, feared)
+    X, bad = generator.normal(size=(5000, 2)), generator.random(5000) < 0.2
+    model = PointsScorecard().fit(X, bad)
     assert model.card(["a", "b"]).characteristics == ()
-    assert model.predict_proba(X[:3])[:, 1] == pytest.approx([feared.mean()] * 3, abs=0.003)
+    assert model.predict_proba(X[:3])[:, 1] == pytest.approx([bad.mean()] * 3, abs=0.003)

@@ -1,4 +1,4 @@
-"""The scorecard of cash on delivery: closed windows, nothing of later days, its card, when it is refused."""
+"""Training the order scorecards: closed windows, no later data, a card that explains itself, and refusals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ORDERS = 5000
 
 
 def take_orders(connection: duckdb.DuckDBPyConnection, slope: float) -> None:
-    """Orders whose basket and past returns say whether they come back; with slope 0 nothing does."""
+    """Take in orders whose basket and past returns decide the return rate; with slope 0 nothing does."""
     generator = np.random.default_rng(7)
     days = np.sort(generator.integers(1, (NEWEST_DAY - FIRST_DAY).days, ORDERS))
     rows = pd.DataFrame({name: generator.normal(size=ORDERS) for name in CHARACTERISTICS})
@@ -115,7 +115,7 @@ def test_a_return_counts_within_60_days_and_of_products_alone(shop: duckdb.DuckD
 
 
 def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
-    # days after the order: due, paid, told on, told otherwise on; and the days late that the shop states
+    # days after the order: due, paid, reported, corrected; and the days late that the shop states
     told = {
         "never paid": [(60, None, 0, None, None)],
         "not 30 days late by then": [(61, None, 0, None, None)],
@@ -147,7 +147,7 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
                     [name, after(since), after(until), after(due), after(paid), late],
                 )
         came = read_orders(shop, EMI, date.min, NEWEST_DAY).labels
-    # of one day and basket they come in the order of their numbers; what was paid at once is not asked
+    # orders of one day and basket are sorted by number; an order paid at once is left out
     assert {name for name, is_late in zip(sorted(told), came, strict=True) if is_late} == {
         "never paid",
         "paid late",
@@ -157,7 +157,7 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
 
 def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
     order = date(2011, 5, 1)
-    # how it is paid, days after the order: told, refused, cancelled
+    # payment method, and the days after the order: reported, refused, cancelled
     told = {
         "accepted": ("on_delivery", 2, None, None),
         "given back": ("on_delivery", 2, None, 20),
@@ -199,7 +199,7 @@ def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
     assert {name for name, came in labels["cod"].items() if came} == {"given back", "prepaid"}
 
 
-def test_what_is_learnt_from_was_over_before_the_first_order_tested(shop: duckdb.DuckDBPyConnection) -> None:
+def test_every_training_window_closed_before_the_first_tested_order(shop: duckdb.DuckDBPyConnection) -> None:
     pairs = read_pairs(shop, COD, NEWEST_DAY)
     assert [(str(pair.fit_on.as_of), str(pair.test_on.as_of)) for pair in pairs] == [
         ("2011-05-01", "2011-07-31"),
@@ -220,7 +220,7 @@ def models(shop: duckdb.DuckDBPyConnection, tmp_path_factory: pytest.TempPathFac
     return folder
 
 
-def test_the_card_says_what_was_learnt_and_nobody_stands_in_it(
+def test_the_card_says_what_it_was_fitted_on_and_holds_no_customer(
     shop: duckdb.DuckDBPyConnection, models: Path
 ) -> None:
     card = store.newest_card(models, COD.name, NEWEST_DAY)
@@ -234,7 +234,7 @@ def test_the_card_says_what_was_learnt_and_nobody_stands_in_it(
     assert "customer-" not in json.dumps(card)
 
 
-def test_later_days_change_nothing(models: Path, tmp_path: Path) -> None:
+def test_later_days_do_not_change_the_model(models: Path, tmp_path: Path) -> None:
     with open_shop(60) as again:
         take_orders(again, slope=0.8)
         for table, changed in (
@@ -246,7 +246,7 @@ def test_later_days_change_nothing(models: Path, tmp_path: Path) -> None:
     assert card["model_id"] == store.newest_card(models, COD.name, NEWEST_DAY)["model_id"]
 
 
-def test_the_day_is_scored_with_it(shop: duckdb.DuckDBPyConnection, models: Path) -> None:
+def test_the_day_is_scored_with_the_card(shop: duckdb.DuckDBPyConnection, models: Path) -> None:
     told = "select as_of, decision, model_id, data_day, card, note from predictions.scorecards order by 2"
     summary = score(shop, NEWEST_DAY, models)
     (as_of, decision, model_id, data_day, text, note), _ = shop.execute(told).fetchall()
@@ -256,10 +256,12 @@ def test_the_day_is_scored_with_it(shop: duckdb.DuckDBPyConnection, models: Path
     assert Scorecard.from_json(json.loads(text)).model_id == model_id
 
 
-def test_what_a_shop_tells_says_which_label_is_learnt_and_the_newest_card_decides(tmp_path: Path) -> None:
+def test_the_data_of_the_shop_decide_which_label_is_fitted_and_the_newest_card_is_used(
+    tmp_path: Path,
+) -> None:
     first = date(2011, 3, 5)
     with open_shop(60) as shop:
-        # a refusal of no order on delivery, and one that is told later
+        # a refusal without an order on delivery, and one that is reported later
         tell_account(shop, "1", "e_payment", first, first)
         tell_account(shop, "2", "on_delivery", first, first + timedelta(days=2))
         told = {
@@ -282,13 +284,13 @@ def test_what_a_shop_tells_says_which_label_is_learnt_and_the_newest_card_decide
     for target, day in (("cod", "2011-03-01"), ("cod_refused", "2011-06-01"), ("cod", "2011-06-01")):
         card = {"model_id": f"{target}-{day}-scorecard-1", "target": target, "data_day": day}
         store.save_card(card, tmp_path)
-    # returns stand for refusals until one of refusals has been learnt
+    # the card of returns is used until one of refusals has been fitted
     assert newest(date(2011, 5, 31)) == ("cod", "cod-2011-03-01-scorecard-1")
     assert newest(NEWEST_DAY) == ("cod_refused", "cod_refused-2011-06-01-scorecard-1")
 
 
 def take_refusals(connection: duckdb.DuckDBPyConnection) -> None:
-    """Every order of `take_orders` is on delivery, and four of five that came back were refused."""
+    """Make every order of `take_orders` one on delivery, and four of five returns a refusal."""
     connection.execute(
         """
         insert into features.order_accounts
@@ -301,7 +303,7 @@ def take_refusals(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def test_a_shop_that_begins_to_tell_refusals_goes_on_with_its_card_until_they_are_learnt(
+def test_a_shop_that_starts_to_report_refusals_keeps_its_card_until_one_of_refusals_is_fitted(
     models: Path, tmp_path: Path
 ) -> None:
     returns = newest_card(models, "cod", NEWEST_DAY)[1]
@@ -341,7 +343,7 @@ def test_a_card_is_not_used_for_orders_of_another_kind(models: Path) -> None:
     assert note.startswith("refused: the stability index of basket since 2011-10-01 is ")
 
 
-def test_what_was_said_is_held_against_what_came_of_orders_after_the_card(
+def test_predictions_are_compared_with_the_outcomes_of_orders_after_the_card(
     models: Path, tmp_path: Path
 ) -> None:
     newest = store.newest_card(models, COD.name, NEWEST_DAY)
@@ -367,7 +369,7 @@ def test_what_was_said_is_held_against_what_came_of_orders_after_the_card(
         assert (day, is_within, len(said) > 200) == ("2011-09-10", True, True)
         assert off == pytest.approx(abs(np.mean(said) - matured.labels.mean()))
 
-        # a card that saw the first of these orders is not asked about them
+        # a card fitted on the first of these orders is not judged by them
         later = newest | {"data_day": "2011-09-11", "model_id": "cod-2011-09-11-scorecard-0"}
         store.save_card(later, tmp_path / "later")
         assert calibration(tmp_path / "later") == []
@@ -383,14 +385,14 @@ def test_what_was_said_is_held_against_what_came_of_orders_after_the_card(
             f"refused: its probabilities as of 2011-09-10 were {off:.3f} off the actual share, at most 0.05 "
             "is allowed; train again"
         )
-        # too few to tell
+        # too few to judge
         shop.execute(
             "delete from features.order_features where invoice_day between '2011-09-11' and '2011-09-30'"
         )
         assert calibration(tmp_path) == []
 
 
-def test_before_any_training_the_table_says_why_there_is_none(
+def test_before_any_training_the_table_says_why_there_is_no_card(
     shop: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     score(shop, NEWEST_DAY, tmp_path)
@@ -412,7 +414,7 @@ def test_a_scorecard_that_gains_nothing_and_a_young_shop_are_refused(tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
-def test_rolled_back_the_scorecard_before_stands_until_an_evaluation(
+def test_after_a_rollback_the_previous_scorecard_is_used_until_an_evaluation(
     shop: duckdb.DuckDBPyConnection, models: Path, tmp_path: Path
 ) -> None:
     early = store.newest_card(models, COD.name, NEWEST_DAY)
@@ -429,18 +431,20 @@ def test_rolled_back_the_scorecard_before_stands_until_an_evaluation(
         ((model_id,),) = shop.execute(told).fetchall()
         return str(model_id)
 
-    # the weekly training does not bring it back
+    # the weekly training does not restore the withdrawn card
     refused = train(shop, NEWEST_DAY, tmp_path, tasks=[])["refused"]
     assert f"{late['model_id']} was withdrawn, and the scorecard before it is used" in refused["cod"]
     assert stands() == early["model_id"]
     task = {"refused": None, "champion": SCORECARD}
     champions.appoint({"tasks": {COD.name: task}}, date(2011, 12, 8), tmp_path, by="evaluate")
-    assert "cod" in train(shop, NEWEST_DAY, tmp_path, tasks=[])["refused"], "that evaluation knew no better"
+    assert "cod" in train(shop, NEWEST_DAY, tmp_path, tasks=[])["refused"], (
+        "that evaluation had appointed no other"
+    )
     champions.appoint({"tasks": {COD.name: task}}, NEWEST_DAY, tmp_path, by="evaluate")
     assert train(shop, NEWEST_DAY, tmp_path, tasks=[])["models"]["cod"]["model_id"] == late["model_id"]
     assert stands() == late["model_id"]
 
-    # gone back from once more, the evaluation that let it come goes with it
+    # a second rollback also withdraws the evaluation that appointed it
     again = champions.roll_back(tmp_path, COD.name)["withdrawn"]
     assert again[0] == late["model_id"] and again[1].startswith("cod-2011-12-09-scorecard-")
     with pytest.raises(WrongUse, match=f"cod has had no scorecard but {early['model_id']}: there is none"):

@@ -1,4 +1,4 @@
-"""Segments: the same for any order of customers and clusters, named by a rule, refused to few customers."""
+"""Segments do not depend on any order of rows, have unique names, and need enough customers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KINDS = np.array([[4, 20, 5000], [60, 6, 1200], [10, 1, 150], [250, 1, 100]], dt
 
 
 def four_kinds() -> tuple[Floats, NDArray[np.intp]]:
-    """Customers about `KINDS`, too far apart to be mistaken, and the number of each one's kind."""
+    """Customers around `KINDS`, which are far apart, and the number of each customer's kind."""
     generator = np.random.default_rng(1)
     kind = generator.permutation(np.repeat(np.arange(4), [50, 80, 50, 120]))
     spread = generator.lognormal(0, 0.08, (len(kind), 3))
@@ -44,7 +44,7 @@ def four_kinds() -> tuple[Floats, NDArray[np.intp]]:
 
 
 def cloud(seed: int = 1, customers: int = 600) -> Floats:
-    """Customers of all kinds and between, as in a real shop, with some who are alike in all three."""
+    """Customers of all kinds and between, as in a real shop; some are equal in all three measures."""
     generator = np.random.default_rng(seed)
     frequency = generator.geometric(0.3, customers).astype(float)
     recency = generator.integers(0, 300, customers).astype(float)
@@ -95,7 +95,7 @@ def test_numbers_and_names_are_the_same_however_the_fit_numbers_its_clusters(
     assert [part.tolist() for part in found] == [part.tolist() for part in expected]
 
 
-def test_kinds_that_lie_apart_are_found_numbered_from_the_most_valuable_and_named() -> None:
+def test_distinct_kinds_are_found_named_and_numbered_from_the_most_valuable() -> None:
     values, kinds = four_kinds()
     numbers, names = segment_of_each(snapshot(values))
 
@@ -109,7 +109,7 @@ def test_kinds_that_lie_apart_are_found_numbered_from_the_most_valuable_and_name
     }
 
 
-def test_the_name_says_the_third_of_recency_and_which_medians_are_above_those_of_all() -> None:
+def test_the_name_gives_the_third_of_recency_and_which_medians_are_above_the_overall_ones() -> None:
     # twelve segments of nine, one for each name: a third of recency, often or not, much or not
     cells = [(third, often, much) for third in range(3) for often in (1, 0) for much in (1, 0)]
     values = np.array(
@@ -124,7 +124,7 @@ def test_the_name_says_the_third_of_recency_and_which_medians_are_above_those_of
 
 
 @pytest.mark.parametrize("k", range(1, 13))
-def test_every_segment_has_a_name_and_no_two_the_same_whatever_is_in_them(k: int) -> None:
+def test_every_segment_has_a_name_of_its_own_whatever_it_contains(k: int) -> None:
     for seed in range(20):
         generator = np.random.default_rng(seed)
         values = generator.integers(0, 4, (80, 3)).astype(float)
@@ -133,7 +133,7 @@ def test_every_segment_has_a_name_and_no_two_the_same_whatever_is_in_them(k: int
         assert len(names) == len(set(names)) == k and all(names)
 
 
-def test_segments_of_one_name_are_told_apart_by_their_money_and_equal_money_by_their_number() -> None:
+def test_segments_with_one_name_are_distinguished_by_money_and_then_by_number() -> None:
     recency, frequency = np.zeros(50), np.ones(50)
     numbers = np.repeat([1, 2, 3, 4, 5], 10)
     monetary = np.array([5.0, 9.0, 5.0, 50.0, 60.0])[numbers - 1]
@@ -147,7 +147,7 @@ def test_segments_of_one_name_are_told_apart_by_their_money_and_equal_money_by_t
     assert names[3].endswith("(2 of 2 by money)") and names[4].endswith("(1 of 2 by money)")
 
 
-def test_who_may_be_too_few_is_told_how_many_would_be_enough_and_they_are() -> None:
+def test_too_few_customers_are_refused_with_a_number_that_is_enough() -> None:
     values = cloud()
     with pytest.raises(DataProblem, match=r"4 segments need 200 customers; there are 163, 37 more would be"):
         segment_of_each(snapshot(values[:163]))
@@ -156,7 +156,7 @@ def test_who_may_be_too_few_is_told_how_many_would_be_enough_and_they_are() -> N
         segment_of_each(snapshot(values[:0]))
 
 
-def test_customers_who_hardly_differ_cannot_be_parted() -> None:
+def test_customers_who_hardly_differ_cannot_be_divided() -> None:
     values = np.tile([[3.0, 1.0, 20.0], [3.0, 1.0, 30.0], [3.0, 1.0, 40.0]], (100, 1))
     with pytest.raises(DataProblem, match=r"need 4 customers who differ .* there are 3, 1 more would be"):
         segment_numbers(values)
@@ -168,7 +168,7 @@ def test_customers_who_hardly_differ_cannot_be_parted() -> None:
     ]
 
 
-def test_a_draw_is_seeded_of_the_customers_and_without_replacement() -> None:
+def test_a_draw_is_seeded_and_takes_customers_without_replacement() -> None:
     distinct, position = points(scaled(cloud()))
     assert distinct.counts.sum() == 630 and (distinct.rows[position] == scaled(cloud())).all()
     drawn = distinct.sample(100)
@@ -179,7 +179,7 @@ def test_a_draw_is_seeded_of_the_customers_and_without_replacement() -> None:
     assert distinct.sample(630) is distinct
 
 
-def test_each_customer_counts_in_the_fit_also_those_who_stand_on_one_point() -> None:
+def test_each_customer_counts_in_the_fit_even_if_several_share_a_point() -> None:
     values = np.vstack([cloud(), np.tile([[2.0, 3.0, 400.0]], (300, 1))])
     columns = scaled(values)
     distinct, position = points(columns)

@@ -1,4 +1,4 @@
-"""Clumpiness by hand, from its definition, and from the orders that counted at the cut."""
+"""Clumpiness equals hand counts and its definition, and uses only orders that counted at the cut."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def by_definition(days: Sequence[int], until: int) -> float:
     return 1 + sum(share * log(share) for share in shares) / log(len(events) + 1)
 
 
-def test_by_hand() -> None:
+def test_clumpiness_equals_the_values_counted_by_hand() -> None:
     # of 30 days: three intervals of 10; of 1, 1 and 28; of 15, 10 and 5
     even, burst, between = of([[0, 10, 20], [0, 1, 2], [0, 15, 25]], 29)
     assert even == pytest.approx(0, abs=1e-12)
@@ -38,7 +38,7 @@ def test_by_hand() -> None:
     assert between == pytest.approx(0.079382, abs=2e-6)
 
 
-def test_the_vectorised_values_are_those_of_the_definition_whatever_stands_beside() -> None:
+def test_the_vectorised_values_follow_the_definition_whatever_rows_are_beside_them() -> None:
     generator = np.random.default_rng(1)
     histories = [
         sorted(generator.choice(np.arange(100, 200), size, replace=False).tolist())
@@ -47,13 +47,13 @@ def test_the_vectorised_values_are_those_of_the_definition_whatever_stands_besid
     assert of(histories, 199) == pytest.approx([by_definition(days, 199) for days in histories])
 
 
-def test_fewer_than_three_order_days_have_none() -> None:
+def test_fewer_than_three_order_days_give_no_value() -> None:
     found = of([[5], [0, 1, 2], [3, 9], [7, 8, 20]], 29)
     assert np.isnan(found).tolist() == [True, False, True, False]
     assert clumpiness(np.empty(0, dtype=int), np.empty(0, dtype=int), 9).tolist() == []
 
 
-def test_it_is_read_from_the_days_of_the_orders_that_counted_at_the_cut() -> None:
+def test_clumpiness_uses_the_days_of_the_orders_that_counted_at_the_cut() -> None:
     name, cut = "the customer", NEWEST_DAY - timedelta(days=30)
     with open_shop(customers=20) as shop:
         days = [0, 40, 41, 200]

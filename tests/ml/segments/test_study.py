@@ -1,4 +1,4 @@
-"""The study of the segments: its curves against scikit-learn and toys, its sums, what it leaves out."""
+"""The segment study: curves equal scikit-learn's and toy cases, sums add up, and customers stay unnamed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.ml.segments.test_assign import cloud, four_kinds
 
 @pytest.fixture(autouse=True, scope="module")
 def quick() -> Iterator[None]:
-    """Few resamples, and one thread: two would wait for each other."""
+    """Few resamples, and one thread, as two would wait for each other."""
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(limits=1):
         patch.setattr("ml.segments.study.RESAMPLES", 3)
         patch.setattr("ml.segments.study.RESAMPLES_ALONE", 2)
@@ -57,13 +57,13 @@ def found(history: History, quick: None) -> dict[str, Any]:
     return study(history)
 
 
-def test_the_silhouette_is_that_of_scikit_learn_for_every_labeling_at_once() -> None:
+def test_the_silhouette_of_every_labelling_at_once_equals_that_of_scikit_learn() -> None:
     values = scaled(cloud())
     distinct, position = points(values)
     assert len(distinct.rows) < len(values), "some stand on one point"
     generator = np.random.default_rng(1)
     labelings = [generator.integers(0, k, len(distinct.rows)) for k in (2, 5, 9)]
-    # somebody alone
+    # a segment of one customer
     labelings.append(np.where(np.arange(len(distinct.rows)) == distinct.counts.argmin(), 1, 0))
 
     expected = [silhouette_score(values, labels[position]) for labels in labelings]
@@ -81,7 +81,7 @@ def test_the_elbow_is_where_the_inertia_bends_and_the_least_k_of_a_straight_line
     assert elbow(ks, [0.0] * 7) == 2
 
 
-def test_kinds_that_lie_apart_are_found_by_every_curve_and_every_resample() -> None:
+def test_every_curve_and_every_resample_finds_distinct_kinds() -> None:
     values, _ = four_kinds()
     curve = curves({"rfm": (points(scaled(values))[0], 10)})["rfm"]
 
@@ -94,12 +94,12 @@ def test_kinds_that_lie_apart_are_found_by_every_curve_and_every_resample() -> N
     assert inertia == sorted(inertia, reverse=True)
 
 
-def test_the_resamples_are_of_customers_so_a_cloud_is_never_parted_twice_the_same() -> None:
+def test_resamples_draw_customers_so_a_cloud_is_never_divided_twice_the_same() -> None:
     row = curves({"rfm": (points(scaled(cloud()))[0], 10)})["rfm"]["by_k"][0]
     assert row["k"] == 2 and 0.5 < row["stability"][0] < 0.98, "the same customers give .999"
 
 
-def test_everything_is_a_sum_over_customers_that_json_can_hold_and_no_id_is_in_it(
+def test_the_result_is_json_of_sums_over_customers_without_any_id(
     found: dict[str, Any], history: History
 ) -> None:
     text = json.dumps(found)
@@ -108,7 +108,7 @@ def test_everything_is_a_sum_over_customers_that_json_can_hold_and_no_id_is_in_i
     assert found["refused"] is None and found["customers"] == len(history.newest.customers)
 
 
-def test_segments_count_every_customer_once_and_every_pound_and_so_does_the_map(
+def test_segments_and_the_map_count_every_customer_and_every_pound_once(
     found: dict[str, Any], history: History
 ) -> None:
     values = history.newest.matrix(RFM)
@@ -129,7 +129,7 @@ def test_segments_count_every_customer_once_and_every_pound_and_so_does_the_map(
     assert found["map"]["customers"] == expected
 
 
-def test_what_became_of_the_past_segments_is_the_share_that_bought(
+def test_the_outcome_of_past_segments_is_the_share_that_bought(
     found: dict[str, Any], history: History
 ) -> None:
     cut = history.pairs[-1].test_on
@@ -139,7 +139,7 @@ def test_what_became_of_the_past_segments_is_the_share_that_bought(
         assert row["bought_90d"] == pytest.approx(cut.labels[numbers == row["number"]].mean(), abs=1e-6)
 
 
-def test_customers_in_another_order_are_described_by_the_same_digits(
+def test_the_order_of_customers_changes_no_digit_of_the_description(
     found: dict[str, Any], history: History
 ) -> None:
     def shuffled(snapshot: Snapshot) -> Snapshot:
@@ -155,7 +155,7 @@ def test_customers_in_another_order_are_described_by_the_same_digits(
     assert again["clumpiness"]["segments"] == found["clumpiness"]["segments"]
 
 
-def test_what_comes_after_the_day_changes_nothing() -> None:
+def test_later_days_do_not_change_the_study() -> None:
     day = date(2011, 9, 30)
     with open_shop() as shop:
         before = describe_segments(shop, day)
@@ -171,7 +171,7 @@ def test_what_comes_after_the_day_changes_nothing() -> None:
         assert describe_segments(shop, NEWEST_DAY) != before
 
 
-def test_a_shop_with_too_few_customers_is_refused_with_how_many_would_be_enough() -> None:
+def test_a_shop_with_too_few_customers_is_refused_with_the_number_that_is_enough() -> None:
     with open_shop(customers=150) as shop:
         found = describe_segments(shop, NEWEST_DAY)
         nobody = describe_segments(shop, date(2010, 1, 1))
@@ -181,7 +181,7 @@ def test_a_shop_with_too_few_customers_is_refused_with_how_many_would_be_enough(
     assert "there are 0, 200 more would be enough" in nobody["refused"]
 
 
-def test_before_any_window_is_over_the_present_is_described_and_the_past_refused() -> None:
+def test_before_any_window_closes_the_present_is_described_and_the_past_refused() -> None:
     with open_shop() as shop:
         found = describe_segments(shop, date(2011, 3, 31))
     assert found["refused"] is None and len(found["segments"]) == 4
@@ -189,7 +189,7 @@ def test_before_any_window_is_over_the_present_is_described_and_the_past_refused
     assert found["clumpiness"]["everybody"] is None and found["clumpiness"]["refused"]
 
 
-def test_clumpiness_is_asked_of_everybody_and_of_those_alone_who_have_one(history: History) -> None:
+def test_clumpiness_is_measured_over_everybody_and_over_only_those_with_a_value(history: History) -> None:
     def two_in_three(snapshot: Snapshot) -> Snapshot:
         have = (np.arange(len(snapshot.customers)) % 3 > 0).astype(float)
         return replace(snapshot, features=snapshot.features.assign(**{HAS_CLUMPINESS: have}))
@@ -208,7 +208,7 @@ def test_clumpiness_is_asked_of_everybody_and_of_those_alone_who_have_one(histor
 
 
 @pytest.mark.parametrize("planted", [True, False])
-def test_clumpiness_gains_where_it_tells_who_buys_and_not_where_it_is_dealt_out_by_chance(
+def test_clumpiness_gains_if_it_predicts_buying_and_not_if_it_is_random(
     history: History, planted: bool
 ) -> None:
     def with_planted(snapshot: Snapshot) -> Snapshot:
@@ -222,8 +222,8 @@ def test_clumpiness_gains_where_it_tells_who_buys_and_not_where_it_is_dealt_out_
     assert (low > 0.02 and gain["p_holm"] <= 0.05) if planted else (low <= 0.005 and high < 0.02)
 
 
-def test_the_real_year(real_year: Year, tmp_path: Path) -> None:
-    # a copy, because other processes look at this home too
+def test_the_real_year_has_the_measured_segments(real_year: Year, tmp_path: Path) -> None:
+    # a copy, because other processes also read this home
     shutil.copytree(real_year.home / "warehouse", tmp_path / "warehouse")
     with open_warehouse(Settings(home=tmp_path, _env_file=None)) as connection:
         history = read_history(connection, NEWEST_DAY)
