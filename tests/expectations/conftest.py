@@ -1,4 +1,4 @@
-"""The small shop whose days are good, for the tests of this folder."""
+"""Fixtures for this folder: a small shop whose days pass every gate."""
 
 from tests.good_days import _good_days, judge, own_warehouse, settings, stops, warehouse
 

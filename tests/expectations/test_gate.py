@@ -1,4 +1,4 @@
-"""Running a gate: what it gives back and keeps, and how it meets long ranges, no rows and wrong suites."""
+"""Running a gate: its result, the results it keeps, long ranges, days without rows, and broken suites."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ALL_DAYS = Days.parse("2011-03-01", "2011-03-09")
 
 
 @pytest.mark.parametrize("gate", GATES)
-def test_good_days_pass_and_say_how_much_was_judged(judge, settings, gate):
+def test_good_days_pass_and_report_how_much_was_judged(judge, settings, gate):
     result = judge(gate)
     stored = json.loads((settings.home / "checks" / gate / "2011-03-09.json").read_text())
     assert result == {
@@ -131,11 +131,11 @@ def test_any_expectation_can_be_added_in_one_line(judge, settings, monkeypatch):
     assert 'could not be judged: Error: The column "forgotten" in BatchData does not exist' in message
     stored = json.loads((settings.home / "checks/scores/2011-03-09.json").read_text())
     assert [check["passed"] for check in stored["batches"][0]["checks"]] == [False, True, False, False, False]
-    # the distinct values that this expectation observes are customers
+    # the distinct values that this expectation reports are customers
     assert stored["batches"][0]["checks"][2]["observed"] is None
 
 
-def test_more_failures_than_a_message_holds_are_counted(warehouse, judge):
+def test_failures_that_do_not_fit_into_the_message_are_counted(warehouse, judge):
     warehouse.execute(
         "update marts.customer_classes set r_score = 9, f_score = 9, m_score = 9, credit_score = 99"
     )
@@ -143,13 +143,13 @@ def test_more_failures_than_a_message_holds_are_counted(warehouse, judge):
         judge("scores")
 
 
-def test_a_table_that_is_not_there_is_named(warehouse, judge):
+def test_a_missing_table_is_reported_by_name(warehouse, judge):
     warehouse.execute("drop table marts.rfm_borders")
     with pytest.raises(DataProblem, match=r"gate scores cannot look at the customers: .*rfm_borders"):
         judge("scores")
 
 
-def test_an_unknown_gate_is_named(judge):
+def test_an_unknown_gate_is_reported_by_name(judge):
     with pytest.raises(
         WrongUse, match="no gate 'raw'; the gates are raw_orders, invoices, scores, predictions"
     ):

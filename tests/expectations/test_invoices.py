@@ -1,4 +1,4 @@
-"""Gate 2 stops where an order line has no right end, or money or lines are not conserved."""
+"""Gate 2 stops a day with a wrong outcome of an order line, or with money or lines lost."""
 
 import pytest
 
@@ -8,7 +8,7 @@ INVOICE = "where invoice_no = 'I03096'"
 
 
 @pytest.mark.parametrize(
-    ("spoiling", "column", "found"),
+    ("spoiling", "column", "message"),
     [
         (
             f"insert into marts.order_lines from marts.order_lines {ONE}",
@@ -77,11 +77,11 @@ INVOICE = "where invoice_no = 'I03096'"
         ),
     ],
 )
-def test_one_bad_thing_stops_the_day(stops, spoiling, column, found):
-    stops("invoices", spoiling, column, found)
+def test_one_fault_stops_the_day(stops, spoiling, column, message):
+    stops("invoices", spoiling, column, message)
 
 
-def test_a_day_that_another_run_took_in_anew_is_left_to_that_run(warehouse, judge):
+def test_a_day_that_another_run_took_in_again_is_left_to_that_run(warehouse, judge):
     warehouse.execute(
         "update intake.raw.days set version = 'v2', admitted = false where event_day = '2011-03-09';"
         "delete from intake.raw.order_lines where event_day = '2011-03-09' and line_number > 100"

@@ -1,4 +1,4 @@
-"""Gate 4 stops where a customer has no one profile, or a prediction is impossible or not honest."""
+"""Gate 4 stops if a customer lacks a single profile, or a prediction is impossible or not honest."""
 
 import pytest
 
@@ -22,7 +22,7 @@ OTHER_PROFILES = PROFILES.format(instead="replace (0.5 as buy_90d_probability)",
 
 
 @pytest.mark.parametrize(
-    ("spoiling", "column", "found"),
+    ("spoiling", "column", "message"),
     [
         (
             f"insert into predictions.customers from predictions.customers {ONE}",
@@ -78,11 +78,11 @@ OTHER_PROFILES = PROFILES.format(instead="replace (0.5 as buy_90d_probability)",
         ("insert into predictions.drift from predictions.drift limit 1", "question, kind, name", "2 of 11"),
     ],
 )
-def test_one_bad_thing_stops_the_run(stops, spoiling, column, found):
-    stops("predictions", spoiling, column, found)
+def test_one_fault_stops_the_run(stops, spoiling, column, message):
+    stops("predictions", spoiling, column, message)
 
 
-def test_without_a_model_the_profiles_and_the_questions_say_why_and_pass(warehouse, judge):
+def test_without_a_model_profiles_and_questions_say_why_and_pass(warehouse, judge):
     warehouse.execute(
         f"{CUSTOMERS} buy_30d_probability = null, buy_60d_probability = null,"
         "buy_90d_probability = null, return_60d_probability = null, class_next_quarter = null,"
@@ -94,7 +94,7 @@ def test_without_a_model_the_profiles_and_the_questions_say_why_and_pass(warehou
 
 
 @pytest.mark.parametrize(("transformed_after_scoring", "passes"), [(True, True), (False, False)])
-def test_old_predictions_pass_only_while_another_run_has_yet_to_score(
+def test_old_predictions_pass_only_while_another_run_still_has_to_score(
     own_warehouse, settings, transformed_after_scoring, passes
 ):
     for table in ("customers", "models", "drift"):

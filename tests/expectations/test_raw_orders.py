@@ -1,4 +1,4 @@
-"""Gate 1 stops on whatever makes the day's raw orders less than whole, readable and of the usual size."""
+"""Gate 1 stops a day whose raw orders are incomplete, unreadable or of an unusual number."""
 
 import pytest
 
@@ -10,7 +10,7 @@ RECOUNT = f"""update intake.raw.files set lines = n, accepted = n
 
 
 @pytest.mark.parametrize(
-    ("spoiling", "column", "found"),
+    ("spoiling", "column", "message"),
     [
         (
             f"alter table {LINES} alter file_name drop not null;"
@@ -79,8 +79,8 @@ RECOUNT = f"""update intake.raw.files set lines = n, accepted = n
         (f"update {LINES} set unit_price = 0.1 where {TODAY}", "sales_of_usual", "observed 0.04"),
     ],
 )
-def test_one_bad_thing_stops_the_day(stops, spoiling, column, found):
-    stops("raw_orders", spoiling, column, found)
+def test_one_fault_stops_the_day(stops, spoiling, column, message):
+    stops("raw_orders", spoiling, column, message)
 
 
 ACCOUNTS = """
@@ -105,15 +105,15 @@ group by all;
 """
 
 
-def test_payments_returns_and_deliveries_are_judged_where_a_shop_has_them(warehouse, judge):
+def test_payments_returns_and_deliveries_are_judged_if_a_shop_has_them(warehouse, judge):
     without = judge("raw_orders")
     warehouse.execute(ACCOUNTS)
-    found = judge("raw_orders")
-    assert (found["rows"], found["expectations"]) == (without["rows"] + 12, without["expectations"] + 14)
+    result = judge("raw_orders")
+    assert (result["rows"], result["expectations"]) == (without["rows"] + 12, without["expectations"] + 14)
 
 
 @pytest.mark.parametrize(
-    ("spoiling", "column", "found"),
+    ("spoiling", "column", "message"),
     [
         (
             "insert into intake.raw.payments from intake.raw.payments where line_number = 2",
@@ -147,8 +147,8 @@ def test_payments_returns_and_deliveries_are_judged_where_a_shop_has_them(wareho
         ("delete from intake.raw.deliveries where line_number = 2", "accepted_are_stored", "1 of 1 rows"),
     ],
 )
-def test_one_bad_thing_among_the_other_kinds_stops_the_day(stops, spoiling, column, found):
-    stops("raw_orders", f"{ACCOUNTS}; {spoiling}", column, found)
+def test_one_fault_among_the_other_kinds_stops_the_day(stops, spoiling, column, message):
+    stops("raw_orders", f"{ACCOUNTS}; {spoiling}", column, message)
 
 
 def test_an_adjustment_may_have_a_price_below_zero(warehouse, judge):
@@ -159,7 +159,7 @@ def test_an_adjustment_may_have_a_price_below_zero(warehouse, judge):
     assert judge("raw_orders")["passed"]
 
 
-def test_a_few_lines_of_which_one_was_rejected_are_no_broken_export(warehouse, judge):
+def test_one_rejected_line_among_a_few_is_no_broken_export(warehouse, judge):
     warehouse.execute(
         f"delete from {LINES} where event_day <> '2011-03-09' or line_number > 4;"
         "delete from intake.raw.files where event_day <> '2011-03-09';"

@@ -1,4 +1,4 @@
-"""Gate 3 stops where a score or class does not follow from its measure, or the customers changed too much."""
+"""Gate 3 stops if a score or class does not follow from its measure, or customers changed too much."""
 
 import pytest
 
@@ -10,7 +10,7 @@ TODAY = "where as_of = '2011-03-09'"
 
 
 @pytest.mark.parametrize(
-    ("spoiling", "column", "found"),
+    ("spoiling", "column", "message"),
     [
         (
             f"insert into marts.customer_classes from marts.customer_classes {ONE}",
@@ -51,8 +51,8 @@ TODAY = "where as_of = '2011-03-09'"
         ),
     ],
 )
-def test_one_bad_thing_stops_the_day(stops, spoiling, column, found):
-    stops("scores", spoiling, column, found)
+def test_one_fault_stops_the_day(stops, spoiling, column, message):
+    stops("scores", spoiling, column, message)
 
 
 def test_the_newest_as_of_within_the_days_is_judged(warehouse, judge):
@@ -68,12 +68,12 @@ def test_before_the_first_customer_there_is_nothing_to_judge(warehouse, judge):
     assert judge("scores")["rows"] == 0
 
 
-def test_a_snapshot_that_is_no_longer_kept_is_not_missed(warehouse, judge):
+def test_a_snapshot_past_its_retention_is_not_reported_missing(warehouse, judge):
     warehouse.execute(
         "insert into intake.raw.days select * replace (event_day + 400 as event_day) from intake.raw.days"
     )
     assert judge("scores", Days.parse("2011-03-07"))["rows"] == 0
 
 
-def test_a_snapshot_that_should_be_kept_is_missed(stops):
+def test_a_snapshot_within_its_retention_is_reported_missing(stops):
     stops("scores", "delete from marts.class_borders", "is_there", "1 of 1 rows")

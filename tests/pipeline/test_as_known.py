@@ -1,4 +1,4 @@
-"""What was known then, from the command line: where one evening ends, and what is refused."""
+"""`goodstanding as-known`: the marts as known on an evening, when that evening ends, and refusals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAY, NEXT = date(2011, 1, 10), date(2011, 1, 11)
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A home with the marts of two days, taken in at 23:30 of the 12th in New York, the shop's own time."""
+    """A home with the marts of two days, taken in at 23:30 on the 12th in New York, the shop's time."""
     folder = tmp_path_factory.mktemp("known")
     shop = mapping(folder)
     shop.write_text(shop.read_text().replace("Europe/London", "America/New_York"))
@@ -59,15 +59,17 @@ def call(known: Settings, monkeypatch: pytest.MonkeyPatch):
     return call
 
 
-def test_it_prints_where_the_marts_are_and_how_many_customers_a_class_has(call, known: Settings) -> None:
+def test_the_command_prints_where_the_marts_are_and_how_many_customers_a_class_has(
+    call, known: Settings
+) -> None:
     result = call("--day", str(DAY), "--on", "2011-01-12", "--json")
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
+    report = json.loads(result.stdout)
     path = known.home / "as_known" / "2011-01-10_on_2011-01-12.duckdb"
-    assert (found["ok"], found["as_of"], found["known_on"]) == (True, str(DAY), "2011-01-12")
-    assert found["known_before"] == "2011-01-13T05:00:00"
-    assert (found["path"], found["customers"], found["left_out"]) == (str(path), 5, [])
-    assert sum(found["classes"].values()) == 5
+    assert (report["ok"], report["as_of"], report["known_on"]) == (True, str(DAY), "2011-01-12")
+    assert report["known_before"] == "2011-01-13T05:00:00"
+    assert (report["path"], report["customers"], report["left_out"]) == (str(path), 5, [])
+    assert sum(report["classes"].values()) == 5
     assert [left.name for left in path.parent.iterdir()] == [path.name], "no draft stays"
     with duckdb.connect(str(path), read_only=True) as connection:
         schemas = connection.execute("select schema_name from duckdb_schemas() where not internal").fetchall()
@@ -87,15 +89,15 @@ def test_the_evening_ends_in_the_time_zone_of_the_shop(known: Settings) -> None:
         build_as_known(known, DAY, date(2011, 1, 11))
 
 
-def test_a_day_that_was_not_known_then_is_refused_with_the_days_that_were(call) -> None:
+def test_a_day_not_known_then_is_refused_with_the_days_that_were_known(call) -> None:
     result = call("--day", "2011-01-12", "--on", "2011-01-12", "--json")
     assert result.exit_code == 1
-    said = json.loads(result.stdout)["error"]
-    assert said == (
+    message = json.loads(result.stdout)["error"]
+    assert message == (
         "2011-01-12 was not known at the end of 2011-01-12: the days known then lie between 2011-01-10 "
         "and 2011-01-11"
     )
-    assert result.stderr.splitlines()[-1] == f"goodstanding: {said}"
+    assert result.stderr.splitlines()[-1] == f"goodstanding: {message}"
 
 
 def test_a_day_that_had_not_passed_its_gate_is_refused(known: Settings, tmp_path: Path) -> None:
@@ -111,7 +113,7 @@ def test_a_day_that_had_not_passed_its_gate_is_refused(known: Settings, tmp_path
     assert list((copy.home / "as_known").iterdir()) == []
 
 
-def test_a_home_without_a_warehouse_knows_nothing(known: Settings, tmp_path: Path) -> None:
+def test_a_home_without_a_warehouse_is_refused(known: Settings, tmp_path: Path) -> None:
     with pytest.raises(DataProblem, match="nothing was known"):
         build_as_known(known.model_copy(update={"home": tmp_path}), DAY, date(2011, 1, 12))
 
@@ -124,13 +126,13 @@ def test_a_home_without_a_warehouse_knows_nothing(known: Settings, tmp_path: Pat
         (str(DAY), str(date.today() + timedelta(days=3)), "is still to come"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(call, day: str, on: str, says: str) -> None:
+def test_wrong_use_is_reported_in_one_line(call, day: str, on: str, says: str) -> None:
     result = call("--day", day, "--on", on, "--json")
     assert result.exit_code == WrongUse.exit_code
     assert says in json.loads(result.stdout)["error"]
 
 
-def test_by_hand_it_is_refused_over_the_marts_of_the_runs(known: Settings) -> None:
+def test_building_over_the_marts_of_the_runs_is_refused(known: Settings) -> None:
     results = run_dbt(known, ["build", "--select", "stg_days"], {"known_before": "2011-01-13 05:00:00"})
     with pytest.raises(DataProblem, match="this working file holds marts already; copy intake"):
         require_success(results, known)

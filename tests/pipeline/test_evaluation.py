@@ -1,4 +1,4 @@
-"""The evaluation as the command line and the DAG give it: its tables, and the record of the step."""
+"""The evaluation step: the tables it prints, and the record it leaves when the DAG runs it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pipeline.report import read_report
 from tests.ran import FIRST, LAST, Ran
 
 
-def shown(found: dict[str, Any]) -> str:
+def shown(result: dict[str, Any]) -> str:
     console = Console(record=True, width=132, file=io.StringIO())
-    print_evaluation(found, console)
+    print_evaluation(result, console)
     return console.export_text()
 
 
@@ -47,7 +47,7 @@ def test_the_tables_show_the_figures_of_the_json_with_every_method_whole(evaluat
     assert len(re.findall(r"│ +yes │", text)) == 3, "one champion each"
 
 
-def test_they_say_what_is_no_future_and_what_was_not_measured_and_mark_what_is_simulated(
+def test_the_tables_say_what_is_no_forecast_what_was_not_measured_and_what_is_simulated(
     evaluated: dict[str, Any],
 ) -> None:
     text = " ".join(shown(evaluated).split())
@@ -60,7 +60,7 @@ def test_they_say_what_is_no_future_and_what_was_not_measured_and_mark_what_is_s
     assert "page /somewhere/page.html" in text
 
 
-def test_the_segments_are_shown_with_how_many_there_could_be_or_why_there_are_none(
+def test_the_segments_are_shown_with_the_possible_number_or_the_reason_for_none(
     evaluated: dict[str, Any], whole: dict[str, Any]
 ) -> None:
     segments = whole["segments"]
@@ -82,7 +82,7 @@ def test_the_segments_are_shown_with_how_many_there_could_be_or_why_there_are_no
     assert "segments" not in shown({**evaluated, "segments": None})
 
 
-def test_what_customers_spend_stands_below_with_every_figure_of_the_json(whole: dict[str, Any]) -> None:
+def test_the_value_table_below_has_every_figure_of_the_json(whole: dict[str, Any]) -> None:
     text = shown(whole)
     value = whole["value"]
     for method, measured in value["pooled"].items():
@@ -100,7 +100,7 @@ def test_what_customers_spend_stands_below_with_every_figure_of_the_json(whole: 
     assert f"what was spent {correlation:.3f} [{low:.3f}, {high:.3f}]" in words
 
 
-def test_a_value_that_was_refused_says_why_and_one_that_was_not_asked_for_says_nothing(
+def test_a_refused_value_says_why_and_one_not_asked_for_is_left_out(
     whole: dict[str, Any],
 ) -> None:
     refused = measure_value(ValueQuestion(refused="value needs 1 month end"))
@@ -115,7 +115,8 @@ def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record
     current = use_settings(home=home, landing=landing)
     appointed: list[str] = []
     monkeypatch.setattr(
-        "pipeline.evaluation.appoint", lambda found, *_, **__: appointed.extend(found["tasks"])
+        "pipeline.evaluation.appoint",
+        lambda evaluated_result, *_, **__: appointed.extend(evaluated_result["tasks"]),
     )
     result = steps.evaluate(Days.parse(FIRST, "2010-12-31"), "the run")
 
@@ -126,16 +127,16 @@ def test_the_step_evaluates_as_of_the_newest_day_of_its_days_and_leaves_a_record
         ).fetchall()
     assert outcome == "done"
     assert "would be enough" in result["value"]["refused"]
-    said = {name: task["champion"] or task["refused"] for name, task in result["tasks"].items()}
-    assert json.loads(numbers) == said
-    assert "would be enough" in said["buys_90d"]
+    outcomes = {name: task["champion"] or task["refused"] for name, task in result["tasks"].items()}
+    assert json.loads(numbers) == outcomes
+    assert "would be enough" in outcomes["buys_90d"]
     assert "would be enough" in result["segments"]["past"]["refused"]
     assert Path(result["page"]) == current.published / "evaluations" / f"{LAST}.html"
     assert "would be enough" in Path(result["page"]).read_text()
     assert {"buys_90d", "cod", "emi"} <= set(appointed), "of decisions as of tasks"
 
 
-def test_the_report_of_a_run_lists_the_pages_once_there_are_some(
+def test_the_report_of_a_run_lists_the_pages_once_any_exist(
     evaluated: dict[str, Any], at_once: Ran, tmp_path: Path
 ) -> None:
     home, landing = at_once.copy(tmp_path)

@@ -1,4 +1,4 @@
-"""The modules preloaded in the scheduler: forked tasks can use them at once."""
+"""The scheduler preloads modules before it forks tasks, and the forked tasks can use them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from goodstanding.core.settings import PROJECT
 
-# Each use below starts threads or opens files of its own, which a fork after them would break.
+# Each use below starts its own threads or opens its own files, which break if the fork comes after them.
 FORKED = """
 import os, sys, threading
 import pipeline.preload

@@ -1,4 +1,4 @@
-"""The report of the real year: every number that `make run` shows."""
+"""The report of the real year has the expected value of every number that `make run` shows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_training_says_why_a_question_has_no_new_model(home: Settings) -> None
     assert "emi needs 3 month(s) of its orders" in refused["emi"]
 
 
-def test_the_year_has_the_numbers_that_everybody_counts(real_year: Year) -> None:
+def test_the_year_has_the_known_numbers(real_year: Year) -> None:
     report = real_year.report
     names = ("as_of", "simulated", "days", "files", "lines", "rejected", "rejected_reasons", "restated")
     assert {name: report[name] for name in names} == {
@@ -71,7 +71,7 @@ def test_every_customer_has_a_class_and_every_measure_its_borders(real_year: Yea
 def test_every_question_has_a_model_with_its_measures_beside_the_baseline(real_year: Year) -> None:
     models = {model["question"]: model for model in real_year.report["models"]}
     assert models.pop("worth_90d")["recipe"] == "nbd"
-    assert models.pop("emi")["model_id"] is None, "the year tells nothing of payments"
+    assert models.pop("emi")["model_id"] is None, "the year has no payments"
     assert list(models) == ["buys_30d", "buys_60d", "buys_90d", "class_next_quarter", "returns_60d", "cod"]
     for model in models.values():
         for measure in ("auc", "brier", "ece"):
@@ -85,11 +85,9 @@ def test_every_question_has_a_model_with_its_measures_beside_the_baseline(real_y
     assert 0.74 < models["buys_90d"]["measures"]["auc"][0] < 0.77
 
 
-def test_every_customer_with_an_invoice_that_counts_is_told_of_every_question(
-    real_year: Year, home: Settings
-) -> None:
+def test_every_customer_with_a_counted_invoice_has_every_prediction(real_year: Year, home: Settings) -> None:
     with open_published(home) as connection:
-        told = connection.execute(
+        counts = connection.execute(
             """
             select count(*), count(buy_30d_probability), count(buy_60d_probability),
                 count(buy_90d_probability), count(return_60d_probability), count(class_next_quarter),
@@ -101,12 +99,12 @@ def test_every_customer_with_an_invoice_that_counts_is_told_of_every_question(
             "select question from predictions.models where model_id is null"
         ).fetchall()
     customers = 4_372 - real_year.report["worst_by_rule"]
-    assert refused == [("emi",)] and told == (4_372, *[customers] * 8)
+    assert refused == [("emi",)] and counts == (4_372, *[customers] * 8)
 
 
-def test_every_hop_has_its_runs_seconds_and_memory(real_year: Year) -> None:
+def test_every_step_has_its_runs_seconds_and_memory(real_year: Year) -> None:
     steps = {row["step"]: row for row in real_year.report["steps"]}
-    # one range and seven days of eight steps each, and a training between them
+    # eight steps each for one range and seven days, with a training in between
     assert {step: row["runs"] for step, row in steps.items()} == dict.fromkeys(STEPS, 8) | {"train": 1}
     assert len(real_year.report["runs"]) == 9
     for row in steps.values():
@@ -123,7 +121,7 @@ def test_the_last_seven_days_were_a_daily_run_each(home: Settings) -> None:
     assert spans[1:] == [(date(2011, 12, day), date(2011, 12, day)) for day in range(3, 10)]
 
 
-def test_the_paths_that_it_names_are_there(real_year: Year) -> None:
+def test_the_paths_in_the_report_exist(real_year: Year) -> None:
     paths = real_year.report["paths"]
     assert sorted(paths) == ["data_docs", "dbt_docs", "published"]
     for path in paths.values():
@@ -134,36 +132,36 @@ def test_the_paths_that_it_names_are_there(real_year: Year) -> None:
 def test_the_command_finds_the_profile_of_a_real_customer(real_year: Year) -> None:
     done = real_year.call("profile", "17850", "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["as_of"], found["country"]) == ("2011-12-09", "United Kingdom")
-    assert found["credit_score"] == found["r_score"] + found["f_score"] + found["m_score"]
-    assert found["model_id"] == real_year.report["models"][2]["model_id"]
-    assert 0 < found["buy_90d_probability"] < 1
+    profile = json.loads(done.stdout)
+    assert (profile["as_of"], profile["country"]) == ("2011-12-09", "United Kingdom")
+    assert profile["credit_score"] == profile["r_score"] + profile["f_score"] + profile["m_score"]
+    assert profile["model_id"] == real_year.report["models"][2]["model_id"]
+    assert 0 < profile["buy_90d_probability"] < 1
 
 
-def test_a_customer_without_an_invoice_that_counts_is_worst_by_rule_and_says_so(
+def test_a_customer_without_a_counted_invoice_is_worst_by_rule_and_the_note_says_so(
     real_year: Year, home: Settings
 ) -> None:
-    # 12346 gave everything back on the same day
-    found = read_profile(home, "12346")
-    assert (found["class"], found["buy_90d_probability"]) == ("Worst", None)
-    assert found["class_note"] and found["prediction_note"]
+    # customer 12346 returned everything on the same day
+    profile = read_profile(home, "12346")
+    assert (profile["class"], profile["buy_90d_probability"]) == ("Worst", None)
+    assert profile["class_note"] and profile["prediction_note"]
 
 
 def test_the_status_has_four_passed_gates(home: Settings) -> None:
-    found = read_status(home)
-    assert found["last_good_day"] == date(2011, 12, 9)
-    assert found["gates"] == {"raw_orders": True, "invoices": True, "scores": True, "predictions": True}
-    assert (found["waiting"], found["running"], found["simulated"]) == ([], False, False)
+    status = read_status(home)
+    assert status["last_good_day"] == date(2011, 12, 9)
+    assert status["gates"] == {"raw_orders": True, "invoices": True, "scores": True, "predictions": True}
+    assert (status["waiting"], status["running"], status["simulated"]) == ([], False, False)
 
 
-def test_the_status_has_what_answers_each_question_with_its_greatest_drift(home: Settings) -> None:
-    found = read_status(home)
-    assert [answer["question"] for answer in found["answers"]] == [
+def test_the_status_has_the_model_of_each_question_with_its_greatest_drift(home: Settings) -> None:
+    status = read_status(home)
+    assert [answer["question"] for answer in status["answers"]] == [
         *("buys_30d", "buys_60d", "buys_90d", "class_next_quarter"),
         *("cod", "emi", "returns_60d", "worth_90d"),
     ]
-    for answer in found["answers"]:
+    for answer in status["answers"]:
         if answer["question"] == "emi":
             assert "no emi model was trained on data up to 2011-12-09" in answer["note"]
         else:
@@ -174,7 +172,7 @@ def test_the_status_says_that_a_run_is_writing_instead_of_failing(real_year: Yea
     with open_warehouse(home):
         done = real_year.call("status", "--json")
         assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
-        assert (found["running"], found["waiting"]) == (True, None)
-        assert found["last_good_day"] == "2011-12-09"
+        status = json.loads(done.stdout)
+        assert (status["running"], status["waiting"]) == (True, None)
+        assert status["last_good_day"] == "2011-12-09"
         assert "a run is writing now" in real_year.call("status").stdout

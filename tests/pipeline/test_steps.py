@@ -1,4 +1,4 @@
-"""The steps: each notes what it did, whether it went well or not, and says what is missing."""
+"""The steps of a run: each records what it did, succeeded or failed, and names missing earlier steps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STEPS = (
 
 @pytest.fixture
 def landing(tmp_path: Path, use_settings: Any) -> Iterator[Path]:
-    """A new home and the landing of a tiny shop, as the settings of this process."""
+    """Use a new home and the landing of a tiny shop as the settings of this process."""
     folder = tmp_path / "landing"
     folder.mkdir()
     use_settings(home=tmp_path / "home", landing=folder, shop=mapping(tmp_path))
@@ -88,13 +88,13 @@ def test_the_customers_whom_a_corrected_file_restates_are_counted_in_the_report(
     assert re.search(rf"restated +│ +{len(told)} │", console.export_text())
 
 
-def test_a_failing_gate_is_on_record_with_its_words_before_the_error_goes_on(landing: Path) -> None:
+def test_a_failing_gate_is_recorded_with_its_message_before_the_error_is_raised(landing: Path) -> None:
     write_day(landing, DAY, ["unreadable"] * 9)
     steps.ingest(Days(DAY, DAY), "the run")
-    with pytest.raises(GateFailed) as told:
+    with pytest.raises(GateFailed) as raised:
         steps.check_raw(Days(DAY, DAY), "the run")
     assert rows("select gate, passed, message from intake.ops.verdicts") == [
-        ("raw_orders", False, str(told.value))
+        ("raw_orders", False, str(raised.value))
     ]
     assert rows("select step, outcome from intake.ops.steps order by started_at") == [
         ("ingest", "done"),
@@ -104,7 +104,7 @@ def test_a_failing_gate_is_on_record_with_its_words_before_the_error_goes_on(lan
 
 
 @pytest.mark.parametrize("step", ["score", "train", "evaluate"])
-def test_a_step_before_its_time_names_the_steps_to_run_first(landing: Path, step: str) -> None:
+def test_a_step_run_too_early_names_the_steps_to_run_first(landing: Path, step: str) -> None:
     with pytest.raises(DataProblem, match="run the steps ingest, check_raw and transform first"):
         getattr(steps, step)(Days(DAY, DAY), "the run")
 

@@ -1,4 +1,4 @@
-"""Charts: well-formed whatever they are given, and every point where it belongs."""
+"""Charts are well-formed SVG for any input, with every point in its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def texts(svg: ElementTree.Element) -> list[str]:
     return [str(text.text) for text in svg.iter("text")]
 
 
-def test_points_lie_where_the_axes_say() -> None:
+def test_points_lie_at_their_place_on_the_axes() -> None:
     svg = drawn(Series("it", [(0, 0), (0.5, 0.25), (1, 1)]))
     (line,) = (path.get("d") for path in svg.findall("path[@class='line line-0']")[:1])
     assert line == f"M{LEFT}.0 {TOP + SIDE}.0L{LEFT + SIDE / 2} {TOP + SIDE * 0.75}L{LEFT + SIDE}.0 {TOP}.0"
@@ -27,7 +27,7 @@ def test_points_lie_where_the_axes_say() -> None:
 def test_every_series_and_the_diagonal_are_named_below_the_axes_and_within_the_box() -> None:
     series = [Series(f"method {number}", [(0, 0), (1, 1)]) for number in range(5)]
     svg = drawn(*series, diagonal="chance")
-    assert texts(svg)[-6:] == [*(one.name for one in series), "chance"]
+    assert texts(svg)[-6:] == [*(line.name for line in series), "chance"]
     _, _, width, height = map(float, str(svg.get("viewBox")).split())
     places = [float(str(text.get("y"))) for text in svg.iter("text")]
     assert width == WIDTH and max(places) < height
@@ -75,14 +75,14 @@ def test_an_axis_from_zero_ends_at_a_round_number_no_less_than_the_highest(
     assert axis.high == axis.ticks[-1][0] >= highest and axis.share(axis.high) == 1
 
 
-def test_a_series_lies_where_its_axes_say_with_its_spans_and_the_reference_under_it() -> None:
+def test_a_series_lies_at_its_place_with_its_spans_and_the_reference_under_it() -> None:
     one = Series("it", [(2, 10, 1), (4, 30, 1)], [(2, 0, 20)])
     source = chart(
         "a chart", Axis("k", 2, 6, []), Axis("up", 0, 40, []), [one], Series("kept", [(4, 0), (4, 40)])
     )
     paths: dict[str | None, str | None] = {}
     for path in ElementTree.fromstring(source).iter("path"):
-        # the legend has the same once more
+        # the legend repeats the same marks
         paths.setdefault(path.get("class"), path.get("d"))
     left, bottom, middle = f"{LEFT}.0", f"{TOP + SIDE}.0", f"{LEFT + SIDE / 2}"
     assert paths["line line-0"] == f"M{left} {TOP + SIDE * 0.75}L{middle} {TOP + SIDE * 0.25}"

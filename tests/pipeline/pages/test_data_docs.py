@@ -1,4 +1,4 @@
-"""The static site: complete with no network, true to the results, written only where something changed."""
+"""The Data Docs site is complete without a network, shows the results, and rewrites only changed pages."""
 
 import re
 from html.parser import HTMLParser
@@ -36,7 +36,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def site(warehouse, judge, settings) -> Path:
-    """The site after four gates on a good day, and one that failed on the day before."""
+    """The site after four passed gates on a good day and one failed gate on the day before."""
     for gate in GATES:
         judge(gate)
     warehouse.execute("update intake.raw.order_lines set quantity = 2000000 where line_number = 7")
@@ -65,13 +65,13 @@ def test_the_index_shows_every_gate_and_run_with_its_verdict(site):
     assert "16 of 17, 121 rows" in index.words and "17 of 17, 122 rows" in index.words
 
 
-def test_a_result_page_lists_every_expectation_with_what_was_found(site):
+def test_a_result_page_lists_every_expectation_with_its_observation(site):
     page = Page(site.parent / "raw_orders" / "2011-03-08.html")
     assert page.words.count("✓ passed") == 16
     assert "only an adjustment has a price below zero" in page.words
     assert "quantity values must be greater than or equal to -1,000,000" in page.words
-    for found in ("2 to 2,000,000", "1 of 120", "2011-03-08.csv:7", "expect_column_values_to_be_between"):
-        assert found in page.words
+    for text in ("2 to 2,000,000", "1 of 120", "2011-03-08.csv:7", "expect_column_values_to_be_between"):
+        assert text in page.words
 
 
 def test_only_what_changed_is_written_again(site, judge, settings):
@@ -83,14 +83,14 @@ def test_only_what_changed_is_written_again(site, judge, settings):
     assert "run 2" in Page(site.parent / "scores" / "2011-03-09.html").words
 
 
-def test_pages_of_dropped_results_go(site, settings):
+def test_pages_of_dropped_results_are_removed(site, settings):
     (settings.home / "checks" / "scores" / "2011-03-09.json").unlink()
     build_docs(settings)
     assert not (site.parent / "scores" / "2011-03-09.html").exists()
     assert "scores/2011-03-09.html" not in Page(site).links
 
 
-def test_what_comes_from_outside_is_escaped(judge, settings):
+def test_text_from_outside_is_escaped(judge, settings):
     judge("scores", run_id="<script>alert(1)</script>")
     page = Page(build_docs(settings).parent / "scores" / "2011-03-09.html")
     assert "script" not in page.tags and "<script>alert(1)</script>" in page.words

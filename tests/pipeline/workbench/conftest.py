@@ -1,4 +1,4 @@
-"""A small shop that was run and published once; each test has a copy of its home, and a project to edit."""
+"""A small shop, run and published once; each test gets a copy of its home and a dbt project to edit."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Bench:
     project: Path
 
     def edit(self, model: str, old: str, new: str) -> None:
-        """Change a text in the SQL or YAML of a model, which must hold it."""
+        """Replace a text in the SQL or YAML of a model; the text must exist."""
         (path,) = (self.project / "models").rglob(model)
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new))
 
     def write(self, path: str, text: str) -> Path:
-        """Write a file of the project's models."""
+        """Write a file among the models of the project."""
         target = self.project / "models" / path
         target.write_text(text)
         return target
@@ -67,7 +67,7 @@ def bench(
     use_settings: Callable[..., Settings],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Bench:
-    """The published home again, and dbt's project in `tmp_path/repository`, for one test to change."""
+    """Copies of the published home and of the dbt project (in `tmp_path/repository`) for one test."""
     shutil.copytree(small_home / "home", tmp_path / "home")
     project = tmp_path / "repository" / DBT_PROJECT.name
     shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("__pycache__", "target", "logs"))

@@ -1,4 +1,4 @@
-"""What is said of two tables that differ."""
+"""Comparing two versions of a table: changed rows, columns and keys."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def tables() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def test_rows_columns_and_keys_are_told_with_their_old_and_new_values(tables):
-    found = compare_tables(tables, "marts.t", ("old", "the base"), "new", ["id", "day"])
-    assert (found["rows_before"], found["rows_after"], found["against"]) == (4, 5, "the base")
-    assert (found["added_columns"], found["removed_columns"]) == (["extra"], [])
-    assert (found["changed"], found["added"], found["removed"]) == (2, 1, 0)
-    assert found["changed_columns"] == {"class": 2, "Money paid": 1}
-    assert found["note"] is None
-    assert found["examples"] == [
+def test_rows_columns_and_keys_are_listed_with_old_and_new_values(tables):
+    comparison = compare_tables(tables, "marts.t", ("old", "the base"), "new", ["id", "day"])
+    assert (comparison["rows_before"], comparison["rows_after"], comparison["against"]) == (4, 5, "the base")
+    assert (comparison["added_columns"], comparison["removed_columns"]) == (["extra"], [])
+    assert (comparison["changed"], comparison["added"], comparison["removed"]) == (2, 1, 0)
+    assert comparison["changed_columns"] == {"class": 2, "Money paid": 1}
+    assert comparison["note"] is None
+    assert comparison["examples"] == [
         {
             "kind": "changed",
             "key": {"id": "c", "day": "1"},
@@ -50,42 +50,47 @@ def test_rows_columns_and_keys_are_told_with_their_old_and_new_values(tables):
     ]
 
 
-def test_a_row_that_is_gone_and_a_column_that_is_gone_or_of_another_type(tables):
+def test_a_removed_row_and_a_removed_or_retyped_column_are_listed(tables):
     tables.execute("create table newer as select id, day::bigint as day, class from old where id = 'a'")
-    found = compare_tables(tables, "t", ("old", "the base"), "newer", ["id", "day"])
-    assert found["removed_columns"] == ["Money paid"]
-    assert found["retyped_columns"] == [{"column": "day", "before": "INTEGER", "after": "BIGINT"}]
-    assert (found["changed"], found["added"], found["removed"]) == (0, 0, 3)
-    assert [example["kind"] for example in found["examples"]] == ["removed", "removed"]
+    comparison = compare_tables(tables, "t", ("old", "the base"), "newer", ["id", "day"])
+    assert comparison["removed_columns"] == ["Money paid"]
+    assert comparison["retyped_columns"] == [{"column": "day", "before": "INTEGER", "after": "BIGINT"}]
+    assert (comparison["changed"], comparison["added"], comparison["removed"]) == (0, 0, 3)
+    assert [example["kind"] for example in comparison["examples"]] == ["removed", "removed"]
 
 
 def test_equal_tables_differ_in_nothing(tables):
-    found = compare_tables(tables, "t", ("old", "the base"), "old", ["id", "day"])
-    assert (found["changed"], found["added"], found["removed"], found["examples"]) == (0, 0, 0, [])
+    comparison = compare_tables(tables, "t", ("old", "the base"), "old", ["id", "day"])
+    assert (comparison["changed"], comparison["added"], comparison["removed"], comparison["examples"]) == (
+        0,
+        0,
+        0,
+        [],
+    )
 
 
 def test_without_a_key_whole_rows_are_counted(tables):
     tables.execute("create table twice as select * from old union all select * from old where id = 'a'")
-    found = compare_tables(tables, "t", ("old", "the base"), "twice", [])
-    assert (found["key"], found["added"], found["removed"]) == ([], 1, 0)
-    # so are they where the key is no column of one of the sides
+    comparison = compare_tables(tables, "t", ("old", "the base"), "twice", [])
+    assert (comparison["key"], comparison["added"], comparison["removed"]) == ([], 1, 0)
+    # whole rows are also counted if a side lacks a column of the key
     assert compare_tables(tables, "t", ("old", "the base"), "twice", ["other"])["key"] == []
 
 
-def test_a_key_that_several_rows_share_is_said(tables):
-    found = compare_tables(tables, "t", ("old", "the base"), "new", ["day"])
-    assert found["note"] is not None and "several rows share a key (day)" in found["note"]
+def test_a_key_that_several_rows_share_is_noted(tables):
+    comparison = compare_tables(tables, "t", ("old", "the base"), "new", ["day"])
+    assert comparison["note"] is not None and "several rows share a key (day)" in comparison["note"]
 
 
 def test_a_new_table_is_compared_with_nothing(tables):
-    found = compare_tables(tables, "t", None, "new", ["id"])
-    assert (found["against"], found["rows_before"], found["rows_after"]) == (None, None, 5)
-    assert found["added_columns"] == []
+    comparison = compare_tables(tables, "t", None, "new", ["id"])
+    assert (comparison["against"], comparison["rows_before"], comparison["rows_after"]) == (None, None, 5)
+    assert comparison["added_columns"] == []
 
 
-# compared each with each they would take hours
+# comparing every row with every other would take hours
 @pytest.mark.timeout(60)
-def test_half_a_million_keys_with_nulls_are_joined_and_not_each_compared_with_each():
+def test_half_a_million_keys_with_nulls_are_joined_and_not_compared_pairwise():
     connection = duckdb.connect()
     connection.execute(
         """
@@ -93,5 +98,5 @@ def test_half_a_million_keys_with_nulls_are_joined_and_not_each_compared_with_ea
         create table new as select id, case when id = 9 then -1 else value end as value from old
         """
     )
-    found = compare_tables(connection, "t", ("old", "the base"), "new", ["id"])
-    assert (found["changed"], found["added"], found["removed"]) == (1, 0, 0)
+    comparison = compare_tables(connection, "t", ("old", "the base"), "new", ["id"])
+    assert (comparison["changed"], comparison["added"], comparison["removed"]) == (1, 0, 0)

@@ -1,4 +1,4 @@
-"""A copy of a DuckDB file that others write: what the last writer closed, and nobody is held up."""
+"""Copying a DuckDB file that others write: the copy is whole, and no writer has to wait."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from goodstanding.warehouse import metadata_blocks
 from pipeline.workbench import copies
 from pipeline.workbench.copies import copy_as_closed, only_one
 
-# as a step of a run does: blocks kept when it opens the file, one checkpoint when it closes it
+# writes like a step of a run: keeps blocks when it opens the file, one checkpoint when it closes it
 WRITER = """
 import os, sys, time
 from pathlib import Path
@@ -54,7 +54,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_a_writer_has_not_closed_is_not_in_the_copy_and_the_writer_goes_on(file, tmp_path):
+def test_the_copy_lacks_what_a_writer_has_not_closed_and_the_writer_continues(file, tmp_path):
     assert _write(file, 1).wait() == 0
     with _write(file, 2, hold=1.5) as writer:
         assert writer.stdout is not None and writer.stdout.readline() == "open\n"
@@ -78,17 +78,17 @@ def test_each_copy_of_a_file_that_is_written_again_and_again_is_whole(file, tmp_
             except WarehouseBusy:
                 continue
             with duckdb.connect(str(target)) as connection:
-                found = connection.execute(
+                counts = connection.execute(
                     "select count(*), max(round), count(*) filter (where product <> i * round) from sums"
                 ).fetchone()
-            assert (found[0], found[2]) == (20000, 0)
-            rounds.add(found[1])
+            assert (counts[0], counts[2]) == (20000, 0)
+            rounds.add(counts[1])
             target.unlink()
     assert writer.returncode == 0
     assert len(rounds) > 1, "copies were taken while the writer was at work"
 
 
-def test_a_file_that_changes_during_each_try_is_given_up_with_what_to_do(file, tmp_path, monkeypatch):
+def test_a_file_that_changes_during_each_try_is_given_up_with_advice(file, tmp_path, monkeypatch):
     monkeypatch.setattr(copies, "PAUSE_SECONDS", 0)
     headers = iter(range(1000))
     monkeypatch.setattr(copies, "_header", lambda path: str(next(headers)).encode())
@@ -112,7 +112,7 @@ def test_a_block_that_a_checkpoint_has_half_written_is_put_back_in_the_copy(file
     assert not (tmp_path / "copy.duckdb.wal").exists()
 
 
-def test_before_anything_was_built_it_says_what_to_do(tmp_path, use_settings):
+def test_before_any_build_the_error_says_what_to_do(tmp_path, use_settings):
     current = use_settings(home=tmp_path)
     with pytest.raises(DataProblem, match="run `goodstanding run` first"):
         copies.copy_of(current)
@@ -128,12 +128,12 @@ def test_two_commands_do_not_work_on_one_copy(tmp_path, use_settings):
     folder.mkdir()
     with subprocess.Popen(
         [sys.executable, "-c", script, str(folder / "lock")], stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout is not None and other.stdout.readline() == "held\n"
+    ) as second:
+        assert second.stdout is not None and second.stdout.readline() == "held\n"
         started = time.monotonic()
         with pytest.raises(WarehouseBusy, match="another `goodstanding dbt` is at work"), only_one(current):
             pass
         assert time.monotonic() - started < 5
-        other.kill()
+        second.kill()
     with only_one(current):
         pass

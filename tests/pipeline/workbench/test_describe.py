@@ -1,4 +1,4 @@
-"""The YAML of a model: the columns of its SQL, and every word that a person wrote."""
+"""`goodstanding dbt describe` sets the columns of a model's YAML and keeps every word a person wrote."""
 
 from __future__ import annotations
 
@@ -44,56 +44,53 @@ unit_tests:
 COLUMNS = {"a": "varchar", "b": "date", "d": "decimal(18,4)"}
 
 
-def test_types_are_set_right_columns_come_and_go_and_nothing_else_changes():
-    found = _updated(WRITTEN, "visits", COLUMNS, {"d": "What: was paid."})
-    assert (
-        found
-        == WRITTEN.replace(
-            "        description: Of b.\n", "        data_type: date\n        description: Of b.\n"
-        )
-        .replace(
-            "      - name: c\n        data_type: integer\n",
-            "      - name: d\n        data_type: decimal(18,4)\n        description: 'What: was paid.'\n",
-        )
-        .replace("      # why c is here\n", "")
-        or "# why c is here" in found
+def test_types_are_corrected_columns_added_and_removed_and_nothing_else_changes():
+    updated = _updated(WRITTEN, "visits", COLUMNS, {"d": "What: was paid."})
+    # the comment above the removed column stays, as a person wrote it
+    expected = WRITTEN.replace(
+        "        description: Of b.\n", "        data_type: date\n        description: Of b.\n"
+    ).replace(
+        "      # why c is here\n      - name: c\n        data_type: integer\n",
+        "      - name: d\n        data_type: decimal(18,4)\n        description: 'What: was paid.'\n"
+        "      # why c is here\n",
     )
-    assert "data_type: text   # said before" in found, "text is varchar"
-    columns = yaml.safe_load(found)["models"][1]["columns"]
+    assert updated == expected
+    assert "data_type: text   # said before" in updated, "text is varchar"
+    columns = yaml.safe_load(updated)["models"][1]["columns"]
     assert [(column["name"], column["data_type"]) for column in columns] == [
         ("a", "text"),
         ("b", "date"),
         ("d", "decimal(18,4)"),
     ]
-    assert _updated(found, "visits", COLUMNS, {}) == found
+    assert _updated(updated, "visits", COLUMNS, {}) == updated
 
 
 @pytest.mark.parametrize("path", sorted((DBT_PROJECT / "models").rglob("*.yml")), ids=lambda path: path.stem)
-def test_a_yaml_of_this_project_whose_columns_are_right_stays_as_it_is(path: Path):
+def test_a_yaml_of_this_project_with_correct_columns_is_unchanged(path: Path):
     text = path.read_text()
     for model in yaml.safe_load(text).get("models", ()):
         columns = {column["name"]: column.get("data_type", "varchar") for column in model.get("columns", ())}
         typed = all("data_type" in column for column in model.get("columns", ()))
-        found = _updated(text, model["name"], columns, {})
+        updated = _updated(text, model["name"], columns, {})
         if typed:
-            assert found == text
+            assert updated == text
         else:
-            lines = [line for line in found.splitlines() if line.strip() != "data_type: varchar"]
+            lines = [line for line in updated.splitlines() if line.strip() != "data_type: varchar"]
             assert lines == [line for line in text.splitlines() if line.strip() != "data_type: varchar"]
 
 
 def test_a_yaml_without_columns_gets_them():
     written = "models:\n  - name: visits\n    description: Visits.\n"
-    found = yaml.safe_load(_updated(written, "visits", {"a": "varchar"}, {}))
-    assert found["models"][0]["description"] == "Visits."
-    assert found["models"][0]["columns"] == [{"name": "a", "data_type": "varchar", "description": "TODO"}]
+    updated = yaml.safe_load(_updated(written, "visits", {"a": "varchar"}, {}))
+    assert updated["models"][0]["description"] == "Visits."
+    assert updated["models"][0]["columns"] == [{"name": "a", "data_type": "varchar", "description": "TODO"}]
     empty = "models:\n  - name: visits\n    columns: []\n    description: Visits.\n"
     assert yaml.safe_load(_updated(empty, "visits", {"a": "varchar"}, {})) == {
-        "models": [{"name": "visits", "description": "Visits.", "columns": found["models"][0]["columns"]}]
+        "models": [{"name": "visits", "description": "Visits.", "columns": updated["models"][0]["columns"]}]
     }
 
 
-def test_what_is_described_can_be_built(bench):
+def test_a_described_model_can_be_built(bench):
     bench.write("marts/doubled.sql", NEW_MODEL)
     described = describe(bench.settings, "doubled")
     assert described.is_new and described.to_write
@@ -106,15 +103,13 @@ def test_what_is_described_can_be_built(bench):
         ("as_of", "date"),
         ("doubled", "integer"),
     ]
-    assert model["columns"][0]["description"] == "The customer's pseudonym.", (
-        "as the model says that it reads"
-    )
+    assert model["columns"][0]["description"] == "The customer's pseudonym.", "as in the model that it reads"
     describe(bench.settings, "doubled", write=True)
     done = run_on_copy(bench.settings, ["run", "-s", "doubled"])
     assert (done.exit_code, done.problems) == (0, [])
     assert done.changes[0]["against"] is None
 
-    # a YAML in which columns are wanting keeps dbt from reading the project; it is described all the same
+    # dbt cannot read a project with a YAML that lacks columns; `describe` works nevertheless
     described.path.write_text("models:\n  - name: doubled\n    description: Twice the score.\n")
     mended = describe(bench.settings, "doubled", write=True)
     assert "Twice the score." in mended.text and not mended.is_new

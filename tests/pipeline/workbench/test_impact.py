@@ -1,4 +1,4 @@
-"""What a change in git would change: models, classes, scores and decisions, on a shop of four days."""
+"""`goodstanding dbt impact`: models, classes, scores and decisions that a change in git would change."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.pipeline.workbench.test_run import SCORE, files_of
 
 def git(bench, *arguments: str) -> None:
     """Call git in the repository of the test's project."""
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *who, *arguments], cwd=bench.project.parent, check=True, capture_output=True)
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *identity, *arguments], cwd=bench.project.parent, check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -32,16 +32,16 @@ def repository(bench):
     return bench
 
 
-def test_models_classes_scores_and_decisions_that_become_others_are_counted(repository):
+def test_changed_models_classes_scores_and_decisions_are_counted(repository):
     bench = repository
     published, warehouse = files_of(bench.settings.published), files_of(bench.settings.warehouse)
-    # nobody is good any more; a comment elsewhere changes no row
+    # no customer is Good any more; a comment elsewhere changes no row
     bench.edit("customer_classes.sql", SCORE, f"least({SCORE}, 4)")
     bench.edit("invoices.sql", "select * from final", "-- all of them\nselect * from final")
     bench.write("intermediate/doubled.sql", NEW_MODEL)
-    found = CliRunner().invoke(app, ["dbt", "impact", "--json", "--basket", "50.00"])
-    assert found.exit_code == 0, found.output
-    impact = json.loads(found.stdout)
+    result = CliRunner().invoke(app, ["dbt", "impact", "--json", "--basket", "50.00"])
+    assert result.exit_code == 0, result.output
+    impact = json.loads(result.stdout)
     kinds = {model["name"]: model["kind"] for model in impact["models"]}
     assert kinds["customer_classes"] == kinds["invoices"] == "edited"
     assert kinds["customer_profiles"] == kinds["master_data"] == "downstream"
@@ -75,7 +75,7 @@ def test_models_classes_scores_and_decisions_that_become_others_are_counted(repo
     assert files_of(bench.settings.warehouse) == warehouse
     assert not (bench.settings.home / FOLDER / "impact").exists()
 
-    # committed, against the branch it came from: the same, as Markdown
+    # after the commit, compared with the base branch: the same, as Markdown
     git(bench, "add", ".")
     git(bench, "commit", "-m", "a change")
     text = (
@@ -86,7 +86,7 @@ def test_models_classes_scores_and_decisions_that_become_others_are_counted(repo
     assert "| cod 50.00 |" in text and "<details>" in text
 
 
-def test_without_a_change_no_model_is_touched_and_a_base_that_is_not_there_is_named(repository):
+def test_without_a_change_no_model_is_touched_and_a_missing_base_is_reported_by_name(repository):
     bench = repository
     with both_versions(bench.settings, "main") as versions:
         assert versions.touched == []

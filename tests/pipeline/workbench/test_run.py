@@ -1,4 +1,4 @@
-"""dbt on the workbench: what an edited model changes, its contract, and a publication that nobody touches."""
+"""dbt on the workbench: an edited model is built and compared on a copy, and the publication is untouched."""
 
 from __future__ import annotations
 
@@ -62,9 +62,13 @@ def test_an_edited_model_is_built_for_all_days_and_nothing_else_is_touched(bench
     (change,) = done.changes
     assert change["changed"] == change["changed_columns"]["credit_score"] == change["rows_after"]
     assert change["rows_after"] == same["rows_after"]
-    (value,) = [each for each in change["examples"][0]["values"] if each["column"] == "credit_score"]
+    (value,) = [
+        change_of_column
+        for change_of_column in change["examples"][0]["values"]
+        if change_of_column["column"] == "credit_score"
+    ]
     assert value["after"] == value["before"] + 1
-    # the test of the data is made on all rows too, and by dbt's own exit code
+    # the data test also runs on all rows, and sets dbt's own exit code
     assert run_on_copy(bench.settings, ["test", "-s", "customer_classes"]).exit_code == 1
 
     assert json.loads((home / "workbench" / CHANGES).read_text())[0]["changed"] == change["changed"]
@@ -72,13 +76,13 @@ def test_an_edited_model_is_built_for_all_days_and_nothing_else_is_touched(bench
     assert files_of(bench.settings.warehouse) == warehouse
 
 
-def test_what_was_built_stays_until_the_warehouse_changes_or_a_new_copy_is_asked_for(bench):
+def test_built_models_stay_until_the_warehouse_changes_or_a_new_copy_is_requested(bench):
     bench.edit("customer_classes.sql", SCORE, f"{SCORE} + 1")
     run_on_copy(bench.settings, ["run", "-s", "customer_classes"])
     done = run_on_copy(bench.settings, ["run", "-s", "customer_profiles"])
     assert done.changes[0]["changed_columns"]["credit_score"] == done.changes[0]["changed"] > 0
     assert any("customer_classes (built here)" in note for note in done.notes)
-    # edited back, the copy is not what the file says
+    # the edit is undone, so the copy no longer matches the file
     bench.edit("customer_classes.sql", f"{SCORE} + 1", SCORE)
     done = run_on_copy(bench.settings, ["run", "-s", "customer_profiles"])
     assert any(
@@ -87,13 +91,13 @@ def test_what_was_built_stays_until_the_warehouse_changes_or_a_new_copy_is_asked
     done = run_on_copy(bench.settings, ["run", "-s", "customer_profiles"], fresh=True)
     assert (done.changes[0]["changed"], done.exit_code) == (0, 0)
     assert not any("another SQL" in note for note in done.notes)
-    # a run of a day changes the warehouse: the next command says what is gone with the old copy
+    # a run of a day changes the warehouse: the next command says what was lost with the old copy
     transform(bench.settings, Days.parse(str(FIRST)), "a later run")
     _, lost = copy_of(bench.settings)
     assert lost == ["customer_profiles"]
 
 
-def test_columns_of_another_type_too_few_or_too_many_are_named_with_both_files(bench):
+def test_columns_that_are_missing_extra_or_of_another_type_are_named_with_both_files(bench):
     bench.edit("customer_classes.sql", "as integer) as credit_score", "as bigint) as credit_score")
     bench.edit("customer_classes.sql", "        credit_scores.monetary,\n", "")
     bench.edit(
@@ -111,7 +115,7 @@ def test_columns_of_another_type_too_few_or_too_many_are_named_with_both_files(b
     assert "extra (integer) is in the SQL and not in the YAML" in problem
     assert "`goodstanding dbt describe customer_classes`" in problem
     assert "\n" not in problem
-    # the run of a day says the same
+    # the run of a day reports the same
     with pytest.raises(DataProblem, match="monetary is in the YAML and not in the SQL") as error:
         transform(bench.settings, Days.parse(str(FIRST)), "a later run")
     assert problem in str(error.value)
@@ -145,7 +149,7 @@ def test_a_model_without_a_yaml_or_without_columns_or_types_in_it_fails_in_one_s
     with pytest.raises(WrongUse) as error:
         run_on_copy(bench.settings, ["run", "-s", "doubled"])
     assert str(error.value) == NO_COLUMNS
-    # where no contract asks for a YAML, dbt builds without; the house wants one of every model
+    # dbt builds a model without a YAML if no contract requires one; this project requires one for every model
     yml.unlink()
     marts, intermediate = (bench.project / "models" / layer for layer in ("marts", "intermediate"))
     (marts / "doubled.sql").rename(intermediate / "doubled.sql")
@@ -159,19 +163,19 @@ def test_a_model_without_a_yaml_or_without_columns_or_types_in_it_fails_in_one_s
     [(None, NO_YML), ("models:\n  - name: doubled\n    description: twice\n", NO_COLUMNS)],
     ids=["no YAML", "no columns"],
 )
-def test_the_run_of_a_day_names_such_a_model_in_the_same_sentence(bench, yml, says):
+def test_the_run_of_a_day_reports_such_a_model_in_the_same_sentence(bench, yml, says):
     bench.write("marts/doubled.sql", NEW_MODEL)
     if yml:
         bench.write("marts/doubled.yml", yml)
     with pytest.raises(DataProblem) as error:
         transform(bench.settings, Days.parse(str(FIRST)), "a later run")
     assert says in str(error.value)
-    # its tables are gone until a run has built them: the workbench says why they are wanting
+    # its tables are missing until a run builds them: the workbench says why
     done = run_on_copy(bench.settings, ["seed"]) if yml is None else None
     assert done is None or any("the warehouse is not whole" in note for note in done.notes)
 
 
-def test_commands_that_need_no_warehouse_take_no_copy_and_vars_of_the_caller_count(bench, capfd):
+def test_commands_that_need_no_warehouse_make_no_copy_and_the_callers_vars_are_used(bench, capfd):
     assert (
         run_on_copy(bench.settings, ["ls", "-s", "customer_classes", "--resource-type", "model"]).exit_code
         == 0

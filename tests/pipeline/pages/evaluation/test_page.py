@@ -1,4 +1,4 @@
-"""The page of an evaluation: complete with no network, true to what was found, nothing personal on it."""
+"""The evaluation page is complete without a network, shows the exact figures, and nothing personal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EVIL = "<script>alert('it & \"that\"')</script>"
 
 
 class Page(HTMLParser):
-    """The text, the tags, the addresses, and the rows of the tables of each section of a page."""
+    """A parsed page: its text, tags and addresses, and the table rows of each section."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -39,13 +39,13 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        given = {name: value or "" for name, value in attrs}
-        self.ids += [given["id"]] if "id" in given else []
+        attributes = {name: value or "" for name, value in attrs}
+        self.ids += [attributes["id"]] if "id" in attributes else []
         self.addresses += [
-            value for name, value in given.items() if name in ("href", "src", "srcset", "data")
+            value for name, value in attributes.items() if name in ("href", "src", "srcset", "data")
         ]
         if tag == "section":
-            self.section = given["id"]
+            self.section = attributes["id"]
         if tag == "tr":
             self.rows.setdefault(self.section, []).append([])
         if tag in ("td", "th"):
@@ -74,9 +74,9 @@ def page(whole: dict[str, Any]) -> Page:
 
 
 def charts(page: Page) -> dict[str, ElementTree.Element]:
-    """By title, in the order of the page; each must be well-formed."""
-    found = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page.source, re.DOTALL)]
-    return {str(chart.get("aria-label")): chart for chart in found}
+    """The charts by title, in the order of the page; each must be well-formed."""
+    drawings = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page.source, re.DOTALL)]
+    return {str(chart.get("aria-label")): chart for chart in drawings}
 
 
 def answered(found: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_the_page_is_complete_without_network_and_script(page: Page) -> None:
     assert "default-src 'none'" in page.source
 
 
-def test_no_tag_is_left_open(page: Page) -> None:
+def test_every_tag_is_closed(page: Page) -> None:
     class Balanced(HTMLParser):
         open: list[str] = []
 
@@ -117,9 +117,7 @@ def test_no_tag_is_left_open(page: Page) -> None:
     assert parser.open == []
 
 
-def test_every_method_is_in_the_table_with_the_figures_that_were_found(
-    page: Page, evaluated: dict[str, Any]
-) -> None:
+def test_every_method_is_in_the_table_with_its_figures(page: Page, evaluated: dict[str, Any]) -> None:
     for name, task in answered(evaluated).items():
         rows = {row[0]: row[1:] for row in page.rows[name] if len(row) == len(SHOWN) + 3}
         for method, measured in task["pooled"].items():
@@ -147,7 +145,7 @@ def test_every_measure_is_in_the_folded_tables_pooled_and_per_cut(
     assert {*TITLES, "confusion"} - of_risks == set(task["pooled"]["majority"]), "a measure without a column"
 
 
-def test_every_cut_and_every_confusion_matrix_is_there(page: Page, evaluated: dict[str, Any]) -> None:
+def test_the_page_has_every_cut_and_every_confusion_matrix(page: Page, evaluated: dict[str, Any]) -> None:
     for name, task in answered(evaluated).items():
         text = page.sections[name]
         for cut in task["cuts"]:
@@ -161,7 +159,7 @@ def test_every_cut_and_every_confusion_matrix_is_there(page: Page, evaluated: di
         assert f"{task['champion']}, champion" in text
 
 
-def test_the_answers_and_what_was_asked_stand_first(page: Page, evaluated: dict[str, Any]) -> None:
+def test_the_answers_and_the_questions_come_first(page: Page, evaluated: dict[str, Any]) -> None:
     asked = page.sections["asked"]
     for fact in ("small_shop", "2011-12-09", "2010-12-01", "4 trained, 4 baselines", "as they are"):
         assert fact in asked
@@ -180,7 +178,7 @@ def test_a_refused_question_shows_the_number_that_is_missing(page: Page) -> None
     assert "value_tier_6m" in page.sections["cannot_tell"]
 
 
-def test_folds_of_one_day_are_headed_fidelity_beside_what_was_published(
+def test_folds_of_one_day_are_headed_fidelity_beside_the_published_figures(
     page: Page, evaluated: dict[str, Any]
 ) -> None:
     text = page.sections["present_class"]
@@ -192,9 +190,7 @@ def test_folds_of_one_day_are_headed_fidelity_beside_what_was_published(
     assert "re-learn the formula" in text and "Folds of one day" not in page.sections["buys_30d"]
 
 
-def test_charts_are_well_formed_and_of_the_curves_that_were_found(
-    page: Page, evaluated: dict[str, Any]
-) -> None:
+def test_charts_are_well_formed_and_show_the_measured_curves(page: Page, evaluated: dict[str, Any]) -> None:
     drawn = charts(page)
     kinds = ("ROC curves", "Calibration", "Cumulative gain")
     of_tasks = [f"{kind} of {name}" for name in answered(evaluated) for kind in kinds]
@@ -206,18 +202,18 @@ def test_charts_are_well_formed_and_of_the_curves_that_were_found(
     assert page.source.count("<figcaption>") == page.source.count("<svg") == len(drawn)
 
 
-def test_no_customer_is_on_it(page: Page) -> None:
+def test_no_customer_is_on_the_page(page: Page) -> None:
     assert "customer-0" not in page.source
     assert not re.search(r"\b[0-9a-f]{32}\b", page.source)
 
 
-def test_a_simulated_shop_is_marked_and_no_other(page: Page, evaluated: dict[str, Any]) -> None:
+def test_only_a_simulated_shop_is_marked_as_simulated(page: Page, evaluated: dict[str, Any]) -> None:
     assert page.title.startswith("SIMULATED · ") and "made up" in page.text
     assert page.source.count("SIMULATED") == 2
     assert "SIMULATED" not in evaluation_page({**evaluated, "simulated": False})
 
 
-def test_every_colour_of_the_style_is_there_for_light_and_dark(page: Page) -> None:
+def test_every_colour_of_the_style_has_a_light_and_a_dark_value(page: Page) -> None:
     style = page.source[page.source.index("<style>") : page.source.index("</style>")]
     used = set(re.findall(r"var\((--[\w-]+)\)", page.source))
     dark = "".join(
@@ -228,24 +224,24 @@ def test_every_colour_of_the_style_is_there_for_light_and_dark(page: Page) -> No
         assert style.count(f"{name}:") == 2, f"{name} is not there once for each"
 
 
-def test_what_comes_from_outside_is_escaped(whole: dict[str, Any]) -> None:
-    found = deepcopy(whole)
-    found["shop"] = EVIL
-    found["tasks"]["value_tier_6m"]["refused"] = f"{EVIL}; {EVIL}"
-    found["tasks"]["buys_30d"]["note"] = EVIL
-    found["tasks"]["buys_30d"]["classes"] = [EVIL, EVIL]
-    found["segments"]["segments"][0]["name"] = EVIL
-    found["segments"]["past"]["refused"] = EVIL
-    found["value"]["question"] = found["value"]["note"] = found["value"]["rfm_score"]["value_by"] = EVIL
-    found["value"]["left_out"] = {EVIL: EVIL}
-    page = Page(evaluation_page(found))
+def test_text_from_outside_is_escaped(whole: dict[str, Any]) -> None:
+    altered = deepcopy(whole)
+    altered["shop"] = EVIL
+    altered["tasks"]["value_tier_6m"]["refused"] = f"{EVIL}; {EVIL}"
+    altered["tasks"]["buys_30d"]["note"] = EVIL
+    altered["tasks"]["buys_30d"]["classes"] = [EVIL, EVIL]
+    altered["segments"]["segments"][0]["name"] = EVIL
+    altered["segments"]["past"]["refused"] = EVIL
+    altered["value"]["question"] = altered["value"]["note"] = altered["value"]["rfm_score"]["value_by"] = EVIL
+    altered["value"]["left_out"] = {EVIL: EVIL}
+    page = Page(evaluation_page(altered))
     charts(page)
     assert "script" not in page.tags and "<script" not in page.source
     assert page.sections["asked"].count(EVIL) == 3, "shop, what would be enough, question of value"
     assert page.sections["value_tier_6m"].count(EVIL) == 2
 
 
-def test_a_further_section_needs_a_function_alone(
+def test_a_further_section_needs_only_a_function(
     evaluated: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def weather(found: Any) -> Markup:
@@ -256,7 +252,7 @@ def test_a_further_section_needs_a_function_alone(
     assert "rain</section>" not in evaluation_page(evaluated)
 
 
-def test_pages_are_listed_newest_first_and_a_part_does_not_replace_the_whole(
+def test_pages_are_listed_newest_first_and_a_partial_page_does_not_replace_the_whole(
     evaluated: dict[str, Any], tmp_path: Path
 ) -> None:
     settings = Settings(home=tmp_path, _env_file=None)
@@ -280,7 +276,7 @@ def test_pages_are_listed_newest_first_and_a_part_does_not_replace_the_whole(
     assert {path.suffix for path in site.iterdir()} == {".html"}, "nothing half written is left"
 
 
-def test_the_data_docs_link_to_the_evaluations_once_there_are_some(
+def test_the_data_docs_link_to_the_evaluations_once_any_exist(
     evaluated: dict[str, Any], tmp_path: Path
 ) -> None:
     settings = Settings(home=tmp_path, _env_file=None)
@@ -297,18 +293,20 @@ def test_without_data_docs_nothing_links_to_them(evaluated: dict[str, Any], tmp_
 
 
 def test_an_installed_package_has_every_template() -> None:
-    given = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    package_data = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "package-data"
+    ]
     package = PROJECT / "pipeline" / "pages"
-    others = [path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
-    assert len(others) > 3
-    for path in others:
+    templates = [path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert len(templates) > 3
+    for path in templates:
         name = str(path.relative_to(package))
-        assert any(fnmatch(name, pattern) for pattern in given["pipeline.pages"]), name
+        assert any(fnmatch(name, pattern) for pattern in package_data["pipeline.pages"]), name
 
 
-def test_the_gain_in_words_is_the_one_of_the_curve(evaluated: dict[str, Any]) -> None:
-    found = deepcopy(evaluated)
-    task = found["tasks"]["buys_30d"]
+def test_the_gain_in_words_equals_that_of_the_curve(evaluated: dict[str, Any]) -> None:
+    altered = deepcopy(evaluated)
+    task = altered["tasks"]["buys_30d"]
     task["curves"][task["champion"]]["gain"] = [[0, 0], [0.2, 0.4], [0.3, 0.6], [1, 1]]
-    page = Page(evaluation_page(found))
+    page = Page(evaluation_page(altered))
     assert f"quarter of the customers by {task['champion']} reaches 50 % of all 'yes'" in page.text

@@ -1,4 +1,4 @@
-"""The scorecards of decisions stand on the page as the questions do, with the measures of risks."""
+"""The decision scorecards are on the evaluation page like the questions, with their risk measures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def decided(evaluated: dict[str, Any]) -> dict[str, Any]:
     return {**evaluated, "decisions": answer([question], folds=200, methods=some)}
 
 
-def test_page_and_tables_show_ks_cost_and_who_ships(decided: dict[str, Any]) -> None:
+def test_page_and_tables_show_ks_cost_and_the_shipped_method(decided: dict[str, Any]) -> None:
     page = evaluation_page(decided)
     assert '<section id="cod">' in page
     part = page.partition('<section id="cod">')[2].partition("</section>")[0]

@@ -1,4 +1,4 @@
-"""What the data cannot tell: each remark holds where it should and nowhere else."""
+"""Remarks on the limits of the data: each appears exactly when its condition holds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.pages.evaluation import remarks as remarks
 
 @pytest.fixture
 def found() -> dict[str, Any]:
-    """A shop of three years whose champion gains clearly and decides well, with shares that stay."""
+    """The result of a three-year shop whose champion gains clearly and whose shares are stable."""
     cut = {
         "train_customers": 1000,
         "customers": 1000,
@@ -41,11 +41,11 @@ def changed(found: dict[str, Any], **values: Any) -> dict[str, Any]:
     return other
 
 
-def test_nothing_is_said_of_a_shop_whose_data_tell(found: dict[str, Any]) -> None:
+def test_a_shop_with_sufficient_data_gets_no_remark(found: dict[str, Any]) -> None:
     assert remarks.cannot_tell(found) == []
 
 
-def test_a_refused_question_is_named_with_what_would_be_enough(found: dict[str, Any]) -> None:
+def test_a_refused_question_is_named_with_the_data_that_would_be_enough(found: dict[str, Any]) -> None:
     refused = "buys_90d needs 1 test cut; 22 more days (data up to 2011-12-31) would be enough"
     said = remarks.refused_questions(changed(found, refused=refused, cuts=[]))
     assert said and "buys_90d (22 more days (data up to 2011-12-31) would be enough)" in said[1]
@@ -59,7 +59,9 @@ def test_a_refused_question_is_named_with_what_would_be_enough(found: dict[str, 
         ("it has none", ("it has none", "")),
     ],
 )
-def test_a_refusal_parts_into_what_is_needed_and_what_is_enough(refused: str, parts: tuple[str, str]) -> None:
+def test_a_refusal_is_split_into_what_is_needed_and_what_is_enough(
+    refused: str, parts: tuple[str, str]
+) -> None:
     assert remarks.what_is_enough(refused) == parts
 
 
@@ -70,7 +72,7 @@ def test_fewer_than_three_cuts_are_named_with_their_note(found: dict[str, Any]) 
     assert remarks.few_cuts(found) is None
 
 
-def test_a_share_that_moved_by_more_than_chance_is_told_at_its_greatest(found: dict[str, Any]) -> None:
+def test_a_share_that_moved_by_more_than_chance_is_reported_at_its_greatest(found: dict[str, Any]) -> None:
     cuts = deepcopy(found["tasks"]["buys_90d"]["cuts"])
     cuts[0]["shares"] = [0.44, 0.56]
     cuts[1]["shares"] = [0.40, 0.60]
@@ -78,44 +80,48 @@ def test_a_share_that_moved_by_more_than_chance_is_told_at_its_greatest(found: d
     assert said and "buys_90d 0.500 to 0.600 ('yes' by 2011-05-31)" in said[1] and "0.560" not in said[1]
 
     few = [{**cut, "train_customers": 60, "customers": 60} for cut in cuts]
-    assert remarks.moving_shares(changed(found, cuts=few)) is None, "chance moves the share of 60 so much"
+    assert remarks.moving_shares(changed(found, cuts=few)) is None, (
+        "chance alone moves the share of 60 customers as much"
+    )
 
 
 @pytest.mark.parametrize(("first_day", "said"), [("2010-12-10", False), ("2010-12-11", True)])
-def test_until_two_years_no_season_was_seen_twice(found: dict[str, Any], first_day: str, said: bool) -> None:
+def test_under_two_years_the_remark_says_that_no_season_was_seen_twice(
+    found: dict[str, Any], first_day: str, said: bool
+) -> None:
     remark = remarks.one_year({**found, "first_day": first_day})
     assert bool(remark) is said
     if remark:
         assert "span 730 days" in remark[1] and "up to 2012-12-10 would allow it" in remark[1]
 
 
-def test_a_baseline_that_stands_is_told_with_the_nearest_trained_method(found: dict[str, Any]) -> None:
+def test_a_champion_baseline_is_reported_with_the_nearest_trained_method(found: dict[str, Any]) -> None:
     said = remarks.nothing_beyond_the_baseline(changed(found, champion="rfm_rank", p_holm={"svm": 0.3}))
     assert said and "of 1 trained methods the nearest is svm, AUC +0.0020 [-0.0010, +0.0040] over" in said[1]
     assert remarks.nothing_beyond_the_baseline(found) is None
 
 
-def test_an_accuracy_that_is_the_majoritys_is_told(found: dict[str, Any]) -> None:
+def test_an_accuracy_equal_to_the_majority_share_is_reported(found: dict[str, Any]) -> None:
     as_good = {"lda": {"accuracy": [0.89, 0.88, 0.9], "majority": [0.889, 0.87, 0.9]}}
     said = remarks.no_better_than_the_majority(changed(found, pooled=as_good))
     assert said and "buys_90d (0.890, and 0.889 for the commonest class)" in said[1]
     assert remarks.no_better_than_the_majority(found) is None
 
 
-def test_fits_without_drop_out_are_told_once_with_their_questions(found: dict[str, Any]) -> None:
+def test_fits_without_drop_out_are_reported_once_with_their_questions(found: dict[str, Any]) -> None:
     said = remarks.no_drop_out(changed(found, remarks={"bg_nbd": "no drop-out identifiable in 3 of 3"}))
     assert said and "bg_nbd: no drop-out identifiable in 3 of 3 (buys_90d)" in said[1]
     assert remarks.no_drop_out(found) is None
 
 
-def test_returns_are_a_proxy_where_they_were_answered(found: dict[str, Any]) -> None:
+def test_returns_are_called_a_proxy_if_their_question_was_answered(found: dict[str, Any]) -> None:
     task = found["tasks"]["buys_90d"]
     assert remarks.returns_are_a_proxy({**found, "tasks": {"returns_60d": task}})
     assert remarks.returns_are_a_proxy({**found, "tasks": {"returns_60d": {**task, "cuts": []}}}) is None
     assert remarks.returns_are_a_proxy(found) is None
 
 
-def test_it_says_whether_refusals_are_told_from_returns(found: dict[str, Any]) -> None:
+def test_the_remark_says_whether_refusals_are_distinguished_from_returns(found: dict[str, Any]) -> None:
     def why(*decisions: str) -> str:
         task = {"returns_60d": {"cuts": [{"train_cut": "2011-08-31", "test_cut": "2011-09-30"}]}}
         asked = {"tasks": dict.fromkeys(decisions)}
@@ -127,7 +133,7 @@ def test_it_says_whether_refusals_are_told_from_returns(found: dict[str, Any]) -
     assert "cod_refused and cod tell the two apart" in why("cod_refused", "cod", "emi")
 
 
-def test_folds_of_one_day_tell_nothing_of_customers_and_count_among_no_other_remark(
+def test_folds_of_one_day_get_one_remark_of_their_own_and_no_other(
     found: dict[str, Any],
 ) -> None:
     same_day = [{**cut, "train_cut": cut["test_cut"]} for cut in found["tasks"]["buys_90d"]["cuts"][:2]]
@@ -137,7 +143,7 @@ def test_folds_of_one_day_tell_nothing_of_customers_and_count_among_no_other_rem
 
 
 def valued(found: dict[str, Any], **last: Any) -> dict[str, Any]:
-    """The shop with value measured at three cuts, of which nothing is to be said; the last one changed."""
+    """The shop with value measured at three cuts that need no remark; the last one is changed."""
     cut = {
         "cut": "2012-06-30",
         "count_model": "pareto_nbd",
@@ -147,12 +153,14 @@ def valued(found: dict[str, Any], **last: Any) -> dict[str, Any]:
     return {**found, "value": {"refused": None, "cuts": [cut, cut, {**cut, "cut": "2012-08-31", **last}]}}
 
 
-def test_of_a_value_that_was_measured_well_or_not_at_all_nothing_is_said(found: dict[str, Any]) -> None:
+def test_a_value_measured_well_or_not_at_all_gets_no_remark(found: dict[str, Any]) -> None:
     assert remarks.cannot_tell(valued(found)) == []
     assert remarks.cannot_tell({**found, "value": None, "segments": None}) == []
 
 
-def test_refused_segments_and_value_are_named_with_what_would_be_enough(found: dict[str, Any]) -> None:
+def test_refused_segments_and_value_are_named_with_the_data_that_would_be_enough(
+    found: dict[str, Any],
+) -> None:
     segments = {"refused": "4 segments need 200 customers; 50 more would be enough"}
     value = {"refused": "value needs customers", "cuts": []}
     ((_, why),) = remarks.cannot_tell({**found, "segments": segments, "value": value})
@@ -166,7 +174,7 @@ def test_cuts_of_value_without_drop_out_are_counted(found: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(("correlation", "said"), [(0.3, False), (0.31, True), (-0.31, True)])
-def test_a_value_that_hangs_on_the_number_of_orders_is_told(
+def test_a_value_that_depends_on_the_number_of_orders_is_reported(
     found: dict[str, Any], correlation: float, said: bool
 ) -> None:
     remark = remarks.value_hangs_on_number(valued(found, value_correlation=correlation))
@@ -185,7 +193,7 @@ def test_a_value_that_hangs_on_the_number_of_orders_is_told(
         (None, False),
     ],
 )
-def test_intervals_that_held_far_from_what_they_say_at_the_last_cut_are_told(
+def test_intervals_far_from_their_level_at_the_last_cut_are_reported(
     found: dict[str, Any], coverage: list[float] | None, said: bool
 ) -> None:
     remark = remarks.coverage_moved(valued(found, coverage=coverage))

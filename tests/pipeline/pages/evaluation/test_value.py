@@ -1,4 +1,4 @@
-"""The value of customers on the page of an evaluation: every figure that was found."""
+"""The customer value section of the evaluation page shows every measured figure."""
 
 from __future__ import annotations
 
@@ -27,40 +27,42 @@ def cells(measured: dict[str, Any], measures: Any) -> list[str]:
     return [cell(measured[measure], FORMS.get(measure, ".3f")) for measure in measures]
 
 
-def test_every_method_is_in_the_table_with_the_figures_that_were_found(
-    page: Page, whole: dict[str, Any]
-) -> None:
-    found = whole["value"]
-    for method, measured in found["pooled"].items():
-        gain = cell(found["gini_gain"][method], "+.4f") if method in found["gini_gain"] else "to beat"
-        less = cell(found["pooled_without_top"][method]["gini"])
+def test_every_method_is_in_the_table_with_its_figures(page: Page, whole: dict[str, Any]) -> None:
+    value_result = whole["value"]
+    for method, measured in value_result["pooled"].items():
+        gain = (
+            cell(value_result["gini_gain"][method], "+.4f")
+            if method in value_result["gini_gain"]
+            else "to beat"
+        )
+        less = cell(value_result["pooled_without_top"][method]["gini"])
         assert [method, *cells(measured, SHOWN), gain, less] in page.rows["value"], method
-    assert f"on {found['baseline']}" in page.sections["value"]
+    assert f"on {value_result['baseline']}" in page.sections["value"]
 
 
 def test_every_measure_is_in_the_folded_tables_pooled_and_per_cut_and_without_the_top(
     page: Page, whole: dict[str, Any]
 ) -> None:
-    found = whole["value"]
-    kinds = [found["pooled"], found["pooled_without_top"]]
-    kinds += [cut[kind] for cut in found["cuts"] for kind in ("measures", "without_top")]
+    value_result = whole["value"]
+    kinds = [value_result["pooled"], value_result["pooled_without_top"]]
+    kinds += [cut[kind] for cut in value_result["cuts"] for kind in ("measures", "without_top")]
     for by_method in kinds:
         for method, measured in by_method.items():
             assert set(measured) == set(TITLES), "a measure without a column"
             assert [method, *cells(measured, TITLES)] in page.rows["value"]
 
 
-def test_every_cut_is_there_with_how_many_its_intervals_held(page: Page, whole: dict[str, Any]) -> None:
-    found = whole["value"]
-    for cut in found["cuts"]:
+def test_every_cut_is_shown_with_the_share_that_its_intervals_held(page: Page, whole: dict[str, Any]) -> None:
+    value_result = whole["value"]
+    for cut in value_result["cuts"]:
         counts = [f"{cut[which]:,}" for which in ("customers", "repeat_buyers", "spenders")]
         spend, correlation = f"{cut['spend']:,.0f}", f"{cut['value_correlation']:+.2f}"
         row = [cut["cut"], cut["until"], *counts, spend, correlation, cut["count_model"]]
         assert [*row, cell(cut["coverage"], ".1%")] in page.rows["value"]
-    assert cell(found["coverage"], ".1%") in page.sections["value"]
+    assert cell(value_result["coverage"], ".1%") in page.sections["value"]
 
 
-def test_the_score_stands_against_value_in_figures(page: Page, whole: dict[str, Any]) -> None:
+def test_the_table_compares_score_and_value_in_figures(page: Page, whole: dict[str, Any]) -> None:
     scores = whole["value"]["rfm_score"]
     for row in scores["by_score"]:
         told = ["too few to tell"]
@@ -73,16 +75,16 @@ def test_the_score_stands_against_value_in_figures(page: Page, whole: dict[str, 
         assert f"{cell(scores[what]['spearman'])} (p = {scores[what]['p_value']:.3f}" in words
 
 
-def test_the_charts_of_the_score_have_a_point_and_an_interval_for_each_that_can_be_told(
+def test_the_score_charts_have_a_point_and_an_interval_for_each_score_of_enough_customers(
     whole: dict[str, Any],
 ) -> None:
-    found = changed(whole)
-    by_score = found["value"]["rfm_score"]["by_score"]
+    evaluation = changed(whole)
+    by_score = evaluation["value"]["rfm_score"]["by_score"]
     by_score[0] |= {"customers": 4, "predicted_value": None, "spend": None}
     by_score[1] |= {"predicted_value": 25, "spend": [50, 0, 100]}
     for row in by_score[2:]:
         row |= {"predicted_value": 20, "spend": [20, 10, 30]}
-    page = Page(evaluation_page(found))
+    page = Page(evaluation_page(evaluation))
     means, shares = (
         charts(page)[f"RFM score against {what}"] for what in ("value", "the share of all spend")
     )
@@ -92,22 +94,22 @@ def test_the_charts_of_the_score_have_a_point_and_an_interval_for_each_that_can_
     assert means.findall("circle")[0].get("cy") == f"{TOP + SIDE / 2:.1f}", "50 of 100"
     span = str(means.findall("path[@class='line line-0 span']")[0].get("d"))
     assert span.endswith(f" {TOP + SIDE:.1f}V{TOP:.1f}"), "0 to 100"
-    # what was hidden cannot be read off the share either
+    # a hidden figure cannot be derived from the share either
     assert [str(by_score[0]["score"]), "4", "too few to tell"] in page.rows["value"]
 
 
 def test_scores_of_too_few_customers_have_no_charts(whole: dict[str, Any]) -> None:
-    found = changed(whole)
-    for row in found["value"]["rfm_score"]["by_score"]:
+    evaluation = changed(whole)
+    for row in evaluation["value"]["rfm_score"]["by_score"]:
         row |= {"predicted_value": None, "spend": None}
-    assert "<svg" not in value(found)
+    assert "<svg" not in value(evaluation)
 
 
-def test_models_that_were_left_out_are_named_with_the_reason(whole: dict[str, Any]) -> None:
-    found = changed(whole, left_out={"blend": "they correlate"}, coverage=None)
-    for cut in found["value"]["cuts"]:
+def test_omitted_models_are_named_with_the_reason(whole: dict[str, Any]) -> None:
+    evaluation = changed(whole, left_out={"blend": "they correlate"}, coverage=None)
+    for cut in evaluation["value"]["cuts"]:
         cut |= {"count_model": None, "coverage": None}
-    page = Page(evaluation_page(found))
+    page = Page(evaluation_page(evaluation))
     assert "Left out: blend (they correlate)." in page.sections["value"]
     assert all(row[-2:] == ["no model", "not measured"] for row in page.rows["value"][1:4])
 
@@ -127,7 +129,7 @@ def test_a_refused_value_shows_the_missing_number_in_the_box_of_refused_question
     assert "value (" in page.sections["cannot_tell"]
 
 
-def test_where_tasks_were_named_the_section_is_left_out(whole: dict[str, Any]) -> None:
+def test_if_only_some_tasks_were_evaluated_the_section_is_left_out(whole: dict[str, Any]) -> None:
     page = Page(evaluation_page({**whole, "value": None}))
     assert "value" not in page.sections and "#value" not in page.addresses
     assert "#segments" in page.addresses
