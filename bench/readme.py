@@ -62,7 +62,7 @@ def measured_section(results: Results) -> str:
     return f"""\
 The real year ({results["lines"]:,} lines) on {machine["cores"]} shared cores, measured on \
 {machine["measured_on"]}. The machine is noisy: read the ratios rather
-than the seconds. `make bench` measures anew.
+than the seconds. `make bench` measures again.
 
 | what | seconds | to the DuckDB script | peak MB |
 | --- | ---: | ---: | ---: |
@@ -348,7 +348,7 @@ machine p99 | not answered | CPU a request | peak MB |
 
 
 def main() -> None:
-    """Write the sections anew."""
+    """Write the sections of figures into the pages."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     _put(PAGE, measured_section(results))
     _put(README, headline_section(results))

@@ -93,7 +93,7 @@ def roll_back(models: Path, target: str) -> Rollback:
 
     The evaluations since the present one was appointed, and the models trained since, move to folders named
     `withdrawn`, from which they can be moved back. The earlier one stays in use until an evaluation appoints
-    anew.
+    a champion.
 
     Raises:
         WrongUse: there is no such question, or it has had one champion only.

@@ -464,7 +464,7 @@ def _forecast(cut: ValueCut) -> Forecasts:
         if abs(correlation) > MOST_CORRELATED:
             raise DataProblem(
                 f"the number of orders and their mean value correlate at {correlation:+.2f} as of {cut.cut}; "
-                f"Gamma-Gamma takes them for independent, {MOST_CORRELATED} at most would be near enough"
+                f"Gamma-Gamma assumes them independent, {MOST_CORRELATED} at most would be close enough"
             )
         forecasts = _with_models(cut, known, forecasts)
     except DataProblem as error:

@@ -66,12 +66,12 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> AsKnown:
     none the profiles say so.
 
     Raises:
-        WrongUse: `known_on` is still to come.
+        WrongUse: `known_on` is in the future.
         DataProblem: nothing was known by then, or not that day.
     """
     zone = load_shop(settings).timezone
     if known_on > datetime.now(ZoneInfo(zone)).date():
-        raise WrongUse(f"{known_on} is still to come: nobody knows what will be known then")
+        raise WrongUse(f"{known_on} is in the future: nothing is known of it yet")
     known_before = end_of(known_on, zone).replace(tzinfo=None)
     path = settings.home / "as_known" / f"{day}_on_{known_on}.duckdb"
     with _draft(path) as draft:
@@ -115,7 +115,7 @@ def _require_known(known: dict[date, bool], day: date, known_on: date) -> list[d
     """
     if not known:
         raise DataProblem(
-            f"nothing was known at the end of {known_on}: no file had been taken in (raw.file_versions)"
+            f"nothing was known at the end of {known_on}: no file had been ingested (raw.file_versions)"
         )
     if day not in known:
         raise DataProblem(

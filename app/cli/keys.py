@@ -35,7 +35,7 @@ def key_new(
 @reports_errors
 def key_rotate(
     key_id: Annotated[str, typer.Argument(help="The id of the key, as `key list` shows it.")],
-    hours: Annotated[float, typer.Option("--hours", min=0, help="How long the old one still goes.")] = 24,
+    hours: Annotated[float, typer.Option("--hours", min=0, help="How long the old key stays valid.")] = 24,
     as_json: AsJson = False,
 ) -> None:
     """Make a key with the same scopes and print it; the old one ends some hours later."""

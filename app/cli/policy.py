@@ -55,7 +55,7 @@ def policy_groups(
 @policy_app.command("shadow")
 @reports_errors
 def policy_shadow(
-    days: Annotated[int, typer.Option("--days", min=1, help="How long an outcome is waited for.")] = 30,
+    days: Annotated[int, typer.Option("--days", min=1, help="The days within which an outcome counts.")] = 30,
     as_json: AsJson = False,
 ) -> None:
     """Compare the live and the shadow policy on past answers, by their outcomes."""

@@ -1,11 +1,11 @@
 {#-
     The one way in which this project writes tables: delete the rows that the changes make untrue, insert what is true
-    now. Which rows these are says the scope that the model names (macros/scope.sql); a model that names none is replaced
+    now. The scope that the model names says which rows these are (macros/scope.sql); a model that names none is replaced
     whole. Delete and insert are one transaction, so a crash leaves the old rows; repeating it gives the same rows.
 
     dbt's own incremental materialization asks the database for a table's columns four times, compares them, and
-    goes through a temporary table: 0.4 s of a daily run. None of it is needed here: a run builds everything
-    anew, contracts checked, as soon as a model, macro or seed is another (pipeline/transform.py), so between
+    goes through a temporary table: 0.4 s of a daily run. None of it is needed here: a run rebuilds everything,
+    contracts checked, as soon as a model, macro or seed is another (pipeline/transform.py), so between
     two such builds the columns cannot differ. Columns are still matched by name.
 
     In such a build nothing is narrowed to what changed, and a model of the scope `passing` is no table but a view: joining

@@ -1,4 +1,4 @@
--- One row per day that raw or the mart has lines of. Runs interleave: where another run has taken in the day
+-- One row per day that raw or the mart has lines of. Runs interleave: where another run has ingested the day
 -- again since this one's transform, raw and the mart hold different contents, and that run compares them.
 with
 

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 SIMULATED_MARKER = "SIMULATED"
 # the longest closure that a shop's calendar is likely to hold
 LONGEST_PAUSE_DAYS = 31
-# Lines taken in at a time, unless a single day has more: the real year is one part. Taken in at once, 10.8
+# Lines loaded at a time, unless a single day has more: the real year is one part. Loaded at once, 10.8
 # million lines spilled 3.1 GB beside 2 GB of memory; in parts 0.8 GB.
 PART_LINES = 600_000
 
@@ -247,7 +247,7 @@ def _claim_home(connection: duckdb.DuckDBPyConnection, shop: Shop, simulated: bo
     if held["pseudonym_key"] != claimed["pseudonym_key"]:
         raise WrongUse(
             "this home's pseudonyms were made with another key: restore GOODSTANDING_PSEUDONYM_KEY or the "
-            "home's pseudonym.key, or set GOODSTANDING_HOME to a new folder and take everything in again"
+            "home's pseudonym.key, or set GOODSTANDING_HOME to a new folder and load everything again"
         )
 
 

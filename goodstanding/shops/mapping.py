@@ -208,7 +208,7 @@ class Source(Section):
             if column.cast not in allowed:
                 raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(allowed)}")
             if column.optional and name not in self.of.may_be_blank:
-                raise ValueError(f"columns.{name}.optional: a line without {name} is of no use")
+                raise ValueError(f"columns.{name}.optional: a line without {name} cannot be used")
         for name in self.of.casts:
             if name not in self.columns and name not in self.of.may_be_unmapped:
                 raise ValueError(f"columns.{name} is missing")
@@ -293,7 +293,7 @@ class Groups(Section):
             if column.cast not in TEXT:
                 raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(TEXT)}")
         if self.columns[CUSTOMER].optional:
-            raise ValueError(f"columns.{CUSTOMER}.optional: a line without {CUSTOMER} is of no use")
+            raise ValueError(f"columns.{CUSTOMER}.optional: a line without {CUSTOMER} cannot be used")
         return self
 
 
@@ -361,7 +361,7 @@ class Shop(_Strict):
         for source in self.sources if self.groups else ():
             if self.groups and source.may_hold(self.groups.files.path):
                 raise ValueError(
-                    f"groups.files.path: {source.prefix}files.path matches it too; name the files apart"
+                    f"groups.files.path: {source.prefix}files.path matches it too; rename one of them"
                 )
         return self
 

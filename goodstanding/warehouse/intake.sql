@@ -1,4 +1,4 @@
--- The intake file: what came in (raw) and what was done about it (ops). Run at every opening, so each
+-- The intake file: the ingested lines (raw) and the records of runs (ops). Run at every opening, so each
 -- statement must be repeatable.
 create schema if not exists raw;
 create schema if not exists ops;
@@ -73,9 +73,8 @@ create table if not exists raw.day_versions (
     ended_by_run_id varchar
 );
 
--- The same of every file: a file that is replaced, withdrawn or read otherwise ends, one that comes back begins
--- anew. The
--- lines of the open ones are in the tables of accepted and rejected lines, those of the ended ones in superseded_*.
+-- The same of every file: a file that is replaced, withdrawn or read otherwise ends, a file that comes back begins
+-- again. The lines of the open ones are in the tables of accepted and rejected lines, those of the ended ones in superseded_*.
 create table if not exists raw.file_versions (
     source varchar not null,
     event_day date not null,

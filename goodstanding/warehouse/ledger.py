@@ -33,7 +33,7 @@ def record_verdict(
 ) -> None:
     """Keep the verdict of a gate on the content of `days` that it judged; gate 1 also admits or bars days.
 
-    The gate of raw orders judges what was taken in; the later ones judge what the marts were built from. dbt
+    The gate of raw orders judges what was ingested; the later ones judge what the marts were built from. dbt
     reads only admitted days.
 
     Args:

@@ -39,7 +39,7 @@ select files.event_day, files.file_name, files.file_hash, files.lines, days.vers
 from intake.raw.files as files join intake.raw.days as days using (source, event_day)
 order by files.event_day, files.file_name
 """
-# A day that was taken in longer ago than this, and whose run has not ended, was given up: its run crashed or
+# A day that was ingested longer ago than this, and whose run has not ended, was given up: its run crashed or
 # was stopped.
 IN_FLIGHT = timedelta(hours=1)
 
@@ -121,7 +121,7 @@ def _repair(given_up: list[OpenDay], days: Days) -> str:
     what = (
         f"failed the gate of {first.failed_gate} ({first.message})"
         if first.failed_gate
-        else f"was taken in at {first.loaded_at:%Y-%m-%d %H:%M} UTC by run {first.run_id}, which did not end"
+        else f"was ingested at {first.loaded_at:%Y-%m-%d %H:%M} UTC by run {first.run_id}, which did not end"
     )
     others = f" and {len(given_up) - 1} more day(s)" if len(given_up) > 1 else ""
     return (

@@ -123,7 +123,7 @@ def test_a_home_without_a_warehouse_is_refused(known: Settings, tmp_path: Path) 
     [
         ("10.01.2011", "2011-01-12", "'10.01.2011' is no day"),
         (str(DAY), "yesterday", "'yesterday' is no day"),
-        (str(DAY), str(date.today() + timedelta(days=3)), "is still to come"),
+        (str(DAY), str(date.today() + timedelta(days=3)), "is in the future"),
     ],
 )
 def test_wrong_use_is_reported_in_one_line(call, day: str, on: str, says: str) -> None:

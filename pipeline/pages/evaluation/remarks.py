@@ -51,9 +51,9 @@ def refused_questions(report: EvaluationReport) -> Remark | None:
 
 
 def few_cuts(report: EvaluationReport) -> Remark | None:
-    """Questions measured at fewer cuts than the protocol asks for: how a method fares may be the season's."""
+    """Questions measured at fewer cuts than the protocol asks for: the result may only show the season."""
     said = [f"{name} ({task['note']})" for name, task in _answered(report) if len(task["cuts"]) < TEST_CUTS]
-    why = f"{'; '.join(said)}. What is measured at few cuts may be the season's doing."
+    why = f"{'; '.join(said)}. A result from few cuts may only show the season."
     return ("Whether a result holds from month to month", why) if said else None
 
 
@@ -75,10 +75,10 @@ def moving_shares(report: EvaluationReport) -> Remark | None:
             said.append(f"{name} {before:.3f} to {after:.3f} ({where})")
     why = (
         "Between a train cut and its test cut the share of a class moved by more than chance, at most: "
-        f"{'; '.join(said)}. A probability learned at the one is off by about as much at the other, for "
-        "every method alike, and the cuts do not say which way the next move goes."
+        f"{'; '.join(said)}. A probability learned at the train cut is off by as much at the test cut, for "
+        "every method, and the cuts do not show in which direction the share moves next."
     )
-    return ("How many it will be", why) if said else None
+    return ("How many customers it will be", why) if said else None
 
 
 def _standard_error(cut: CutResult, before: float, after: float) -> float:
@@ -97,7 +97,7 @@ def one_year(report: EvaluationReport) -> Remark | None:
         "can be recalibrated on the same season of another year. "
         f"Orders up to {first + TWO_YEARS} would allow it."
     )
-    return "What the season does", why
+    return "The effect of the season", why
 
 
 def nothing_beyond_the_baseline(report: EvaluationReport) -> Remark | None:
@@ -113,7 +113,7 @@ def nothing_beyond_the_baseline(report: EvaluationReport) -> Remark | None:
                 f"[{low:+.4f}, {high:+.4f}] over {task['baseline']})"
             )
     why = (
-        f"{'; '.join(said)}. Whatever else sets these customers apart is not in the order log, or shows only "
+        f"{'; '.join(said)}. What else distinguishes these customers is not in the order log, or shows only "
         "with more customers."
     )
     return ("More than a baseline does", why) if said else None
@@ -128,10 +128,10 @@ def no_better_than_the_majority(report: EvaluationReport) -> Remark | None:
         if right[1] <= majority:
             said.append(f"{name} ({right[0]:.3f}, and {majority:.3f} for the commonest class)")
     why = (
-        f"{'; '.join(said)}. The champion puts customers in a useful order, but whoever takes its likeliest "
-        "class for true is right no more often than by always saying the commonest."
+        f"{'; '.join(said)}. The champion ranks customers usefully, but its likeliest "
+        "class is right no more often than the commonest class, always chosen."
     )
-    return ("Who exactly", why) if said else None
+    return ("Which customers exactly", why) if said else None
 
 
 def no_drop_out(report: EvaluationReport) -> Remark | None:
@@ -144,7 +144,7 @@ def no_drop_out(report: EvaluationReport) -> Remark | None:
     if never := sum(cut["count_model"] == "nbd" for cut in cuts):
         said[f"pareto_nbd: no drop-out identifiable in {never} of {len(cuts)} cuts"] = ["value"]
     listed = "; ".join(f"{remark} ({', '.join(names)})" for remark, names in said.items())
-    why = f"{listed}. A customer who is gone cannot be told from one who orders rarely."
+    why = f"{listed}. A customer who has left cannot be distinguished from one who orders rarely."
     return ("Who has left for good", why) if said else None
 
 
@@ -161,8 +161,8 @@ def value_hangs_on_number(report: EvaluationReport) -> Remark | None:
         if abs(cut["value_correlation"]) > MOST_CORRELATED
     ]
     why = (
-        f"The number of orders and their mean value correlate at {', '.join(said)}. Gamma-Gamma takes them "
-        f"for independent; {MOST_CORRELATED} at most would be near enough. Spend is forecast by the simple "
+        f"The number of orders and their mean value correlate at {', '.join(said)}. Gamma-Gamma assumes them "
+        f"independent; {MOST_CORRELATED} at most would be close enough. Spend is forecast by the simple "
         "methods alone."
     )
     return ("What a lifetime model would say of value", why) if said else None
@@ -190,7 +190,7 @@ def returns_are_a_proxy(report: EvaluationReport) -> Remark | None:
     if "cod_refused" in decisions:
         why = (
             "returns_60d counts cancellation lines of products, of parcels refused at the door, too: "
-            "cod_refused and cod tell the two apart."
+            "cod_refused and cod separate the two."
         )
     else:
         why = (
@@ -198,8 +198,8 @@ def returns_are_a_proxy(report: EvaluationReport) -> Remark | None:
             "reason, and no delivery that was refused at the door."
         )
         if "cod" in decisions:
-            why += " For want of refusals the scorecard of cash on delivery learns the same."
-    return ("What came back", why) if "returns_60d" in dict(_answered(report)) else None
+            why += " Without reports of refusals, the scorecard of cash on delivery learns the same label."
+    return ("What was returned", why) if "returns_60d" in dict(_answered(report)) else None
 
 
 def formula_is_no_future(report: EvaluationReport) -> Remark | None:

@@ -216,7 +216,7 @@ def test_a_day_whose_run_has_not_ended_in_an_hour_is_given_up_by_name(home: Sett
     )
     with pytest.raises(DataProblem) as told:
         show(home)
-    assert f"{DAY} was taken in at" in str(told.value)
+    assert f"{DAY} was ingested at" in str(told.value)
     assert (
         f"by run the run, which did not end. Readers keep the last good day. Repair its file if need be "
         f"and run {DAY} again" in str(told.value)
