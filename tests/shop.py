@@ -94,5 +94,5 @@ def mapping(folder: Path, accounts: bool = False) -> Path:
     """
     text = Path(__file__).parent.parent.joinpath("shops", "online_retail.yml").read_text()
     path = folder / "tiny.yml"
-    path.write_text(text[: text.index("# A file is expected")] + (ACCOUNTS if accounts else ""))
+    path.write_text(text[: text.index("closed:")] + (ACCOUNTS if accounts else ""))
     return path

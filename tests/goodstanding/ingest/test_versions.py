@@ -33,7 +33,7 @@ def some_files_a_day(tmp_path: Path) -> Home:
     """A home of the shop whose days may have any number of files."""
     text = (SHOPS.parents[3] / "shops" / "online_retail.yml").read_text()
     mapping = tmp_path / "parts.yml"
-    text = text[: text.index("# A file is expected")].replace('"{day}.csv"', '"{day}*.csv"')
+    text = text[: text.index("closed:")].replace('"{day}.csv"', '"{day}*.csv"')
     mapping.write_text(text)
     return Home(tmp_path / "parts", str(mapping))
 
