@@ -1,4 +1,4 @@
-"""Gate 4, after scoring: has every customer one profile, and is each prediction possible and explained?
+"""Gate 4, after scoring: does every customer have one profile, and is each prediction possible and explained?
 
 The tables of `predictions` hold the newest as_of only, so this gate judges that one, whatever days the run
 had. Where there is no prediction, the profile and `predictions.models` must say why.

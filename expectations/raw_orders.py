@@ -1,4 +1,4 @@
-"""Gate 1, after ingest: are the raw lines of a day complete and readable, and orders as many as usual?
+"""Gate 1, after ingest: are the raw lines of a day complete and readable, and is the number of orders usual?
 
 `goodstanding.shops.kinds` says what is expected of a line of each kind of source; this module, of a day. No
 day of a real year of a gift shop (305 trading days, 541,909 lines) fails a limit; a comment beside each limit

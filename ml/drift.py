@@ -1,4 +1,4 @@
-"""Drift: measure how far the customers of a day are from those that a model was fitted on.
+"""Drift: measure how much the customers of a day differ from those that a model was fitted on.
 
 A model is not used on a day whose customers are too unlike those that it learnt from. For each feature and
 for the predictions, training keeps the share of customers in each of ten bins; a later day is compared with

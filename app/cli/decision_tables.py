@@ -1,4 +1,4 @@
-"""What the commands `decide`, `key list` and `policy` print, as tables."""
+"""Prints the results of the commands `decide`, `key list` and `policy` as tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command `evaluate` prints: a table per task, then the segments and the value of customers."""
+"""Prints the result of the command `evaluate`: a table per task, then segments and the value of customers."""
 
 from __future__ import annotations
 

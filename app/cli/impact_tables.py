@@ -1,4 +1,4 @@
-"""What `goodstanding dbt impact` prints: as tables, or as Markdown for a comment on a pull request."""
+"""Prints the result of `goodstanding dbt impact` as tables, or as Markdown for a pull request."""
 
 from __future__ import annotations
 

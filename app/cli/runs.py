@@ -43,9 +43,9 @@ def run_days(current: Settings, days: Days, daily: bool, progress: Progress) -> 
     with _Steps(progress) as steps:
         runs = _runs(current, steps)
         if daily:
-            run_ids = [runs.daily(day) for day in steps.each(list(days))]
+            run_ids = [runs.daily(day) for day in steps.counted(list(days))]
         else:
-            run_ids = [runs.history(day) for day in steps.each([days])]
+            run_ids = [runs.history(day) for day in steps.counted([days])]
     return read_report(current, run_ids)
 
 
@@ -68,14 +68,14 @@ def run_landing(current: Settings, progress: Progress) -> LandingReport:
     with _Steps(progress) as steps:
         runs = _runs(current, steps)
         if border >= days.first:
-            run_ids += [runs.history(past) for past in steps.each([Days(days.first, border)])]
+            run_ids += [runs.history(past) for past in steps.counted([Days(days.first, border)])]
             try:
-                run_ids += [runs.train(day) for day in steps.each([border])]
+                run_ids += [runs.train(day) for day in steps.counted([border])]
             except DataProblem as error:
                 # a shop with too short a history has no model yet: its profiles say so
                 note = str(error)
         last_days = Days(max(days.first, border + timedelta(days=1)), days.last)
-        run_ids += [runs.daily(day) for day in steps.each(list(last_days))]
+        run_ids += [runs.daily(day) for day in steps.counted(list(last_days))]
         steps.describe("dbt documentation")
         sites = build_sites(current)
     report = read_report(current, run_ids)
@@ -87,7 +87,7 @@ def run_training(current: Settings, day: str | None, progress: Progress) -> Trai
     as_of = parse_day(day) if day else parse_day("9999-12-30")
     with _Steps(progress) as steps:
         runs = _runs(current, steps)
-        run_ids = [runs.train(wanted) for wanted in steps.each([as_of])]
+        run_ids = [runs.train(wanted) for wanted in steps.counted([as_of])]
     return {"models": read_models(current, as_of), "refused": read_refused(current, run_ids)}
 
 
@@ -148,7 +148,7 @@ class _Steps:
     def step(self, name: str) -> None:
         self.describe(f"{self._name}: {name}")
 
-    def each(self, items: Sequence[Item]) -> Iterator[Item]:
+    def counted(self, items: Sequence[Item]) -> Iterator[Item]:
         """Go through the items, counting them."""
         self._progress.update(self._task, total=len(items), completed=0)
         for item in items:

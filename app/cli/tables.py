@@ -1,4 +1,4 @@
-"""What the commands `run`, `train`, `rollback`, `profile`, `status` and `as-known` print, as tables.
+"""Prints what `run`, `train`, `rollback`, `profile`, `status` and `as-known` give, as tables.
 
 `pipeline.report` reads the numbers, so that `--json` prints the very numbers that these tables show.
 """

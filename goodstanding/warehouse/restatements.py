@@ -1,4 +1,4 @@
-"""Finds restatements: classes and scores of past days that a publication changes, and the file that did it.
+"""Finds restatements: past classes and scores that a publication changes, and the file that caused it.
 
 Readers know what was last published, so the coming publication is compared with that, in the copy that is
 about to be shown. A crash leaves the old publication with its own restatements, and publishing the same

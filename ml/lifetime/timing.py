@@ -1,4 +1,4 @@
-"""Forecast when the next order comes: probabilities by certain days, and a day with a narrow interval.
+"""Forecast when the next order comes: how likely it is by given days, and a day where that is certain enough.
 
 The day of the next order has no mean, because some customers never order again; it has quantiles up to the
 probability of ordering at all. A rate that is known from a few orders only gives a wide interval, so most

@@ -80,7 +80,7 @@ class Points:
         drawn = generator.multinomial(self.customers, self.counts / self.customers)
         return Points(self.rows[drawn > 0], drawn[drawn > 0])
 
-    def each(self, values: Ints) -> Ints:
+    def per_customer(self, values: Ints) -> Ints:
         """A value of each point, (points,), once per customer at it, (customers,)."""
         return np.repeat(values, self.counts)
 

@@ -373,8 +373,8 @@ def _fit_and_resample(of: Points, resamples: int, k: int) -> tuple[float, Ints, 
     drawn = [of.resample(generator) for _ in range(resamples)]
     # a resample of few distinct points may have fewer than k
     fits = [k_means(sample, k, SEED + number) for number, sample in enumerate(drawn) if len(sample.rows) >= k]
-    every = of.each(labels)
-    indices = [adjusted_rand_score(every, of.each(assign(other, of.rows))) for other in fits] or [0.0]
+    every = of.per_customer(labels)
+    indices = [adjusted_rand_score(every, of.per_customer(assign(other, of.rows))) for other in fits] or [0.0]
     tail = (1 - evaluate.CONFIDENCE) / 2
     low, high = np.quantile(indices, [tail, 1 - tail])
     return float(fit.inertia_), labels, [_rounded(value) for value in (np.mean(indices), low, high)]
