@@ -1,4 +1,4 @@
-"""Which days a run is about, however it was started."""
+"""The days of a run are the same however the run was started."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def interval(start: str, end: str) -> dict:
 @pytest.mark.parametrize(
     ("context", "first", "last"),
     [
-        # scheduled and backfilled: the interval is the day, also where the clock changes in the shop
+        # scheduled and backfilled runs: the interval is the day, also when the shop changes its clock
         (interval("2011-03-27", "2011-03-28"), "2011-03-27", None),
         (interval("2011-10-30", "2011-10-31"), "2011-10-30", None),
         # a week's interval
         (interval("2011-03-21", "2011-03-28"), "2011-03-21", "2011-03-27"),
-        # by hand at a moment: an interval without length
+        # started by hand: an interval of zero length
         (interval("2011-03-27 15:00", "2011-03-27 15:00"), "2011-03-27", None),
-        # params win over the interval
+        # params override the interval
         ({"params": {"day": "2011-01-05"}, **interval("2011-03-27", "2011-03-28")}, "2011-01-05", None),
         ({"params": {"from": "2011-01-05", "to": "2011-01-07"}}, "2011-01-05", "2011-01-07"),
     ],
@@ -38,13 +38,13 @@ def test_the_days_of_a_run_are_its_params_or_its_interval(context, first, last):
     assert days_of(context) == Days.parse(first, last)
 
 
-def test_a_run_without_any_day_says_what_to_give():
+def test_a_run_without_any_day_says_what_to_pass():
     with pytest.raises(WrongUse, match="trigger it with a day"):
         days_of({"params": {"day": None}})
 
 
 @pytest.mark.parametrize("text", ["2011-02-30", "yesterday", ""])
-def test_what_is_no_day_is_named(text):
+def test_a_text_that_is_no_day_is_named_in_the_error(text):
     with pytest.raises(WrongUse, match=f"'{text}' is no day"):
         Days.parse(text)
 
@@ -80,7 +80,7 @@ def test_a_day_is_over_at_midnight_in_the_shop(zone, now, is_over):
             require_over(day, zone, at(now))
 
 
-# shops on, east and west of UTC on both days of a clock change, and the moment at which the day is over
+# shops at, east and west of UTC, on both days of a clock change, and the moment at which the day ends
 CLOCK_CHANGES = [
     ("Europe/London", "2011-03-27", "2011-03-27 23:00:00"),
     ("Europe/London", "2011-10-30", "2011-10-31 00:00:00"),
@@ -92,13 +92,13 @@ CLOCK_CHANGES = [
 
 
 def runs_of(day: str) -> dict[str, dict]:
-    """The contexts of all kinds of runs of a day."""
+    """The contexts of every kind of run for a day."""
     first = at(day)
     next_day = first + timedelta(days=1)
     elsewhere = interval("2012-01-05 15:00", "2012-01-05 15:00")
     return {
         "scheduled": {"data_interval_start": first, "data_interval_end": next_day, "params": {"day": None}},
-        # in whatever zone the interval is given, its moments count
+        # an interval may be given in any time zone
         "backfill": {
             "data_interval_start": first.astimezone(ZoneInfo("America/New_York")),
             "data_interval_end": next_day.astimezone(ZoneInfo("America/New_York")),
@@ -112,7 +112,7 @@ def runs_of(day: str) -> dict[str, dict]:
 
 @pytest.mark.parametrize("kind", runs_of("2011-03-27"))
 @pytest.mark.parametrize(("zone", "day", "over"), CLOCK_CHANGES)
-def test_every_kind_of_run_means_the_shops_day_and_waits_for_its_last_second(kind, zone, day, over):
+def test_every_kind_of_run_uses_the_shops_day_and_waits_for_its_last_second(kind, zone, day, over):
     days = days_of(runs_of(day)[kind])
     assert days == Days.parse(day)
     with pytest.raises(DayNotOver, match=f"{day} is not over in {zone} before {over[:16]} UTC"):

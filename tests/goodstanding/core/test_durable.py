@@ -1,4 +1,4 @@
-"""A file that is put in place is on the disk before it has its name, and its name before anybody goes on."""
+"""A durable write syncs the file before it renames it, and the folder before it returns."""
 
 from __future__ import annotations
 

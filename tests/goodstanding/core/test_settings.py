@@ -1,4 +1,4 @@
-"""Settings: what is read, and the one line that a wrong one ends with."""
+"""Settings: defaults, where they are read from, and the one-line error for a wrong one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_without_any_setting_everything_lies_under_the_project(use_settings):
         ("port", "70000", "less than or equal to 65535"),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_fault_and_no_secret(use_settings, name, value, fault):
+def test_a_wrong_setting_is_reported_with_its_fault_and_without_secrets(use_settings, name, value, fault):
     with pytest.raises(WrongUse) as caught:
         use_settings(**{name: value})
     message = str(caught.value)
@@ -52,7 +52,7 @@ def test_every_setting_is_documented_with_its_default():
     assert documented == {f"GOODSTANDING_{name.upper()}" for name in Settings.model_fields}
 
 
-def test_an_empty_landing_gives_way_to_the_simulated_shop_of_the_home(use_settings, tmp_path, monkeypatch):
+def test_an_empty_landing_is_replaced_by_the_simulated_shop_of_the_home(use_settings, tmp_path, monkeypatch):
     monkeypatch.setattr("goodstanding.core.settings.DEFAULT_LANDING", tmp_path / "landing")
     current = use_settings(home=tmp_path / "home")
     assert current.landing_folder == tmp_path / "landing"
@@ -60,4 +60,4 @@ def test_an_empty_landing_gives_way_to_the_simulated_shop_of_the_home(use_settin
     assert current.landing_folder == current.simulated_landing
     (tmp_path / "landing").mkdir()
     (tmp_path / "landing" / "2011-01-04.csv").touch()
-    assert current.landing_folder == tmp_path / "landing", "real files come first"
+    assert current.landing_folder == tmp_path / "landing", "real files take precedence"

@@ -1,4 +1,4 @@
-"""Values, names and templates become SQL that says what was meant."""
+"""Quoting of SQL: values, names and templates keep their meaning."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from goodstanding.core.sql import identifier, literal, rendered
     ["it's", "", "a\nb", 3, True, False, date(2011, 1, 4), datetime(2011, 1, 4, 8, 26, 0, 123456)],
     ids=repr,
 )
-def test_a_value_comes_back_from_sql_as_it_was(value: object) -> None:
+def test_a_value_comes_back_from_sql_unchanged(value: object) -> None:
     with duckdb.connect() as connection:
-        found = connection.execute(f"select {literal(value)}").fetchone()
-    assert found == (value,) and found is not None and type(found[0]) is type(value)
+        returned = connection.execute(f"select {literal(value)}").fetchone()
+    assert returned == (value,) and returned is not None and type(returned[0]) is type(value)
 
 
-def test_a_path_is_a_string() -> None:
+def test_a_path_is_quoted_as_a_string() -> None:
     assert literal(Path("/a/b's.csv")) == "'/a/b''s.csv'"
 
 
-def test_any_name_may_name_a_column() -> None:
+def test_any_text_can_be_the_name_of_a_column() -> None:
     name = 'a "strange", name'
     with duckdb.connect() as connection:
         connection.execute(f"create table t ({identifier(name)} integer)")

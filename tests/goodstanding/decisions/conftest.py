@@ -1,4 +1,4 @@
-"""Fixtures: the project's own policy, and strategies that draw scorecards, standings and questions."""
+"""Fixtures for decisions: the project's own policy, and strategies that draw scorecards and questions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def policy() -> Policy:
 
 @st.composite
 def characteristics(draw: st.DrawFn, name: str) -> Characteristic:
-    """Bins of any points, rising or not, with and without one for missing values."""
+    """Draw bins with any points, monotone or not, with or without a bin for missing values."""
     high = 1000 if name == "basket" else 12
     edges = sorted(draw(st.lists(st.integers(0, high), max_size=4, unique=True)))
     ends = [None, *(float(edge) for edge in edges), None]

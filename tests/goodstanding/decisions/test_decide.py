@@ -1,4 +1,4 @@
-"""Decisions are monotone, the limit is the largest yes, and each reason holds when it is decided again."""
+"""Decisions are monotone, the limit is the largest accepted basket, and each reason is true."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def fitted(card: Scorecard, question: Question) -> Scorecard:
 
 
 @given(questions, standings, cards(), cents)
-def test_a_smaller_basket_never_gets_a_worse_answer(policy, question, standing, card, other):
+def test_a_smaller_basket_never_gets_a_worse_answer(policy, question, standing, card, other_basket):
     rules = policy.rules[question.method]
-    small, large = sorted([question.basket, other])
-    assume(small > CENT)  # a single cent cannot be paid in parts
+    small, large = sorted([question.basket, other_basket])
+    assume(small > CENT)  # one cent cannot be paid in parts
     better = verdict(replace(question, basket=small), standing, card, rules)
     worse = verdict(replace(question, basket=large), standing, card, rules)
     assert RANK[better.decision] >= RANK[worse.decision]
 
 
 @given(questions, standings, cards(), st.integers(0, 500), st.integers(0, 500))
-def test_a_greater_cost_of_failure_never_betters_an_answer(policy, question, standing, card, one, other):
-    cheap, dear = (Decimal(each) / 100 for each in sorted([one, other]))
+def test_a_greater_cost_of_failure_never_improves_an_answer(policy, question, standing, card, first, second):
+    cheap, dear = (Decimal(percent) / 100 for percent in sorted([first, second]))
     rules = policy.rules[question.method]
     better = verdict(question, standing, card, replace(rules, failure_cost_share=cheap))
     worse = verdict(question, standing, card, replace(rules, failure_cost_share=dear))
@@ -45,7 +45,7 @@ def test_a_greater_cost_of_failure_never_betters_an_answer(policy, question, sta
 
 
 @given(questions, standings, cards())
-def test_the_limit_is_the_largest_basket_that_is_answered_yes(policy, question, standing, card):
+def test_the_limit_is_the_largest_basket_with_the_answer_yes(policy, question, standing, card):
     question = replace(question, months=None)
     rules = policy.rules[question.method]
     limit = verdict(question, standing, card, rules).limit
@@ -56,37 +56,41 @@ def test_the_limit_is_the_largest_basket_that_is_answered_yes(policy, question, 
 
 
 @given(questions, standings, cards())
-def test_no_more_is_granted_than_caps_and_part_payment_leave(policy, question, standing, card):
+def test_no_more_is_granted_than_caps_and_part_payment_allow(policy, question, standing, card):
     rules = policy.rules[question.method]
-    found = verdict(question, standing, card, rules)
-    assert 0 <= found.granted <= question.basket
-    assert found.granted <= max(0, rules.cap_day - standing.granted_day)
+    decided = verdict(question, standing, card, rules)
+    assert 0 <= decided.granted <= question.basket
+    assert decided.granted <= max(0, rules.cap_day - standing.granted_day)
     if standing.situation is None:
         cap = rules.cap_customer[standing.customer_class]
         owed = standing.outstanding if question.method == EMI else 0
-        assert found.granted <= max(0, cap - owed - standing.granted_customer)
-    if found.decision == PARTIAL:
-        assert 0 < found.granted < question.basket
-        if found.probability is not None and found.probability > rules.threshold() and found.granted > CENT:
-            assert question.basket - found.granted >= rules.part_payment_share * question.basket
-    assert (found.granted == question.basket) == (found.decision == YES)
-    assert (found.granted == 0) == (found.decision == NO)
+        assert decided.granted <= max(0, cap - owed - standing.granted_customer)
+    if decided.decision == PARTIAL:
+        assert 0 < decided.granted < question.basket
+        if (
+            decided.probability is not None
+            and decided.probability > rules.threshold()
+            and decided.granted > CENT
+        ):
+            assert question.basket - decided.granted >= rules.part_payment_share * question.basket
+    assert (decided.granted == question.basket) == (decided.decision == YES)
+    assert (decided.granted == 0) == (decided.decision == NO)
 
 
 @given(questions, standings, cards())
-def test_each_reason_of_the_score_is_true_and_the_most_costly_come_first(policy, question, standing, card):
+def test_each_reason_of_the_score_is_true_and_the_costliest_come_first(policy, question, standing, card):
     card = fitted(card, question)
     answer = decide(question, standing, card, policy)
     assert len(answer["reasons"]) <= 4
     known = {**standing.values, "basket": float(question.basket)}
-    lost = [each["best_points"] - each["points"] for each in answer["points"]]
+    lost = [row["best_points"] - row["points"] for row in answer["points"]]
     assert lost == sorted(lost, reverse=True)
-    for each in answer["points"]:
-        best = each["best"]
+    for row in answer["points"]:
+        best = row["best"]
         inside = None if best["is_missing"] else best["up_to"]
         if inside is None and not best["is_missing"]:
             inside = 0.0 if best["above"] is None else best["above"] + 1
-        assert card.score({**known, each["characteristic"]: inside}) > answer["score"]
+        assert card.score({**known, row["characteristic"]: inside}) > answer["score"]
     if standing.situation:
         assert answer["score"] is None and answer["points"] == []
 
@@ -125,8 +129,8 @@ def test_instalments_pay_what_is_granted(policy, question, standing, card):
     assert (plan is not None) == (question.method == EMI and granted > 0)
     if plan:
         assert plan["months"] == (question.months or 3)
-        assert sum(Decimal(each["principal"]) for each in plan["schedule"]) == granted
-        assert sum(Decimal(each["instalment"]) for each in plan["schedule"]) == Decimal(plan["total"])
+        assert sum(Decimal(payment["principal"]) for payment in plan["schedule"]) == granted
+        assert sum(Decimal(payment["instalment"]) for payment in plan["schedule"]) == Decimal(plan["total"])
 
 
 def standing_of(**changes) -> Standing:
@@ -135,7 +139,7 @@ def standing_of(**changes) -> Standing:
 
 
 @pytest.mark.parametrize(
-    ("standing", "decision", "limit", "said"),
+    ("standing", "decision", "limit", "text"),
     [
         (standing_of(), YES, "1000.00", "within the 33.3%"),
         (standing_of(situation="unknown_customer"), NO, "0.00", "Nothing is known of this customer"),
@@ -148,13 +152,13 @@ def standing_of(**changes) -> Standing:
         (standing_of(granted_day=Decimal("50000.00")), NO, "0.00", "50000.00 is granted already"),
     ],
 )
-def test_each_situation_has_its_own_answer(policy, standing, decision, limit, said):
+def test_each_situation_has_its_own_answer(policy, standing, decision, limit, text):
     answer = decide(Question(COD, Decimal("120.00")), standing, None, policy)
     assert (answer["decision"], answer["limit"]) == (decision, limit)
-    assert said in " ".join([answer["summary"], *answer["reasons"]])
+    assert text in " ".join([answer["summary"], *answer["reasons"]])
 
 
-def test_what_is_owed_leaves_less_to_pay_by_instalments_and_not_at_the_door(policy):
+def test_outstanding_debt_lowers_the_limit_for_instalments_but_not_for_delivery(policy):
     owing = standing_of(outstanding=Decimal("1300.00"), granted_customer=Decimal("150.00"))
     answer = decide(Question(EMI, Decimal("120.00"), 6), owing, None, policy)
     assert (answer["decision"], answer["limit"], answer["granted"]) == (PARTIAL, "50.00", "50.00")
@@ -163,7 +167,7 @@ def test_what_is_owed_leaves_less_to_pay_by_instalments_and_not_at_the_door(poli
     assert (at_the_door["decision"], at_the_door["limit"]) == (YES, "850.00")
 
 
-def test_an_answer_without_payments_says_on_what_it_rests(policy):
+def test_an_answer_without_payments_says_which_data_it_uses(policy):
     known = decide(Question(EMI, Decimal("120.00"), 6), standing_of(), None, policy)
     assert "rests on the RFM credit score and return behaviour" in known["notes"][0]
     assert known["model_id"] == "hand-set-emi-1" and known["plan"]["months"] == 6
@@ -172,7 +176,7 @@ def test_an_answer_without_payments_says_on_what_it_rests(policy):
     assert "rests on return behaviour, payment behaviour, the basket and earlier orders: the" in note
     unknown = decide(Question(EMI, Decimal("120.00"), 6), standing_of(values={}), None, policy)
     assert unknown["notes"][1] == "None of what the points rest on is known of this customer."
-    # the policy's safe answer rests on no card
+    # the policy's safe answer uses no card
     assert (
         decide(Question(EMI, Decimal("120.00"), 6), Standing("unknown_customer"), None, policy)["notes"] == []
     )
@@ -181,10 +185,10 @@ def test_an_answer_without_payments_says_on_what_it_rests(policy):
 
 
 def with_characteristics(policy: Policy, *names: str) -> Policy:
-    """The policy with an EMI card of its own that rests on these."""
+    """The policy with its own EMI card on these characteristics."""
     rules = policy.rules[EMI]
-    (one, *_) = rules.card.characteristics
-    card = replace(rules.card, characteristics=tuple(replace(one, name=name) for name in names))
+    (characteristic, *_) = rules.card.characteristics
+    card = replace(rules.card, characteristics=tuple(replace(characteristic, name=name) for name in names))
     return replace(policy, rules={**policy.rules, EMI: replace(rules, card=card)})
 
 
@@ -204,7 +208,7 @@ def test_every_characteristic_belongs_to_one_ground(policy, names, ground):
     assert {grounds(with_characteristics(policy, name).rules[EMI].card) for name in names} == {ground}
 
 
-def test_made_up_orders_are_said_to_be_so(policy):
+def test_an_answer_from_simulated_orders_says_so(policy):
     answer = decide(Question(COD, Decimal("120.00")), standing_of(simulated=True), None, policy)
     assert answer["simulated"] and any("SIMULATED" in note for note in answer["notes"])
 
@@ -222,7 +226,7 @@ def with_value(policy: Policy, rule: str, value: str, decision: str = COD) -> Po
 
 
 def test_the_band_asks_for_part_payment_and_then_for_a_person(policy):
-    """The same customer at ever greater costs: yes, part payment, a person, no."""
+    """One customer at increasing costs of failure: yes, part payment, a person decides, no."""
     standing = standing_of(values={"credit_score": 3, "return_rate": 0.3}, customer_class="Worst")
     answers = [
         decide(

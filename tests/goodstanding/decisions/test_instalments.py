@@ -1,4 +1,4 @@
-"""Instalments follow the annuity formula, and every schedule sums to the cent."""
+"""Instalments follow the annuity formula, and every schedule sums exactly to the cent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ rates = st.integers(0, 6000).map(lambda points: Decimal(points) / 10_000)
 @pytest.mark.parametrize(
     ("amount", "months", "rate", "expected"),
     [
-        # textbook figures, by the formula worked out with fractions
+        # textbook figures, computed by the formula with exact fractions
         ("1200.00", 12, "0.12", "106.62"),
         ("100000.00", 12, "0.10", "8791.59"),
         ("5000.00", 24, "0.199", "254.23"),
@@ -30,7 +30,7 @@ rates = st.integers(0, 6000).map(lambda points: Decimal(points) / 10_000)
         ("0.00", 6, "0.1", "0.00"),
     ],
 )
-def test_an_instalment_is_that_of_the_annuity_formula(amount, months, rate, expected):
+def test_an_instalment_follows_the_annuity_formula(amount, months, rate, expected):
     assert emi(Decimal(amount), months, Decimal(rate)) == Decimal(expected)
 
 
@@ -47,30 +47,30 @@ def test_an_instalment_is_the_exact_fraction_rounded_half_up(amount, months, rat
 @given(amounts, months, rates)
 def test_a_schedule_sums_exactly(amount, months, rate):
     plan = schedule(amount, months, rate)
-    assert len(plan) == months and [each.month for each in plan] == list(range(1, months + 1))
-    assert sum(each.principal for each in plan) == amount
-    assert sum(each.instalment for each in plan) == amount + sum(each.interest for each in plan)
+    assert len(plan) == months and [row.month for row in plan] == list(range(1, months + 1))
+    assert sum(row.principal for row in plan) == amount
+    assert sum(row.instalment for row in plan) == amount + sum(row.interest for row in plan)
     assert plan[-1].balance == 0
     balance = amount
-    for each in plan:
-        balance -= each.principal
-        assert each.balance == balance
-        assert min(each.instalment, each.principal, each.interest, each.balance) >= 0
-        assert each.instalment == each.instalment.quantize(CENT)
+    for row in plan:
+        balance -= row.principal
+        assert row.balance == balance
+        assert min(row.instalment, row.principal, row.interest, row.balance) >= 0
+        assert row.instalment == row.instalment.quantize(CENT)
 
 
 @given(amounts, months, rates)
 def test_all_but_the_last_instalment_are_equal_until_nothing_is_owed(amount, months, rate):
     equal = emi(amount, months, rate)
-    for each in schedule(amount, months, rate)[:-1]:
-        assert each.instalment == equal or each.balance == 0 or each.principal == 0
+    for row in schedule(amount, months, rate)[:-1]:
+        assert row.instalment == equal or row.balance == 0 or row.principal == 0
 
 
 @given(amounts, months)
 def test_without_interest_the_last_instalment_takes_the_cents(amount, months):
     plan = schedule(amount, months, Decimal(0))
-    assert sum(each.instalment for each in plan) == amount
-    assert all(each.interest == 0 for each in plan)
+    assert sum(row.instalment for row in plan) == amount
+    assert all(row.interest == 0 for row in plan)
     assert abs(plan[-1].instalment - emi(amount, months, Decimal(0))) <= CENT * months
 
 
@@ -78,6 +78,6 @@ def test_without_interest_the_last_instalment_takes_the_cents(amount, months):
     ("amount", "months", "rate"),
     [("-1.00", 3, "0.1"), ("1.005", 3, "0.1"), ("1.00", 0, "0.1"), ("1.00", 3, "-0.1")],
 )
-def test_what_is_no_plan_is_refused(amount, months, rate):
+def test_an_impossible_plan_is_refused(amount, months, rate):
     with pytest.raises(ValueError, match=r"."):
         schedule(Decimal(amount), months, Decimal(rate))

@@ -1,4 +1,4 @@
-"""A policy is read strictly: errors name file, line and key, and no score rests on a protected attribute."""
+"""Reading a policy: errors name file, line and key, and no score uses a protected attribute."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def line_of(rule: str, applies_to: str = "", decision: str = "cod") -> int:
 
 
 @pytest.mark.parametrize(
-    ("rule", "applies_to", "change", "said"),
+    ("rule", "applies_to", "change", "message"),
     [
         ("margin_share", "", {"value": "much"}, "cod margin_share: value 'much' is no number"),
         ("margin_share", "", {"value": "NaN"}, "is no number"),
@@ -65,17 +65,17 @@ def line_of(rule: str, applies_to: str = "", decision: str = "cod") -> int:
         ("person_share", "", {"value": "0.1"}, "person_share: must not be below part_payment_share"),
     ],
 )
-def test_a_wrong_row_is_named_with_file_line_and_key(tmp_path, rule, applies_to, change, said):
+def test_a_wrong_row_is_reported_with_file_line_and_key(tmp_path, rule, applies_to, change, message):
     content, line = rows(), line_of(rule, applies_to)
     content[line - 2] |= change
     write(tmp_path / "p.csv", content)
     with pytest.raises(WrongUse) as refused:
         read_policies(tmp_path / "p.csv")
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert str(refused.value).startswith(f"{tmp_path / 'p.csv'}:")
 
 
-def test_the_line_is_that_of_the_row(tmp_path):
+def test_the_reported_line_is_that_of_the_row(tmp_path):
     content, line = rows(), line_of("limit", "stale_data")
     content[line - 2]["value"] = "?"
     write(tmp_path / "p.csv", content)
@@ -84,22 +84,22 @@ def test_the_line_is_that_of_the_row(tmp_path):
 
 
 @pytest.mark.parametrize("number", range(len(rows())))
-def test_no_row_can_be_left_out_or_said_twice_unnoticed(tmp_path, number):
+def test_a_missing_or_repeated_row_is_noticed(tmp_path, number):
     content = rows()
-    whole = read_policies(POLICY)[0].rules
+    complete = read_policies(POLICY)[0].rules
     write(tmp_path / "twice.csv", [*content, content[number]])
     with pytest.raises(WrongUse):
         read_policies(tmp_path / "twice.csv")
     write(tmp_path / "less.csv", content[:number] + content[number + 1 :])
-    if content[number]["rule"] == "plan":  # one plan fewer is another policy
-        assert read_policies(tmp_path / "less.csv")[0].rules != whole
+    if content[number]["rule"] == "plan":  # with one plan fewer it is a different policy
+        assert read_policies(tmp_path / "less.csv")[0].rules != complete
     else:
         with pytest.raises(WrongUse):
             read_policies(tmp_path / "less.csv")
 
 
 @pytest.mark.parametrize("text", ["", "version,mode\n1,live\n", ",".join(COLUMNS) + "\n", "\x00", 'a\n"b'])
-def test_what_is_no_policy_file_is_refused(tmp_path, text):
+def test_a_file_that_is_no_policy_is_refused(tmp_path, text):
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(WrongUse):
         read_policies(tmp_path / "p.csv")
@@ -119,11 +119,11 @@ def test_a_day_has_the_version_in_effect_on_it(tmp_path):
         + version("old", "2026-01-01", "2026-02-28")
         + version("try", "2026-02-01", "2026-02-10", "shadow"),
     )
-    found = read_policies(tmp_path / "p.csv")
+    policies = read_policies(tmp_path / "p.csv")
     days = ("2025-12-31", "2026-01-01", "2026-02-28", "2026-03-01", "2999-01-01")
-    names = [getattr(in_effect(found, date.fromisoformat(day)), "version", None) for day in days]
+    names = [getattr(in_effect(policies, date.fromisoformat(day)), "version", None) for day in days]
     assert names == [None, "old", "old", "new", "new"]
-    shadow = [in_effect(found, date(2026, 2, day), "shadow") is not None for day in (1, 10, 11)]
+    shadow = [in_effect(policies, date(2026, 2, day), "shadow") is not None for day in (1, 10, 11)]
     assert shadow == [True, True, False]
 
 
@@ -134,7 +134,7 @@ def test_two_live_versions_on_one_day_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", [*sorted(PROTECTED), "SEX", "Age"])
-def test_no_score_rests_on_a_protected_attribute(tmp_path, policy, name):
+def test_no_score_uses_a_protected_attribute(tmp_path, policy, name):
     content = [row | {"applies_to": name} if row["applies_to"] == "credit_score" else row for row in rows()]
     write(tmp_path / "p.csv", content)
     with pytest.raises(WrongUse, match="is a protected attribute"):
@@ -150,13 +150,13 @@ def test_equal_policies_have_one_hash_however_their_numbers_are_written(policy):
     ]
     same = parse_policies(("a row", row) for row in written)[0]
     assert same.content_hash == policy.content_hash and same.rules == policy.rules
-    other = [row | {"value": "51"} if row["rule"] == "limit" else row for row in written]
-    assert parse_policies(("a row", row) for row in other)[0].content_hash != policy.content_hash
+    changed = [row | {"value": "51"} if row["rule"] == "limit" else row for row in written]
+    assert parse_policies(("a row", row) for row in changed)[0].content_hash != policy.content_hash
 
 
 @given(cards(), st.floats(0, 2000), st.floats(0, 2000))
-def test_points_never_rise_with_the_basket(card, one, other):
-    small, large = sorted([one, other])
+def test_points_never_rise_with_the_basket(card, first, second):
+    small, large = sorted([first, second])
     assert card.score({"basket": small}) >= card.score({"basket": large})
     assert monotone_in_basket(card) == card
 

@@ -1,4 +1,4 @@
-"""For every customer of a whole year, reasons are true, nearest changes work, class moves have a cause."""
+"""Over a whole year, each customer's reasons are true, nearest changes work, and class moves have a cause."""
 
 from __future__ import annotations
 
@@ -33,11 +33,15 @@ def test_flipping_a_reason_to_its_best_bin_raises_the_score_of_every_customer(ev
         decided[answer["decision"]] += 1
         assert len(answer["reasons"]) <= 4
         values = {**standing.values, "basket": 120.0}
-        for each in answer["points"]:
-            best = next(one for one in card.characteristics if one.name == each["characteristic"]).best
+        for reason in answer["points"]:
+            best = next(
+                characteristic
+                for characteristic in card.characteristics
+                if characteristic.name == reason["characteristic"]
+            ).best
             flipped = _inside(best)
             assert best.holds(flipped)
-            assert card.score({**values, each["characteristic"]: flipped}) > answer["score"]
+            assert card.score({**values, reason["characteristic"]: flipped}) > answer["score"]
         change = answer["nearest_change"]
         if change and change["characteristic"] != "basket":
             changed = replace(standing, values={**standing.values, change["characteristic"]: change["value"]})

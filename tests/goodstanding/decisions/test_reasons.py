@@ -1,4 +1,4 @@
-"""Reasons are true as written, and a class move is put down to the customer or to the borders."""
+"""Reasons for a score are true as written, and class moves are attributed to the customer or the borders."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BORDERS = {
 
 
 def measures(recency: int | None, frequency: int, monetary: float, class_: str) -> dict:
-    found = {"recency": recency, "frequency": frequency, "monetary": monetary}
+    measured = {"recency": recency, "frequency": frequency, "monetary": monetary}
     assert class_ in ("Worst", "Average", "Good", "Best")
-    return found | {"class": class_}
+    return measured | {"class": class_}
 
 
 def move_of(now: dict, before: dict | None, borders: dict | None) -> dict | None:
@@ -38,11 +38,11 @@ def move_of(now: dict, before: dict | None, borders: dict | None) -> dict | None
         (30, 1, 100, "Worst"),
         (31, 4, 301, "Good"),
         (20, 1, 200, "Average"),
-        # 4 + 4 + 1 lies on the border of the quarter below it
+        # the score sum 4 + 4 + 1 equals a border, so it belongs to the quarter below
         (10, 4, 100, "Good"),
     ],
 )
-def test_a_class_by_borders_is_that_of_the_marts(recency, frequency, monetary, class_):
+def test_a_class_by_borders_equals_that_of_the_marts(recency, frequency, monetary, class_):
     assert class_by({"recency": recency, "frequency": frequency, "monetary": monetary}, BORDERS) == class_
 
 
@@ -52,11 +52,11 @@ def test_a_class_by_borders_is_that_of_the_marts(recency, frequency, monetary, c
         (measures(31, 1, 100, "Worst"), measures(5, 4, 400, "Best"), "own_behaviour"),
         (measures(5, 4, 400, "Good"), measures(5, 4, 400, "Best"), "borders"),
         (measures(20, 1, 200, "Worst"), measures(5, 4, 400, "Best"), "both"),
-        # every order was cancelled: no recency, and Worst by rule
+        # every order was cancelled, so there is no recency and the rule gives Worst
         (measures(None, 0, 0, "Worst"), measures(5, 4, 400, "Best"), "own_behaviour"),
     ],
 )
-def test_a_move_is_of_ones_own_doing_or_of_the_borders(now, before, cause):
+def test_a_move_is_attributed_to_the_customer_or_to_the_borders(now, before, cause):
     move = move_of(now, before | {"as_of": "2011-11-30"}, BORDERS)
     assert move is not None and move["cause"] == cause
     assert (move["from"], move["to"], move["since"]) == (before["class"], now["class"], "2011-11-30")
@@ -64,7 +64,7 @@ def test_a_move_is_of_ones_own_doing_or_of_the_borders(now, before, cause):
     assert ("borders" in move["sentence"]) == (cause != "own_behaviour")
 
 
-def test_who_stayed_in_a_class_or_was_in_none_has_not_moved():
+def test_a_customer_who_kept_the_class_or_had_none_has_not_moved():
     now = measures(5, 4, 400, "Best")
     assert move_of(now, now | {"as_of": "2011-11-30"}, BORDERS) is None
     assert move_of(now, None, BORDERS) is None
@@ -75,8 +75,8 @@ def test_a_sentence_names_value_points_and_the_best_values():
     rate = Characteristic("return_rate", (Bin(90, None, 0.1), Bin(30, 0.1), Bin(50, is_missing=True)))
     never = Characteristic("days_since_return", (Bin(-10, None, 30.0), Bin(40, is_missing=True)))
     card = Scorecard("m", "cod", "x", 500, 600, 10.0, 20, (rate, never))
-    told = [loss.sentence() for loss in losses(card, {"return_rate": 0.375, "days_since_return": 5})]
-    assert told == [
+    sentences = [loss.sentence() for loss in losses(card, {"return_rate": 0.375, "days_since_return": 5})]
+    assert sentences == [
         "The return rate is 0.375, which gives 60 points fewer than 0.1 or less would.",
         "The time since the last return in days is 5, which gives 50 points fewer than none known would.",
     ]
@@ -90,7 +90,7 @@ def test_a_sentence_names_value_points_and_the_best_values():
     st.sampled_from([1.0, 0.01, 1e-5, 1e-9]),
 )
 def test_a_sentence_is_true_as_it_is_written(border, steps, size):
-    """However near the value lies to the border, what is written lies on its own side."""
+    """However close a value is to the border, the written number lies on the right side of it."""
     value = border + steps * size
     assume(value != border and value >= 0)
     low, high = Bin(50, None, float(border)), Bin(50, float(border))
@@ -100,29 +100,29 @@ def test_a_sentence_is_true_as_it_is_written(border, steps, size):
     (loss,) = losses(card, {"rate": value})
     number = r"([\d.,e-]+)"
     best_bin = f"(?:more than {number}|{number} or less)"
-    told = rf"The rate is {number}, which gives 50 points fewer than {best_bin} would\."
-    match = re.fullmatch(told, loss.sentence())
+    pattern = rf"The rate is {number}, which gives 50 points fewer than {best_bin} would\."
+    match = re.fullmatch(pattern, loss.sentence())
     assert match
-    written, above, up_to = (each and float(each.replace(",", "")) for each in match.groups())
+    written, above, up_to = (text and float(text.replace(",", "")) for text in match.groups())
     assert written <= above if up_to is None else written > up_to
 
 
-def test_points_that_the_ends_of_the_scale_cut_off_are_no_reason():
-    each = Characteristic("return_rate", (Bin(0, None, 0.1), Bin(-50, 0.1)))
-    assert losses(Scorecard("m", "cod", "x", 950, 600, 10.0, 20, (each,)), {"return_rate": 1}) == []
-    assert losses(Scorecard("m", "cod", "x", 250, 600, 10.0, 20, (each,)), {"return_rate": 1}) == []
-    assert losses(Scorecard("m", "cod", "x", 320, 600, 10.0, 20, (each,)), {"return_rate": 1}) != []
+def test_points_cut_off_by_the_ends_of_the_scale_are_no_reason():
+    characteristic = Characteristic("return_rate", (Bin(0, None, 0.1), Bin(-50, 0.1)))
+    assert losses(Scorecard("m", "cod", "x", 950, 600, 10.0, 20, (characteristic,)), {"return_rate": 1}) == []
+    assert losses(Scorecard("m", "cod", "x", 250, 600, 10.0, 20, (characteristic,)), {"return_rate": 1}) == []
+    assert losses(Scorecard("m", "cod", "x", 320, 600, 10.0, 20, (characteristic,)), {"return_rate": 1}) != []
 
 
-def test_changes_begin_with_the_nearest_bin_and_land_inside():
-    each = Characteristic(
+def test_changes_begin_with_the_nearest_bin_and_end_inside_it():
+    characteristic = Characteristic(
         "frequency", (Bin(0, None, 2.0), Bin(10, 2.0, 2.5), Bin(20, 2.5, 9.0), Bin(30, 9.0))
     )
-    tried = changes(each, 8)
+    tried = changes(characteristic, 8)
     assert [(away, value) for away, value, _ in tried][0:1] == [(1, 2.5)]
-    assert all(one.holds(value) for _, value, one in tried)
+    assert all(bin_.holds(value) for _, value, bin_ in tried)
     assert {value for _, value, _ in tried} == {2.5, 10.0, 2.0}
-    assert all(one.holds(value) for _, value, one in changes(each, None))
+    assert all(bin_.holds(value) for _, value, bin_ in changes(characteristic, None))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_names_are_shown_in_words():
 
 
 def test_bins_are_shown_in_words():
-    assert [bin_text(one) for one in (Bin(1), Bin(1, 2.0), Bin(1, None, 2.0), Bin(1, 1.0, 2.0))] == [
+    assert [bin_text(bin_) for bin_ in (Bin(1), Bin(1, 2.0), Bin(1, None, 2.0), Bin(1, 1.0, 2.0))] == [
         "any other",
         "more than 2",
         "2 or less",

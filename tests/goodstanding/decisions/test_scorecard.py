@@ -1,4 +1,4 @@
-"""Scorecards give each value its points, and each score its odds."""
+"""A scorecard turns values into points, points into a score, and a score into odds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CARD = Scorecard("cod-1", "cod", "the order comes back", 500, 600, 10.0, 50, (RA
     ("value", "points"),
     [(-1, 90), (0.1, 90), (0.1000001, 40), (0.3, 40), (9, 0), (None, 0), (float("nan"), 0)],
 )
-def test_a_border_belongs_to_the_bin_below_and_a_missing_value_without_a_bin_earns_the_fewest(
+def test_a_border_belongs_to_the_bin_below_and_a_missing_value_without_a_bin_gets_the_fewest_points(
     value: float | None, points: int
 ) -> None:
     assert RATE.points(value) == points
@@ -37,7 +37,7 @@ def test_a_score_is_the_sum_of_all_points_and_stays_within_its_ends() -> None:
         assert Scorecard("m", "cod", "x", base, 600, 10.0, 50, (RATE,)).score({}) == end
 
 
-def test_the_odds_are_the_stated_ones_and_double() -> None:
+def test_the_odds_are_the_stated_ones_and_double_as_stated() -> None:
     assert CARD.probability(600) == pytest.approx(1 / 11)
     assert CARD.probability(650) == pytest.approx(1 / 21)
     assert CARD.probability(500) == pytest.approx(1 / 3.5)

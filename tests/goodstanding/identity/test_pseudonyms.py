@@ -1,4 +1,4 @@
-"""Pseudonyms: the same customer has the same one, and only who has the key can make it."""
+"""Pseudonyms: equal for the same customer, and only a holder of the key can compute them."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ def settings_of(home: Path, **values: object) -> Settings:
     return Settings(home=home, _env_file=None, **values)
 
 
-def test_it_is_the_first_half_of_the_keyed_hash_and_tells_customers_and_keys_apart() -> None:
-    key, other = b"k" * 32, b"o" * 32
+def test_a_pseudonym_is_half_of_the_keyed_hash_and_differs_by_customer_and_key() -> None:
+    key, other_key = b"k" * 32, b"o" * 32
     assert pseudonym("17850", key) == hmac.new(key, b"17850", hashlib.sha256).hexdigest()[:32]
-    assert len({pseudonym("17850", key), pseudonym("17851", key), pseudonym("17850", other)}) == 3
+    assert len({pseudonym("17850", key), pseudonym("17851", key), pseudonym("17850", other_key)}) == 3
 
 
-def test_a_customer_of_any_script_has_one() -> None:
+def test_a_customer_id_in_any_script_has_a_pseudonym() -> None:
     assert len(pseudonym("Gärtner-7 \u4e2d", b"k" * 32)) == 32
 
 
-def test_the_setting_is_the_key_and_then_no_file_is_made(tmp_path: Path) -> None:
+def test_a_key_in_the_settings_is_used_and_no_file_is_written(tmp_path: Path) -> None:
     assert pseudonym_key(settings_of(tmp_path, pseudonym_key="AB" * 32)) == b"\xab" * 32
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_setting_a_key_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+def test_without_a_setting_a_key_is_made_once_and_only_the_owner_can_read_it(tmp_path: Path) -> None:
     home = tmp_path / "new" / "home"
     key = pseudonym_key(settings_of(home))
     assert len(key) == 32
@@ -48,7 +48,7 @@ def test_two_homes_have_two_keys(tmp_path: Path) -> None:
     assert pseudonym_key(settings_of(tmp_path / "one")) != pseudonym_key(settings_of(tmp_path / "two"))
 
 
-def test_who_comes_at_the_same_time_gets_the_same_key(tmp_path: Path) -> None:
+def test_concurrent_first_uses_get_the_same_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as workers:
         keys = list(workers.map(pseudonym_key, [settings_of(tmp_path / "home")] * 16))
     assert len(set(keys)) == 1

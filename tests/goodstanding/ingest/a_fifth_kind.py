@@ -1,8 +1,8 @@
-"""Run by `test_a_fifth_kind.py` in a process of its own: a new kind of source is one entry in KINDS.
+"""Checks that a new kind of source needs one entry in KINDS; `test_a_fifth_kind.py` runs it as a process.
 
     python a_fifth_kind.py FOLDER
 
-Nothing but that entry and the shop's mapping knows of the kind.
+Only that entry and the shop's mapping define the kind.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ REVIEWS = kinds.Kind(
     faults=(("stars_value not between 1 and 5", "stars: not between 1 and 5"),),
     checks=(kinds.Check("stars", "stars", limits=(1, 5)),),
 )
-# before anything else is imported, as an entry in the file is
+# before any other import, so that it acts like an entry in the file
 kinds.KINDS = (*kinds.KINDS, REVIEWS)
 kinds.OPTIONAL_KINDS = kinds.KINDS[1:]
 
@@ -103,7 +103,7 @@ def main(folder: Path) -> None:
         record_verdict(connection, RAW_GATE, Days(DAY, DAY), "test", True, "")
         note_whole_days(connection)
     changed = home.rows("select distinct customer_id from raw.changes where kind = 'account'")
-    assert set(changed) == {(ann,), (bob,)}, "whose review is gone, and whose is new"
+    assert set(changed) == {(ann,), (bob,)}, "the customers of the removed and of the new review"
 
     with open_warehouse(home.settings) as connection:
         connection.execute("update intake.raw.reviews set stars = 9")
@@ -119,7 +119,7 @@ def main(folder: Path) -> None:
 
 
 def make_as_before_the_kind(home: Home) -> None:
-    """Make the home's tables without those of the kind, as one made by the project of before has them."""
+    """Make the home's tables without those of the kind, like a home made before the kind existed."""
     with open_intake(home.settings) as connection:
         for table in ("reviews", "rejected_reviews", "superseded_reviews", "superseded_rejected_reviews"):
             connection.execute(f"drop table raw.{table}")
@@ -134,7 +134,7 @@ def take_in(home: Home, *reviews: str) -> dict[str, int]:
 
 
 def judge(home: Home) -> None:
-    """Pass gate 1, or raise what it found."""
+    """Run gate 1, and raise its failures."""
     with open_warehouse(home.settings) as connection:
         run_gate(connection, RAW_GATE, Days(DAY, DAY), "test", home.settings)
 

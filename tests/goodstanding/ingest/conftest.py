@@ -1,4 +1,4 @@
-"""What the tests of this room share: a home and a landing of their own."""
+"""Fixtures for ingest: a home and a landing for one test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A home and a landing in which the tests of this room take files in, with the books balanced every time."""
+"""A home and a landing for tests of ingest, which checks after every ingest that no line was lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TABLES = (
     "raw.changes",
     "ops.facts",
 )
-# which line of which file each row of any kind is
+# the file and line of each row of any kind
 TAKEN = " union all ".join(
     f"select file_name, line_number, invoice_no from raw.{kind.table}" for kind in KINDS
 )
@@ -70,13 +70,13 @@ class Home:
         return path
 
     def ingest(self, first: date = DAY, last: date | None = None) -> dict[str, int]:
-        """Take days in; afterwards no line of any file is lost, and every line number is the physical one."""
+        """Take in days; check that no line of any file is lost and each line number is the physical one."""
         counts = ingest(self.settings, Days(first, last or first), "test")
         self.check_books()
         return counts
 
     def check_books(self) -> None:
-        """Hold the rows that are there against the counts and against the files themselves."""
+        """Compare the stored rows with the counts and with the files themselves."""
         for name, lines, accepted, rejected, taken, aside in self.rows(
             f"""
             select
@@ -98,7 +98,7 @@ class Home:
                 assert all(physical[number - 1].startswith(invoice.encode()) for number, invoice in taken)
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """What a query finds in the intake file."""
+        """The rows of a query on the intake file."""
         with open_intake(self.settings) as connection:
             return connection.execute(sql, list(values)).fetchall()
 
@@ -117,5 +117,5 @@ class Home:
         return {table: self.rows(f"select * from {table} order by all") for table in TABLES}
 
     def pseudonym(self, customer: str) -> str:
-        """What a customer of this home is called past the door."""
+        """The pseudonym of a customer in this home."""
         return pseudonym(customer, pseudonym_key(self.settings))

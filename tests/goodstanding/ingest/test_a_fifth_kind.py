@@ -1,4 +1,4 @@
-"""A new kind of source is one entry in `goodstanding.shops.kinds.KINDS`."""
+"""A new kind of source needs one entry in `goodstanding.shops.kinds.KINDS`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STORY = Path(__file__).with_name("a_fifth_kind.py")
 
 
 def test_a_kind_that_is_added_to_the_list_is_mapped_taken_in_kept_and_judged(tmp_path: Path) -> None:
-    """In a process of its own, in which the list has the kind before any other module is imported."""
+    """In its own process, where the list has the kind before any other module is imported."""
     done = subprocess.run(
         [sys.executable, str(STORY), str(tmp_path)],
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
@@ -25,5 +25,5 @@ def test_a_kind_that_is_added_to_the_list_is_mapped_taken_in_kept_and_judged(tmp
     assert done.returncode == 0, done.stderr
 
 
-def test_the_sources_of_dbt_are_those_of_the_kinds() -> None:
+def test_dbt_has_a_source_for_every_kind() -> None:
     assert SOURCES.read_text() == sources_of(KINDS), "run python -m goodstanding.warehouse.dbt_sources"

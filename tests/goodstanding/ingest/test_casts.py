@@ -1,4 +1,4 @@
-"""Casting: exactly what the mapping says is read, nothing is rounded, and a day is the shop's own."""
+"""Casting follows the mapping exactly, rounds nothing, and uses the shop's own day."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def value(connection: duckdb.DuckDBPyConnection, shop: Shop):  # type: ignore[no
 @pytest.mark.parametrize(
     ("text", "expected"), [("a", "a"), (" a ", " a "), ("", None), (" \t", None), (None, None)]
 )
-def test_a_text_is_kept_as_it_is_unless_it_is_blank(value, text, expected) -> None:  # type: ignore[no-untyped-def]
+def test_a_text_is_kept_unchanged_unless_it_is_blank(value, text, expected) -> None:  # type: ignore[no-untyped-def]
     assert value(text, "text") == expected
 
 
@@ -100,13 +100,13 @@ def test_an_amount_is_exact_to_four_decimals(value, text, expected) -> None:  # 
         ),
     ],
 )
-def test_marks_stand_where_the_mapping_says_or_the_amount_is_refused(value, text, expected) -> None:  # type: ignore[no-untyped-def]
+def test_an_amount_with_misplaced_marks_is_refused(value, text, expected) -> None:  # type: ignore[no-untyped-def]
     read = value(text, "decimal", decimal_mark=",", thousands_mark=".")
     assert read == (None if expected is None else Decimal(expected))
 
 
 @pytest.mark.parametrize("mark", [",", " ", "'"])
-def test_every_thousands_mark_is_taken_for_itself(value, mark) -> None:  # type: ignore[no-untyped-def]
+def test_every_thousands_mark_is_read_as_itself(value, mark) -> None:  # type: ignore[no-untyped-def]
     assert value(f"1{mark}234{mark}567.8", "decimal", thousands_mark=mark) == Decimal("1234567.8")
     assert value("1.234.567", "decimal", thousands_mark=mark) is None
 
@@ -141,7 +141,7 @@ EIGHT = datetime(2011, 7, 4, 8, 0)
         ("", {"format": "%Y-%m-%d"}, None),
     ],
 )
-def test_a_time_is_moved_to_the_shops_own(value, text, keys, expected) -> None:  # type: ignore[no-untyped-def]
+def test_a_time_is_converted_to_the_shops_zone(value, text, keys, expected) -> None:  # type: ignore[no-untyped-def]
     assert value(text, "timestamp", **keys) == expected
 
 
@@ -162,7 +162,7 @@ NEW_YORK = {
 
 
 @pytest.mark.parametrize("day", AUCKLAND)
-def test_east_of_utc_a_day_is_the_shops_own_by_times_in_utc(tmp_path: Path, day: date) -> None:
+def test_east_of_utc_times_in_utc_give_the_shops_own_day(tmp_path: Path, day: date) -> None:
     home = Home(tmp_path, str(SHOPS / "garden_store.yml"))
     instants = [datetime.fromisoformat(text) for text in AUCKLAND[day]]
     home.put(
@@ -175,7 +175,7 @@ def test_east_of_utc_a_day_is_the_shops_own_by_times_in_utc(tmp_path: Path, day:
 
 
 @pytest.mark.parametrize("day", NEW_YORK)
-def test_west_of_utc_a_day_is_the_shops_own_by_instants_in_parquet(tmp_path: Path, day: date) -> None:
+def test_west_of_utc_instants_in_parquet_give_the_shops_own_day(tmp_path: Path, day: date) -> None:
     home = Home(tmp_path, str(SHOPS / "book_store.yml"))
     instants = [datetime.fromisoformat(text) for text in NEW_YORK[day]]
     file = home.put_bytes(b"", f"day={day}/orders.parquet")

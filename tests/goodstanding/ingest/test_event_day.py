@@ -1,4 +1,4 @@
-"""The event day of an order: its day in the shop's own zone, to the second, also when the clock changes."""
+"""The event day of an order is its day in the shop's zone, exact to the second, also on clock changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCAL, IN_UTC = 'format: "%Y-%m-%d %H:%M:%S"', 'format: "%Y-%m-%d %H:%M:%S", zon
 
 
 def home_in(zone: str, folder: Path, times: str) -> Home:
-    """A home of a shop in a time zone, whose files write times in its own zone or in UTC."""
+    """A home of a shop in a time zone; its files give times in that zone or in UTC."""
     text = MAPPING.read_text().replace("Europe/London", zone).replace(LOCAL, times)
     mapping = folder / "shop.yml"
     mapping.write_text(text)
@@ -32,7 +32,7 @@ def home_in(zone: str, folder: Path, times: str) -> Home:
         ("America/New_York", "2011-11-06", "2011-11-06 04:00:00", "2011-11-07 04:59:59"),
     ],
 )
-def test_of_times_in_utc_the_shops_day_holds_its_first_and_last_second_and_none_beside_them(
+def test_with_times_in_utc_the_shops_day_holds_exactly_its_first_to_last_second(
     tmp_path: Path, zone: str, day: str, first: str, last: str
 ) -> None:
     home = home_in(zone, tmp_path, IN_UTC)
@@ -54,15 +54,15 @@ def test_of_times_in_utc_the_shops_day_holds_its_first_and_last_second_and_none_
 
 
 @pytest.mark.parametrize("zone", ["Europe/London", "Pacific/Auckland", "America/New_York"])
-def test_of_local_times_every_second_of_the_day_is_in_its_file_whatever_the_clock_did(
+def test_with_local_times_every_second_of_the_day_belongs_to_it_despite_clock_changes(
     tmp_path: Path, zone: str
 ) -> None:
     home = home_in(zone, tmp_path, LOCAL)
     for day in ("2011-03-13", "2011-03-27", "2011-04-03", "2011-09-25", "2011-10-30", "2011-11-06"):
-        # 02:30 is not on the clock of one of these days, and twice on that of another
+        # 02:30 does not exist on one of these days and exists twice on another
         times = [f"{day} {time}" for time in ("00:00:00", "02:30:00", "23:59:59")]
         lines = (line(invoice=n, time=time) for n, time in enumerate(times))
         home.put(*lines, day=date.fromisoformat(day))
         assert home.ingest(date.fromisoformat(day))["accepted"] == 3
-        found = home.rows("select cast(ordered_at as varchar) from raw.order_lines where event_day = ?", day)
-        assert sorted(found) == [(time,) for time in times]
+        stored = home.rows("select cast(ordered_at as varchar) from raw.order_lines where event_day = ?", day)
+        assert sorted(stored) == [(time,) for time in times]

@@ -1,4 +1,4 @@
-"""Groups are read when they are asked for, as the mapping says, and no run ever takes them in."""
+"""Groups are read only on request, as the mapping says, and no run takes them in."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def put(home: Home, *lines: str, header: str = HEADER) -> None:
     home.put(*lines, name="people/groups.csv", header=header)
 
 
-def test_everybody_is_found_by_the_pseudonym_of_their_orders(shop: Home) -> None:
+def test_everybody_is_listed_under_the_pseudonym_of_their_orders(shop: Home) -> None:
     put(shop, "17850.0;A;f; 26 to 40 ", ' 18;"B; b";;x', "19;C;m;\t")
-    found = read_groups(shop.settings)
-    assert list(found.index) == [shop.pseudonym(customer) for customer in ("17850", "18", "19")]
-    assert list(found.columns) == ["sex", "group"]
-    assert found.sex.isna().to_list() == [False, True, False]
-    assert found["group"].to_list()[:2] == ["26 to 40", "x"] and found["group"].isna().iloc[2]
+    groups = read_groups(shop.settings)
+    assert list(groups.index) == [shop.pseudonym(customer) for customer in ("17850", "18", "19")]
+    assert list(groups.columns) == ["sex", "group"]
+    assert groups.sex.isna().to_list() == [False, True, False]
+    assert groups["group"].to_list()[:2] == ["26 to 40", "x"] and groups["group"].isna().iloc[2]
 
 
-def test_a_run_takes_in_nothing_of_it(shop: Home) -> None:
+def test_a_run_takes_in_no_groups(shop: Home) -> None:
     shop.put(line())
     put(shop, "17850.0;SECRET NAME;SECRET SEX;SECRET BAND")
     assert shop.ingest()["lines"] == 1
@@ -62,7 +62,7 @@ def test_a_run_takes_in_nothing_of_it(shop: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "message"),
     [
         (["17850;A;f;x", "SECRET;B;f;x"], "line 3: no whole number; mend that line, or groups.columns.cust"),
         (["17850;A;f;x", ";B;f;x"], "line 3: no whole number; mend that line, or groups.columns.customer_id"),
@@ -73,16 +73,18 @@ def test_a_run_takes_in_nothing_of_it(shop: Home) -> None:
         ),
     ],
 )
-def test_a_line_that_cannot_be_used_is_named_and_not_shown(shop: Home, lines: list[str], told: str) -> None:
+def test_an_unusable_line_is_reported_by_number_and_not_shown(
+    shop: Home, lines: list[str], message: str
+) -> None:
     put(shop, *lines)
     with pytest.raises(DataProblem) as problem:
         read_groups(shop.settings)
-    assert str(problem.value).startswith(f"people/groups.csv, {told}")
+    assert str(problem.value).startswith(f"people/groups.csv, {message}")
     for personal in ("SECRET", "17850", shop.pseudonym("17850")):
         assert personal not in str(problem.value)
 
 
-def test_a_column_that_is_not_there_is_named_by_file_and_key(shop: Home) -> None:
+def test_a_missing_column_is_reported_by_file_and_key(shop: Home) -> None:
     put(shop, "1;A;f;x", header="Customer No;Name;Gender;Band")
     with pytest.raises(
         DataProblem, match=r"groups\.csv has no column 'Sex'.*groups\.columns\.sex\.from in shop"
@@ -90,7 +92,7 @@ def test_a_column_that_is_not_there_is_named_by_file_and_key(shop: Home) -> None
         read_groups(shop.settings)
 
 
-def test_without_a_file_or_a_section_it_is_said_which_is_missing(shop: Home, tmp_path: Path) -> None:
+def test_a_missing_file_or_section_is_reported(shop: Home, tmp_path: Path) -> None:
     with pytest.raises(WrongUse, match=r"shop\.yml: groups\.files\.path: there is no file .*groups\.csv"):
         read_groups(shop.settings)
     with pytest.raises(WrongUse, match=r"shop\.yml has no section groups"):
@@ -98,7 +100,7 @@ def test_without_a_file_or_a_section_it_is_said_which_is_missing(shop: Home, tmp
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"files": {"path": "2011-01-04.csv"}}, "groups.files.path: files.path matches it too"),
         ({"files": {"path": "./2011-01-04.csv"}}, "groups.files.path: files.path matches it too"),
@@ -120,8 +122,10 @@ def test_without_a_file_or_a_section_it_is_said_which_is_missing(shop: Home, tmp
         ({"kinds": {}}, "groups.kinds: there is no such key"),
     ],
 )
-def test_a_bad_section_is_told_by_key_and_file(tmp_path: Path, changed: dict[str, Any], told: str) -> None:
+def test_a_bad_section_is_reported_by_key_and_file(
+    tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
     home = home_with(tmp_path, GROUPS | changed)
     with pytest.raises(WrongUse) as problem:
         load_shop(home.settings)
-    assert str(problem.value).startswith(f"{tmp_path / 'shop.yml'}: {told}")
+    assert str(problem.value).startswith(f"{tmp_path / 'shop.yml'}: {message}")

@@ -1,4 +1,4 @@
-"""Payments, returns and deliveries are taken in as orders are, and a shop without them is as it was."""
+"""Payments, returns and deliveries are taken in like orders; a shop without them is unaffected."""
 
 from __future__ import annotations
 
@@ -93,19 +93,21 @@ def test_every_kind_reaches_its_table_typed_and_with_pseudonyms(home: Home) -> N
         (f"deliveries:A1,11,{NEXT} 09:00:00,cod", f"delivered_at: a row of {NEXT} in the file of {DAY}"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_set_aside_with_its_reason_and_counted(
+def test_an_unusable_line_is_set_aside_with_its_reason_and_counted(
     home: Home, text: str, reason: str
 ) -> None:
     kind = text.partition(":")[0]
     write_accounts(home.landing, DAY, [PAID, REFUSED, HANDED_OVER, f"{text}\n"])
     counts = home.ingest()
     assert (counts["lines"], counts["accepted"], counts["rejected"]) == (4, 3, 1)
-    [(number, told, raw_text)] = home.rows(f"select line_number, reason, raw_text from raw.rejected_{kind}")
-    assert number == 3 and told.startswith(reason)
+    [(number, stored_reason, raw_text)] = home.rows(
+        f"select line_number, reason, raw_text from raw.rejected_{kind}"
+    )
+    assert number == 3 and stored_reason.startswith(reason)
     assert "11" not in raw_text.split(",")
 
 
-def test_a_day_without_a_file_of_an_optional_kind_is_no_error_and_a_withdrawn_one_takes_its_lines(
+def test_a_missing_file_of_an_optional_kind_is_no_error_and_a_withdrawn_one_removes_its_lines(
     home: Home,
 ) -> None:
     home.put(line())
@@ -123,7 +125,7 @@ def test_a_day_without_a_file_of_an_optional_kind_is_no_error_and_a_withdrawn_on
     assert versions == [(f"{DAY}.csv", True), (f"payments/{DAY}.csv", False)]
 
 
-def test_a_corrected_file_notes_its_customers_and_nobody_elses(home: Home) -> None:
+def test_a_corrected_file_records_only_its_own_customers_as_changed(home: Home) -> None:
     home.put(line())
     write_accounts(home.landing, DAY, [PAID, OPEN, STATEMENT, HANDED_OVER])
     home.ingest()
@@ -150,7 +152,7 @@ def test_an_unchanged_day_is_no_change_and_no_new_version(home: Home) -> None:
     assert after == before
 
 
-def test_the_version_of_a_day_of_orders_does_not_hang_on_the_kinds_that_a_shop_might_have(
+def test_the_version_of_a_day_of_orders_does_not_depend_on_other_kinds_a_shop_could_have(
     tmp_path: Path,
 ) -> None:
     versions = []
@@ -165,7 +167,7 @@ def test_the_version_of_a_day_of_orders_does_not_hang_on_the_kinds_that_a_shop_m
     assert versions[0] == versions[1]
 
 
-def test_what_a_shop_no_longer_maps_leaves_with_its_day(home: Home, tmp_path: Path) -> None:
+def test_lines_of_a_kind_no_longer_mapped_are_removed_with_their_day(home: Home, tmp_path: Path) -> None:
     home.put(line())
     write_accounts(home.landing, DAY, [PAID])
     home.ingest()
@@ -192,8 +194,11 @@ def test_each_kind_has_its_four_tables_with_the_columns_that_it_stores(home: Hom
 
 def test_no_customer_id_is_left_in_any_table_of_any_kind(home: Home) -> None:
     known, spoilt = 9172635, 8264719
-    whole = f",{known},"
-    good = [text.replace(",11,", whole).replace(",12,", whole) for text in (PAID, OPEN, REFUSED, HANDED_OVER)]
+    known_field = f",{known},"
+    good = [
+        text.replace(",11,", known_field).replace(",12,", known_field)
+        for text in (PAID, OPEN, REFUSED, HANDED_OVER)
+    ]
     bad = [
         f"payments:A1,{spoilt},card,one,2,{DAY},,,",
         f"payments:A1,{spoilt}.5,card,1,2,{DAY},,,",
@@ -207,9 +212,9 @@ def test_no_customer_id_is_left_in_any_table_of_any_kind(home: Home) -> None:
     assert home.ingest()["rejected"] == len(bad)
     write_accounts(home.landing, DAY, [])
     home.ingest()
-    held = repr(home.everything())
-    assert home.pseudonym(str(known)) in held
-    assert not re.search(f"{known}|{spoilt}", held)
+    contents = repr(home.everything())
+    assert home.pseudonym(str(known)) in contents
+    assert not re.search(f"{known}|{spoilt}", contents)
 
 
 # --- mappings ---
@@ -236,7 +241,7 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "message"),
     [
         ("orders", {}, "orders: there is no such key"),
         ("payments.colour", "red", "payments.colour: there is no such key"),
@@ -275,15 +280,15 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
     ],
 )
 def test_a_bad_section_names_the_key_and_the_file(
-    changed: Callable[..., Path], key: str, value: Any, told: str
+    changed: Callable[..., Path], key: str, value: Any, message: str
 ) -> None:
     path = changed(key, value)
     with pytest.raises(WrongUse) as problem:
         load_shop(Settings(shop=str(path), _env_file=None))
-    assert str(problem.value).startswith(f"{path}: {told}")
+    assert str(problem.value).startswith(f"{path}: {message}")
 
 
-def test_a_file_that_two_kinds_would_take_is_refused(changed: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_file_that_matches_two_kinds_is_refused(changed: Callable[..., Path], tmp_path: Path) -> None:
     home = Home(tmp_path, str(changed("payments.files.path", "*s/{day}.csv")))
     write_accounts(home.landing, DAY, [PAID, REFUSED])
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What each kind of file does to the warehouse: which lines get in, which are set aside, what is told on."""
+"""Ingest of a file: which lines are accepted, which are set aside, and which customers count as changed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_day_long_after_the_newest_file_is_refused_as_the_export_may_have_ende
         home.ingest(date(2011, 2, 5))  # the next one, 32 days later
 
 
-def test_a_landing_that_is_gone_is_named(home: Home) -> None:
+def test_a_missing_landing_is_reported_by_its_path(home: Home) -> None:
     home.landing.rmdir()
     with pytest.raises(WrongUse, match=r"there is no landing .*GOODSTANDING_LANDING"):
         home.ingest()
@@ -62,7 +62,7 @@ def test_a_day_that_is_not_over_is_refused_before_anything_is_read(home: Home) -
         home.ingest(date(2900, 1, 1))
 
 
-# --- what a line says ---
+# --- the content of a line ---
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_a_day_that_is_not_over_is_refused_before_anything_is_read(home: Home) -
         ({"customer": "N.N."}, "customer_id: no whole number"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_set_aside_with_its_reason(
+def test_an_unusable_line_is_set_aside_with_its_reason(
     home: Home, fields: dict[str, str], reason: str
 ) -> None:
     home.put(line(invoice=1), line(**{"invoice": 2, **fields}), line(invoice=3))
     assert home.ingest()["accepted"] == 2
-    [(number, found, file_hash)] = home.rejected("line_number, reason, file_hash")
+    [(number, stored_reason, file_hash)] = home.rejected("line_number, reason, file_hash")
     assert number == 3
-    assert found.startswith(reason)
+    assert stored_reason.startswith(reason)
     assert [(file_hash,)] == home.rows("select file_hash from raw.files")
 
 
@@ -139,7 +139,7 @@ def test_a_day_without_any_customer_is_taken_in(home: Home) -> None:
     assert home.accepted("customer_id") == [(None,), (None,)]
 
 
-def test_the_exports_of_one_id_are_one_customer(home: Home) -> None:
+def test_different_spellings_of_one_id_are_one_customer(home: Home) -> None:
     home.put(*(line(customer=text) for text in ("17850.0", "17850", " 17850.00 ", "17850.")))
     home.ingest()
     assert set(home.accepted("customer_id")) == {(home.pseudonym("17850"),)}
@@ -158,7 +158,7 @@ def changed(home: Home) -> set[tuple[date, str | None]]:
     return set(home.rows("select event_day, customer_id from raw.changes"))
 
 
-def test_a_new_day_counts_all_its_customers_as_changed_and_is_noted_itself(home: Home) -> None:
+def test_a_new_day_records_all_its_customers_and_itself_as_changed(home: Home) -> None:
     home.put(line(customer=1), line(customer=2), line(customer=""))
     assert home.ingest()["changed_customers"] == 2
     assert changed(home) == {(DAY, None)}
@@ -177,7 +177,7 @@ def test_the_same_file_again_changes_nothing_and_stays_admitted(home: Home) -> N
     assert home.rows("select admitted from raw.days") == [(True,)]
 
 
-def test_one_corrected_line_tells_on_its_product_only(home: Home) -> None:
+def test_one_corrected_line_marks_only_its_product_as_changed(home: Home) -> None:
     home.put(line(code="10001"), line(code="10002"))
     home.ingest()
     forget_changes(home)
@@ -187,7 +187,7 @@ def test_one_corrected_line_tells_on_its_product_only(home: Home) -> None:
     assert noted == [("day", None), ("order_line", "10002")]
 
 
-def test_one_corrected_line_tells_on_its_customer_only_and_the_day_is_to_be_judged_again(home: Home) -> None:
+def test_one_corrected_line_marks_only_its_customer_and_the_day_is_judged_again(home: Home) -> None:
     home.put(line(customer=1), line(customer=2), line(customer=3))
     home.ingest()
     forget_changes(home)
@@ -197,7 +197,7 @@ def test_one_corrected_line_tells_on_its_customer_only_and_the_day_is_to_be_judg
     assert home.rows("select admitted from raw.days") == [(False,)]
 
 
-def test_a_line_that_moves_to_another_customer_tells_on_both(home: Home) -> None:
+def test_a_line_that_moves_to_another_customer_marks_both_as_changed(home: Home) -> None:
     home.put(line(customer=1), line(customer=2))
     home.ingest()
     forget_changes(home)
@@ -206,7 +206,7 @@ def test_a_line_that_moves_to_another_customer_tells_on_both(home: Home) -> None
     assert changed(home) == {(DAY, None), (DAY, home.pseudonym("2")), (DAY, home.pseudonym("3"))}
 
 
-def test_a_removed_line_tells_on_its_customer_and_is_gone(home: Home) -> None:
+def test_a_removed_line_marks_its_customer_as_changed_and_is_deleted(home: Home) -> None:
     home.put(line(customer=1), line(customer=2))
     home.ingest()
     forget_changes(home)
@@ -216,7 +216,7 @@ def test_a_removed_line_tells_on_its_customer_and_is_gone(home: Home) -> None:
     assert home.accepted("customer_id") == [(home.pseudonym("1"),)]
 
 
-def test_a_line_that_becomes_unreadable_tells_on_its_customer(home: Home) -> None:
+def test_a_line_that_becomes_unreadable_marks_its_customer_as_changed(home: Home) -> None:
     home.put(line(customer=1), line(customer=2))
     home.ingest()
     forget_changes(home)
@@ -226,7 +226,7 @@ def test_a_line_that_becomes_unreadable_tells_on_its_customer(home: Home) -> Non
 
 
 @pytest.mark.parametrize("file_goes", [True, False])
-def test_a_day_newly_empty_tells_on_all_who_were_there(home: Home, file_goes: bool) -> None:
+def test_a_day_that_becomes_empty_marks_all_its_customers_as_changed(home: Home, file_goes: bool) -> None:
     there = line(customer=1, time="2011-01-08 08:00:00")
     file = home.put(there, there.replace(",1,", ",2,"), day=SATURDAY)
     home.ingest(SATURDAY)
@@ -241,36 +241,36 @@ def test_a_day_newly_empty_tells_on_all_who_were_there(home: Home, file_goes: bo
     assert home.rows("select lines, accepted from raw.days") == [(0, 0)]
 
 
-def test_only_the_days_asked_for_are_replaced(home: Home) -> None:
-    other = date(2011, 1, 5)
+def test_only_the_requested_days_are_replaced(home: Home) -> None:
+    other_day = date(2011, 1, 5)
     home.put(line())
-    home.put(line(time="2011-01-05 08:00:00"), day=other)
-    home.ingest(DAY, other)
+    home.put(line(time="2011-01-05 08:00:00"), day=other_day)
+    home.ingest(DAY, other_day)
     home.put(line(price="9.99"))
-    home.put(line(time="2011-01-05 08:00:00", price="9.99"), day=other)
-    home.ingest(other)
-    assert home.accepted("event_day, unit_price") == [(DAY, Decimal("2.55")), (other, Decimal("9.99"))]
+    home.put(line(time="2011-01-05 08:00:00", price="9.99"), day=other_day)
+    home.ingest(other_day)
+    assert home.accepted("event_day, unit_price") == [(DAY, Decimal("2.55")), (other_day, Decimal("9.99"))]
 
 
-def test_a_range_in_many_parts_is_the_range_at_once_also_where_it_is_taken_in_again(
+def test_a_range_taken_in_by_parts_equals_the_range_at_once_also_the_second_time(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    days = [DAY + timedelta(days=n) for n in (0, 1, 2, 3, 5)]  # Saturday, without a file, lies between
-    others = {lines: Home(tmp_path / f"{lines}") for lines in (load.PART_LINES, 5, 1)}
+    days = [DAY + timedelta(days=n) for n in (0, 1, 2, 3, 5)]  # with a Saturday without a file in between
+    homes = {lines: Home(tmp_path / f"{lines}") for lines in (load.PART_LINES, 5, 1)}
     for month, changed in ((2, days), (3, days[1:3])):
         for day in changed:
             lines = (line(time=f"{day} 08:26:00", invoice=n + month, quantity=n or "x") for n in range(4))
             home.put(*lines, day=day)
         monkeypatch.setattr(load, "now_utc", lambda month=month: datetime(2011, month, 1))
         taken = []
-        for part_lines, other in others.items():
+        for part_lines, other_home in homes.items():
             monkeypatch.setattr(load, "PART_LINES", part_lines)
-            other.settings = other.settings.model_copy(
+            other_home.settings = other_home.settings.model_copy(
                 update={"landing": home.landing, "pseudonym_key": SecretStr("ab" * 32)}
             )
-            other.landing = home.landing
-            counts = other.ingest(days[0], days[-1])
-            taken.append((counts, other.everything()))
+            other_home.landing = home.landing
+            counts = other_home.ingest(days[0], days[-1])
+            taken.append((counts, other_home.everything()))
         assert taken[0][0]["lines"] == 20 and taken[0][0]["rejected"] == 5
         assert taken[0] == taken[1] == taken[2]
 
@@ -311,7 +311,7 @@ def test_a_lost_line_is_noticed_and_nothing_is_changed(home: Home, monkeypatch: 
 # --- one home, one shop, one key ---
 
 
-def test_a_home_is_of_one_shop(home: Home, tmp_path: Path) -> None:
+def test_a_home_belongs_to_one_shop(home: Home, tmp_path: Path) -> None:
     home.put(line())
     home.ingest()
     other = Home(tmp_path / "other", str(SHOPS / "garden_store.yml"))
@@ -338,7 +338,7 @@ def test_a_home_is_simulated_or_real(home: Home, simulated_first: bool) -> None:
         home.ingest()
 
 
-def test_a_home_keeps_its_key_or_its_customers_would_be_two(home: Home) -> None:
+def test_a_home_refuses_another_key_as_its_customers_would_double(home: Home) -> None:
     home.put(line())
     home.ingest()
     (home.settings.home / "pseudonym.key").unlink()
@@ -360,7 +360,7 @@ SHAPES = {
     "blank invoice": line(invoice="", customer="{}.0"),
     "half customer": line(customer="{}.5"),
     "customer with a letter": line(customer="K{}"),
-    # one delimiter too many in the description, and no country: the price ends where the customer belongs
+    # an extra delimiter in the description and no country: the price ends up in the place of the customer
     "shifted right": line(description="WHITE, HEART", price="2", customer="{}.0").rpartition(",")[0],
     "shifted left": line(customer="{}.0").partition(",")[2] + ",x",
     "too many columns": line(customer="{}.0") + ",more",
@@ -385,7 +385,7 @@ def test_no_raw_customer_is_stored_or_logged_whatever_is_wrong_with_the_line(
     assert (counts["accepted"], counts["rejected"]) == (1, len(SHAPES) - 1)
     with open_intake(home.settings) as connection:
         connection.execute("checkpoint")
-    # the bytes alone would prove little where DuckDB compresses a column: so also every value of every table
+    # DuckDB may compress a column, so the bytes alone prove little: check every value of every table, too
     places = {str(path): path.read_bytes() for path in home.settings.home.rglob("*") if path.is_file()}
     places |= {table: str(rows).encode() for table, rows in home.everything().items()}
     places["log"] = caplog.text.encode()
@@ -401,7 +401,7 @@ def test_no_raw_customer_is_stored_or_logged_whatever_is_wrong_with_the_line(
     assert found == []
 
 
-def test_a_line_set_aside_keeps_what_is_not_personal(home: Home) -> None:
+def test_a_line_set_aside_keeps_its_impersonal_fields(home: Home) -> None:
     home.put(
         line(invoice=1, description='"A ""B"", C"', price="-1", country="of 17850"),
         line(invoice=2, quantity="3.7"),
@@ -417,7 +417,7 @@ def test_a_line_set_aside_keeps_what_is_not_personal(home: Home) -> None:
 # --- the real year ---
 
 
-def test_the_real_year_gets_in_whole(real_landing: Path, tmp_path: Path) -> None:
+def test_the_real_year_is_taken_in_completely(real_landing: Path, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, landing=real_landing, _env_file=None)
     counts = load.ingest(settings, Days(date(2010, 12, 1), date(2011, 12, 9)), "test")
     assert counts == {

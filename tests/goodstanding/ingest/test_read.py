@@ -1,4 +1,4 @@
-"""Reading files as text: no line is lost, whatever is in it, and both ways of reading say the same."""
+"""Reading files as text: no line is ever lost, and the fast and the careful reader agree."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def shop() -> Source:
 
 @cache
 def memory() -> duckdb.DuckDBPyConnection:
-    """One DuckDB for all that is only read: opening one takes longer than reading a file."""
+    """One shared DuckDB for read-only tests, as opening one takes longer than reading a file."""
     return duckdb.connect(config={"threads": 1})
 
 
 def read(content: bytes, shop: Source, carefully: bool = False) -> tuple[Rows, File]:
-    """The rows of a file (line number and fields, empty ones as None) and what was found in it."""
+    """The rows of a file (line number and fields, empty ones as None) and the facts about the file."""
     connection = memory()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"{DAY}.csv")
@@ -76,7 +76,9 @@ GOOD = (
     ],
     ids=["CRLF", "BOM", "BOM and CRLF", "no last line break", "CRLF, no last line break", "all quoted"],
 )
-def test_the_same_lines_written_otherwise_are_the_same_rows_read_fast(written: bytes, shop: Source) -> None:
+def test_the_same_lines_in_another_notation_give_the_same_rows_and_are_read_fast(
+    written: bytes, shop: Source
+) -> None:
     rows, file = read(written, shop)
     assert rows == read(content(*GOOD), shop)[0]
     assert rows[1][3] == 'A "B", C'
@@ -101,9 +103,7 @@ def test_unusual_line_breaks_move_no_line_number(body: str, numbers: list[int], 
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_line_break_in_a_description_stays_in_it_and_lines_keep_their_numbers(
-    end: str, shop: Source
-) -> None:
+def test_a_line_break_in_a_description_is_kept_and_lines_keep_their_numbers(end: str, shop: Source) -> None:
     text = line(invoice=2, description=f'"WHITE{end}{end}HEART, ""A"""')
     rows, file = read(content(line(invoice=1), text, line(invoice=3), end=end), shop)
     assert [(row[0], row[1], row[3]) for row in rows] == [
@@ -138,8 +138,8 @@ def test_only_the_broken_line_is_set_aside_and_the_rest_is_read(
         lines = [HEADER, line(invoice=1), broken, *after]
         written = ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
         rows, file = read(written, shop)
-        [(number, text, found)] = file.unreadable
-        assert (number, reason in found) == (3, True)
+        [(number, text, stored_reason)] = file.unreadable
+        assert (number, reason in stored_reason) == (3, True)
         assert not any(character.isdigit() and character != "9" for character in text)
         assert [(row[0], row[1]) for row in rows] == [(2, "1"), *((n, str(n)) for n in range(4, 60))]
 
@@ -150,7 +150,7 @@ def test_a_stray_quote_within_an_unquoted_text_is_part_of_it(shop: Source) -> No
     assert file.records == 2
 
 
-def test_a_quote_that_closes_after_too_many_lines_is_taken_for_a_stray_one(shop: Source) -> None:
+def test_a_quote_that_closes_after_too_many_lines_is_treated_as_stray(shop: Source) -> None:
     for breaks, taken in ((LONGEST_RECORD - 1, 1), (LONGEST_RECORD, 0)):
         rows, file = read(content(line(description='"A' + "\nB" * breaks + '"')), shop)
         assert len(rows) == taken
@@ -180,7 +180,8 @@ def test_one_file_that_the_fast_reader_refuses_does_not_slow_the_others(shop: So
         (tmp_path / name).write_bytes(data)
     files = [inspect(tmp_path / name, tmp_path, DAY, shop) for name in written]
     assert [file.plain for file in files] == [True, False, True]
-    files[1].plain = True  # what DuckDB refuses with an error is known beforehand; here it meets it
+    # the reader normally detects what DuckDB would refuse; here it has to handle the error
+    files[1].plain = True
     load_text(memory(), files, shop)
     counts = memory().execute("select file_name, count(*) from text_lines group by 1").fetchall()
     assert dict(counts) == {"a.csv": 3, "b.csv": 1, "c.csv": 3}
@@ -188,7 +189,9 @@ def test_one_file_that_the_fast_reader_refuses_does_not_slow_the_others(shop: So
 
 
 @pytest.mark.parametrize("folder", ["day=2011", "a[b]c*", "it's"])
-def test_a_folders_name_is_no_pattern_and_no_column(folder: str, shop: Source, tmp_path: Path) -> None:
+def test_the_name_of_a_folder_is_neither_a_pattern_nor_a_column(
+    folder: str, shop: Source, tmp_path: Path
+) -> None:
     path = tmp_path / folder / "file.csv"
     path.parent.mkdir()
     path.write_bytes(content(*GOOD).replace(b"StockCode", b"day", 1))
@@ -202,7 +205,9 @@ def test_a_folders_name_is_no_pattern_and_no_column(folder: str, shop: Source, t
 
 
 @pytest.mark.parametrize("damage", [slice(0, 60), slice(4, None), slice(0, 0)])
-def test_a_packed_file_is_read_and_a_damaged_one_named(damage: slice, shop: Source, tmp_path: Path) -> None:
+def test_a_compressed_file_is_read_and_a_damaged_one_reported_by_name(
+    damage: slice, shop: Source, tmp_path: Path
+) -> None:
     path = tmp_path / f"{DAY}.csv.gz"
     path.write_bytes(gzip.compress(content(*GOOD)))
     file = inspect(path, tmp_path, DAY, shop)
@@ -225,7 +230,7 @@ def test_a_table_of_tabs_has_records_of_blanks_only(shop: Source) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "message"),
     [
         (b"Invo\xe9ceNo,StockCode", "line 1: the header cannot be read"),
         (b'"InvoiceNo,StockCode', "line 1: the header cannot be read"),
@@ -235,12 +240,12 @@ def test_a_table_of_tabs_has_records_of_blanks_only(shop: Source) -> None:
     ],
     ids=["not UTF-8", "open quote", "another delimiter", "UTF-16", "old line breaks"],
 )
-def test_a_header_that_cannot_be_read_is_told(header: bytes, told: str, shop: Source) -> None:
-    with pytest.raises(DataProblem, match=told):
+def test_an_unreadable_header_is_reported(header: bytes, message: str, shop: Source) -> None:
+    with pytest.raises(DataProblem, match=message):
         read(header + b"\n" + line().encode(), shop)
 
 
-def test_a_masked_text_shows_its_shape_only() -> None:
+def test_a_masked_text_shows_only_its_shape() -> None:
     assert masked("K\u00e4se-17850.0 \u0667\u4e2d\u00bd, a_b") == "xxxx-99999.9 9xx, x_x"
 
 
@@ -262,7 +267,7 @@ def joined(values: list[str], quote_all: bool, end: str) -> str:
 def files(draw: st.DrawFn) -> tuple[bytes, Rows | None, list[int] | None]:
     """A file, its well-formed records and the line numbers of the broken ones.
 
-    Where a quote is left open, what follows may close it by chance: then both are None.
+    If a quote is left open, later text may close it by chance: then both are None.
     """
     end = draw(st.sampled_from(["\n", "\r\n"]))
     faults = [[], ["long"], ["short", "wide", "beside", "bytes", "blank"], ["open", "long"]]
@@ -307,12 +312,12 @@ def test_no_line_is_ever_lost_and_both_ways_of_reading_agree(
     shop: Source, file: tuple[bytes, Rows | None, list[int] | None]
 ) -> None:
     written, good, broken = file
-    rows, found = read(written, shop)
+    rows, facts = read(written, shop)
     careful_rows, careful = read(written, shop, carefully=True)
     assert rows == careful_rows
-    assert found.unreadable == careful.unreadable
-    assert found.records == careful.records == len(rows) + len(found.unreadable)
-    aside = [number for number, _, _ in found.unreadable]
+    assert facts.unreadable == careful.unreadable
+    assert facts.records == careful.records == len(rows) + len(facts.unreadable)
+    aside = [number for number, _, _ in facts.unreadable]
     # every physical line that is not blank lies in exactly one record
     inside = [
         number

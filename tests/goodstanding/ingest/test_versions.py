@@ -1,4 +1,4 @@
-"""What was known when: every version of a day and of a file, and the lines of those that are no longer so."""
+"""What was known when: every version of a day and of a file, and the lines of replaced versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ At = Callable[[datetime], None]
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> At:
-    """Say when the next ingest takes place."""
+    """Set the time of the next ingest."""
 
     def at(moment: datetime) -> None:
         monkeypatch.setattr(load, "now_utc", lambda: moment)
@@ -39,7 +39,7 @@ def some_files_a_day(tmp_path: Path) -> Home:
 
 
 def versions(home: Home) -> list[tuple[Any, ...]]:
-    """Every version of every file: its name and time, and how many lines of it are here and were kept."""
+    """Every version of every file: name, times, and how many of its lines are current and how many kept."""
     return home.rows(
         """
         select
@@ -77,7 +77,7 @@ def test_a_new_file_is_known_from_its_ingest_on(home: Home, at: At) -> None:
     )
 
 
-def test_an_unchanged_file_has_been_known_since_it_first_was_and_leaves_nothing(home: Home, at: At) -> None:
+def test_an_unchanged_file_keeps_its_first_known_time_and_leaves_no_old_lines(home: Home, at: At) -> None:
     home.put(line())
     at(MONDAY)
     home.ingest()
@@ -88,9 +88,7 @@ def test_an_unchanged_file_has_been_known_since_it_first_was_and_leaves_nothing(
     assert home.rows("select count(*) from raw.superseded_order_lines") == [(0,)]
 
 
-def test_a_replaced_file_leaves_its_lines_as_they_were_with_the_time_of_their_truth(
-    home: Home, at: At
-) -> None:
+def test_a_replaced_file_leaves_its_old_lines_with_the_time_they_were_valid(home: Home, at: At) -> None:
     home.put(line(invoice=1, price="2.55"), line(invoice=2), line(invoice=3, quantity="x"))
     at(MONDAY)
     home.ingest()
@@ -156,11 +154,13 @@ def test_a_file_that_comes_back_is_a_new_version_with_its_own_lines(home: Home, 
         (name, TUESDAY, WEDNESDAY, 0, 1),
         (name, WEDNESDAY, None, 1, 0),
     ]
-    hashes = [found for (found,) in home.rows("select file_hash from raw.file_versions order by known_from")]
+    hashes = [
+        file_hash for (file_hash,) in home.rows("select file_hash from raw.file_versions order by known_from")
+    ]
     assert hashes[0] == hashes[2] != hashes[1]
 
 
-def test_a_copy_under_another_name_is_a_version_without_lines_until_it_is_the_one_read(
+def test_a_copy_under_another_name_is_a_version_without_lines_until_it_is_read(
     some_files_a_day: Home, at: At
 ) -> None:
     home = some_files_a_day
@@ -206,7 +206,7 @@ def test_a_day_without_a_file_is_known_too(home: Home, at: At) -> None:
     assert versions(home) == []
 
 
-def test_a_crash_before_the_commit_leaves_the_versions_and_the_lines_of_before(
+def test_a_crash_before_the_commit_leaves_versions_and_lines_unchanged(
     home: Home, at: At, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.put(line())

@@ -1,4 +1,4 @@
-"""A shop is a YAML file: others need no code, and a bad one is told by key and file."""
+"""A shop is one YAML file: other shops need no code, and errors name the key and the file."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def test_a_shop_of_parquet_files_needs_no_code(tmp_path: Path) -> None:
     assert home.rejected("line_number") == [(2,)]
 
 
-def test_what_a_parquet_file_says_does_not_hang_on_the_files_beside_it(tmp_path: Path) -> None:
-    """One day's ids as integers and another's as floats: read together, DuckDB would make both floats."""
+def test_a_parquet_file_is_read_independently_of_the_files_beside_it(tmp_path: Path) -> None:
+    """If one day has integer ids and another floats, DuckDB would read both together as floats."""
     home, days = Home(tmp_path, str(SHOPS / "book_store.yml")), Days(DAY, date(2011, 1, 6))
     parquet(home, book(order="7::bigint"))
     parquet(home, book(days.last, order="8.0::double"), days.last)
@@ -105,14 +105,14 @@ def test_what_a_parquet_file_says_does_not_hang_on_the_files_beside_it(tmp_path:
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 no more", b"order_id,isbn\n"])
-def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_parquet_is_reported_by_name(tmp_path: Path, content: bytes) -> None:
     home = Home(tmp_path, str(SHOPS / "book_store.yml"))
     home.put_bytes(content, f"day={DAY}/orders.parquet")
     with pytest.raises(DataProblem, match=r"day=2011-01-05/orders\.parquet is no readable Parquet file"):
         home.ingest(DAY)
 
 
-def test_a_parquet_file_without_a_mapped_column_is_told_like_any_other(tmp_path: Path) -> None:
+def test_a_parquet_file_without_a_mapped_column_is_reported_like_any_other(tmp_path: Path) -> None:
     home = Home(tmp_path, str(SHOPS / "book_store.yml"))
     parquet(home, f"select * exclude (price), price as amount from ({book()})")
     with pytest.raises(
@@ -136,7 +136,7 @@ def test_a_parquet_file_without_a_mapped_column_is_told_like_any_other(tmp_path:
         (date(2011, 4, 29), False),
     ],
 )
-def test_the_online_shop_trades_but_on_saturdays_and_holidays(day: date, trades: bool) -> None:
+def test_the_online_shop_trades_except_on_saturdays_and_holidays(day: date, trades: bool) -> None:
     assert shop_of(ONLINE).trades_on(day) is trades
 
 
@@ -178,7 +178,9 @@ def test_files_of_a_day_are_found_by_the_pattern(
     ] == of_the_day
 
 
-def test_first_and_last_day_are_read_out_of_the_names(tmp_path: Path, changed: Callable[..., Path]) -> None:
+def test_first_and_last_day_are_read_from_the_file_names(
+    tmp_path: Path, changed: Callable[..., Path]
+) -> None:
     shop = shop_of(changed("files.path", "{day:%Y/%m}/x-{day:%Y%m%d}*.csv"))
     assert shop.days_in(tmp_path) is None
     for name in (
@@ -193,7 +195,7 @@ def test_first_and_last_day_are_read_out_of_the_names(tmp_path: Path, changed: C
     assert shop.days_in(tmp_path) == Days(DAY, date(2011, 1, 31))
 
 
-def test_codes_that_are_no_products_match_whole_and_blind_to_case() -> None:
+def test_non_product_codes_match_as_a_whole_and_ignore_case() -> None:
     orders = shop_of(ONLINE).orders
     assert orders is not None
     pattern = orders.no_products_pattern()
@@ -232,7 +234,7 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "message"),
     [
         ("colour", "red", "colour: there is no such key"),
         ("columns.quantity.decimals", 2, "columns.quantity.decimals: there is no such key"),
@@ -282,23 +284,23 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
     ],
 )
 def test_a_bad_mapping_names_the_key_and_the_file(
-    changed: Callable[..., Path], key: str, value: Any, told: str
+    changed: Callable[..., Path], key: str, value: Any, message: str
 ) -> None:
     path = changed(key, value)
     with pytest.raises(WrongUse) as problem:
         shop_of(path)
-    assert str(problem.value).startswith(f"{path}: {told}")
+    assert str(problem.value).startswith(f"{path}: {message}")
     assert "\n" not in str(problem.value)
 
 
-def test_a_zone_beside_an_offset_in_the_format_is_a_contradiction(changed: Callable[..., Path]) -> None:
+def test_a_time_zone_together_with_an_offset_in_the_format_is_refused(changed: Callable[..., Path]) -> None:
     path = changed("columns.ordered_at", {"from": "T", "as": "timestamp", "format": "%c %z", "zone": "UTC"})
     with pytest.raises(WrongUse, match=r"columns\.ordered_at: zone contradicts the offset in format"):
         shop_of(path)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"source: [", "no readable YAML"),
         (b"source: caf\xe9", "no readable YAML"),
@@ -306,16 +308,16 @@ def test_a_zone_beside_an_offset_in_the_format_is_a_contradiction(changed: Calla
         (b"- a list", "must hold the keys source, timezone"),
     ],
 )
-def test_a_file_that_is_no_mapping_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_file_that_is_no_mapping_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "mine.yml"
     path.write_bytes(content)
     with pytest.raises(WrongUse) as problem:
         shop_of(path)
-    assert str(problem.value).startswith(f"{path}: {told}")
+    assert str(problem.value).startswith(f"{path}: {message}")
     assert "\n" not in str(problem.value)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "/nowhere/shop.yml"])
-def test_a_mapping_that_is_not_there_names_the_setting(name: str) -> None:
+def test_the_error_for_a_missing_mapping_names_the_setting(name: str) -> None:
     with pytest.raises(WrongUse, match=r"GOODSTANDING_SHOP: there is no mapping .*nowhere"):
         shop_of(name)

@@ -1,4 +1,4 @@
-"""Opening the warehouse: one writer, who is named to the others; readers of the published file never wait."""
+"""Opening the warehouse: one writer at a time, reported to others by name; readers never wait."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ sys.stdin.read()
 
 @contextmanager
 def held_open(path: Path, how: str) -> Iterator[int]:
-    """Another process has the file open until the block ends; gives its process id."""
+    """Let another process hold the file open until the block ends; yields its process id."""
     command = [sys.executable, "-c", HOLD, str(path), how]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout and process.stdout.readline() == "open\n"
@@ -49,7 +49,9 @@ def home(tmp_path: Path) -> Settings:
 
 @pytest.mark.parametrize("name", [INTAKE, STANDING])
 @pytest.mark.parametrize("how", ["write", "read"])
-def test_who_holds_a_working_file_is_named_with_what_to_do(home: Settings, name: str, how: str) -> None:
+def test_the_process_that_holds_a_working_file_is_reported_with_advice(
+    home: Settings, name: str, how: str
+) -> None:
     with held_open(home.warehouse / name, how) as pid:
         with pytest.raises(WarehouseBusy) as busy, open_warehouse(home):
             pass
@@ -59,7 +61,9 @@ def test_who_holds_a_working_file_is_named_with_what_to_do(home: Settings, name:
         assert "\n" not in str(busy.value)
 
 
-def test_who_holds_the_intake_alone_is_named_too_and_the_file_opens_once_let_go(home: Settings) -> None:
+def test_a_process_that_holds_only_the_intake_is_reported_and_the_file_opens_once_released(
+    home: Settings,
+) -> None:
     with (
         held_open(home.warehouse / INTAKE, "write") as pid,
         pytest.raises(WarehouseBusy, match=f"process {pid}:"),
@@ -70,7 +74,7 @@ def test_who_holds_the_intake_alone_is_named_too_and_the_file_opens_once_let_go(
         assert connection.execute("select count(*) from raw.days").fetchone() == (0,)
 
 
-def test_a_failed_opening_of_the_second_file_lets_the_first_go(home: Settings) -> None:
+def test_if_the_second_file_cannot_be_opened_the_first_is_released(home: Settings) -> None:
     with (
         held_open(home.warehouse / INTAKE, "write"),
         pytest.raises(WarehouseBusy),
@@ -81,7 +85,7 @@ def test_a_failed_opening_of_the_second_file_lets_the_first_go(home: Settings) -
         pass
 
 
-def test_readers_of_the_published_file_neither_wait_for_each_other_nor_for_a_run(home: Settings) -> None:
+def test_readers_of_the_published_file_wait_neither_for_each_other_nor_for_a_run(home: Settings) -> None:
     with (
         held_open(home.published / "current.duckdb", "read"),
         held_open(home.warehouse / STANDING, "write"),
@@ -102,28 +106,28 @@ def test_without_a_publication_a_reader_is_told_what_to_run(tmp_path: Path) -> N
         pass
 
 
-def test_a_file_that_is_no_database_is_named(home: Settings) -> None:
+def test_a_file_that_is_no_database_is_reported_by_name(home: Settings) -> None:
     (home.warehouse / STANDING).write_bytes(b"no database" * 1000)
-    with pytest.raises(DataProblem, match=f"{STANDING} cannot be opened: ") as told, open_warehouse(home):
+    with pytest.raises(DataProblem, match=f"{STANDING} cannot be opened: ") as raised, open_warehouse(home):
         pass
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", [INTAKE, STANDING])
-def test_a_file_with_a_torn_block_is_named_with_what_to_do_and_the_other_is_let_go(
+def test_a_file_with_a_torn_block_is_reported_with_advice_and_the_other_is_released(
     home: Settings, name: str
 ) -> None:
     torn = home.warehouse / name
     with torn.open("r+b") as file:
-        # in the first block, behind its checksum
+        # in the first block, after its checksum
         file.seek(12288 + 8)
         file.write(b"torn")
     message = r"is damaged \(Corrupt database file.*disk may be failing.*run all days again"
-    with pytest.raises(DataProblem, match=message) as told, open_warehouse(home):
+    with pytest.raises(DataProblem, match=message) as raised, open_warehouse(home):
         pass
-    assert name in str(told.value) and f"Move {home.warehouse} aside" in str(told.value)
-    other = STANDING if name == INTAKE else INTAKE
-    with duckdb.connect(str(home.warehouse / other)):
+    assert name in str(raised.value) and f"Move {home.warehouse} aside" in str(raised.value)
+    other_name = STANDING if name == INTAKE else INTAKE
+    with duckdb.connect(str(home.warehouse / other_name)):
         pass
 
 
@@ -135,7 +139,7 @@ def test_both_files_are_in_one_connection_with_standing_as_its_default(home: Set
         assert limit == ("572.2 MiB",), "600MB, as the settings say"
 
 
-def test_what_a_killed_run_had_spilled_is_swept_before_the_next_write(home: Settings) -> None:
+def test_spilled_files_of_a_killed_run_are_deleted_before_the_next_write(home: Settings) -> None:
     spilled = home.warehouse / "spill" / "duckdb_temp_storage-0.tmp"
     spilled.parent.mkdir(exist_ok=True)
     spilled.write_text("a line as the shop wrote it")

@@ -1,4 +1,4 @@
-"""The ledger: a verdict belongs to a version of a day, and what is not yet through keeps the marts back."""
+"""The ledger: a gate's verdict belongs to a version of a day, and open days hold back the marts."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ LOADED = datetime(2011, 1, 6, 1)
 
 
 class Ledger:
-    """A warehouse into which a test writes what ingest would, with the steps that keep the ledger."""
+    """A warehouse in which a test writes what ingest writes, and runs the steps that keep the ledger."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def take_in(self, day: date, version: str, *customers: str) -> None:
-        """What an ingest of a day leaves: its version, its lines, and who changed."""
+        """Write what an ingest of a day writes: its version, its lines, and the changed customers."""
         with open_intake(self.settings) as connection:
             connection.execute(
                 """
@@ -65,14 +65,14 @@ class Ledger:
             record_verdict(connection, gate, Days(first, last or first), "a run", passed, message)
 
     def transform(self) -> None:
-        """What a transform with a successful build leaves."""
+        """Write what a transform with a successful build writes."""
         with open_warehouse(self.settings) as connection:
             note_whole_days(connection)
         with open_intake(self.settings) as connection:
             settle_changes(connection)
 
     def go_through(self, day: date) -> None:
-        """All steps after the ingest."""
+        """Run all steps after the ingest."""
         self.judge(RAW_GATE, day)
         self.transform()
         for gate in GATES[1:]:
@@ -127,7 +127,7 @@ def test_a_day_stays_open_until_the_last_of_its_gates(ledger: Ledger) -> None:
     assert ledger.open() == []
 
 
-def test_a_new_content_of_a_day_has_no_verdict_of_the_old_one(ledger: Ledger) -> None:
+def test_a_new_version_of_a_day_does_not_inherit_the_old_verdict(ledger: Ledger) -> None:
     ledger.take_in(DAY, "v1", "a")
     ledger.go_through(DAY)
     ledger.take_in(DAY, "v2", "b")
@@ -138,21 +138,21 @@ def test_a_new_content_of_a_day_has_no_verdict_of_the_old_one(ledger: Ledger) ->
     assert ledger.open() == []
 
 
-def test_a_later_gate_judges_the_content_that_the_marts_were_built_from(ledger: Ledger) -> None:
-    """Between a run's transform and its gate, another run may have taken in the day anew."""
+def test_a_later_gate_judges_the_version_that_the_marts_were_built_from(ledger: Ledger) -> None:
+    """Another run may take in the day again between a run's transform and its gate."""
     ledger.take_in(DAY, "v1", "a")
     ledger.judge(RAW_GATE, DAY)
     ledger.transform()
     ledger.take_in(DAY, "v2", "b")
     for gate in GATES[1:]:
         ledger.judge(gate, DAY)
-    assert ledger.results(DAY) == {}, "v2 has been judged by nobody"
+    assert ledger.results(DAY) == {}, "no gate has judged v2"
     ledger.judge(RAW_GATE, DAY)
     ledger.transform()
     assert ledger.results(DAY) == {RAW_GATE: True}
 
 
-def test_a_failed_day_names_its_gate_and_message_and_the_others_stay_what_they_are(ledger: Ledger) -> None:
+def test_a_failed_day_has_its_gate_and_message_and_other_days_are_unchanged(ledger: Ledger) -> None:
     ledger.take_in(DAY, "v1", "a")
     ledger.take_in(NEXT, "v1", "a")
     ledger.go_through(DAY)
@@ -162,7 +162,7 @@ def test_a_failed_day_names_its_gate_and_message_and_the_others_stay_what_they_a
     assert ledger.results(NEXT) == {RAW_GATE: False}
 
 
-def test_of_several_failures_the_first_is_named_and_a_pass_takes_one_back(ledger: Ledger) -> None:
+def test_the_first_of_several_failures_is_reported_and_a_pass_clears_one(ledger: Ledger) -> None:
     ledger.take_in(DAY, "v1", "a")
     ledger.judge(RAW_GATE, DAY)
     ledger.transform()
@@ -173,14 +173,14 @@ def test_of_several_failures_the_first_is_named_and_a_pass_takes_one_back(ledger
     assert [day.failed_gate for day in ledger.open()] == ["scores"]
 
 
-def test_a_verdict_on_a_range_is_one_on_each_of_its_days(ledger: Ledger) -> None:
+def test_a_verdict_on_a_range_counts_for_each_of_its_days(ledger: Ledger) -> None:
     for day in (DAY, NEXT):
         ledger.take_in(day, "v1", "a")
     ledger.judge(RAW_GATE, DAY, NEXT, passed=False)
     assert [day.failed_gate for day in ledger.open()] == [RAW_GATE, RAW_GATE]
 
 
-def test_a_barred_day_that_the_marts_hold_notes_everybody_on_it(ledger: Ledger) -> None:
+def test_barring_a_day_that_the_marts_hold_records_all_its_customers_as_changed(ledger: Ledger) -> None:
     ledger.take_in(DAY, "v1", "a", "b")
     ledger.go_through(DAY)
     assert ledger.changes() == set()
@@ -189,7 +189,7 @@ def test_a_barred_day_that_the_marts_hold_notes_everybody_on_it(ledger: Ledger) 
     assert ledger.changes() == {(DAY, "a"), (DAY, "b"), (DAY, None)}
 
 
-def test_what_a_barred_day_brought_waits_until_it_is_admitted(ledger: Ledger) -> None:
+def test_the_changes_of_a_barred_day_wait_until_it_is_admitted(ledger: Ledger) -> None:
     ledger.take_in(DAY, "v1", "a")
     ledger.take_in(NEXT, "v1", "b")
     ledger.judge(RAW_GATE, DAY)
@@ -203,11 +203,11 @@ def test_what_a_barred_day_brought_waits_until_it_is_admitted(ledger: Ledger) ->
     assert ledger.newest() == NEXT
 
 
-def test_a_day_taken_in_anew_that_another_transform_left_out_notes_everybody_on_it(ledger: Ledger) -> None:
+def test_a_day_taken_in_again_after_a_transform_left_it_out_records_all_its_customers(ledger: Ledger) -> None:
     ledger.take_in(DAY, "v1", "ann", "bob")
     ledger.go_through(DAY)
     ledger.take_in(DAY, "v2", "ann", "bob")
-    with open_intake(ledger.settings) as connection:  # as only the lines of ann differ
+    with open_intake(ledger.settings) as connection:  # as if only the lines of ann differed
         connection.execute("delete from raw.changes where customer_id = 'bob'")
     ledger.take_in(NEXT, "v1", "bob")
     ledger.judge(RAW_GATE, NEXT)
@@ -215,12 +215,12 @@ def test_a_day_taken_in_anew_that_another_transform_left_out_notes_everybody_on_
     assert ledger.changes() == {(DAY, "ann"), (DAY, "bob"), (DAY, None)}
 
 
-def test_a_day_that_the_marts_never_held_is_noted_with_everybody_on_it_once_it_is_admitted(
+def test_a_day_that_the_marts_never_held_records_all_its_customers_once_admitted(
     ledger: Ledger,
 ) -> None:
     ledger.take_in(DAY, "v1", "ann", "bob")
     ledger.take_in(NEXT, "v1", "cat")
-    with open_intake(ledger.settings) as connection:  # as ingest notes of a new day the day alone
+    with open_intake(ledger.settings) as connection:  # as ingest records only the day itself for a new day
         connection.execute("delete from raw.changes where customer_id is not null")
     ledger.judge(RAW_GATE, DAY)
     with open_warehouse(ledger.settings) as connection:
@@ -228,7 +228,7 @@ def test_a_day_that_the_marts_never_held_is_noted_with_everybody_on_it_once_it_i
     assert ledger.changes() == {(DAY, "ann"), (DAY, "bob"), (DAY, None), (NEXT, None)}
 
 
-def test_a_rebuild_notes_every_day(ledger: Ledger) -> None:
+def test_a_rebuild_records_every_day_as_changed(ledger: Ledger) -> None:
     ledger.take_in(DAY, "v1", "a")
     ledger.take_in(NEXT, "v1", "a", "b")
     ledger.go_through(DAY)
@@ -238,7 +238,7 @@ def test_a_rebuild_notes_every_day(ledger: Ledger) -> None:
     assert ledger.changes() == {(DAY, None), (NEXT, None)}
 
 
-def test_a_home_from_before_changes_had_a_kind_is_opened_with_the_kind_that_their_nulls_meant(
+def test_changes_of_an_older_home_without_a_kind_get_the_kind_that_their_nulls_meant(
     ledger: Ledger,
 ) -> None:
     with open_intake(ledger.settings) as connection:

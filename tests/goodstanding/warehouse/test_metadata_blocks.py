@@ -1,4 +1,4 @@
-"""A block that a killed checkpoint left half written is put back, and nothing that was committed is lost."""
+"""A block half written by a killed checkpoint is restored, and no committed data are lost."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.laws.kill import in_child, kill_this_process
 HEADERS = 3 * 4096
 BLOCK = 262144
 PAGE = 4096
-# tables of their own, so that a checkpoint has metadata to write
+# separate tables, so that a checkpoint has metadata to write
 GROW = "create table {database}.main.t{number} as select range as i, 'row ' || range as s from range(1000)"
 COUNT = "select count(*) from duckdb_tables() where schema_name = 'main' and table_name like 't%'"
 
 
 def grow(home: Settings, number: int, *, killed: bool = False) -> None:
-    """One more table in both files; a kill leaves it in the log beside each."""
+    """Add a table to both files; after a kill it is only in the log beside each file."""
     with open_warehouse(home) as connection:
         for database in ("standing", "intake"):
             connection.execute(GROW.format(database=database, number=number))
@@ -36,14 +36,14 @@ def grow(home: Settings, number: int, *, killed: bool = False) -> None:
 
 
 def tables(home: Settings) -> list[int]:
-    """How many of the tables each file has, when it is opened as a run opens it."""
+    """The number of added tables in each file, opened as a run opens it."""
     with open_warehouse(home) as connection:
         rows = connection.execute(f"{COUNT} and estimated_size = 1000 group by database_name").fetchall()
         return [count for (count,) in rows]
 
 
 def make_files(home: Settings, version: str) -> None:
-    """Both files, empty, as an older DuckDB would lay them out."""
+    """Make both files empty, in the layout of an older DuckDB."""
     home.warehouse.mkdir(parents=True)
     with duckdb.connect() as connection:
         for name in (INTAKE, STANDING):
@@ -53,8 +53,11 @@ def make_files(home: Settings, version: str) -> None:
 
 @pytest.fixture
 def torn(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    """A home whose last writer was killed inside its checkpoint: of each metadata block that it was writing,
-    the first page or all but it is new and the rest is old, and no header points to what is new."""
+    """A home whose last writer was killed inside its checkpoint.
+
+    In each metadata block that it was writing, either the first page or all the others are new and the rest
+    is old. No header points to the new pages.
+    """
     part = slice(PAGE, BLOCK) if request.param == "last" else slice(0, PAGE)
     home = Settings(home=tmp_path / "home", _env_file=None)
     if request.param.startswith("v"):
@@ -62,7 +65,7 @@ def torn(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     grow(home, 1)
     grow(home, 2)
     assert in_child(lambda: grow(home, 3, killed=True))
-    # the same checkpoint, not disturbed
+    # the same checkpoint without a kill
     whole = tmp_path / "whole"
     shutil.copytree(home.warehouse, whole)
     for name in (INTAKE, STANDING):
@@ -78,7 +81,7 @@ def torn(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.mark.parametrize("torn", ["first", "last", *KNOWN_VERSIONS.values()], indirect=True)
-def test_a_torn_block_is_put_back_and_what_was_committed_is_there(torn: Settings) -> None:
+def test_a_torn_block_is_restored_and_committed_data_are_there(torn: Settings) -> None:
     for name in (INTAKE, STANDING):
         shutil.copytree(torn.warehouse, torn.home / name)
         with (
@@ -92,7 +95,7 @@ def test_a_torn_block_is_put_back_and_what_was_committed_is_there(torn: Settings
 
 
 @pytest.mark.parametrize("torn", ["first"], indirect=True)
-def test_a_kill_while_it_is_put_back_changes_nothing(torn: Settings) -> None:
+def test_a_kill_during_the_restoration_changes_nothing(torn: Settings) -> None:
     def killed_halfway() -> None:
         write = os.pwrite
 
@@ -160,7 +163,7 @@ def test_the_layouts_that_the_locked_duckdb_writes_are_known(tmp_path: Path, ver
 
 @pytest.mark.parametrize(("place", "number", "told"), [(12, 1000, "1000/69"), (4096 + 56, 70, "999/70")])
 @pytest.mark.parametrize("name", [INTAKE, STANDING])
-def test_a_file_of_a_storage_version_that_is_not_known_is_refused_and_not_written_to(
+def test_a_file_of_an_unknown_storage_version_is_refused_and_not_written_to(
     tmp_path: Path, name: str, place: int, number: int, told: str
 ) -> None:
     home = Settings(home=tmp_path, _env_file=None)
@@ -168,7 +171,7 @@ def test_a_file_of_a_storage_version_that_is_not_known_is_refused_and_not_writte
     assert in_child(lambda: grow(home, 2, killed=True))
     path = home.warehouse / name
     content = bytearray(path.read_bytes())
-    # of the two headers that take turns, whichever is the later one
+    # the later of the two headers, which DuckDB writes in turn
     for at in {place, place + 4096} if place > 4096 else {place}:
         content[at : at + 8] = struct.pack("<Q", number)
     path.write_bytes(content)

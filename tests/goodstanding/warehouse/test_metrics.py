@@ -1,4 +1,4 @@
-"""What a step cost is on record, whether it went well or not."""
+"""Every step records its time, memory and numbers, whether it succeeded or failed."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_a_step_leaves_its_seconds_memory_and_numbers(tmp_path: Path) -> None:
     assert (run_id, step, first, last, outcome) == ("a run", "ingest", DAYS.first, DAYS.last, "done")
     assert json.loads(str(kept)) == {"lines": 7}
     assert isinstance(seconds, float) and 0 <= seconds < 5
-    # between a bare interpreter and all the memory of a small machine, in MB
+    # in MB: more than a bare interpreter, less than all the memory of a small machine
     assert isinstance(peak, float) and 10 < peak <= peak_memory_mb() < 8000
 
 
-def test_a_failed_step_is_on_record_by_its_error_and_the_error_goes_on(tmp_path: Path) -> None:
+def test_a_failed_step_is_recorded_with_its_error_and_the_error_is_raised(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, _env_file=None)
     with pytest.raises(DataProblem), measured(settings, "transform", DAYS, "a run"):
         raise DataProblem("no good")

@@ -1,4 +1,4 @@
-"""Publishing: readers see audited days only, all of a publication or the one before, and nothing besides."""
+"""Publishing: readers see only audited days, and either the whole new publication or the one before."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NEXT = date(2011, 1, 5)
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home of two days through all gates and not yet published."""
+    """A home with two days that passed all gates and are not yet published."""
     folder = tmp_path_factory.mktemp("audited")
     for day in (DAY, NEXT):
         write_day(folder / "landing", day, [line(day, f"{day:%d}{n}", 11 + n) for n in range(5)])
@@ -51,7 +51,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def home(audited: Path, tmp_path: Path) -> Settings:
-    """A copy of it, for one test to change."""
+    """A copy of the audited home, for one test to change."""
     shutil.copytree(audited, tmp_path / "home")
     return Settings(home=tmp_path / "home", _env_file=None)
 
@@ -74,7 +74,7 @@ def files(home: Settings) -> list[str]:
     return sorted(path.name for path in home.published.iterdir())
 
 
-# what ml reads: views of these and of the marts, and the tables that only they are made of
+# what ml reads: views on these and on the marts, and the tables that only those views use
 FEATURE_VIEWS = {"customer_features", "customer_classes", "order_features", "placed_orders"}
 FEATURE_TABLES = {
     *("invoice_states", "product_cancellations", "order_accounts", "instalment_states", "order_days"),
@@ -110,7 +110,7 @@ def test_readers_get_the_marts_the_features_and_the_predictions_and_nothing_else
     assert len(profiles) == 5
 
 
-def test_the_publication_says_in_one_row_what_it_is(home: Settings) -> None:
+def test_the_publication_describes_itself_in_one_row(home: Settings) -> None:
     show(home)
     [row] = read(home, "select * from marts.publication")
     columns = [name for (name,) in read(home, "select column_name from (describe marts.publication)")]
@@ -123,7 +123,7 @@ def test_the_publication_says_in_one_row_what_it_is(home: Settings) -> None:
     assert abs(datetime.now(UTC).replace(tzinfo=None) - published_at) < timedelta(minutes=5)
 
 
-def test_the_publication_names_every_file_that_it_rests_on(home: Settings) -> None:
+def test_the_publication_names_every_file_that_it_was_built_from(home: Settings) -> None:
     show(home)
     with open_intake(home) as connection:
         taken_in = connection.execute(
@@ -154,7 +154,7 @@ def test_a_reader_with_the_old_publication_open_keeps_reading_it(home: Settings)
 
 
 @pytest.mark.parametrize("breaking", ["shutil.copyfile", "_strip", "restate", "put_in_place"])
-def test_an_error_on_the_way_leaves_the_last_publication_whole_and_no_draft(
+def test_an_error_while_publishing_leaves_the_last_publication_whole_and_no_draft(
     home: Settings, monkeypatch: pytest.MonkeyPatch, breaking: str
 ) -> None:
     show(home)
@@ -172,10 +172,10 @@ def test_an_error_on_the_way_leaves_the_last_publication_whole_and_no_draft(
     assert (home.published / "current.duckdb").read_bytes() == before
 
 
-def test_the_draft_of_a_killed_publish_is_removed_once_it_is_old_and_no_other_is(home: Settings) -> None:
+def test_only_an_old_draft_of_a_killed_publish_is_removed(home: Settings) -> None:
     home.published.mkdir()
     hours_ago = time.time() - 7200
-    (home.published / ".current.duckdb.1.tmp").mkdir()  # where DuckDB spilled
+    (home.published / ".current.duckdb.1.tmp").mkdir()  # the folder that DuckDB spilled to
     for name in (".current.duckdb.1", ".current.duckdb.1.wal", ".current.duckdb.1.previous"):
         (home.published / name).write_bytes(b"half")
     for left in home.published.iterdir():
@@ -185,28 +185,28 @@ def test_the_draft_of_a_killed_publish_is_removed_once_it_is_old_and_no_other_is
     assert files(home) == [".current.duckdb.2", "current.duckdb"]
 
 
-def test_nobody_can_write_while_the_working_file_is_copied(
+def test_no_process_can_write_while_the_working_file_is_copied(
     home: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy, seen = shutil.copyfile, []
+    copy, errors = shutil.copyfile, []
 
     def look_from_another_process(source: Path, target: Path) -> None:
         command = [sys.executable, "-c", "import sys, duckdb; duckdb.connect(sys.argv[1])", str(source)]
-        seen.append(subprocess.run(command, capture_output=True, text=True, check=False).stderr)
+        errors.append(subprocess.run(command, capture_output=True, text=True, check=False).stderr)
         copy(source, target)
 
     monkeypatch.setattr(f"{publishing.__name__}.shutil.copyfile", look_from_another_process)
     show(home)
-    assert f"(PID {os.getpid()})" in seen[0]
+    assert f"(PID {os.getpid()})" in errors[0]
 
 
-def test_a_day_in_flight_holds_the_publication_without_an_error(home: Settings) -> None:
+def test_a_day_in_flight_delays_the_publication_without_an_error(home: Settings) -> None:
     write(home, f"delete from ops.verdicts where gate = 'predictions' and event_day = '{DAY}'")
     assert show(home) == {"published": False, "as_of": None, "waiting_for": [str(DAY)], "restated": 0}
     assert not (home.published / "current.duckdb").exists()
 
 
-def test_a_day_whose_run_has_not_ended_in_an_hour_is_given_up_by_name(home: Settings) -> None:
+def test_a_day_whose_run_has_not_ended_in_an_hour_is_reported_by_name(home: Settings) -> None:
     write(
         home,
         f"""
@@ -214,12 +214,12 @@ def test_a_day_whose_run_has_not_ended_in_an_hour_is_given_up_by_name(home: Sett
         update raw.days set loaded_at = loaded_at - interval 61 minute where event_day = '{DAY}'
         """,
     )
-    with pytest.raises(DataProblem) as told:
+    with pytest.raises(DataProblem) as raised:
         show(home)
-    assert f"{DAY} was ingested at" in str(told.value)
+    assert f"{DAY} was ingested at" in str(raised.value)
     assert (
         f"by run the run, which did not end. Readers keep the last good day. Repair its file if need be "
-        f"and run {DAY} again" in str(told.value)
+        f"and run {DAY} again" in str(raised.value)
     )
 
 
@@ -234,9 +234,9 @@ def test_an_empty_warehouse_publishes_nothing(tmp_path: Path) -> None:
     assert show(empty) == {"published": False, "as_of": None, "waiting_for": [], "restated": 0}
 
 
-def test_the_file_of_readers_can_be_moved_and_read_under_any_name(home: Settings, tmp_path: Path) -> None:
+def test_the_published_file_can_be_moved_and_read_under_any_name(home: Settings, tmp_path: Path) -> None:
     show(home)
     shutil.copy(home.published / "current.duckdb", tmp_path / "copy.of.it.db")
     with duckdb.connect(str(tmp_path / "copy.of.it.db"), read_only=True) as connection:
-        found = connection.execute("select count(*), min(class) from marts.customer_profiles").fetchone()
-    assert found is not None and found[0] == 5 and found[1]
+        profiles = connection.execute("select count(*), min(class) from marts.customer_profiles").fetchone()
+    assert profiles is not None and profiles[0] == 5 and profiles[1]

@@ -1,4 +1,4 @@
-"""Restatements: what readers are told otherwise, since which day, and because of which file."""
+"""Restatements: what changed for readers since the last publication, since which day, and by which file."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ create table marts.source_files (
 );
 """
 
-Files = dict[str, tuple[str, list[str]]]  # of each file: its hash, and whose lines it holds, in order
-Classes = dict[date, dict[str, tuple[str, int]]]  # as of each day: each customer's class and credit score
+Files = dict[str, tuple[str, list[str]]]  # by file: its hash, and the customers of its lines in order
+Classes = dict[date, dict[str, tuple[str, int]]]  # by as-of day and customer: class and credit score
 
 
 class Shop:
-    """Publications one after the other, each made by hand of what readers would see."""
+    """A series of publications, each written by hand with what readers would see."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class Shop:
         self.number = 0
 
     def publish(self, classes: Classes, files: Files, definition: str = "sql") -> int:
-        """Publish these; a file is called by its day, or its day and a letter, and a line by its customer."""
+        """Publish classes and files. A file is named by its day (and a letter), a line by its customer."""
         self.number += 1
         draft = self.folder / f".current.duckdb.{self.number}"
         with duckdb.connect(str(draft)) as connection:
@@ -107,7 +107,7 @@ FILES: Files = {str(FIRST): ("h1", ["ann", "bob"])}
 
 
 def on(day: date, **customers: tuple[str, int]) -> Classes:
-    """The classes of `GOOD` with one day's added or changed."""
+    """The classes of `GOOD` with one day added or changed."""
     return {**GOOD, day: {**GOOD.get(day, GOOD[FIRST]), **customers}}
 
 
@@ -124,7 +124,7 @@ def test_a_new_day_is_no_restatement_and_neither_is_a_new_customer(shop: Shop) -
     assert (
         shop.publish({**on(SECOND, ann=("Best", 12)), FIRST: {**GOOD[FIRST], "dan": ("Good", 7)}}, late) == 1
     )
-    assert {row[0] for row in shop.restatements()} == {"cy"}, "who is gone, and not dan, who is new"
+    assert {row[0] for row in shop.restatements()} == {"cy"}, "the removed customer, and not dan, who is new"
 
 
 def test_a_changed_line_of_a_customer_restates_them_because_of_its_file(shop: Shop) -> None:
@@ -138,15 +138,17 @@ def test_a_changed_line_of_a_customer_restates_them_because_of_its_file(shop: Sh
     )
 
 
-def test_another_score_in_the_same_class_is_a_restatement(shop: Shop) -> None:
+def test_a_new_score_in_the_same_class_is_a_restatement(shop: Shop) -> None:
     shop.publish(GOOD, FILES)
     assert shop.publish(on(FIRST, ann=("Good", 9)), {str(FIRST): ("h2", ["ann 9", "bob"])}) == 1
     assert [row[2:6] for row in shop.restatements()] == [("Good", "Good", 8, 9)]
 
 
-def test_who_changes_by_the_lines_of_others_is_told_that_the_borders_moved(shop: Shop) -> None:
+def test_a_customer_changed_by_the_lines_of_others_gets_moved_borders_as_the_cause(shop: Shop) -> None:
     shop.publish(GOOD, FILES)
-    changed = {str(FIRST): ("h2", ["cy", "ann", "bob 9"])}  # ann's line has another number, and says the same
+    changed = {
+        str(FIRST): ("h2", ["cy", "ann", "bob 9"])
+    }  # ann's line has another number and the same content
     assert shop.publish(on(FIRST, ann=("Average", 8), bob=("Best", 12)), changed) == 2
     assert [(row[0], row[6], row[7], row[8]) for row in shop.restatements()] == [
         ("ann", "borders", FIRST, str(FIRST)),
@@ -154,7 +156,7 @@ def test_who_changes_by_the_lines_of_others_is_told_that_the_borders_moved(shop:
     ]
 
 
-def test_the_cause_is_the_earliest_file_that_says_something_else_of_the_customer(shop: Shop) -> None:
+def test_the_cause_is_the_earliest_file_with_different_lines_of_the_customer(shop: Shop) -> None:
     files: Files = {str(day): ("h", ["ann", "bob"]) for day in (FIRST, SECOND, THIRD)}
     classes = {day: GOOD[FIRST] for day in (FIRST, SECOND, THIRD)}
     shop.publish(classes, files)
@@ -193,7 +195,7 @@ def test_a_file_without_orders_is_no_cause_beside_one_with_orders(shop: Shop) ->
     ]
 
 
-def test_a_file_that_is_read_otherwise_is_the_cause_though_its_bytes_are_the_same(shop: Shop) -> None:
+def test_a_file_read_differently_is_the_cause_though_its_bytes_are_the_same(shop: Shop) -> None:
     shop.publish(GOOD, FILES)
     with duckdb.connect(str(shop.current)) as connection:
         connection.execute("update marts.source_files set day_version = 'by another mapping'")
@@ -201,7 +203,7 @@ def test_a_file_that_is_read_otherwise_is_the_cause_though_its_bytes_are_the_sam
     assert [row[6:] for row in shop.restatements()] == [("own_lines", FIRST, str(FIRST), "h1")]
 
 
-def test_a_withdrawn_file_is_named_as_it_was_and_who_is_gone_is_restated_to_nothing(shop: Shop) -> None:
+def test_a_withdrawn_file_is_named_and_its_removed_customers_are_restated_to_nothing(shop: Shop) -> None:
     files = {**FILES, str(SECOND): ("h2", ["bob", "cy"])}
     shop.publish(on(SECOND, cy=("Good", 7)), files)
     assert shop.publish(on(SECOND), FILES) == 1
@@ -210,7 +212,7 @@ def test_a_withdrawn_file_is_named_as_it_was_and_who_is_gone_is_restated_to_noth
     ]
 
 
-def test_who_was_taken_back_and_comes_again_is_restated_from_nothing(shop: Shop) -> None:
+def test_a_customer_who_was_removed_and_returns_is_restated_from_nothing(shop: Shop) -> None:
     files = {**FILES, str(SECOND): ("h2", ["bob", "cy"])}
     shop.publish(on(SECOND, cy=("Good", 7)), files)
     shop.publish(on(SECOND), FILES)
@@ -229,7 +231,7 @@ def test_a_late_file_of_a_day_that_was_never_taken_in_restates_the_days_after_it
     ]
 
 
-def test_another_sql_is_the_cause_and_no_file_is(shop: Shop) -> None:
+def test_changed_sql_is_the_cause_and_no_file_is_named(shop: Shop) -> None:
     shop.publish({FIRST: GOOD[FIRST], SECOND: GOOD[FIRST]}, FILES)
     added = {**FILES, str(THIRD): ("h3", ["ann"])}
     assert shop.publish({day: {"ann": ("Best", 8)} for day in (FIRST, SECOND, THIRD)}, added, "new sql") == 2
@@ -248,19 +250,19 @@ def test_a_day_whose_snapshot_is_no_longer_kept_restates_nobody(shop: Shop) -> N
     assert shop.publish({FOURTH: GOOD[FIRST]}, FILES, "another retention") == 0
 
 
-def test_what_was_restated_stays_told_and_the_same_publication_again_adds_nothing(shop: Shop) -> None:
+def test_restatements_are_kept_and_the_same_publication_again_adds_none(shop: Shop) -> None:
     shop.publish(GOOD, FILES)
     changed = {str(FIRST): ("h2", ["ann 9", "bob"])}
     shop.publish(on(FIRST, ann=("Best", 11)), changed)
-    told = shop.rows("from marts.restatements")
+    restated = shop.rows("from marts.restatements")
     assert shop.publish(on(FIRST, ann=("Best", 11)), changed) == 0
     assert shop.publish(on(SECOND, ann=("Best", 11)) | on(FIRST, ann=("Best", 11)), changed) == 0
-    assert shop.rows("from marts.restatements") == told
+    assert shop.rows("from marts.restatements") == restated
     assert shop.publish(GOOD, FILES) == 1
     assert [row[2:4] for row in shop.restatements()] == [("Good", "Best"), ("Best", "Good")]
 
 
-def test_a_publication_of_before_restatements_were_kept_is_the_first(shop: Shop) -> None:
+def test_a_publication_older_than_restatements_counts_as_the_first(shop: Shop) -> None:
     shop.publish(GOOD, FILES)
     with duckdb.connect(str(shop.current)) as connection:
         connection.execute("drop table marts.source_files; drop table marts.restatements")
@@ -268,7 +270,7 @@ def test_a_publication_of_before_restatements_were_kept_is_the_first(shop: Shop)
     assert shop.restatements() == []
 
 
-def test_a_publication_that_cannot_be_read_does_not_hold_up_the_next(
+def test_an_unreadable_publication_does_not_block_the_next(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop.current.write_bytes(b"no database" * 1000)
@@ -278,7 +280,7 @@ def test_a_publication_that_cannot_be_read_does_not_hold_up_the_next(
 
 @pytest.fixture
 def opened_for_writing(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
-    """Open a file in another process, as a DuckDB shell without -readonly does."""
+    """Open files in another process, as a DuckDB shell without -readonly does."""
     processes = []
 
     def open_it(path: Path) -> None:
@@ -294,7 +296,7 @@ def opened_for_writing(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
         process.communicate(b"\n")
 
 
-def test_a_shell_that_holds_the_publication_for_writing_does_not_hold_up_the_next(
+def test_a_shell_that_holds_the_publication_for_writing_does_not_block_the_next(
     shop: Shop, opened_for_writing: Callable[[Path], None], tmp_path: Path
 ) -> None:
     shop.publish(GOOD, FILES)
@@ -303,7 +305,7 @@ def test_a_shell_that_holds_the_publication_for_writing_does_not_hold_up_the_nex
     assert [path.name for path in tmp_path.iterdir()] == ["current.duckdb"]
 
 
-def test_what_is_compared_is_left_as_it_was(shop: Shop, tmp_path: Path) -> None:
+def test_the_compared_publication_is_left_unchanged(shop: Shop, tmp_path: Path) -> None:
     shop.publish(GOOD, FILES)
     kept = Path(shutil.copy(shop.current, tmp_path / "kept"))
     with duckdb.connect(str(tmp_path / "draft")) as connection:

@@ -1,4 +1,4 @@
-"""The credit card clients as a shop of statements of account: no person's figures are lost or changed."""
+"""The credit card clients as a shop of account statements: no person's figures are lost or changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.laws.conftest import STEPS
 
 KEY = "cd" * 32
 PEOPLE, SAMPLED = 30_000, 10
-# What the table says of each person, found without the statements: 6 is April, 1 September (its status 0).
+# The figures of each person straight from the table: column 6 is April, 1 is September (whose status is 0).
 STATUS = [f"PAY_{n}" for n in (0, 2, 3, 4, 5, 6)]
 BILLS, PAID = [f"BILL_AMT{n}" for n in range(1, 7)], [f"PAY_AMT{n}" for n in range(1, 7)]
 EXPECTED = f"""
@@ -50,7 +50,7 @@ def people(credit_default: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
-def test_everybody_has_six_statements_with_nothing_of_whom_they_are(
+def test_everybody_has_six_statements_without_personal_attributes(
     credit_default: Path, tmp_path: Path
 ) -> None:
     landing = tmp_path / "landing"
@@ -94,14 +94,14 @@ def ran(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         assert counts["accepted"] == counts["lines"] == 6 * PEOPLE // SAMPLED
         for step in STEPS[1:]:
             getattr(steps, step)(days, "run")
-        found = settings()
+        used = settings()
     settings.cache_clear()
-    return found
+    return used
 
 
-def test_payment_behaviour_says_of_each_person_what_the_table_says(people: Path, ran: Settings) -> None:
+def test_payment_behaviour_of_each_person_equals_the_table(people: Path, ran: Settings) -> None:
     with duckdb.connect(str(ran.published / "current.duckdb"), read_only=True) as published:
-        found = published.execute("from marts.payment_behaviour where as_of = '2005-09-30'").df()
+        behaviour = published.execute("from marts.payment_behaviour where as_of = '2005-09-30'").df()
         earlier = published.execute(
             "select as_of, count(*), max(instalments_due) from marts.payment_behaviour group by 1 order by 1"
         ).fetchall()
@@ -113,23 +113,23 @@ def test_payment_behaviour_says_of_each_person_what_the_table_says(people: Path,
         expected = connection.execute(EXPECTED).df()
     expected["customer_id"] = [pseudonym(str(person), bytes.fromhex(KEY)) for person in expected.pop("ID")]
     expected = expected.set_index("customer_id").sort_index()
-    seen = found.set_index("customer_id").sort_index()[expected.columns]
-    assert list(seen.index) == list(expected.index)
+    published_figures = behaviour.set_index("customer_id").sort_index()[expected.columns]
+    assert list(published_figures.index) == list(expected.index)
     for column in expected:
-        assert seen[column].astype(float).to_numpy() == pytest.approx(
+        assert published_figures[column].astype(float).to_numpy() == pytest.approx(
             expected[column].astype(float).to_numpy(), nan_ok=True, rel=1e-9
         ), column
 
 
-def test_a_run_keeps_nothing_of_who_is_of_which_group(ran: Settings) -> None:
+def test_a_run_stores_no_group_of_any_person(ran: Settings) -> None:
     assert "26 to 40" in (ran.landing_folder / "groups.csv").read_text()
-    assert not list(told_in(ran.home, ("female", "26 to 40", "age_band")))
+    assert not list(places_of(ran.home, ("female", "26 to 40", "age_band")))
 
 
-def test_each_group_is_granted_instalments_as_the_table_says(
+def test_each_group_is_granted_instalments_as_computed_from_the_table(
     people: Path, ran: Settings, tmp_path: Path
 ) -> None:
-    """By a policy that says yes to those not late with the last statement, and rests on nothing else."""
+    """With a policy that accepts whoever is not late with the last statement and uses nothing else."""
     with POLICY.open(encoding="utf-8") as file:
         rows = [row | {"version": "in time"} for row in csv.DictReader(file)]
     rows = [row for row in rows if row["decision"] == "cod" or not row["rule"].startswith("points")]
@@ -147,21 +147,21 @@ def test_each_group_is_granted_instalments_as_the_table_says(
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    found = approval_rates(ran, [Decimal("50.00")], str(path))
-    assert (found["asked"], found["unmatched"]) == (PEOPLE // SAMPLED, 0)
+    rates = approval_rates(ran, [Decimal("50.00")], str(path))
+    assert (rates["asked"], rates["unmatched"]) == (PEOPLE // SAMPLED, 0)
     sexes = duckdb.execute(
         f"select if(SEX = 1, 'male', 'female') as sex, count(*), avg(if(PAY_0 <= 0, 1, 0)) from '{people}' "
         "group by sex order by sex"
     ).fetchall()
-    of_sex = [row for row in found["rows"] if (row["decision"], row["column"]) == ("emi", "sex")]
+    of_sex = [row for row in rates["rows"] if (row["decision"], row["column"]) == ("emi", "sex")]
     assert [(row["value"], row["customers"]) for row in of_sex] == [(sex, count) for sex, count, _ in sexes]
     assert [row["rate"] for row in of_sex] == pytest.approx([rate for *_, rate in sexes])
     (_, _, women), (_, _, men) = sexes
     assert min(row["ratio"] for row in of_sex) == pytest.approx(min(women / men, men / women))
 
 
-def told_in(home: Path, texts: tuple[str, ...]) -> Iterator[str]:
-    """Where any of these texts stands in any table, or is the name of a column, of any file of a home."""
+def places_of(home: Path, texts: tuple[str, ...]) -> Iterator[str]:
+    """Where any of these texts is a value or a column name in any table of any file of a home."""
     files = list(home.rglob("*.duckdb"))
     assert len(files) >= 3
     for file in files:
@@ -171,18 +171,18 @@ def told_in(home: Path, texts: tuple[str, ...]) -> Iterator[str]:
             for schema, table in tables:
                 rows = connection.execute(f'from "{schema}"."{table}"')
                 names = [column[0] for column in rows.description or []]
-                said = f"{names} {rows.fetchall()}"
-                yield from (f"{file.name} {schema}.{table}: {text}" for text in texts if text in said)
+                content = f"{names} {rows.fetchall()}"
+                yield from (f"{file.name} {schema}.{table}: {text}" for text in texts if text in content)
 
 
 def test_another_table_is_refused_and_leaves_no_landing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = tmp_path / "other.parquet"
-    duckdb.execute(f"copy (select 1 as ID) to '{other}' (format parquet)")
+    other_table = tmp_path / "other.parquet"
+    duckdb.execute(f"copy (select 1 as ID) to '{other_table}' (format parquet)")
     with pytest.raises(DataProblem, match=r"other\.parquet does not hold the data on default of credit card"):
-        write_statements(other, tmp_path / "landing")
-    assert main([str(other), str(tmp_path / "landing")]) == 1
+        write_statements(other_table, tmp_path / "landing")
+    assert main([str(other_table), str(tmp_path / "landing")]) == 1
     assert main([]) == 2
     assert (
         "usage: python -m goodstanding.ingest.samples.credit_default FILE LANDING" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The download against a real server on this machine that sends the archive, or something else."""
+"""The download, tested against a local server that sends the archive or something else."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SHEETS = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
 def workbook(rows: list[list[Any]]) -> bytes:
-    """The smallest workbook that holds these rows, times as day numbers like a spreadsheet program writes."""
+    """The smallest workbook with these rows; times are day numbers, as a spreadsheet program writes them."""
 
     def cell(value: Any) -> str:
         if isinstance(value, datetime):
@@ -84,7 +84,7 @@ def archive(rows: list[list[Any]]) -> bytes:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Sends `content`; cut short at `cut` bytes, though it announces all of them."""
+    """Sends `content`, or only its first `cut` bytes while it announces all of them."""
 
     content = b""
     cut: int | None = None
@@ -167,8 +167,8 @@ def test_a_landing_that_holds_files_is_left_as_it_is(server: Server, tmp_path: P
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_no_network_is_an_error_of_its_own_and_leaves_nothing(tmp_path: Path) -> None:
-    with socket.socket() as taken:  # bound but not listening: nobody can answer there
+def test_a_missing_network_has_its_own_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound but not listening, so nothing can answer there
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/online+retail.zip"
         with pytest.raises(NoNetwork, match=r"cannot be reached: .*refused"):
@@ -199,7 +199,7 @@ HALF_A_UNIT = [COLUMNS, *ORDER_LINES[:4], [*ORDER_LINES[4][:3], 0.5, *ORDER_LINE
     ],
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
 )
-def test_what_is_not_the_whole_archive_is_refused_and_leaves_nothing(
+def test_anything_but_the_whole_archive_is_refused_and_leaves_nothing(
     server: Server, tmp_path: Path, content: bytes, cut: int | None, status: int, message: str
 ) -> None:
     server.content, server.cut, server.status = content, cut, status

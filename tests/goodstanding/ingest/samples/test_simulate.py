@@ -1,4 +1,4 @@
-"""The simulated shop: the same bytes for a seed, a file on every trading day, every trouble it promises."""
+"""The simulated shop: equal bytes for a seed, a file on each trading day, and all promised irregularities."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rows(year: Path) -> dict[str, list[Row]]:
 def standing(
     rows: dict[str, list[Row]], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, Any], duckdb.DuckDBPyConnection]:
-    """What a peer makes of the readable rows: its numbers, and its tables."""
+    """The numbers and tables that a benchmark peer computes from the readable rows."""
     readable = tmp_path_factory.mktemp("readable")
     for day, lines in rows.items():
         with (readable / f"{day}.csv").open("w", newline="", encoding="utf-8") as file:
@@ -58,7 +58,7 @@ def read(file: Path) -> list[Row]:
 
 
 def fault(row: Row, day: str) -> str | None:
-    """Why a row cannot be read, found without the product's own reader."""
+    """Why a row cannot be read, determined without the product's reader."""
     if len(row) != len(COLUMNS):
         return "columns"
     if not row[3].lstrip("-").isdigit():
@@ -100,13 +100,15 @@ def test_it_returns_the_lines_it_wrote(tmp_path: Path) -> None:
     assert written == sum(len(read(file)) - 1 for file in (tmp_path / "landing").glob("*.csv"))
 
 
-def test_the_year_is_of_the_promised_size_and_a_quarter_has_no_customer(rows: dict[str, list[Row]]) -> None:
+def test_the_year_has_the_promised_size_and_a_quarter_of_rows_has_no_customer(
+    rows: dict[str, list[Row]],
+) -> None:
     lines = [row for day in rows.values() for row in day if len(row) == len(COLUMNS)]
     assert 100_000 <= len(lines) <= 150_000
     assert 0.2 < sum(row[6] == "" for row in lines) / len(lines) < 0.3
 
 
-def test_less_than_one_row_in_a_hundred_is_bad_on_the_whole_and_few_on_any_day(
+def test_fewer_than_one_row_in_a_hundred_is_bad_overall_and_few_on_any_day(
     rows: dict[str, list[Row]],
 ) -> None:
     faults = {day: Counter(fault(row, day) for row in lines) for day, lines in rows.items()}
@@ -116,7 +118,7 @@ def test_less_than_one_row_in_a_hundred_is_bad_on_the_whole_and_few_on_any_day(
     assert min(counts[None] / counts.total() for counts in faults.values()) > 0.95
 
 
-def test_the_texts_hold_what_makes_text_hard(rows: dict[str, list[Row]]) -> None:
+def test_the_texts_contain_the_characters_that_are_hard_to_read(rows: dict[str, list[Row]]) -> None:
     descriptions = {row[2] for day in rows.values() for row in day}
     assert "" in descriptions
     assert any(text != text.strip() for text in descriptions)
@@ -125,7 +127,7 @@ def test_the_texts_hold_what_makes_text_hard(rows: dict[str, list[Row]]) -> None
     assert any('"' in text for text in descriptions)
 
 
-def test_codes_that_are_no_products_and_adjustments_occur(rows: dict[str, list[Row]]) -> None:
+def test_non_product_codes_and_adjustments_occur(rows: dict[str, list[Row]]) -> None:
     lines = [row for day in rows.values() for row in day]
     codes = {row[1] for row in lines}
     assert {"POST", "DOT", "M", "D", "S", "BANK CHARGES", "AMAZONFEE", "CRUK", "B", "gift_0001_20"} <= codes
@@ -149,7 +151,7 @@ def test_every_outcome_and_every_shape_of_cancellation_occurs(
     }
     assert min(outcomes.values()) > 100
     assert numbers["mirrors"] > 100
-    # a cancellation that found more than any one purchase of the product held took from several
+    # a cancellation larger than any single purchase of the product was matched with several
     reaching_back = connection.execute(
         """
         select count(*) from outcomes as cancellation
@@ -163,7 +165,7 @@ def test_every_outcome_and_every_shape_of_cancellation_occurs(
     assert reaching_back > 100
 
 
-def test_who_buys_again_can_be_told_but_not_for_sure(
+def test_who_buys_again_can_be_predicted_but_not_perfectly(
     standing: tuple[dict[str, Any], duckdb.DuckDBPyConnection],
 ) -> None:
     _, connection = standing
@@ -180,8 +182,8 @@ def test_who_buys_again_can_be_told_but_not_for_sure(
         having min(day) <= cut
         """
     ).fetchnumpy()
-    buyers, others = snapshot["rank"][snapshot["bought"]], snapshot["rank"][~snapshot["bought"]]
-    auc = np.mean((buyers[:, None] > others) + 0.5 * (buyers[:, None] == others))
+    buyers, non_buyers = snapshot["rank"][snapshot["bought"]], snapshot["rank"][~snapshot["bought"]]
+    auc = np.mean((buyers[:, None] > non_buyers) + 0.5 * (buyers[:, None] == non_buyers))
     assert 0.6 < auc < 0.85
     assert 0.3 < np.mean(snapshot["bought"]) < 0.7
 

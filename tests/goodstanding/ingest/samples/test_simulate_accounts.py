@@ -1,4 +1,4 @@
-"""The simulated shop with payments, returns and deliveries: what it tells follows from its true risks."""
+"""The simulated shop with payments, returns and deliveries: its outcomes follow from its true risks."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(landing: Path) -> Query:
-    """Ask the files themselves, not what ingest makes of them."""
+def query(landing: Path) -> Query:
+    """Query the files directly, without ingest."""
     connection = duckdb.connect(config={"threads": 1})
     for kind in ("payments", "returns", "deliveries"):
         connection.execute(f"create table {kind} as from read_csv('{landing}/{kind}/*.csv', filename = true)")
@@ -56,7 +56,7 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> 
     assert contents(tmp_path / "one") != contents(tmp_path / "other")
 
 
-def test_a_landing_with_files_is_left_alone_and_a_closed_shop_is_told(tmp_path: Path) -> None:
+def test_a_landing_with_files_is_left_alone_and_a_closed_shop_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").touch()
     with pytest.raises(DataProblem, match="already holds files"):
         simulate_accounts(tmp_path)
@@ -71,7 +71,7 @@ def test_ingest_takes_all_of_it_in_as_simulated_and_reads_no_true_risk(landing: 
     assert load_shop(current).days_in(landing) == days
     counts = ingest(current, days, "test")
     with open_intake(current) as connection:
-        held = {
+        line_counts = {
             kind.name: connection.execute(
                 f"select count(*), (select count(*) from raw.rejected_{kind.table}) from raw.{kind.table}"
             ).fetchone()
@@ -81,24 +81,24 @@ def test_ingest_takes_all_of_it_in_as_simulated_and_reads_no_true_risk(landing: 
         folders = connection.execute(
             "select distinct split_part(file_name, '/', 1) from raw.files order by 1"
         ).fetchall()
-    assert all(taken > 100 for taken, _ in held.values())
-    assert all(aside == 0 for name, (_, aside) in held.items() if name != "orders")
-    assert sum(taken + aside for taken, aside in held.values()) == counts["lines"]
+    assert all(taken > 100 for taken, _ in line_counts.values())
+    assert all(aside == 0 for name, (_, aside) in line_counts.items() if name != "orders")
+    assert sum(taken + aside for taken, aside in line_counts.values()) == counts["lines"]
     assert simulated == (True,)
     assert folders == [("deliveries",), ("orders",), ("payments",), ("returns",)]
 
 
-def test_no_file_tells_of_a_day_after_it(found: Query) -> None:
+def test_no_file_reports_a_later_day(query: Query) -> None:
     day = "cast(regexp_extract(filename, '([0-9-]{10}).csv', 1) as date)"
-    assert found(f"select count(*) from payments where paid is not null and paid <> {day}") == [(0,)]
+    assert query(f"select count(*) from payments where paid is not null and paid <> {day}") == [(0,)]
     for kind in ("returns", "deliveries"):
-        assert found(f'select count(*) from {kind} where cast("at" as date) <> {day}') == [(0,)]
+        assert query(f'select count(*) from {kind} where cast("at" as date) <> {day}') == [(0,)]
 
 
-def test_what_happens_is_what_the_true_risks_make_likely(found: Query) -> None:
-    """Within four standard errors, also among the risky half alone; both would fail with other chances."""
+def test_outcomes_are_as_frequent_as_the_true_risks_say(query: Query) -> None:
+    """Within four standard errors, also for the risky half alone; other risks would fail both checks."""
     for risky in ("true", "refusal_probability > 0.15"):
-        [(orders, expected, variance, refused)] = found(
+        [(orders, expected, variance, refused)] = query(
             f"""
             select count(*), sum(refusal_probability), sum(refusal_probability * (1 - refusal_probability)),
                 count(returns."order")
@@ -110,10 +110,10 @@ def test_what_happens_is_what_the_true_risks_make_likely(found: Query) -> None:
         assert orders > 100 and abs(refused - expected) < 4 * variance**0.5
 
 
-def test_an_instalment_is_30_days_late_as_often_as_was_likely(found: Query) -> None:
-    """Of orders whose 90 days are over; within four standard errors, and of the likelier half alone."""
+def test_instalments_are_30_days_late_as_often_as_the_true_risks_say(query: Query) -> None:
+    """For orders whose 90 days are over: within four standard errors, also for the riskier half alone."""
     for risky in ("true", "late_30d_probability > 0.06"):
-        [(orders, expected, variance, late)] = found(
+        [(orders, expected, variance, late)] = query(
             f"""
             with told as (
                 select
@@ -139,9 +139,9 @@ def test_an_instalment_is_30_days_late_as_often_as_was_likely(found: Query) -> N
 
 
 def test_the_instalments_of_an_order_sum_to_it_exactly_and_the_debt_falls_by_what_is_paid(
-    found: Query,
+    query: Query,
 ) -> None:
-    plans = found(
+    plans = query(
         """
         select any_value(true_orders.amount), list((instalment, payments.amount, paid, outstanding)
             order by coalesce(paid, date '2000-01-01'), outstanding desc)
@@ -159,15 +159,15 @@ def test_the_instalments_of_an_order_sum_to_it_exactly_and_the_debt_falls_by_wha
             assert Decimal(str(outstanding)) == left and number <= len(amounts)
 
 
-def test_who_defaults_pays_no_later_instalment_either_and_what_was_refused_is_never_paid(
-    found: Query,
+def test_a_defaulter_pays_no_later_instalment_and_a_refused_order_is_never_paid(
+    query: Query,
 ) -> None:
-    assert found(
+    assert query(
         """
         select count(*) from payments join returns using ("order") where cause = 'refused at the door'
         """
     ) == [(0,)]
-    [(late, ended)] = found(
+    [(late, ended)] = query(
         """
         with plans as (
             select "order", instalment, max(paid) as paid, any_value(due) as due
@@ -185,14 +185,14 @@ def test_who_defaults_pays_no_later_instalment_either_and_what_was_refused_is_ne
     assert (late, ended > 0) == (0, True)
 
 
-def test_every_method_and_limit_occurs_and_every_order_has_its_risks(found: Query, landing: Path) -> None:
-    assert {method for (method,) in found("select distinct method from true_orders")} == set(METHODS)
-    assert {limit for (limit,) in found("select distinct credit_limit from payments")} == set(CREDIT_LIMITS)
-    assert found("select count(*) from true_orders anti join true_customers using (customer)") == [(0,)]
-    [(orders,)] = found(
+def test_every_method_and_limit_occurs_and_every_order_has_its_risks(query: Query, landing: Path) -> None:
+    assert {method for (method,) in query("select distinct method from true_orders")} == set(METHODS)
+    assert {limit for (limit,) in query("select distinct credit_limit from payments")} == set(CREDIT_LIMITS)
+    assert query("select count(*) from true_orders anti join true_customers using (customer)") == [(0,)]
+    [(orders,)] = query(
         f"""
         select count(distinct InvoiceNo) from read_csv('{landing}/orders/*.csv', ignore_errors = true,
             all_varchar = true) where InvoiceNo not like 'C%'
         """
     )
-    assert found("select count(*) from true_orders") == [(orders,)]
+    assert query("select count(*) from true_orders") == [(orders,)]
