@@ -104,7 +104,7 @@ def down_sampled(labels: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def probabilities(model: Any, snapshot: Snapshot, columns: tuple[str, ...]) -> NDArray[np.float64]:
-    """What a fitted model predicts for each customer of a snapshot, in its order.
+    """The probabilities that a fitted model predicts for the customers of a snapshot, in its order.
 
     Args:
         model: a classifier of scikit-learn's form.

@@ -14,7 +14,7 @@ Measured = list[float]
 
 
 class StoredCard(TypedDict):
-    """What every card in the model store has: by these it is named and found."""
+    """The fields of every card in the model store, by which it is named and found."""
 
     model_id: str
     """{target}-{data_day}-{recipe}-{eight hex digits of the content}; also the name of its files."""

@@ -85,7 +85,7 @@ def score_of(probability: Floats) -> Floats:
 def references(
     snapshot: Snapshot, columns: Sequence[str], probability: Floats, tested: tuple[Snapshot, Snapshot]
 ) -> References:
-    """What a card keeps of the customers that a model was fitted on.
+    """The bins that a card keeps of the customers that a model was fitted on.
 
     Args:
         snapshot: these customers.
@@ -105,7 +105,7 @@ def references(
 
 
 def measure(card: ModelCard, snapshot: Snapshot, probability: Floats) -> list[Drift]:
-    """How far a day is from what a model's card keeps, and its calibration where outcomes are known.
+    """Compare a day with the bins of a model's card, and measure calibration where outcomes are known.
 
     Args:
         card: of the model.
@@ -127,7 +127,7 @@ def measure(card: ModelCard, snapshot: Snapshot, probability: Floats) -> list[Dr
 
 
 def calibration(cut: str, predicted: float, actual: float, allowed: float = CALIBRATION) -> Drift:
-    """How far a mean predicted probability was from the share of customers to whom it happened.
+    """Compare a mean predicted probability with the share of customers whose outcome happened.
 
     Args:
         cut: ISO date on which was predicted.

@@ -46,7 +46,7 @@ Measures = dict[str, dict[str, Interval]]
 
 
 class Comparison(TypedDict):
-    """What `compare` found."""
+    """The result of `compare`."""
 
     cuts: list[Measures]
     """One per test cut."""

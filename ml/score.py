@@ -54,7 +54,7 @@ TABLES = {
 
 
 class Scoring(TypedDict):
-    """What the scoring of a day wrote."""
+    """The result of scoring a day."""
 
     as_of: str
     """ISO date."""
@@ -68,7 +68,7 @@ class Scoring(TypedDict):
 
 @dataclass
 class _Answer:
-    """What a model predicts on one question, or why it predicts nothing.
+    """The predictions of a model for one question, or the reason why there are none.
 
     Attributes:
         question: a task, worth, or a method of `ml.scorecards.orders`.

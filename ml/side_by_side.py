@@ -76,7 +76,7 @@ class TaskResult(Verdict):
 
 
 class MethodFacts(TypedDict):
-    """What a method is."""
+    """Facts about a method."""
 
     kind: Literal["baseline", "challenger"]
     description: str
@@ -86,7 +86,7 @@ class MethodFacts(TypedDict):
 
 
 class Evaluation(TypedDict):
-    """What all methods were measured to do on all tasks."""
+    """The measures of all methods on all tasks."""
 
     tasks: dict[str, TaskResult]
     methods: dict[str, MethodFacts]
@@ -193,7 +193,7 @@ class _Pool:
 
 @dataclass
 class _Fits:
-    """What the methods predict on one task.
+    """The predictions of the methods on one task.
 
     Attributes:
         predicted: {method: its probabilities on each test cut}.

@@ -33,7 +33,7 @@ from ml.worth import TARGET, train_worth
 
 
 class Training(TypedDict):
-    """What a training stored, and what it could not."""
+    """The result of a training: models stored, and questions without one."""
 
     data_day: str
     """ISO date."""
@@ -185,7 +185,7 @@ def _appointed(evaluation: EvaluationCard) -> Candidate:
 def _matured(
     connection: duckdb.DuckDBPyConnection, task: Task, newest: Snapshot, models: Path
 ) -> Matured | None:
-    """How the model that was in use at the newest labelled cut did on it; None where none was."""
+    """How well the model in use at the newest labelled cut predicted it; None where none was in use."""
     card = store.newest_card(models, task.name, newest.as_of)
     if card is None:
         return None

@@ -82,7 +82,7 @@ class ValueCut:
 
 @dataclass(frozen=True)
 class ValueQuestion:
-    """What a shop's history allows to measure.
+    """The test cuts that a shop's history allows.
 
     Attributes:
         cuts: test cuts, oldest first; empty where the question is refused.
@@ -203,7 +203,7 @@ class Forecasts:
 
 
 class CutFacts(TypedDict):
-    """What is known of a test cut; from `count_model` on None where the models are left out."""
+    """Facts about a test cut; from `count_model` on None where the models are left out."""
 
     cut: str
     """ISO date."""
@@ -420,7 +420,7 @@ def _gini_gains(
 
 
 def _coverage(by_cut: Sequence[Forecasts], folds: int) -> list[Floats]:
-    """Of each cut the share of customers within their interval; empty where a cut has no intervals."""
+    """For each cut, the share of customers within their interval; empty where a cut has no intervals."""
     if not all(len(cut.within) for cut in by_cut):
         return []
 
@@ -643,7 +643,7 @@ def _of_scores(question: ValueQuestion, by_cut: Sequence[Forecasts], value_by: s
 def _scored_rows(
     question: ValueQuestion, by_cut: Sequence[Forecasts]
 ) -> tuple[list[NDArray[np.intp]], list[Floats]]:
-    """Of each cut the positions of the customers who have a credit score, and their scores."""
+    """For each cut, the positions of the customers who have a credit score, and their scores."""
     rows, scores = [], []
     for known_then, cut in zip(question.cuts, by_cut, strict=True):
         position = np.searchsorted(known_then.scored, cut.customers).clip(max=len(known_then.scored) - 1)

@@ -137,7 +137,7 @@ def _parameters(worth: Worth) -> dict[str, float]:
 
 
 def _matured(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> Matured | None:
-    """How the model in use at the newest month end whose 90 days are over did; None where none was in use."""
+    """How well the model in use predicted the newest 90 days that are over; None where none was in use."""
     cut = next(end for months in range(-2, -6, -1) if BUYS.moved(end := month_end(as_of, months), 1) <= as_of)
     card = store.newest_card(models, TARGET, cut)
     snapshot = read_snapshot(connection, cut)

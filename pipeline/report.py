@@ -90,7 +90,7 @@ class QuestionAnswer(TypedDict):
 
 
 class StepCost(TypedDict):
-    """What a step cost in the runs asked about."""
+    """The cost of a step in the given runs."""
 
     step: str
     runs: int
@@ -102,7 +102,7 @@ class StepCost(TypedDict):
 
 
 class IntakeCounts(TypedDict):
-    """What was read of the shop, over all days."""
+    """Counts of what was read from the shop, over all days."""
 
     days: int
     files: int

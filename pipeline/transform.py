@@ -61,7 +61,7 @@ class NodeResult(TypedDict):
 
 
 class TransformNumbers(TypedDict):
-    """What a transform did."""
+    """The result of a transform."""
 
     rebuilt: bool
     """Whether everything was recomputed."""
@@ -163,7 +163,7 @@ def _files_hash(stamp: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
-    """What `dbt_project/profiles.yml` reads, so that dbt by hand and dbt in a run open the same files."""
+    """The variables that `dbt_project/profiles.yml` reads, so that dbt opens the same files by hand and in a run."""
     return {
         "GOODSTANDING_HOME": str(settings.home),
         "GOODSTANDING_MEMORY_LIMIT": settings.memory_limit,
@@ -262,7 +262,7 @@ def run_dbt(
 
 
 def _message(result: Any) -> str:
-    """What dbt says of a node, in one line; in one sentence where its SQL and its YAML do not agree."""
+    """dbt's message about a node in one line; in one sentence where its SQL and its YAML do not agree."""
     node, text = result.node, str(result.message or "")
     yml = (getattr(node, "patch_path", None) or "").partition("://")[2] or None
     return contract_fault(text, node.original_file_path, yml) or " ".join(text.split())[:2000]

@@ -39,7 +39,7 @@ create table if not exists rates (
 
 @dataclass(frozen=True)
 class Key:
-    """What is kept of a key.
+    """The record of a key, without its secret.
 
     Attributes:
         key_id: names it in commands and lists.

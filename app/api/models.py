@@ -151,7 +151,7 @@ class Change(BaseModel):
 
 
 class ClassMove(BaseModel):
-    """Why the class is another than at the end of last month."""
+    """Why the class differs from that at the end of last month."""
 
     model_config = ConfigDict(populate_by_name=True)
     from_: Class = Field(alias="from")
@@ -221,7 +221,7 @@ class PolicyInEffect(BaseModel):
 
 
 class Health(BaseModel):
-    """That the process answers."""
+    """The process answers."""
 
     status: Literal["alive"]
 

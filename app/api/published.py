@@ -122,7 +122,7 @@ class Published:
         return place if place < len(self.keys) and self.keys[place] == key else None
 
     def standing(self, pseudonym: str | None, method: str, age_days: int) -> Standing:
-        """What is known of a customer; without a pseudonym, that it is a first-time buyer."""
+        """The standing of a customer; without a pseudonym, that of a first-time buyer."""
         place = None if pseudonym is None else self.find(pseudonym)
         row = {} if place is None else {name: _plain(values[place]) for name, values in self.columns.items()}
         # How instalments are paid can be scored without an order; characteristics of orders are missing then.
@@ -196,7 +196,7 @@ def _money(value: Value) -> Decimal:
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What distinguishes a file from the next one under the same name; None where there is none."""
+    """A stamp that changes when the file is replaced; None where there is no file."""
     try:
         status = path.stat()
     except FileNotFoundError:

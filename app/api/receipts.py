@@ -179,7 +179,7 @@ class Verification(TypedDict):
 
 @dataclass(frozen=True)
 class _Grants:
-    """What is granted on the day by the method, in cents: by the last answer to this very question (`own`),
+    """The sums granted on the day by the method, in cents: by the last answer to this same question (`own`),
     to the customer, and to all customers."""
 
     own: int
@@ -400,7 +400,7 @@ def months_before(day: date, months: int) -> date:
 
 
 class _Altered(Exception):
-    """What a receipt rests on is missing, or was changed."""
+    """A policy or scorecard that a receipt needs is missing, or was changed."""
 
 
 def _grants(connection: sqlite3.Connection, day: str, key: str, inquiry: Inquiry) -> _Grants:

@@ -17,7 +17,7 @@ NOTE = "Models are not trained again: predictions and fitted scorecards are the 
 
 
 class Impact(TypedDict):
-    """What a change of the SQL changes."""
+    """The effect of a change of the SQL."""
 
     #: as it was named, and where the working tree's history left it
     base: str

@@ -33,7 +33,7 @@ def titled_table(title: str, *columns: str) -> Table:
 
 
 def mark_of(result: Mapping[str, object]) -> str:
-    """What every title begins with where the orders are made up."""
+    """The mark at the start of every title where the orders are simulated."""
     return "SIMULATED · " if result.get("simulated") else ""
 
 

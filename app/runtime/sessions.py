@@ -20,7 +20,7 @@ CLOCK_SECONDS = 2
 
 
 class SessionRecord(TypedDict):
-    """What is written down of sessions, as JSON, to find them again after a crash.
+    """The record of sessions, as JSON, by which they are found again after a crash.
 
     Attributes:
         boot: when the machine was started, in seconds since 1970.

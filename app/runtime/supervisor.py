@@ -58,7 +58,7 @@ def say_now(line: str) -> None:
 
 
 class UpRecord(TypedDict, total=False):
-    """What a supervisor writes down about itself, as JSON in `airflow/up.json` under the home.
+    """The record that a supervisor keeps of itself, as JSON in `airflow/up.json` under the home.
 
     Attributes:
         pid: process id of the supervisor.

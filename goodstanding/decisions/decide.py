@@ -426,7 +426,7 @@ def money(amount: Decimal) -> str:
 
 
 def _caps(standing: Standing, rules: Rules, stale: str | None) -> tuple[_Cap, ...]:
-    """What may be granted at most: by each situation that applies, by the customer's class, on one day."""
+    """The most that may be granted: by each situation that applies, by the customer's class, on one day."""
     granted = standing.granted_customer
     caps = []
     for situation in dict.fromkeys(filter(None, (standing.situation, stale))):
@@ -522,7 +522,7 @@ def _plan(case: _Case, verdict: Verdict) -> GrantedPlan | None:
 
 
 def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:
-    """What the answer rests on; of a scorecard only where something was scored."""
+    """Notes on the data and rules behind the answer; on a scorecard only where something was scored."""
     notes = []
     standing = case.standing
     if is_scored and not is_fitted:

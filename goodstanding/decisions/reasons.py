@@ -155,7 +155,7 @@ class Loss:
 
 
 def grounds(card: Scorecard) -> str:
-    """What a scorecard rests on, such as: the RFM credit score and return behaviour."""
+    """The kinds of facts in a scorecard, such as: the RFM credit score and return behaviour."""
     matched = {
         next(ground for pattern, ground in GROUNDS if pattern.search(characteristic.name))
         for characteristic in card.characteristics
@@ -213,7 +213,7 @@ def _nearest(bin_: Bin, is_higher: bool) -> float:
 def class_move(
     customer_class: str | None, measures: Measures, before: MonthEnd | None, borders: Borders | None
 ) -> ClassMove | None:
-    """Why the class is another than at the end of last month; None where it is the same, or one is not known.
+    """Why the class differs from last month's end; None where it does not, or where one of them is not known.
 
     The customer's measures of today are put into the borders of that day. A class that changes already by
     this changed by the customer's own behaviour. The rest is due to the borders, which are the quartiles of

@@ -48,7 +48,7 @@ PART_LINES = 600_000
 
 
 class IngestCounts(TypedDict):
-    """What an ingest found in a range of days: a day without a file counts nothing.
+    """The counts of an ingest over a range of days; a day without a file adds nothing.
 
     Attributes:
         files: files of these days in the landing.

@@ -137,7 +137,7 @@ def _stored(name: str, source: Source) -> str:
 
 
 def _faults(source: Source) -> list[tuple[str, str]]:
-    """Why a line that can be read is set aside all the same: pairs of a condition and a reason, as SQL."""
+    """The reasons to set aside a line that can be read: pairs of a condition and a reason, as SQL."""
     kind = source.of
     faults = [(condition, literal(reason)) for condition, reason in kind.faults]
     if kind.happened not in source.columns:

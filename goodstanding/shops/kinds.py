@@ -56,7 +56,7 @@ def definition(sql_types: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Check:
-    """What gate 1 expects of every stored line of a kind.
+    """A rule of gate 1 for every stored line of a kind.
 
     Attributes:
         name: the column of the gate's result, by which a failed check is named.

@@ -186,7 +186,7 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def open_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """What readers may see, read-only. A publish during the read does not disturb it.
+    """Open the publication, read-only. A publish during the read does not disturb it.
 
     Raises:
         DataProblem: nothing has been published under this home yet.

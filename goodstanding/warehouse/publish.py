@@ -45,7 +45,7 @@ IN_FLIGHT = timedelta(hours=1)
 
 
 class Publishing(TypedDict):
-    """What a publish step did.
+    """The result of a publish step.
 
     Attributes:
         published: whether readers see the marts as they are now. as_of: the newest day that they see (ISO);

@@ -99,7 +99,7 @@ def inner_cuts(first_day: date, cut: date, horizon: int) -> InnerCuts:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Of each customer in a window: the probability of an order, orders, and spend; (customers,) each."""
+    """For each customer in a window: the probability of an order, orders, and spend; (customers,) each."""
 
     probability: Floats
     orders: Floats

@@ -71,7 +71,7 @@ class Copy:
 
     @property
     def megabytes(self) -> float:
-        """What the workbench takes of the disk."""
+        """The disk space of the workbench."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()) / 1e6
 
     def save(self) -> None:
@@ -186,7 +186,7 @@ def _header(path: Path) -> bytes:
 
 
 def _stamp(settings: Settings) -> str:
-    """What changes whenever a writer closes a working file that it has changed."""
+    """A stamp that changes whenever a writer closes a working file that it has changed."""
     headers = [_header(settings.warehouse / name) for name in (INTAKE, STANDING)]
     return "/".join(sha256(header).hexdigest()[:16] for header in headers)
 

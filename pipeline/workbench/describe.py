@@ -131,7 +131,7 @@ def _plain(type_: str) -> str:
 
 
 def _descriptions(manifest: Any, node: Any) -> dict[str, str]:
-    """What the models that this one reads say of columns, by name: it often says the same of them."""
+    """The descriptions of columns in the models that this one reads, by name: they often fit here too."""
     known: dict[str, str] = {}
     for parent in node.depends_on_nodes:
         for name, column in getattr(manifest.nodes.get(parent), "columns", {}).items():

@@ -147,7 +147,7 @@ def built_tables(results: Sequence[Any]) -> list[Any]:
 
 
 def faults(results: Sequence[Any]) -> list[str]:
-    """What is wrong with the YAML of the models that a command ran, each in a sentence."""
+    """The faults in the YAML of the models that a command ran, each in a sentence."""
     sentences = []
     for result in results:
         node = result.node
@@ -166,7 +166,7 @@ def yml_of(node: Any) -> str | None:
 
 
 def _what_was_read(copy: Copy, project: DbtProject, built: Sequence[Any]) -> list[str]:
-    """What the built models read and was not built with them, so that nobody takes it for the edited SQL."""
+    """A note on the tables that the built models read and that were not built with them."""
     nodes = project.manifest.nodes
     ids = {node.unique_id for node in built}
     read = sorted({parent for node in built for parent in node.depends_on_nodes} - ids)

@@ -83,7 +83,7 @@ def write_statements(source: Path, landing: Path) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """What `python -m goodstanding.ingest.samples.credit_default` does; returns the exit code."""
+    """Run `python -m goodstanding.ingest.samples.credit_default`; returns the exit code."""
     try:
         if len(arguments) != 2:
             raise WrongUse("usage: python -m goodstanding.ingest.samples.credit_default FILE LANDING")

@@ -73,7 +73,7 @@ DatedRows = list[tuple[date, Row]]
 
 @dataclass(frozen=True)
 class Person:
-    """What a customer is like: risks as log-odds at the usual basket, the method preferred, the limit."""
+    """A simulated customer: risks as log-odds at the usual basket, the method preferred, the limit."""
 
     late: float
     default: float
