@@ -163,7 +163,7 @@ def _files_hash(stamp: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
-    """The variables that `dbt_project/profiles.yml` reads, so that dbt opens the same files by hand and in a run."""
+    """The variables of `dbt_project/profiles.yml`, by which dbt opens the same files by hand and in a run."""
     return {
         "GOODSTANDING_HOME": str(settings.home),
         "GOODSTANDING_MEMORY_LIMIT": settings.memory_limit,
