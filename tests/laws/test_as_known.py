@@ -98,8 +98,8 @@ def test_an_earlier_day_as_known_today_equals_the_marts_of_now(warehouse):
                 sql = f"select * from marts.{table} where as_of <= '{day}' order by all"
                 seen = connection.execute(sql).fetchall()
                 assert seen and seen == lived.rows(sql), (table, day)
-            said = connection.execute("select as_of, known_on, simulated from marts.as_known").fetchall()
-            assert said == [(day, date.today(), False)]
+            header = connection.execute("select as_of, known_on, simulated from marts.as_known").fetchall()
+            assert header == [(day, date.today(), False)]
 
 
 def test_a_day_that_was_barred_that_evening_is_left_out_and_reported(warehouse, mornings):

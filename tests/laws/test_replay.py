@@ -1,4 +1,4 @@
-"""The law of replay: two cases worth a name of their own beside the drawn ones of test_histories.py."""
+"""The law of replay: two cases that are named, while test_histories.py draws many."""
 
 from __future__ import annotations
 

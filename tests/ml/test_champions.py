@@ -24,11 +24,11 @@ def found(champion: str, **refused: str) -> dict[str, Any]:
     return {"tasks": tasks, "methods": {champion: {"balance": None}}, "seed": 1}
 
 
-def fill(models: Path, *stood: tuple[str, int, str]) -> None:
+def fill(models: Path, *entries: tuple[str, int, str]) -> None:
     """Store evaluations and models, each given as kind, month of 2011 and method."""
-    for what, month, method in stood:
+    for kind, month, method in entries:
         day = date(2011, month, 1)
-        if what == "evaluation":
+        if kind == "evaluation":
             champions.appoint(found(method), day, models, by="evaluate")
         else:
             name = f"buys_90d-{day}-{method}-0"
@@ -36,7 +36,7 @@ def fill(models: Path, *stood: tuple[str, int, str]) -> None:
             store.save(DummyClassifier(), card, models)
 
 
-def stands(models: Path, day: date = NEWEST) -> Any:
+def champion_on(models: Path, day: date = NEWEST) -> Any:
     card = champions.champion(models, "buys_90d", day)
     return card and card["recipe"]
 
@@ -60,9 +60,9 @@ def test_every_answered_question_gets_a_card_with_the_whole_result(tmp_path: Pat
 def test_a_champion_is_used_from_the_day_of_its_data_on(tmp_path: Path) -> None:
     fill(tmp_path, ("evaluation", 3, "lda"), ("evaluation", 5, "mlp"))
 
-    assert stands(tmp_path, date(2011, 2, 28)) is None
-    assert stands(tmp_path, date(2011, 4, 30)) == "lda"
-    assert stands(tmp_path, date(2011, 5, 1)) == "mlp"
+    assert champion_on(tmp_path, date(2011, 2, 28)) is None
+    assert champion_on(tmp_path, date(2011, 4, 30)) == "lda"
+    assert champion_on(tmp_path, date(2011, 5, 1)) == "mlp"
 
 
 def test_rolling_back_restores_the_previous_champion_and_its_last_model(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_rolling_back_restores_the_previous_champion_and_its_last_model(tmp_path
 
     assert (rollback["champion"], rollback["instead_of"], rollback["since"]) == ("lda", "mlp", "2011-03-01")
     assert rollback["model_id"] == "buys_90d-2011-04-01-lda-0" and len(rollback["withdrawn"]) == 4
-    assert stands(tmp_path) == "lda"
+    assert champion_on(tmp_path) == "lda"
     card = store.newest_card(tmp_path, "buys_90d", NEWEST)
     assert card and store.load(tmp_path, card["model_id"])
     # nothing is deleted: everything withdrawn is put aside
@@ -91,7 +91,7 @@ def test_a_champion_appointed_several_times_needs_one_rollback_for_each_time(tmp
     assert champions.roll_back(tmp_path, "buys_90d")["champion"] == "mlp"
     again = champions.roll_back(tmp_path, "buys_90d")
     assert (again["champion"], again["model_id"]) == ("lda", None)
-    assert stands(tmp_path) == "lda"
+    assert champion_on(tmp_path) == "lda"
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,8 @@ def test_curves_begin_and_end_in_the_corners_and_never_fall(knows: float) -> Non
         points = np.array(drawn[name])
         assert points[0].tolist() == [0, 0] and points[-1].tolist() == [1, 1]
         assert (np.diff(points, axis=0) >= 0).all() and len(points) <= STEPS + 1
-    said = [point[0] for point in drawn["calibration"]]
-    assert said == sorted(said) and len(said) <= 10
+    predicted = [point[0] for point in drawn["calibration"]]
+    assert predicted == sorted(predicted) and len(predicted) <= 10
 
 
 @pytest.mark.parametrize("bought", [12, 60, 400, 1940])

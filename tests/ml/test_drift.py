@@ -24,8 +24,8 @@ def snapshot(**columns: Any) -> Snapshot:
     return Snapshot(date(2011, 1, 31), names, frame)
 
 
-def card(then: Snapshot, columns: list[str], said: Any, tested: Any = None, **more: Any) -> dict[str, Any]:
-    kept = drift.references(then, columns, said, tested or (then, then))
+def card(then: Snapshot, columns: list[str], scores: Any, tested: Any = None, **more: Any) -> dict[str, Any]:
+    kept = drift.references(then, columns, scores, tested or (then, then))
     return {"references": json.loads(json.dumps(kept)), "matured": None} | more
 
 
@@ -100,11 +100,13 @@ def test_with_more_classes_the_score_of_the_last_is_judged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "came", "is_within"), [(0.5, 0.4, True), (0.5, 0.66, False), (0.5, 0.34, False)]
+    ("predicted", "share", "is_within"), [(0.5, 0.4, True), (0.5, 0.66, False), (0.5, 0.34, False)]
 )
-def test_calibration_is_judged_once_labels_have_matured(said: float, came: float, is_within: bool) -> None:
-    then, probability = snapshot(monetary=MANY), np.full(len(MANY), said)
-    matured = {"cut": "2010-12-31", "mean_probability": said, "share": came}
+def test_calibration_is_judged_once_labels_have_matured(
+    predicted: float, share: float, is_within: bool
+) -> None:
+    then, probability = snapshot(monetary=MANY), np.full(len(MANY), predicted)
+    matured = {"cut": "2010-12-31", "mean_probability": predicted, "share": share}
     found = drift.measure(card(then, [], probability, matured=matured), then, probability)[-1]
     assert (found.kind, found.name, found.is_within) == ("calibration", "2010-12-31", is_within)
-    assert found.value == pytest.approx(abs(said - came))
+    assert found.value == pytest.approx(abs(predicted - share))

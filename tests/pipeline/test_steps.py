@@ -70,7 +70,7 @@ def test_the_steps_in_order_publish_a_day_and_leave_a_record_each(landing: Path)
     assert (settings().published / "data_docs" / "index.html").exists()
 
 
-def test_the_customers_whom_a_corrected_file_restates_are_counted_in_the_report(landing: Path) -> None:
+def test_the_report_counts_the_customers_that_a_corrected_file_restates(landing: Path) -> None:
     customers = range(11, 19)
     write_day(landing, DAY, [line(DAY, str(n), n, price=n) for n in customers])
     for step in STEPS:
@@ -78,14 +78,19 @@ def test_the_customers_whom_a_corrected_file_restates_are_counted_in_the_report(
     assert read_report(settings(), ["the run"])["restated"] == 0
     write_day(landing, DAY, [line(DAY, str(n), n, price=n if n != 18 else 1) for n in customers])
     returned = {step: getattr(steps, step)(Days(DAY, DAY), "the correction") for step in STEPS}
-    told = read_rows("select customer_id, file_name, run_id from marts.restatements")
-    assert returned["publish"]["restated"] == len(told) == len({customer for customer, *_ in told}) > 0
-    assert {(file, run) for _, file, run in told} == {(f"{DAY}.csv", "the correction")}
+    restatements = read_rows("select customer_id, file_name, run_id from marts.restatements")
+    assert (
+        returned["publish"]["restated"]
+        == len(restatements)
+        == len({customer for customer, *_ in restatements})
+        > 0
+    )
+    assert {(file, run) for _, file, run in restatements} == {(f"{DAY}.csv", "the correction")}
     report = read_report(settings(), ["the run", "the correction"])
-    assert report["restated"] == len(told)
+    assert report["restated"] == len(restatements)
     console = Console(record=True, width=120, file=io.StringIO())
     print_report({**report, "card": None}, console)
-    assert re.search(rf"restated +│ +{len(told)} │", console.export_text())
+    assert re.search(rf"restated +│ +{len(restatements)} │", console.export_text())
 
 
 def test_a_failing_gate_is_recorded_with_its_message_before_the_error_is_raised(landing: Path) -> None:

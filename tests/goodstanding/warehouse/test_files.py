@@ -96,7 +96,7 @@ def test_readers_of_the_published_file_wait_neither_for_each_other_nor_for_a_run
             connection.execute("update figures set figure = 43")
 
 
-def test_without_a_publication_a_reader_is_told_what_to_run(tmp_path: Path) -> None:
+def test_without_a_publication_the_error_names_the_command_to_run(tmp_path: Path) -> None:
     with (
         pytest.raises(
             DataProblem, match=f"nothing is published under {tmp_path} yet; run `goodstanding run`"

@@ -161,10 +161,10 @@ def test_the_layouts_that_the_locked_duckdb_writes_are_known(tmp_path: Path, ver
     assert {KNOWN_VERSIONS[number, serialization] for serialization in serializations} == {version}
 
 
-@pytest.mark.parametrize(("place", "number", "told"), [(12, 1000, "1000/69"), (4096 + 56, 70, "999/70")])
+@pytest.mark.parametrize(("place", "number", "version"), [(12, 1000, "1000/69"), (4096 + 56, 70, "999/70")])
 @pytest.mark.parametrize("name", [INTAKE, STANDING])
 def test_a_file_of_an_unknown_storage_version_is_refused_and_not_written_to(
-    tmp_path: Path, name: str, place: int, number: int, told: str
+    tmp_path: Path, name: str, place: int, number: int, version: str
 ) -> None:
     home = Settings(home=tmp_path, _env_file=None)
     grow(home, 1)
@@ -179,7 +179,7 @@ def test_a_file_of_an_unknown_storage_version_is_refused_and_not_written_to(
     with pytest.raises(DataProblem) as refusal, open_warehouse(home):
         pass
     message = str(refusal.value)
-    assert message.startswith(f"{path} has DuckDB's storage version {told}, ")
+    assert message.startswith(f"{path} has DuckDB's storage version {version}, ")
     assert "locked in requirements.lock (`make setup`)" in message
     assert path.read_bytes() == before[name]
     assert (home.warehouse / f"{name}.wal").read_bytes() == before[f"{name}.wal"]

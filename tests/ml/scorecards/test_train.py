@@ -72,12 +72,12 @@ def tell_account(
     connection: duckdb.DuckDBPyConnection,
     invoice_no: str,
     kind: str,
-    told: date,
+    reported_day: date,
     refused: date | None = None,
     customer: str = "ann",
 ) -> None:
     accounts = "insert into features.order_accounts values ($1, $2, $3, $4, $5)"
-    connection.execute(accounts, [customer, invoice_no, kind, told, refused])
+    connection.execute(accounts, [customer, invoice_no, kind, reported_day, refused])
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_a_return_counts_within_60_days_and_of_products_alone(shop: duckdb.DuckD
 
 def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
     # days after the order: due, paid, reported, corrected; and the days late that the shop states
-    told = {
+    reports = {
         "never paid": [(60, None, 0, None, None)],
         "not 30 days late by then": [(61, None, 0, None, None)],
         "paid 29 days late": [(31, 60, 5, None, None)],
@@ -131,7 +131,7 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
         return None if days is None else order + timedelta(days=days)
 
     with open_shop(60) as shop:
-        for name, states in {**told, "paid at once": []}.items():
+        for name, states in {**reports, "paid at once": []}.items():
             shop.execute(
                 """
                 insert into features.order_features by name
@@ -146,9 +146,9 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
                     "insert into features.instalment_states values ('ann', $1, $2, $3, $4, $5, $6)",
                     [name, after(since), after(until), after(due), after(paid), late],
                 )
-        came = read_orders(shop, EMI, date.min, NEWEST_DAY).labels
+        labels = read_orders(shop, EMI, date.min, NEWEST_DAY).labels
     # orders of one day and basket are sorted by number; an order paid at once is left out
-    assert {name for name, is_late in zip(sorted(told), came, strict=True) if is_late} == {
+    assert {name for name, is_late in zip(sorted(reports), labels, strict=True) if is_late} == {
         "never paid",
         "paid late",
         "stated late",
@@ -158,7 +158,7 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
 def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
     order = date(2011, 5, 1)
     # payment method, and the days after the order: reported, refused, cancelled
-    told = {
+    reports = {
         "accepted": ("on_delivery", 2, None, None),
         "given back": ("on_delivery", 2, None, 20),
         "known too late to be on delivery": ("on_delivery", 31, 32, 33),
@@ -169,7 +169,7 @@ def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
     }
     with open_shop(60) as shop:
         shop.execute("delete from features.invoice_states")
-        for name, (kind, *days) in told.items():
+        for name, (kind, *days) in reports.items():
             known, refused, cancelled = (day and order + timedelta(days=day) for day in days)
             tell_account(shop, name, kind, known or order, refused)
             shop.execute(
@@ -188,15 +188,21 @@ def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
                     """,
                     [name, cancelled],
                 )
-        found = {each.name: read_orders(shop, each, date.min, NEWEST_DAY) for each in (COD_REFUSED, COD)}
+        found = {
+            decision_.name: read_orders(shop, decision_, date.min, NEWEST_DAY)
+            for decision_ in (COD_REFUSED, COD)
+        }
     labels = {
         name: dict(zip(orders.features.index, orders.labels.tolist(), strict=True))
         for name, orders in found.items()
     }
-    assert set(told) - set(labels["cod_refused"]) == {"prepaid", "known too late to be on delivery"}
-    assert {name for name, came in labels["cod_refused"].items() if came} == {"refused", "refused in the end"}
-    assert set(labels["cod"]) == set(told)
-    assert {name for name, came in labels["cod"].items() if came} == {"given back", "prepaid"}
+    assert set(reports) - set(labels["cod_refused"]) == {"prepaid", "known too late to be on delivery"}
+    assert {name for name, is_bad in labels["cod_refused"].items() if is_bad} == {
+        "refused",
+        "refused in the end",
+    }
+    assert set(labels["cod"]) == set(reports)
+    assert {name for name, is_bad in labels["cod"].items() if is_bad} == {"given back", "prepaid"}
 
 
 def test_every_training_window_closed_before_the_first_tested_order(shop: duckdb.DuckDBPyConnection) -> None:
@@ -228,7 +234,9 @@ def test_the_card_says_what_it_was_fitted_on_and_holds_no_customer(
     assert (card["recipe"], card["fitted_on"]["label_until"]) == (SCORECARD, "2011-11-30")
     assert card["fitted_on"]["cut"] == "2011-10-01"
     scorecard = Scorecard.from_json(card["scorecard"])
-    assert {"basket", "return_rate"} <= {each.name for each in scorecard.characteristics[:2]}
+    assert {"basket", "return_rate"} <= {
+        characteristic.name for characteristic in scorecard.characteristics[:2]
+    }
     assert (scorecard.decision, scorecard.model_id) == ("cod", card["model_id"])
     assert card["measured"]["gain"][1] > 0
     assert "customer-" not in json.dumps(card)
@@ -247,9 +255,9 @@ def test_later_days_do_not_change_the_model(models: Path, tmp_path: Path) -> Non
 
 
 def test_the_day_is_scored_with_the_card(shop: duckdb.DuckDBPyConnection, models: Path) -> None:
-    told = "select as_of, decision, model_id, data_day, card, note from predictions.scorecards order by 2"
+    sql = "select as_of, decision, model_id, data_day, card, note from predictions.scorecards order by 2"
     summary = score(shop, NEWEST_DAY, models)
-    (as_of, decision, model_id, data_day, text, note), _ = shop.execute(told).fetchall()
+    (as_of, decision, model_id, data_day, text, note), _ = shop.execute(sql).fetchall()
     assert (as_of, decision, data_day) == (NEWEST_DAY, "cod", date(2011, 11, 30))
     assert "predicts whether a product is given back" in note
     assert summary["models"] == {"cod": model_id}
@@ -264,14 +272,14 @@ def test_the_data_of_the_shop_decide_which_label_is_fitted_and_the_newest_card_i
         # a refusal without an order on delivery, and one that is reported later
         tell_account(shop, "1", "e_payment", first, first)
         tell_account(shop, "2", "on_delivery", first, first + timedelta(days=2))
-        told = {
+        reports = {
             day: (
-                [each.name for each in reported_decisions(shop, day)],
-                [*(each.name for each in decisions_to_train(shop, day))],
+                [decision_.name for decision_ in reported_decisions(shop, day)],
+                [*(decision_.name for decision_ in decisions_to_train(shop, day))],
             )
             for day in (first + timedelta(days=days) for days in (1, 2))
         }
-    assert list(told.values()) == [
+    assert list(reports.values()) == [
         (["cod", "emi"], ["cod", "emi"]),
         (["cod_refused", "cod", "emi"], ["cod_refused", "emi"]),
     ]
@@ -309,16 +317,16 @@ def test_a_shop_that_starts_to_report_refusals_keeps_its_card_until_one_of_refus
     returns = newest_card(models, "cod", NEWEST_DAY)[1]
     assert returns
     store.save_card(returns, tmp_path)
-    told = "select model_id, note, card ->> 'feared' from predictions.scorecards where decision = 'cod'"
+    sql = "select model_id, note, card ->> 'feared' from predictions.scorecards where decision = 'cod'"
     with open_shop(60) as shop:
         shop.execute(STANDING_SCHEMA.read_text())
         take_orders(shop, slope=0.8)
         take_refusals(shop)
         score(shop, NEWEST_DAY, tmp_path)
-        (before,) = shop.execute(told).fetchall()
+        (before,) = shop.execute(sql).fetchall()
         trained = train(shop, NEWEST_DAY, tmp_path, tasks=[])
         score(shop, NEWEST_DAY, tmp_path)
-        (after,) = shop.execute(told).fetchall()
+        (after,) = shop.execute(sql).fetchall()
         drifts = shop.execute(
             "select name from predictions.drift where question = 'cod' order by 1"
         ).fetchall()
@@ -335,10 +343,10 @@ def test_a_card_is_not_used_for_orders_of_another_kind(models: Path) -> None:
         take_orders(other, slope=0.8)
         other.execute("update features.order_features set basket = 3000 where as_of > '2011-11-08'")
         score(other, NEWEST_DAY, models)
-        told = other.execute(
+        rows = other.execute(
             "select model_id, card, note from predictions.scorecards order by decision"
         ).fetchall()
-        (model_id, text, note), _ = told
+        (model_id, text, note), _ = rows
     assert (model_id, text) == (None, None)
     assert note.startswith("refused: the stability index of basket since 2011-10-01 is ")
 
@@ -352,8 +360,8 @@ def test_predictions_are_compared_with_the_outcomes_of_orders_after_the_card(
 
     def calibration(models: Path) -> list[tuple[str, float, bool]]:
         score(shop, NEWEST_DAY, models)
-        told = "select name, value, is_within from predictions.drift where kind = 'calibration'"
-        return shop.execute(told).fetchall()
+        sql = "select name, value, is_within from predictions.drift where kind = 'calibration'"
+        return shop.execute(sql).fetchall()
 
     with open_shop(60) as shop:
         shop.execute(STANDING_SCHEMA.read_text())
@@ -365,9 +373,9 @@ def test_predictions_are_compared_with_the_outcomes_of_orders_after_the_card(
         matured = read_orders(shop, COD, cut, over)
         scorecard = Scorecard.from_json(newest["scorecard"])
         rows = matured.features.astype(object).replace({np.nan: None}).to_dict("records")
-        said = [scorecard.probability(scorecard.score(row)) for row in rows]
-        assert (day, is_within, len(said) > 200) == ("2011-09-10", True, True)
-        assert off == pytest.approx(abs(np.mean(said) - matured.labels.mean()))
+        predicted = [scorecard.probability(scorecard.score(row)) for row in rows]
+        assert (day, is_within, len(predicted) > 200) == ("2011-09-10", True, True)
+        assert off == pytest.approx(abs(np.mean(predicted) - matured.labels.mean()))
 
         # a card fitted on the first of these orders is not judged by them
         later = newest | {"data_day": "2011-09-11", "model_id": "cod-2011-09-11-scorecard-0"}
@@ -421,20 +429,20 @@ def test_after_a_rollback_the_previous_scorecard_is_used_until_an_evaluation(
     assert early
     store.save_card(early, tmp_path)
     late = train_scorecard(shop, COD, NEWEST_DAY, tmp_path)
-    said = champions.roll_back(tmp_path, COD.name)
-    assert (said["champion"], said["instead_of"]) == (early["model_id"], late["model_id"])
-    assert (said["model_id"], said["withdrawn"]) == (early["model_id"], [late["model_id"]])
+    rollback = champions.roll_back(tmp_path, COD.name)
+    assert (rollback["champion"], rollback["instead_of"]) == (early["model_id"], late["model_id"])
+    assert (rollback["model_id"], rollback["withdrawn"]) == (early["model_id"], [late["model_id"]])
 
-    def stands() -> str:
+    def model_in_use() -> str:
         score(shop, NEWEST_DAY, tmp_path)
-        told = "select model_id from predictions.models where question = 'cod'"
-        ((model_id,),) = shop.execute(told).fetchall()
+        sql = "select model_id from predictions.models where question = 'cod'"
+        ((model_id,),) = shop.execute(sql).fetchall()
         return str(model_id)
 
     # the weekly training does not restore the withdrawn card
     refused = train(shop, NEWEST_DAY, tmp_path, tasks=[])["refused"]
     assert f"{late['model_id']} was withdrawn, and the scorecard before it is used" in refused["cod"]
-    assert stands() == early["model_id"]
+    assert model_in_use() == early["model_id"]
     task = {"refused": None, "champion": SCORECARD}
     champions.appoint({"tasks": {COD.name: task}}, date(2011, 12, 8), tmp_path, by="evaluate")
     assert "cod" in train(shop, NEWEST_DAY, tmp_path, tasks=[])["refused"], (
@@ -442,7 +450,7 @@ def test_after_a_rollback_the_previous_scorecard_is_used_until_an_evaluation(
     )
     champions.appoint({"tasks": {COD.name: task}}, NEWEST_DAY, tmp_path, by="evaluate")
     assert train(shop, NEWEST_DAY, tmp_path, tasks=[])["models"]["cod"]["model_id"] == late["model_id"]
-    assert stands() == late["model_id"]
+    assert model_in_use() == late["model_id"]
 
     # a second rollback also withdraws the evaluation that appointed it
     again = champions.roll_back(tmp_path, COD.name)["withdrawn"]

@@ -195,14 +195,16 @@ def test_clumpiness_is_measured_over_everybody_and_over_only_those_with_a_value(
         return replace(snapshot, features=snapshot.features.assign(**{HAS_CLUMPINESS: have}))
 
     pairs = [Pair(two_in_three(pair.fit_on), two_in_three(pair.test_on)) for pair in history.pairs]
-    said = segment_study._clumpiness(History(two_in_three(history.newest), pairs))
+    measured = segment_study._clumpiness(History(two_in_three(history.newest), pairs))
 
     customers = [len(pair.test_on.customers) for pair in pairs]
-    assert said["everybody"]["customers"] == sum(customers)
-    assert said["with_value"]["customers"] == sum(number * 2 // 3 for number in customers)
-    assert said["segments"]["customers"] == len(history.newest.customers) * 2 // 3
-    assert said["share_with_value"] == pytest.approx(2 / 3, abs=0.002)
-    smaller, larger = sorted((said["everybody"], said["with_value"]), key=lambda part: part["p_value"])
+    assert measured["everybody"]["customers"] == sum(customers)
+    assert measured["with_value"]["customers"] == sum(number * 2 // 3 for number in customers)
+    assert measured["segments"]["customers"] == len(history.newest.customers) * 2 // 3
+    assert measured["share_with_value"] == pytest.approx(2 / 3, abs=0.002)
+    smaller, larger = sorted(
+        (measured["everybody"], measured["with_value"]), key=lambda part: part["p_value"]
+    )
     assert smaller["p_holm"] == pytest.approx(min(1, 2 * smaller["p_value"]))
     assert larger["p_holm"] == max(larger["p_value"], smaller["p_holm"])
 

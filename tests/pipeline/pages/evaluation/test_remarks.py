@@ -11,7 +11,7 @@ from pipeline.pages.evaluation import remarks as remarks
 
 
 @pytest.fixture
-def found() -> dict[str, Any]:
+def shop_result() -> dict[str, Any]:
     """The result of a three-year shop whose champion gains clearly and whose shares are stable."""
     cut = {
         "train_customers": 1000,
@@ -35,21 +35,21 @@ def found() -> dict[str, Any]:
     return {"as_of": "2012-12-09", "first_day": "2009-12-01", "tasks": {"buys_90d": task}}
 
 
-def changed(found: dict[str, Any], **values: Any) -> dict[str, Any]:
-    other = deepcopy(found)
-    other["tasks"]["buys_90d"] |= values
-    return other
+def changed(shop_result: dict[str, Any], **values: Any) -> dict[str, Any]:
+    result = deepcopy(shop_result)
+    result["tasks"]["buys_90d"] |= values
+    return result
 
 
-def test_a_shop_with_sufficient_data_gets_no_remark(found: dict[str, Any]) -> None:
-    assert remarks.cannot_tell(found) == []
+def test_a_shop_with_sufficient_data_gets_no_remark(shop_result: dict[str, Any]) -> None:
+    assert remarks.cannot_tell(shop_result) == []
 
 
-def test_a_refused_question_is_named_with_the_data_that_would_be_enough(found: dict[str, Any]) -> None:
+def test_a_refused_question_is_named_with_the_data_that_would_be_enough(shop_result: dict[str, Any]) -> None:
     refused = "buys_90d needs 1 test cut; 22 more days (data up to 2011-12-31) would be enough"
-    said = remarks.refused_questions(changed(found, refused=refused, cuts=[]))
-    assert said and "buys_90d (22 more days (data up to 2011-12-31) would be enough)" in said[1]
-    assert remarks.refused_questions(found) is None
+    remark = remarks.refused_questions(changed(shop_result, refused=refused, cuts=[]))
+    assert remark and "buys_90d (22 more days (data up to 2011-12-31) would be enough)" in remark[1]
+    assert remarks.refused_questions(shop_result) is None
 
 
 @pytest.mark.parametrize(
@@ -65,67 +65,81 @@ def test_a_refusal_is_split_into_what_is_needed_and_what_is_enough(
     assert remarks.what_is_enough(refused) == parts
 
 
-def test_fewer_than_three_cuts_are_named_with_their_note(found: dict[str, Any]) -> None:
-    cuts = found["tasks"]["buys_90d"]["cuts"][:2]
-    said = remarks.few_cuts(changed(found, cuts=cuts, note="2 of 3 test cuts; 9 more days would give all"))
-    assert said and "buys_90d (2 of 3 test cuts; 9 more days would give all)" in said[1]
-    assert remarks.few_cuts(found) is None
+def test_fewer_than_three_cuts_are_named_with_their_note(shop_result: dict[str, Any]) -> None:
+    cuts = shop_result["tasks"]["buys_90d"]["cuts"][:2]
+    remark = remarks.few_cuts(
+        changed(shop_result, cuts=cuts, note="2 of 3 test cuts; 9 more days would give all")
+    )
+    assert remark and "buys_90d (2 of 3 test cuts; 9 more days would give all)" in remark[1]
+    assert remarks.few_cuts(shop_result) is None
 
 
-def test_a_share_that_moved_by_more_than_chance_is_reported_at_its_greatest(found: dict[str, Any]) -> None:
-    cuts = deepcopy(found["tasks"]["buys_90d"]["cuts"])
+def test_a_share_that_moved_by_more_than_chance_is_reported_at_its_greatest(
+    shop_result: dict[str, Any],
+) -> None:
+    cuts = deepcopy(shop_result["tasks"]["buys_90d"]["cuts"])
     cuts[0]["shares"] = [0.44, 0.56]
     cuts[1]["shares"] = [0.40, 0.60]
-    said = remarks.moving_shares(changed(found, cuts=cuts))
-    assert said and "buys_90d 0.500 to 0.600 ('yes' by 2011-05-31)" in said[1] and "0.560" not in said[1]
+    remark = remarks.moving_shares(changed(shop_result, cuts=cuts))
+    assert (
+        remark and "buys_90d 0.500 to 0.600 ('yes' by 2011-05-31)" in remark[1] and "0.560" not in remark[1]
+    )
 
     few = [{**cut, "train_customers": 60, "customers": 60} for cut in cuts]
-    assert remarks.moving_shares(changed(found, cuts=few)) is None, (
+    assert remarks.moving_shares(changed(shop_result, cuts=few)) is None, (
         "chance alone moves the share of 60 customers as much"
     )
 
 
 @pytest.mark.parametrize(("first_day", "said"), [("2010-12-10", False), ("2010-12-11", True)])
 def test_under_two_years_the_remark_says_that_no_season_was_seen_twice(
-    found: dict[str, Any], first_day: str, said: bool
+    shop_result: dict[str, Any], first_day: str, said: bool
 ) -> None:
-    remark = remarks.one_year({**found, "first_day": first_day})
+    remark = remarks.one_year({**shop_result, "first_day": first_day})
     assert bool(remark) is said
     if remark:
         assert "span 730 days" in remark[1] and "up to 2012-12-10 would allow it" in remark[1]
 
 
-def test_a_champion_baseline_is_reported_with_the_nearest_trained_method(found: dict[str, Any]) -> None:
-    said = remarks.nothing_beyond_the_baseline(changed(found, champion="rfm_rank", p_holm={"svm": 0.3}))
-    assert said and "of 1 trained methods the nearest is svm, AUC +0.0020 [-0.0010, +0.0040] over" in said[1]
-    assert remarks.nothing_beyond_the_baseline(found) is None
+def test_a_champion_baseline_is_reported_with_the_nearest_trained_method(shop_result: dict[str, Any]) -> None:
+    remark = remarks.nothing_beyond_the_baseline(
+        changed(shop_result, champion="rfm_rank", p_holm={"svm": 0.3})
+    )
+    assert (
+        remark and "of 1 trained methods the nearest is svm, AUC +0.0020 [-0.0010, +0.0040] over" in remark[1]
+    )
+    assert remarks.nothing_beyond_the_baseline(shop_result) is None
 
 
-def test_an_accuracy_equal_to_the_majority_share_is_reported(found: dict[str, Any]) -> None:
+def test_an_accuracy_equal_to_the_majority_share_is_reported(shop_result: dict[str, Any]) -> None:
     as_good = {"lda": {"accuracy": [0.89, 0.88, 0.9], "majority": [0.889, 0.87, 0.9]}}
-    said = remarks.no_better_than_the_majority(changed(found, pooled=as_good))
-    assert said and "buys_90d (0.890, and 0.889 for the commonest class)" in said[1]
-    assert remarks.no_better_than_the_majority(found) is None
+    remark = remarks.no_better_than_the_majority(changed(shop_result, pooled=as_good))
+    assert remark and "buys_90d (0.890, and 0.889 for the commonest class)" in remark[1]
+    assert remarks.no_better_than_the_majority(shop_result) is None
 
 
-def test_fits_without_drop_out_are_reported_once_with_their_questions(found: dict[str, Any]) -> None:
-    said = remarks.no_drop_out(changed(found, remarks={"bg_nbd": "no drop-out identifiable in 3 of 3"}))
-    assert said and "bg_nbd: no drop-out identifiable in 3 of 3 (buys_90d)" in said[1]
-    assert remarks.no_drop_out(found) is None
+def test_fits_without_drop_out_are_reported_once_with_their_questions(shop_result: dict[str, Any]) -> None:
+    remark = remarks.no_drop_out(
+        changed(shop_result, remarks={"bg_nbd": "no drop-out identifiable in 3 of 3"})
+    )
+    assert remark and "bg_nbd: no drop-out identifiable in 3 of 3 (buys_90d)" in remark[1]
+    assert remarks.no_drop_out(shop_result) is None
 
 
-def test_returns_are_called_a_proxy_if_their_question_was_answered(found: dict[str, Any]) -> None:
-    task = found["tasks"]["buys_90d"]
-    assert remarks.returns_are_a_proxy({**found, "tasks": {"returns_60d": task}})
-    assert remarks.returns_are_a_proxy({**found, "tasks": {"returns_60d": {**task, "cuts": []}}}) is None
-    assert remarks.returns_are_a_proxy(found) is None
+def test_returns_are_called_a_proxy_if_their_question_was_answered(shop_result: dict[str, Any]) -> None:
+    task = shop_result["tasks"]["buys_90d"]
+    assert remarks.returns_are_a_proxy({**shop_result, "tasks": {"returns_60d": task}})
+    assert (
+        remarks.returns_are_a_proxy({**shop_result, "tasks": {"returns_60d": {**task, "cuts": []}}}) is None
+    )
+    assert remarks.returns_are_a_proxy(shop_result) is None
 
 
-def test_the_remark_says_whether_refusals_are_distinguished_from_returns(found: dict[str, Any]) -> None:
+def test_the_remark_says_whether_refusals_are_distinguished_from_returns(shop_result: dict[str, Any]) -> None:
     def why(*decisions: str) -> str:
         task = {"returns_60d": {"cuts": [{"train_cut": "2011-08-31", "test_cut": "2011-09-30"}]}}
         asked = {"tasks": dict.fromkeys(decisions)}
-        remark = remarks.returns_are_a_proxy({**found, "tasks": task, "decisions": asked})
+        remark = remarks.returns_are_a_proxy({**shop_result, "tasks": task, "decisions": asked})
         assert remark
         return remark[1]
 
@@ -134,15 +148,15 @@ def test_the_remark_says_whether_refusals_are_distinguished_from_returns(found: 
 
 
 def test_folds_of_one_day_get_one_remark_of_their_own_and_no_other(
-    found: dict[str, Any],
+    shop_result: dict[str, Any],
 ) -> None:
-    same_day = [{**cut, "train_cut": cut["test_cut"]} for cut in found["tasks"]["buys_90d"]["cuts"][:2]]
-    formula = changed(found, cuts=same_day, champion="rfm_rank", note="few")
+    same_day = [{**cut, "train_cut": cut["test_cut"]} for cut in shop_result["tasks"]["buys_90d"]["cuts"][:2]]
+    formula = changed(shop_result, cuts=same_day, champion="rfm_rank", note="few")
     ((what, why),) = remarks.cannot_tell(formula)
     assert "Anything about customers" in what and why.startswith("buys_90d: ")
 
 
-def valued(found: dict[str, Any], **last: Any) -> dict[str, Any]:
+def valued(shop_result: dict[str, Any], **last: Any) -> dict[str, Any]:
     """The shop with value measured at three cuts that need no remark; the last one is changed."""
     cut = {
         "cut": "2012-06-30",
@@ -150,34 +164,37 @@ def valued(found: dict[str, Any], **last: Any) -> dict[str, Any]:
         "value_correlation": 0.1,
         "coverage": [0.8, 0.78, 0.82],
     }
-    return {**found, "value": {"refused": None, "cuts": [cut, cut, {**cut, "cut": "2012-08-31", **last}]}}
+    return {
+        **shop_result,
+        "value": {"refused": None, "cuts": [cut, cut, {**cut, "cut": "2012-08-31", **last}]},
+    }
 
 
-def test_a_value_measured_well_or_not_at_all_gets_no_remark(found: dict[str, Any]) -> None:
-    assert remarks.cannot_tell(valued(found)) == []
-    assert remarks.cannot_tell({**found, "value": None, "segments": None}) == []
+def test_a_value_measured_well_or_not_at_all_gets_no_remark(shop_result: dict[str, Any]) -> None:
+    assert remarks.cannot_tell(valued(shop_result)) == []
+    assert remarks.cannot_tell({**shop_result, "value": None, "segments": None}) == []
 
 
 def test_refused_segments_and_value_are_named_with_the_data_that_would_be_enough(
-    found: dict[str, Any],
+    shop_result: dict[str, Any],
 ) -> None:
     segments = {"refused": "4 segments need 200 customers; 50 more would be enough"}
     value = {"refused": "value needs customers", "cuts": []}
-    ((_, why),) = remarks.cannot_tell({**found, "segments": segments, "value": value})
+    ((_, why),) = remarks.cannot_tell({**shop_result, "segments": segments, "value": value})
     assert why == "segments (50 more would be enough); value (value needs customers)."
 
 
-def test_cuts_of_value_without_drop_out_are_counted(found: dict[str, Any]) -> None:
-    said = remarks.no_drop_out(valued(found, count_model="nbd"))
-    assert said and "pareto_nbd: no drop-out identifiable in 1 of 3 cuts (value)" in said[1]
-    assert remarks.no_drop_out(valued(found, count_model=None)) is None
+def test_cuts_of_value_without_drop_out_are_counted(shop_result: dict[str, Any]) -> None:
+    remark = remarks.no_drop_out(valued(shop_result, count_model="nbd"))
+    assert remark and "pareto_nbd: no drop-out identifiable in 1 of 3 cuts (value)" in remark[1]
+    assert remarks.no_drop_out(valued(shop_result, count_model=None)) is None
 
 
 @pytest.mark.parametrize(("correlation", "said"), [(0.3, False), (0.31, True), (-0.31, True)])
 def test_a_value_that_depends_on_the_number_of_orders_is_reported(
-    found: dict[str, Any], correlation: float, said: bool
+    shop_result: dict[str, Any], correlation: float, said: bool
 ) -> None:
-    remark = remarks.value_hangs_on_number(valued(found, value_correlation=correlation))
+    remark = remarks.value_hangs_on_number(valued(shop_result, value_correlation=correlation))
     assert bool(remark) is said
     if remark:
         assert f"{correlation:+.2f} (2012-08-31)" in remark[1] and "2012-06-30" not in remark[1]
@@ -194,9 +211,9 @@ def test_a_value_that_depends_on_the_number_of_orders_is_reported(
     ],
 )
 def test_intervals_far_from_their_level_at_the_last_cut_are_reported(
-    found: dict[str, Any], coverage: list[float] | None, said: bool
+    shop_result: dict[str, Any], coverage: list[float] | None, said: bool
 ) -> None:
-    remark = remarks.coverage_moved(valued(found, coverage=coverage))
+    remark = remarks.coverage_moved(valued(shop_result, coverage=coverage))
     assert bool(remark) is said
     if remark and coverage:
         value, low, high = (f"{100 * share:.1f}" for share in coverage)

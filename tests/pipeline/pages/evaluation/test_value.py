@@ -88,9 +88,11 @@ def test_the_score_charts_have_a_point_and_an_interval_for_each_score_of_enough_
     means, shares = (
         charts(page)[f"RFM score against {what}"] for what in ("value", "the share of all spend")
     )
-    told = len(by_score) - 1
-    assert len(means.findall("circle")) == len(means.findall("path[@class='dot dot-1']")) == told
-    assert len(means.findall("path[@class='line line-0 span']")) == len(shares.findall("circle")) == told
+    shown_scores = len(by_score) - 1
+    assert len(means.findall("circle")) == len(means.findall("path[@class='dot dot-1']")) == shown_scores
+    assert (
+        len(means.findall("path[@class='line line-0 span']")) == len(shares.findall("circle")) == shown_scores
+    )
     assert means.findall("circle")[0].get("cy") == f"{TOP + SIDE / 2:.1f}", "50 of 100"
     span = str(means.findall("path[@class='line line-0 span']")[0].get("d"))
     assert span.endswith(f" {TOP + SIDE:.1f}V{TOP:.1f}"), "0 to 100"
