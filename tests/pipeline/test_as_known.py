@@ -84,7 +84,7 @@ def test_the_command_prints_where_the_marts_are_and_how_many_customers_a_class_h
 
 def test_the_evening_ends_in_the_time_zone_of_the_shop(known: Settings) -> None:
     with pytest.raises(
-        DataProblem, match="nothing was known at the end of 2011-01-11: no file had been taken"
+        DataProblem, match="nothing was known at the end of 2011-01-11: no file had been ingested"
     ):
         build_as_known(known, DAY, date(2011, 1, 11))
 
