@@ -180,8 +180,9 @@ def _one_model(result: dict[str, Any]) -> str:
 `goodstanding dbt build -s {result["model"]}` on the real year (`python -m bench.one_model`) took \
 {new["seconds"]:.1f} s ({new["cpu_seconds"]:.1f} s of the processor)
 with a new copy of the warehouse, and {same["seconds"]:.1f} s ({same["cpu_seconds"]:.1f}) on the copy \
-that lay there; dbt alone took {dbt["seconds"]:.1f} s ({dbt["cpu_seconds"]:.1f}), so
-the tests of the model and the comparison with the publication cost {ratio:.1f} times its processor seconds. \
+that lay there, tests of the model and comparison with the publication included;
+dbt alone took {dbt["seconds"]:.1f} s ({dbt["cpu_seconds"]:.1f}) for the same model without its unit test \
+({ratio:.1f} times as much by the product). \
 Load by other work: {result["machine"]["load_before"]:.1f}.
 """
 
