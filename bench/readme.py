@@ -183,7 +183,7 @@ with a new copy of the warehouse, and {same["seconds"]:.1f} s ({same["cpu_second
 that lay there, tests of the model and comparison with the publication included;
 dbt alone took {dbt["seconds"]:.1f} s ({dbt["cpu_seconds"]:.1f}) for the same model without its unit test \
 ({ratio:.1f} times as much by the product). \
-Load by other work: {result["machine"]["load_before"]:.1f}.
+Load of the machine before: {result["machine"]["load_before"]:.1f}.
 """
 
 
