@@ -14,19 +14,10 @@ import pytest
 
 from goodstanding.core.days import Days
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import STEPS
 from pipeline import steps
 from tests.shop import line, mapping, write_day
 
-STEPS = (
-    "ingest",
-    "check_raw",
-    "transform",
-    "check_invoices",
-    "check_scores",
-    "score",
-    "check_predictions",
-    "publish",
-)
 FIRST = date(2011, 1, 29)
 KEY = "ab" * 32
 

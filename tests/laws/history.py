@@ -27,10 +27,11 @@ from hypothesis import strategies as st
 
 from goodstanding.core.errors import DataProblem, GateFailed
 from goodstanding.core.settings import Settings, settings
+from goodstanding.core.vocabulary import STEPS
 from ml import store
 from ml.features import RFM_RANK
 from ml.short_list import SHORT_LIST
-from tests.laws.conftest import STEPS, Warehouse, days_from, drawn_accounts, drawn_day
+from tests.laws.conftest import Warehouse, days_from, drawn_accounts, drawn_day
 from tests.laws.kill import Writes, in_child, kill_this_process
 from tests.shop import ACCOUNT_HEADERS, mapping, write_accounts, write_day
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tests.laws.conftest import STEPS, Warehouse
+from goodstanding.core.vocabulary import STEPS
+from tests.laws.conftest import Warehouse
 from tests.laws.history import DAYS, Lived, Shop, new_home
 from tests.laws.kill import Writes, in_child
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from goodstanding.core.errors import DataProblem, GateFailed
-from tests.laws.conftest import STEPS, days_from, fill
+from goodstanding.core.vocabulary import STEPS
+from tests.laws.conftest import days_from, fill
 from tests.shop import write_day
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.laws.conftest import STEPS
+from goodstanding.core.vocabulary import STEPS
 from tests.laws.history import DAYS, own_settings
 from tests.laws.kill import MOMENTS, Writes, in_child, kill_this_process, tear
 from tests.laws.scene import DAY, NEXT, Scene, Write

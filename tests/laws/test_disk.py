@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.laws.conftest import STEPS
+from goodstanding.core.vocabulary import STEPS
 from tests.laws.history import DAYS, own_settings
 from tests.laws.kill import in_child
 from tests.laws.scene import DAY, Scene

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.laws.conftest import STEPS, days_from, drawn_day
+from goodstanding.core.vocabulary import STEPS
+from tests.laws.conftest import days_from, drawn_day
 from tests.shop import write_day
 
 Published = dict[tuple[str, date], tuple[str, int]]

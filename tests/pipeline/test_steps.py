@@ -17,22 +17,13 @@ from app.cli.tables import print_report
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, GateFailed
 from goodstanding.core.settings import Settings, settings
+from goodstanding.core.vocabulary import STEPS
 from goodstanding.warehouse.files import open_published, open_warehouse
 from pipeline import steps
 from pipeline.report import read_report
 from tests.shop import line, mapping, write_day
 
 DAY = date(2011, 1, 4)
-STEPS = (
-    "ingest",
-    "check_raw",
-    "transform",
-    "check_invoices",
-    "check_scores",
-    "score",
-    "check_predictions",
-    "publish",
-)
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ import pytest
 
 from goodstanding.core.days import Days
 from goodstanding.core.settings import Settings, settings
+from goodstanding.core.vocabulary import STEPS
 from pipeline import steps
 from pipeline.transform import DBT_PROJECT
-from tests.laws.conftest import FIRST, KEY, STEPS, days_from, fill
+from tests.laws.conftest import FIRST, KEY, days_from, fill
 from tests.shop import mapping
 
 DAYS = days_from(4)

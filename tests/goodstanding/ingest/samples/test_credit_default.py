@@ -14,12 +14,12 @@ from app.api.groups import approval_rates
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import POLICY, PROJECT, Settings, settings
+from goodstanding.core.vocabulary import STEPS
 from goodstanding.identity.pseudonyms import pseudonym
 from goodstanding.ingest.groups import read_groups
 from goodstanding.ingest.samples.credit_default import MONTHS, main, write_statements
 from goodstanding.shops.mapping import load_shop
 from pipeline import steps
-from tests.laws.conftest import STEPS
 
 KEY = "cd" * 32
 PEOPLE, SAMPLED = 30_000, 10
