@@ -20,6 +20,7 @@ from goodstanding.core.vocabulary import CLASSES, now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.warehouse.files import INTAKE, open_intake, open_published, open_warehouse
 from goodstanding.warehouse.ledger import open_days
+from goodstanding.warehouse.notices import NoticeGroup, notice_groups
 
 Profile = dict[str, str | int | float | bool | Decimal | date | datetime | None]
 """{column of marts.customer_profiles: its value}, and `simulated`. Its columns are described in the mart."""
@@ -130,6 +131,8 @@ class RunReport(IntakeCounts, InvoiceCounts):
     """The runs that `steps` and `restated` are about."""
     rejected_reasons: list[RejectedLines]
     """The eight commonest."""
+    notices: list[NoticeGroup]
+    """What was noticed about the lines and stopped nothing, newest first."""
     outcomes: dict[str, int]
     """Order lines by their outcome."""
     cancellation_rules: list[CancellationRule]
@@ -176,6 +179,8 @@ class Status(TypedDict):
     """{gate: whether it passed}, of the publication."""
     simulated: bool | None
     answers: list[QuestionAnswer]
+    notices: list[NoticeGroup]
+    """What was noticed about the lines of the publication and stopped nothing, newest first."""
     waiting: list[WaitingDay] | None
     """None while a run is writing, as it keeps everybody else from looking."""
     running: bool
@@ -218,6 +223,7 @@ def read_report(settings: Settings, run_ids: list[str]) -> RunReport:
         classes = _counts(connection, "select class, count(*) from marts.customer_profiles group by 1")
         borders = _borders(connection, publication["as_of"])
         answers = _answers(connection)
+        notices = notice_groups(connection, "marts.notices")
     evaluations = settings.evaluations / "index.html"
     return {
         "as_of": publication["as_of"],
@@ -226,6 +232,7 @@ def read_report(settings: Settings, run_ids: list[str]) -> RunReport:
         "runs": run_ids,
         **intake,
         "rejected_reasons": reasons,
+        "notices": notices,
         "outcomes": outcomes,
         "cancellation_rules": rules,
         **invoices,
@@ -373,12 +380,14 @@ def _answers(connection: duckdb.DuckDBPyConnection) -> list[QuestionAnswer]:
 def read_status(settings: Settings) -> Status:
     """The last publication and its age in days, its models, and the days that are not published yet."""
     answers: list[QuestionAnswer] = []
+    notices: list[NoticeGroup] = []
     try:
         with open_published(settings) as connection:
             publication = _publication(connection)
-            # a publication from before there were several questions has no such tables
+            # a publication from before there were several questions, or notices, has no such tables
             with suppress(duckdb.CatalogException):
                 answers = _answers(connection)
+                notices = notice_groups(connection, "marts.notices")
     except DataProblem:
         publication = {}
     as_of: date | None = publication.get("as_of")
@@ -391,6 +400,7 @@ def read_status(settings: Settings) -> Status:
         "gates": publication.get("gate_results", {}),
         "simulated": publication.get("simulated"),
         "answers": answers,
+        "notices": notices,
         "waiting": waiting,
         "running": running,
     }

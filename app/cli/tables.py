@@ -17,9 +17,12 @@ from pipeline.pages.words import interval
 
 if TYPE_CHECKING:
     from app.cli.runs import TrainingReport
+    from goodstanding.warehouse.notices import NoticeGroup
     from ml.champions import Rollback
     from pipeline.as_known import AsKnown
     from pipeline.report import LandingReport, ModelInUse, Profile, RunReport, Status
+
+SHOWN_NOTICES = 12
 
 
 def titled_table(title: str, *columns: str) -> Table:
@@ -43,6 +46,7 @@ def print_report(report: RunReport | LandingReport, console: Console) -> None:
     for table in (
         _counts(report, mark),
         _rejected(report, mark),
+        _notices(report["notices"], mark),
         _cancellations(report, mark),
         _borders(report, mark),
         _classes(report, mark),
@@ -100,6 +104,18 @@ def _rejected(report: RunReport, mark: str) -> Table:
     table = titled_table(f"{mark}Rejected lines (raw.rejected_order_lines)", "reason", "lines")
     for row in report["rejected_reasons"]:
         table.add_row(row["reason"], f"{row['lines']:,}")
+    return table
+
+
+def _notices(notices: Sequence[NoticeGroup], mark: str) -> Table:
+    """The newest notices, as many as fit a screen."""
+    table = titled_table(
+        f"{mark}Noticed, and stopped nothing (marts.notices)", "what", "lines", "days", "last at"
+    )
+    for row in notices[:SHOWN_NOTICES]:
+        table.add_row(row["message"], f"{row['lines']:,}", f"{row['days']:,}", row["example"])
+    if len(notices) > SHOWN_NOTICES:
+        table.caption = f"and {len(notices) - SHOWN_NOTICES} more: see --json, or marts.notices"
     return table
 
 
@@ -232,6 +248,8 @@ def print_status(status: Status, console: Console) -> None:
             said = answer["note"] or f"answered; greatest drift {drift}, in bounds ({answer['name']})"
             table.add_row(answer["question"], said)
         console.print(table)
+        if status["notices"]:
+            console.print(_notices(status["notices"], mark_of(status)))
     if status["running"]:
         console.print("a run is writing now", highlight=False)
     for day in status["waiting"] or []:

@@ -15,7 +15,6 @@ replaced or withdrawn go to `raw.superseded_order_lines`, those set aside to
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -36,8 +35,7 @@ from goodstanding.ingest.stage import cast_lines, read_staged, stage_nothing
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, Kind
 from goodstanding.shops.mapping import Shop, Source, load_shop
 from goodstanding.warehouse.files import open_intake, spill_folder
-
-log = logging.getLogger(__name__)
+from goodstanding.warehouse.notices import Notice, stage_notices
 
 SIMULATED_MARKER = "SIMULATED"
 # the longest closure that a shop's calendar is likely to hold
@@ -109,6 +107,7 @@ def _stage(
     folder: Path,
 ) -> None:
     """Read and type the lines of a part, each kind into a file of `folder`."""
+    stage_notices(connection)
     for kind in part.kinds:
         readable = [file for file in part.files if file.kind == kind.name and file.note is None]
         source = next((source for source in shop.sources if source.of is kind), None)
@@ -173,7 +172,8 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
                 first = by_hash.setdefault(file.hash, file)
                 if first is not file:
                     file.note = f"the same content as {first.name}: not read"
-                    log.warning("%s has the same content as %s and is not read", file.name, first.name)
+                    said = "a file with the same bytes as another of the day: not read"
+                    file.notices.append(Notice(day, file.name, "same_bytes", file.records, file.name, said))
                 files.append(file)
     if missing:
         if not any(landing.iterdir()):

@@ -10,6 +10,8 @@ one name for each kind (`goodstanding.ingest.stage`). In order:
    lines of the ended files in `raw.superseded_<table>`;
 4. `partitions_swap.sql` replaces the partitions.
 
+The notices of the part's files replace those of its days (`goodstanding.warehouse.notices`).
+
 At the end it checks that no line of any file is missing.
 """
 
@@ -28,6 +30,7 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.sql import literal, rendered
 from goodstanding.ingest.read import File
 from goodstanding.shops.kinds import REJECTED, Kind
+from goodstanding.warehouse.notices import notice, replace_notices
 
 STAGED, CHANGES, VERSIONS, SWAP = (
     Path(__file__).with_name(f"partitions_{name}.sql") for name in ("staged", "changes", "versions", "swap")
@@ -81,6 +84,8 @@ def replace_partitions(connection: duckdb.DuckDBPyConnection, part: Part) -> Non
         for statement in connection.extract_statements(script):
             connection.execute(statement.query)
     connection.unregister("found_files")
+    notice(connection, (one for file in part.files for one in file.notices))
+    replace_notices(connection, part.source, part.days)
     _check_nothing_lost(connection, part)
 
 

@@ -25,6 +25,7 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.sql import identifier, literal
 from goodstanding.shops.kinds import ORDERS
 from goodstanding.shops.mapping import Section
+from goodstanding.warehouse.notices import Notice
 
 # A quote that is still open after this many lines is a stray quote and not the begin of a long text.
 LONGEST_RECORD = 50
@@ -50,6 +51,7 @@ class File:
         kind: the kind of source (`Kind.name`) that its lines are.
         note: why it is not read, if so.
         unreadable: records that cannot be split into columns: line number, masked text, reason.
+        notices: what was noticed about it and stops nothing.
     """
 
     path: Path
@@ -64,6 +66,7 @@ class File:
     kind: str = ORDERS.name
     note: str | None = None
     unreadable: list[tuple[int, str, str]] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
 
 def inspect(path: Path, landing: Path, day: date, source: Section) -> File:

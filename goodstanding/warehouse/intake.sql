@@ -41,6 +41,18 @@ create table if not exists raw.files (
     run_id varchar not null
 );
 
+-- What ingest noticed about the lines of a file and did not stop for; replaced with the partitions of their days.
+-- `topic` is one of goodstanding/warehouse/notices.py; `example` is a place like 2011-12-01.csv:7.
+create table if not exists raw.notices (
+    source varchar not null,
+    event_day date not null,
+    file_name varchar not null,
+    topic varchar not null,
+    lines bigint not null,
+    example varchar not null,
+    message varchar not null
+);
+
 -- One row per event day that was ingested, with or without a file. `version` changes when an ingest finds other
 -- content; `transformed_version` is the version in the marts. dbt reads only days that are `admitted`: their current
 -- version passed the gate of raw orders.

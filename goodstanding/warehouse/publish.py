@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -39,6 +39,25 @@ select files.event_day, files.file_name, files.file_hash, files.lines, days.vers
 from intake.raw.files as files join intake.raw.days as days using (source, event_day)
 order by files.event_day, files.file_name
 """
+NOTICES = """
+select event_day, file_name, topic, lines, example, message from intake.raw.notices
+order by event_day, file_name, topic, message
+"""
+# the columns of what a publication gets from the intake file; a frame without rows has lost their types
+FRAMES = {
+    "source_files": """
+    select
+        cast(event_day as date) as event_day, cast(file_name as varchar) as file_name,
+        cast(file_hash as varchar) as file_hash, cast(lines as bigint) as lines,
+        cast(day_version as varchar) as day_version
+    """,
+    "notices": """
+    select
+        cast(event_day as date) as event_day, cast(file_name as varchar) as file_name,
+        cast(topic as varchar) as topic, cast(lines as bigint) as lines,
+        cast(example as varchar) as example, cast(message as varchar) as message
+    """,
+}
 # A day that was ingested longer ago than this, and whose run has not ended, was given up: its run crashed or
 # was stopped.
 IN_FLIGHT = timedelta(hours=1)
@@ -100,14 +119,17 @@ def publish(settings: Settings, days: Days, run_id: str) -> Publishing:
             "shop": facts.get("shop", ""),
             "definition": _definition(connection),
         }
-        files = connection.execute(SOURCE_FILES).df()
+        frames = {
+            "source_files": connection.execute(SOURCE_FILES).df(),
+            "notices": connection.execute(NOTICES).df(),
+        }
         connection.execute("checkpoint standing")
         with _draft(settings) as draft:
             # Nobody can write while the connection is open, and it must end here: once the copy closes the
             # file, DuckDB's POSIX lock on it is gone.
             shutil.copyfile(settings.warehouse / STANDING, draft)
             connection.close()
-            restated = _strip(draft, publication, files, settings)
+            restated = _strip(draft, publication, frames, settings)
             put_in_place(draft, settings.publication)
     return {"published": True, "as_of": str(as_of), "waiting_for": [], "restated": restated}
 
@@ -183,8 +205,10 @@ def keep_for_readers(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(f"drop schema {schema} cascade")
 
 
-def _strip(path: Path, publication: _Publication, files: pd.DataFrame, settings: Settings) -> int:
-    """Turn the copy into a publication: add the row about it, its files and restatements; drop the rest.
+def _strip(
+    path: Path, publication: _Publication, frames: Mapping[str, pd.DataFrame], settings: Settings
+) -> int:
+    """Turn the copy into a publication: add the row about it, its restatements and `frames`; drop the rest.
 
     Returns:
         How many customers it restates.
@@ -211,18 +235,10 @@ def _strip(path: Path, publication: _Publication, files: pd.DataFrame, settings:
             """,
             publication,
         )
-        connection.register("files", files)
-        connection.execute(
-            """
-            create table marts.source_files as
-            select
-                cast(event_day as date) as event_day, cast(file_name as varchar) as file_name,
-                cast(file_hash as varchar) as file_hash, cast(lines as bigint) as lines,
-                cast(day_version as varchar) as day_version
-            from files
-            """
-        )
-        connection.unregister("files")
+        for name, frame in frames.items():
+            connection.register("frame", frame)
+            connection.execute(f"create table marts.{name} as {FRAMES[name]} from frame")
+            connection.unregister("frame")
         restated = restate(connection, is_comparable)
         keep_for_readers(connection)
         connection.commit()

@@ -15,7 +15,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from rich.console import Console
 
+from app.cli.tables import print_status
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings, settings
@@ -24,6 +26,7 @@ from goodstanding.warehouse import publish as publishing
 from goodstanding.warehouse.files import open_intake, open_published, open_warehouse
 from goodstanding.warehouse.publish import publish
 from pipeline import steps
+from pipeline.report import read_status
 from tests.shop import line, mapping, write_day
 
 DAY = date(2011, 1, 4)
@@ -92,6 +95,7 @@ def test_readers_get_the_marts_the_features_and_the_predictions_and_nothing_else
     assert set(shown) == {("marts", name) for (name,) in marts} | {
         ("marts", "publication"),
         ("marts", "source_files"),
+        ("marts", "notices"),
         ("marts", "restatements"),
         ("predictions", "customers"),
         ("predictions", "drift"),
@@ -134,6 +138,28 @@ def test_the_publication_names_every_file_that_it_was_built_from(home: Settings)
         ).fetchall()
     assert read(home, "select * from marts.source_files") == taken_in
     assert [(day, lines) for day, _, _, lines, _ in taken_in] == [(DAY, 5), (NEXT, 5)]
+
+
+def test_what_was_noticed_is_published_and_told_by_the_status(home: Settings) -> None:
+    write(
+        home,
+        f"insert into raw.notices values ('shop', '{DAY}', 'a.csv', 'same_bytes', 2, 'a.csv', 'not read')",
+    )
+    show(home)
+    assert read(home, "select * from marts.notices") == [(DAY, "a.csv", "same_bytes", 2, "a.csv", "not read")]
+    told = {
+        "topic": "same_bytes",
+        "message": "not read",
+        "lines": 2,
+        "days": 1,
+        "last_day": DAY,
+        "example": "a.csv",
+    }
+    status = read_status(home)
+    assert status["notices"] == [told]
+    console = Console(width=132, record=True)
+    print_status(status, console)
+    assert "not read" in console.export_text()
 
 
 def test_one_simulated_day_marks_the_whole_publication(home: Settings) -> None:
