@@ -16,6 +16,7 @@ import yaml
 
 from goodstanding.core.settings import PROJECT
 from goodstanding.core.sql import literal
+from goodstanding.core.strict_yaml import loaded, text_of
 
 # whole weeks, so that a day of the week stays one; the real numbers span 45,223
 YEAR = timedelta(weeks=52)
@@ -114,9 +115,8 @@ def write_parquet_mapping(into: Path) -> Path:
 
 
 def _real_mapping() -> dict[str, Any]:
-    mapping: dict[str, Any] = yaml.safe_load(
-        (PROJECT / "shops" / "online_retail.yml").read_text(encoding="utf-8")
-    )
+    path = PROJECT / "shops" / "online_retail.yml"
+    mapping: dict[str, Any] = loaded(text_of(path), path)
     return mapping
 
 

@@ -21,13 +21,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import duckdb
 import typer
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 PROJECT = Path(__file__).resolve().parents[2]
 # another copy of the project is described by its own code, not by that which is installed
 sys.path.insert(0, str(PROJECT))
+
+from goodstanding.core.strict_yaml import loaded, text_of  # noqa: E402
 
 HERE = PROJECT / "docs" / "reference"
 MODELS = PROJECT / "dbt_project" / "models"
@@ -345,7 +346,7 @@ def _published_tables() -> Iterator[tuple[str, str, str, Columns]]:
     """(schema, name, description, columns) of each table."""
     known: dict[str, str] = {}
     for path in sorted(MODELS.rglob("*.yml")):
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = loaded(text_of(path), path) or {}
         layer = path.relative_to(MODELS).parts[0]
         for model in content.get("models", []):
             config = model.get("config", {})
@@ -359,7 +360,7 @@ def _published_tables() -> Iterator[tuple[str, str, str, Columns]]:
             for table in source["tables"]:
                 yield source["schema"], table["name"], table["description"], _columns_of(table)
     for path in sorted((PROJECT / "dbt_project" / "seeds").glob("*.yml")):
-        for seed in yaml.safe_load(path.read_text(encoding="utf-8"))["seeds"]:
+        for seed in loaded(text_of(path), path)["seeds"]:
             config = seed.get("config", {})
             if config.get("schema") == "marts":
                 casts = config.get("column_types", {})
@@ -381,7 +382,7 @@ def _columns_of(table: dict[str, Any], casts: dict[str, str] | None = None) -> C
 def _predictions(known: dict[str, str]) -> Iterator[tuple[str, str, str, Columns]]:
     """The tables that the scoring step writes: dbt describes them as sources, SQL names their columns."""
     path = MODELS / "staging" / "_sources.yml"
-    sources = yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]
+    sources = loaded(text_of(path), path)["sources"]
     described = {
         table["name"]: table
         for source in sources

@@ -125,8 +125,11 @@ def settings() -> Settings:
     """The settings of this process, read once.
 
     Raises:
-        WrongUse: a setting cannot be used; the message names it, its fault and nothing secret.
+        WrongUse: a setting cannot be used, or the file sets one twice; the message names it, its fault and
+            nothing secret.
     """
+    if env_file := Settings.model_config.get("env_file"):
+        _require_each_name_once(Path(str(env_file)))
     try:
         return Settings()
     except ValidationError as error:
@@ -134,3 +137,17 @@ def settings() -> Settings:
         name = "GOODSTANDING_" + "_".join(str(part) for part in first["loc"]).upper()
         reason = first["msg"].removeprefix("Value error, ")
         raise WrongUse(f"setting {name}: {reason}") from None
+
+
+def _require_each_name_once(path: Path) -> None:
+    """Refuse a file of settings that sets one twice: the last would count, and nothing would say so."""
+    lines: dict[str, int] = {}
+    for line, text in enumerate(path.read_text(encoding="utf-8").splitlines() if path.is_file() else [], 1):
+        if assigned := re.match(r"\s*(?:export\s+)?(GOODSTANDING_\w+)\s*=", text, re.IGNORECASE):
+            name = assigned[1].upper()
+            if name in lines:
+                raise WrongUse(
+                    f"{path}, line {line}: {name} is set here again after line {lines[name]}; "
+                    "leave one of them"
+                )
+            lines[name] = line

@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 import duckdb
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -30,6 +29,7 @@ from pydantic import (
 from goodstanding.core.days import Days
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.core.strict_yaml import as_written, text_of
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, TEXT, CastKind, Kind
 
 CUSTOMER = "customer_id"
@@ -452,10 +452,7 @@ def load_shop(settings: Settings) -> Shop:
         path = PROJECT / "shops" / f"{settings.shop}.yml"
     if not path.is_file():
         raise WrongUse(f"setting GOODSTANDING_SHOP: there is no mapping {path}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WrongUse(f"{path}: no readable YAML: {' '.join(str(error).split())}") from None
+    content = as_written(text_of(path), path)
     if not isinstance(content, dict):
         raise WrongUse(f"{path}: must hold the keys source, timezone, currency, files and columns")
     if ORDERS.name in content:

@@ -19,6 +19,7 @@ import yaml
 from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
+from goodstanding.core.strict_yaml import composed
 from pipeline.transform import DBT_PROJECT, QUIET
 from pipeline.workbench.copies import Copy, copy_of, only_one
 from pipeline.workbench.project import DbtProject
@@ -176,7 +177,7 @@ def _column(name: str, type_: str, known: Mapping[str, str], margin: str) -> lis
 def _updated(text: str, model: str, columns: Mapping[str, str], known: Mapping[str, str]) -> str:
     """A YAML with the columns of the SQL: those that are gone left out, new ones added, types set right."""
     lines = text.splitlines()
-    entry = _entry(yaml.compose(text), model)
+    entry = _entry(composed(text, model), model)
     of_model = _children(entry)
     listed = of_model.get("columns")
     if listed is None or not listed.value:
@@ -215,7 +216,7 @@ def _added(
     lines: list[str], model: str, columns: Mapping[str, str], known: Mapping[str, str], margin: str
 ) -> list[str]:
     """The lines with the columns that no line names yet, after the last one."""
-    listed = _children(_entry(yaml.compose("\n".join(lines) + "\n"), model))["columns"]
+    listed = _children(_entry(composed("\n".join(lines) + "\n", model), model))["columns"]
     there = {_children(item)["name"].value for item in listed.value or ()}
     at = _ends(listed, lines)[-1] if listed.value else listed.start_mark.line + 1
     added = [

@@ -6,15 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import Settings
+from goodstanding.core.strict_yaml import loaded
 from pipeline.transform import DBT_PROJECT, QUIET, dbt_environment
 from pipeline.workbench.contracts import parse_fault
 
@@ -107,7 +106,7 @@ def without_vars(arguments: Sequence[str]) -> tuple[list[str], dict[str, object]
     """The arguments of a dbt command without `--vars`, and what it gave.
 
     Raises:
-        WrongUse: it gives no YAML mapping.
+        WrongUse: it gives no YAML mapping, or a key of it twice.
     """
     rest, given = list(arguments), ""
     for place, text in enumerate(arguments):
@@ -115,9 +114,7 @@ def without_vars(arguments: Sequence[str]) -> tuple[list[str], dict[str, object]
             rest[place : place + 2], given = [], arguments[place + 1]
         elif text.startswith("--vars="):
             rest[place : place + 1], given = [], text.removeprefix("--vars=")
-    variables = None
-    with suppress(yaml.YAMLError):
-        variables = yaml.safe_load(given or "{}")
+    variables = loaded(given or "{}", f"--vars {given}")
     if not isinstance(variables, dict):
         raise WrongUse(f"--vars {given}: give a YAML mapping, like '{{as_of_days: 30}}'")
     return rest, variables

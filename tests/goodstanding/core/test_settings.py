@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from goodstanding.core.errors import WrongUse
-from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.core.settings import PROJECT, Settings, settings
 
 
 def test_without_any_setting_everything_lies_under_the_project(use_settings):
@@ -61,3 +61,12 @@ def test_an_empty_landing_is_replaced_by_the_simulated_shop_of_the_home(use_sett
     (tmp_path / "landing").mkdir()
     (tmp_path / "landing" / "2011-01-04.csv").touch()
     assert current.landing_folder == tmp_path / "landing", "real files take precedence"
+
+
+def test_a_setting_twice_in_the_file_of_settings_is_refused_with_both_lines(monkeypatch, tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("# mine\nGOODSTANDING_THREADS=1\nOTHER=1\nOTHER=2\nexport GOODSTANDING_THREADS=2\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", path)
+    said = f"{path}, line 5: GOODSTANDING_THREADS is set here again after line 2; leave one of them"
+    with pytest.raises(WrongUse, match=re.escape(said)):
+        settings()

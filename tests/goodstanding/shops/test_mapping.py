@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -275,7 +276,7 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
         ("invoice_kinds.adjustment.matches", "(A", "invoice_kinds.adjustment.matches: '(A' is no regular"),
         ("invoice_kinds.cancellation.matches", "(?=C)", "invoice_kinds.cancellation.matches: '(?=C)' is no"),
         ("invoice_kinds.cancellation.column", "country", "invoice_kinds.cancellation.column: "),
-        ("no_products", ["POST", True], "no_products.1: "),
+        ("no_products", ["POST", {"M": 1}], "no_products.1: "),
         ("closed.weekdays", ["caturday"], "closed.weekdays.0: "),
         ("closed.days", ["2011-02-30"], "closed.days: '2011-02-30' is no day"),
         ("closed.days", ["2011-02-03 to 2011-02-01"], "closed.days: the range of days ends"),
@@ -321,3 +322,23 @@ def test_a_file_that_is_no_mapping_is_reported(tmp_path: Path, content: bytes, m
 def test_the_error_for_a_missing_mapping_names_the_setting(name: str) -> None:
     with pytest.raises(WrongUse, match=r"GOODSTANDING_SHOP: there is no mapping .*nowhere"):
         shop_of(name)
+
+
+def test_a_key_twice_in_a_mapping_stops_with_its_lines(use_settings, tmp_path):
+    path = tmp_path / "mine.yml"
+    written = ONLINE.read_text()
+    path.write_text(f"{written}no_products: [M]\n")
+    first = (
+        written.splitlines().index(next(t for t in written.splitlines() if t.startswith("no_products"))) + 1
+    )
+    again = f"line {len(written.splitlines()) + 1}: the key no_products stands here again after line {first}"
+    with pytest.raises(WrongUse, match=again):
+        load_shop(use_settings(shop=path))
+
+
+def test_codes_of_a_mapping_come_as_they_are_written(use_settings, tmp_path):
+    path = tmp_path / "mine.yml"
+    codes = ("0123", "NO", "on", "1_000", "12:30", "2011-12-01", "NULL", "1.10")
+    text = re.sub(r"no_products: \[.*\]", f"no_products: [{', '.join(codes)}]", ONLINE.read_text())
+    path.write_text(text)
+    assert load_shop(use_settings(shop=path)).orders.no_products == codes

@@ -187,5 +187,7 @@ def test_commands_that_need_no_warehouse_make_no_copy_and_the_callers_vars_are_u
         ["run", "-s", "int_as_of_days+,customer_classes int_as_of_days", "--vars", "as_of_days: 1"],
     )
     assert done.exit_code == 0
+    with pytest.raises(WrongUse, match="line 1: the key as_of_days stands here again after line 1"):
+        run_on_copy(bench.settings, ["ls", "--vars", "{as_of_days: 1, as_of_days: 2}"])
     with pytest.raises(WrongUse, match="give a YAML mapping"):
         run_on_copy(bench.settings, ["ls", "--vars=3"])
