@@ -369,7 +369,8 @@ def _outcomes(
         late = _by_customer(
             file,
             "select customer_id, as_of from published.marts.payment_behaviour where overdue_instalments > 0",
-            "payment_behaviour where instalments > 0",
+            # a shop that does not state how instalments are paid says of none that it failed
+            "payment_behaviour where overdue_instalments is not null and instalments > 0",
         )
         if late is not None:
             note = "emi: failed where an instalment is overdue as of a month end in the days after"
@@ -396,7 +397,7 @@ def _is_within(moments: Iterable[date], day: date, days: int) -> bool:
 def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, known: str) -> dict[str, list[date]] | None:
     """The days of each customer, from rows of customer and day; None where `known` has no row or no table.
 
-    `known` is a mart, and may have a condition, like `payment_behaviour where instalments > 0`.
+    `known` is a mart, and may have a condition: `order_lines where is_product`.
     """
     table = known.split()[0]
     tables = file.execute(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_UP, Decimal
@@ -149,7 +149,7 @@ class Published:
             ),
             before=before,
             borders=self.borders if before and before["class"] != class_ else None,
-            outstanding=Decimal(0) if situation else _money(row.get(OUTSTANDING)),
+            outstanding=Decimal(0) if situation else _owed(row),
             simulated=self.simulated,
             note=self.notes.get(method),
         )
@@ -191,8 +191,12 @@ def _plain(value: np.float64) -> Value:
     return int(number) if number.is_integer() else number
 
 
-def _money(value: Value) -> Decimal:
-    return Decimal(str(value or 0)).quantize(CENT, ROUND_UP)
+def _owed(row: Mapping[str, Value]) -> Decimal | None:
+    """What a customer owes, in whole cents: nothing without an instalment, None where it is not known."""
+    owed = row.get(OUTSTANDING)
+    if owed is None and (row.get(INSTALMENTS) or 0) > 0:
+        return None
+    return Decimal(str(owed or 0)).quantize(CENT, ROUND_UP)
 
 
 def stamp_of(path: Path) -> Stamp | None:

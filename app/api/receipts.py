@@ -131,7 +131,8 @@ class KeptStanding(TypedDict):
     measures: Measures
     before: MonthEnd | None
     borders: Borders | None
-    outstanding: str
+    # None where it was not known
+    outstanding: str | None
     granted_customer: str
     granted_day: str
     simulated: bool
@@ -346,7 +347,8 @@ class Receipts:
         standing: dict[str, Any] = {**receipt["standing"]}
         question["basket"] = Decimal(question["basket"])
         for name in ("outstanding", "granted_customer", "granted_day"):
-            standing[name] = Decimal(standing[name])
+            if standing[name] is not None:
+                standing[name] = Decimal(standing[name])
         return decide(Question(**question), Standing(**standing), card, self.policy(policy_hash))
 
     def _keep_basis(self, connection: sqlite3.Connection, basis: Policy | Scorecard, day: str) -> str:

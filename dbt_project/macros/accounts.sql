@@ -6,49 +6,71 @@
 
 {#-
     The instalments of the customers and days in `moments`, in the state that was valid then; one row of nulls where there
-    is none. An instalment is due once its outcome is known: it was paid, its day is over, or the shop states how late it is.
+    is none. How late one is follows from what the shop states, from the day on which all of it was paid or, where something
+    is missing, from the days since it was due. Null: it is not due yet, nothing was to be paid, or it is not known. It is
+    due once its outcome is known: it was paid, or how late it is is known. What is not known is neither late nor on time.
 -#}
 {% macro instalments_as_of(moments) -%}
     select
-        moments.customer_id,
-        moments.as_of,
-        states.invoice_no,
-        states.instalment_no,
-        states.valid_from,
-        states.amount,
-        states.due_day,
-        states.outstanding,
-        states.credit_limit,
-        coalesce(states.paid_amount, case when states.paid_day is null then 0 else states.amount end) as paid_amount,
-        states.paid_day is not null as is_paid,
-        states.paid_day is not null or states.days_late is not null or states.due_day < moments.as_of as is_due,
+        stated.*,
+        stated.is_paid and stated.amount > 0 or stated.days_late is not null as is_due,
         case
-            when states.days_late is not null then states.days_late
-            when states.paid_day is null and states.due_day >= moments.as_of then null
-            else greatest(
-                {{ dbt.datediff('states.due_day', 'coalesce(states.paid_day, moments.as_of)', 'day') }}, 0
-            )
-        end as days_late
-    from {{ moments }} as moments
-    left join {{ ref('int_instalment_states').include(database=false) }} as states
-        on
-            moments.customer_id = states.customer_id
-            and moments.as_of >= states.valid_from
-            and (states.valid_until is null or moments.as_of < states.valid_until)
+            when stated.is_paid or stated.amount <= 0 then false
+            when not stated.is_paid then coalesce(stated.days_late > 0, false)
+        end as is_overdue
+    from (
+        select
+            moments.customer_id,
+            moments.as_of,
+            states.invoice_no,
+            states.instalment_no,
+            states.valid_from,
+            states.recorded_at,
+            states.amount,
+            states.due_day,
+            states.outstanding,
+            states.credit_limit,
+            states.paid_amount,
+            states.paid_amount >= states.amount as is_paid,
+            case
+                when states.days_late is not null then states.days_late
+                when states.settled_day is not null
+                    then greatest({{ dbt.datediff('states.due_day', 'states.settled_day', 'day') }}, 0)
+                when states.paid_amount < states.amount and states.amount > 0 and states.due_day < moments.as_of
+                    then {{ dbt.datediff('states.due_day', 'moments.as_of', 'day') }}
+            end as days_late
+        from {{ moments }} as moments
+        left join {{ ref('int_instalment_states').include(database=false) }} as states
+            on
+                moments.customer_id = states.customer_id
+                and moments.as_of >= states.valid_from
+                and (states.valid_until is null or moments.as_of < states.valid_until)
+    ) as stated
 {%- endmacro %}
 
-{#- what was left to pay of each order or account: as the shop stated it last, else what is unpaid of its instalments -#}
+{#-
+    What is left to pay of each order or account: as its newest lines state it, else what was due less what was paid, never
+    below zero; null where neither is known. Of several lines of a day the one recorded last counts, as for instalments.
+-#}
 {% macro debts_of(instalments) -%}
     select
         customer_id,
         as_of,
         invoice_no,
-        coalesce(
-            {{ latest_of('outstanding', 'valid_from, due_day, instalment_no') }},
-            sum(case when is_paid then 0 else amount - paid_amount end)
-        ) as outstanding
+        count(due_day) as instalments,
+        case
+            when max(case when outstanding is not null then valid_from end) = max(valid_from)
+                then {{ latest_of('outstanding', latest_instalment()) }}
+            when count(paid_amount) = count(due_day) then greatest(sum(amount - paid_amount), 0)
+            else {{ latest_of('outstanding', latest_instalment()) }}
+        end as outstanding
     from {{ instalments }}
     group by customer_id, as_of, invoice_no
+{%- endmacro %}
+
+{#- the order in which the instalments of a customer were stated; an instalment has one state as of a day, so it is total -#}
+{% macro latest_instalment() -%}
+    valid_from, coalesce(recorded_at, cast('0001-01-01' as timestamp)), due_day, invoice_no, instalment_no
 {%- endmacro %}
 
 {#- of the orders by then: how those of the last six months are paid, and which were refused at the door -#}
@@ -86,7 +108,7 @@
 
 {#- one row per customer and as_of of `instalments` (of instalments_as_of), with the columns of payment_behaviour -#}
 {% macro payment_measures(instalments, debts, accounts) -%}
-    {%- set latest = 'valid_from, due_day, invoice_no, instalment_no' -%}
+    {%- set latest = latest_instalment() -%}
     select
         paid.*,
         cast(owed.outstanding as decimal(28, 4)) as outstanding,
@@ -101,16 +123,19 @@
             as_of,
             cast(count(due_day) as integer) as instalments,
             cast(count(case when is_due then due_day end) as integer) as instalments_due,
-            cast(count(case when is_due and days_late > 0 and not is_paid then due_day end) as integer)
-                as overdue_instalments,
-            count(case when is_due and days_late = 0 then due_day end)
-            / cast(nullif(count(case when is_due then due_day end), 0) as double) as on_time_share,
-            cast(max(case when is_due then days_late end) as integer) as worst_days_late,
-            cast(sum(case when is_due then days_late end) as double)
-            / nullif(count(case when is_due then due_day end), 0) as mean_days_late,
-            cast({{ latest_of('case when is_due then days_late end', latest) }} as integer) as last_days_late,
-            cast(sum(case when is_due then paid_amount end) as double)
-            / nullif(cast(greatest(sum(case when is_due then amount end), 0) as double), 0) as paid_share,
+            cast(
+                case
+                    when count(is_overdue) > 0 or count(due_day) = 0 then count(case when is_overdue then due_day end)
+                end as integer
+            ) as overdue_instalments,
+            count(case when days_late = 0 then due_day end)
+            / cast(nullif(count(days_late), 0) as double) as on_time_share,
+            cast(max(days_late) as integer) as worst_days_late,
+            cast(sum(days_late) as double) / nullif(count(days_late), 0) as mean_days_late,
+            cast({{ latest_of('days_late', latest) }} as integer) as last_days_late,
+            cast(sum(case when is_due then paid_amount end) as double) / nullif(
+                cast(greatest(sum(case when is_due and paid_amount is not null then amount end), 0) as double), 0
+            ) as paid_share,
             cast({{ latest_of('credit_limit', latest) }} as decimal(28, 4)) as credit_limit
         from {{ instalments }}
         group by customer_id, as_of
@@ -119,7 +144,11 @@
         select
             customer_id,
             as_of,
-            coalesce(sum(outstanding), 0) as outstanding
+            -- known where it is known of all; who has no instalment owes nothing
+            case
+                when sum(instalments) = 0 then 0
+                when count(outstanding) = count(*) then sum(outstanding)
+            end as outstanding
         from {{ debts }}
         group by customer_id, as_of
     ) as owed
@@ -128,10 +157,13 @@
         on paid.customer_id = accounts.customer_id and paid.as_of = accounts.as_of
 {%- endmacro %}
 
-{#- the columns of payment_behaviour for every customer: counts and debts are 0 where the shop stated nothing -#}
+{#-
+    The columns of payment_behaviour for every customer: counts and debts are 0 where the shop stated nothing, but null where
+    it stated instalments and not how they are paid.
+-#}
 {% macro payments_of_master(payments) -%}
     {% for count in [
-        'instalments', 'instalments_due', 'overdue_instalments',
+        'instalments', 'instalments_due',
         'orders_e_payment_6m', 'orders_auto_billed_6m', 'orders_on_delivery_6m', 'orders_on_account_6m'
     ] -%}
     coalesce({{ payments }}.{{ count }}, 0) as {{ count }},
@@ -142,5 +174,8 @@
     {{ payments }}.{{ measure }},
     {% endfor -%}
     cast({{ payments }}.credit_limit as double) as credit_limit,
-    cast(coalesce({{ payments }}.outstanding, 0) as double) as outstanding
+    case when {{ payments }}.customer_id is null then 0 else {{ payments }}.overdue_instalments end
+        as overdue_instalments,
+    cast(case when {{ payments }}.customer_id is null then 0 else {{ payments }}.outstanding end as double)
+        as outstanding
 {%- endmacro %}

@@ -17,7 +17,8 @@ every_line as (
             and lines.file_name = versions.file_name
             and versions.known_until is null
 
-    union all
+    -- by name, for a home of an older version has columns that came later at the end
+    union all by name
 
     select * from {{ source('raw', 'superseded_' ~ table) }}
 

@@ -62,6 +62,10 @@ HAND_SET = {
     EMI: "No scorecard has been fitted to payments, so this rests on {grounds}: the points are set by hand, "
     "and their odds assumed.",
 }
+DEBT_UNKNOWN = (
+    "What the customer owes already is not known, so no debt is taken off what a customer of the class "
+    "may have open."
+)
 SITUATION_REASONS = {
     UNKNOWN_CUSTOMER: "Nothing is known of this customer",
     FIRST_TIME_BUYER: "The customer has no order yet that still counts",
@@ -97,7 +101,7 @@ class Standing:
         measures: the RFM measures of `as_of`; with `before` and `borders` they explain a change of class.
         before: class and measures at the end of last month.
         borders: the borders between the classes on that day.
-        outstanding: what the customer owes by `as_of`.
+        outstanding: what the customer owes by `as_of`; None where the shop does not state it.
         granted_customer: the sum that other answers of today grant this customer by this method.
         granted_day: the sum that other answers of today grant all customers by this method.
         simulated: whether the orders are made up.
@@ -113,7 +117,7 @@ class Standing:
     measures: Measures = field(default_factory=lambda: Measures())
     before: MonthEnd | None = None
     borders: Borders | None = None
-    outstanding: Decimal = NOTHING
+    outstanding: Decimal | None = NOTHING
     granted_customer: Decimal = NOTHING
     granted_day: Decimal = NOTHING
     simulated: bool = False
@@ -436,7 +440,7 @@ def _caps(standing: Standing, rules: Rules, stale: str | None) -> tuple[_Cap, ..
         class_ = standing.customer_class or CLASSES[0]
         who = f"of class {class_}" if standing.customer_class else "without a class"
         # on delivery everything is paid at the door: what a customer owes are instalments and accounts
-        owed = standing.outstanding if rules.decision == EMI else NOTHING
+        owed = (standing.outstanding or NOTHING) if rules.decision == EMI else NOTHING
         caps.append(_Cap(f"A customer {who} may have {{}} open", rules.cap_customer[class_], owed, granted))
     text = "All customers together may have {} a day"
     caps.append(_Cap(text, rules.cap_day, granted=standing.granted_day))
@@ -534,6 +538,8 @@ def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:
     )
     if names and all(standing.values.get(name) is None for name in names):
         notes.append("None of what the points rest on is known of this customer.")
+    if case.question.method == EMI and standing.outstanding is None:
+        notes.append(DEBT_UNKNOWN)
     if standing.note:
         notes.append(standing.note)
     if standing.simulated:

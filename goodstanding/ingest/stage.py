@@ -133,6 +133,8 @@ def _stored(name: str, source: Source) -> str:
         assert isinstance(source, Orders)
         pattern = literal(source.no_products_pattern())
         return f"not coalesce(regexp_matches(stock_code_value, {pattern}), false)"
+    if name == "tells_payment":
+        return literal("paid_day" in source.columns or "paid_amount" in source.columns)
     return f"{name}_value"
 
 

@@ -126,6 +126,11 @@ class Kind:
         """The columns of `table`, as `create table` defines them."""
         return definition(self._sql_types)
 
+    @property
+    def nullable_columns(self) -> list[tuple[str, str]]:
+        """The columns of `table` with their SQL types, each of which may be null."""
+        return [(name, sql_type.removesuffix(" not null")) for name, sql_type in self._sql_types.items()]
+
     def _sql_type(self, name: str) -> str:
         if name == self.sort:
             return "varchar not null"
@@ -203,7 +208,7 @@ ORDERS = Kind(
     changed=("stock_code", "invoice_no", "invoice_kind"),
 )
 
-# An instalment may be reported several times: agreed, due, paid. The latest line counts.
+# An instalment may be reported several times: agreed, due, paid in part, paid. The latest line counts.
 PAYMENTS = Kind(
     name="payments",
     table="payments",
@@ -237,8 +242,11 @@ PAYMENTS = Kind(
     ruled_by=("invoice_no", "method"),
     stored=(
         *("invoice_no", "customer_id", "method", "method_kind", "instalment_no", "amount", "due_day"),
-        *("paid_day", "paid_amount", "days_late", "outstanding", "credit_limit"),
+        *("paid_day", "paid_amount", "tells_payment", "days_late", "outstanding", "credit_limit"),
+        "recorded_at",
     ),
+    # whether the mapping names what says that something was paid: then a blank says that nothing was
+    made={"tells_payment": "boolean not null"},
     faults=(
         ("paid_day_value > event_day", "paid_day: after the day of its file"),
         ("days_late_value < 0", "days_late: below zero"),

@@ -24,6 +24,14 @@ select
 from raw.{{ table }}
 where false;
 
+-- a home from before the kind had one of its columns: null until the line is read again
+{% if table == kind.table %}
+{% for column, sql_type in kind.nullable_columns %}
+alter table raw.{{ table }} add column if not exists {{ column }} {{ sql_type }};
+alter table raw.superseded_{{ table }} add column if not exists {{ column }} {{ sql_type }};
+{% endfor %}
+
+{% endif %}
 {% endfor %}
 {% endfor %}
 -- One row per file of a day: lines = accepted + rejected.

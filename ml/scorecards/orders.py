@@ -148,6 +148,36 @@ def _refused(days: int) -> str:
     )
 
 
+def _instalment(days: int, condition: str) -> str:
+    """SQL: as was known so many days after the order, an instalment of it meets a condition."""
+    return f"""
+    exists (
+        select 1 from features.instalment_states as states
+        where
+            states.customer_id = orders.customer_id and states.invoice_no = orders.invoice_no
+            and states.valid_from <= orders.invoice_day + {days}
+            and (states.valid_until is null or states.valid_until > orders.invoice_day + {days})
+            and {condition}
+    )
+    """
+
+
+# how late an instalment is after 90 days, as in macros/accounts.sql; null where it is not known
+LATE_AFTER_90 = """
+case
+    when states.days_late is not null then states.days_late
+    when states.settled_day is not null then states.settled_day - states.due_day
+    when states.paid_amount < states.amount and states.amount > 0
+        then orders.invoice_day + 90 - states.due_day
+end
+"""
+IS_LATE = _instalment(90, f"{LATE_AFTER_90} >= 30")
+# Not known is neither late nor in time, so such an order teaches nothing; due later is not so late yet.
+MAY_BE_LATE = _instalment(
+    90, f"{LATE_AFTER_90} is null and states.amount > 0 and states.due_day <= orders.invoice_day + 60"
+)
+
+
 COD_REFUSED = Decision(
     Task(
         "cod_refused",
@@ -213,20 +243,8 @@ EMI = Decision(
     ),
     "emi",
     "an instalment of the order is 30 days late within 90 days",
-    is_asked=_paid("on_account", 90),
-    # days late are counted as in macros/accounts.sql, at the end of the window
-    is_bad="""
-    exists (
-        select 1 from features.instalment_states as states
-        where
-            states.customer_id = orders.customer_id and states.invoice_no = orders.invoice_no
-            and states.valid_from <= orders.invoice_day + 90
-            and (states.valid_until is null or states.valid_until > orders.invoice_day + 90)
-            and coalesce(
-                states.days_late, coalesce(states.paid_day, orders.invoice_day + 90) - states.due_day
-            ) >= 30
-    )
-    """,
+    is_asked=f"{_paid('on_account', 90)} and ({IS_LATE} or not {MAY_BE_LATE})",
+    is_bad=IS_LATE,
     baselines={
         **BASKET_ALONE,
         "mean_days_late": "how late earlier instalments were on average, alone; a logistic curve likewise",

@@ -99,7 +99,7 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
         );
         create table features.instalment_states (
             customer_id varchar, invoice_no varchar, valid_from date, valid_until date, due_day date,
-            paid_day date, days_late integer
+            amount decimal(18, 4), paid_amount decimal(18, 4), settled_day date, days_late integer
         )
         """
     )

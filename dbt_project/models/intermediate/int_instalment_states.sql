@@ -1,4 +1,5 @@
 {%- set scope = scope_is('account') -%}
+{%- set instalment = 'customer_id, invoice_no, instalment_no, unnumbered_due_day' -%}
 
 with
 
@@ -15,24 +16,60 @@ keyed as (
     select
         *,
         -- instalments without a number are distinguished by the day on which they are due
-        case when instalment_no = 0 then due_day end as unnumbered_due_day
+        case when instalment_no = 0 then due_day end as unnumbered_due_day,
+        -- an amount beats a day: the day alone says that all was paid
+        case
+            when paid_amount is not null then paid_amount
+            when paid_day is not null then amount
+            when tells_payment then 0
+        end as paid_by_then
     from payments
 
 ),
 
--- of several lines of a day about one instalment the last one counts
+-- Of several lines of a day the one recorded last counts; where no time settles it, the one by which more is paid, less
+-- left, and then the larger of each other value. Lines equal in all of these say the same, so the order is total.
 numbered as (
 
     select
         *,
         row_number() over (
-            partition by customer_id, invoice_no, instalment_no, unnumbered_due_day, event_day
-            order by file_name desc, line_number desc
+            partition by {{ instalment }}, event_day
+            order by
+                recorded_at desc nulls last,
+                paid_by_then desc nulls last,
+                paid_day desc nulls last,
+                outstanding asc nulls last,
+                due_day desc,
+                amount desc,
+                days_late desc nulls last,
+                credit_limit desc nulls last
         ) as place,
-        count(*) over (
-            partition by customer_id, invoice_no, instalment_no, unnumbered_due_day, event_day
-        ) as line_count
+        count(*) over (partition by {{ instalment }}, event_day) as line_count
     from keyed
+
+),
+
+states as (
+
+    select
+        *,
+        amount > 0 and paid_by_then >= amount as is_paid,
+        lead(event_day) over (partition by {{ instalment }} order by event_day) as valid_until
+    from numbered
+    where place = 1
+
+),
+
+known_before as (
+
+    select
+        *,
+        min(event_day) over earlier as first_known_day,
+        -- when the present state of being paid began, where an earlier line says that it was not
+        max(case when not is_paid then valid_until end) over earlier as shown_paid_day
+    from states
+    window earlier as (partition by {{ instalment }} order by event_day rows unbounded preceding)
 
 ),
 
@@ -43,20 +80,22 @@ final as (
         invoice_no,
         instalment_no,
         event_day as valid_from,
-        lead(event_day) over (
-            partition by customer_id, invoice_no, instalment_no, unnumbered_due_day
-            order by event_day
-        ) as valid_until,
+        valid_until,
         amount,
         due_day,
-        paid_day,
-        paid_amount,
-        days_late,
+        paid_by_then as paid_amount,
+        case
+            when is_paid then coalesce(
+                paid_day, shown_paid_day, case when first_known_day <= due_day then first_known_day end
+            )
+        end as settled_day,
+        -- that nothing is late before it is due says nothing of what comes after
+        case when days_late > 0 or event_day >= due_day then days_late end as days_late,
         outstanding,
         credit_limit,
+        recorded_at,
         line_count
-    from numbered
-    where place = 1
+    from known_before
 
 )
 

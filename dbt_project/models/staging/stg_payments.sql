@@ -11,22 +11,20 @@ final as (
         coalesce(invoice_no, '') as invoice_no,
         coalesce(instalment_no, 0) as instalment_no,
 
-        ---------- where the line stands
-        file_name,
-        line_number,
-
         ---------- what it says
         method_kind,
         amount,
         due_day,
         paid_day,
         paid_amount,
+        tells_payment,
         days_late,
         outstanding,
         credit_limit,
 
         ---------- time
-        event_day
+        event_day,
+        recorded_at
     from known_lines
 
 )

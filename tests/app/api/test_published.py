@@ -100,6 +100,13 @@ def test_what_a_customer_owes_is_known_to_the_cent_and_never_less(tmp_path):
     assert found.standing(name_of("12"), EMI, 0).outstanding == 0
 
 
+def test_what_a_customer_owes_is_unknown_where_instalments_are_stated_and_no_debt(tmp_path):
+    path = tmp_path / "current.duckdb"
+    publish(path, Publication(owed={"11": 0}, paid={"11": 0, "12": 0}))
+    found = read_published(path)
+    assert [found.standing(name_of(each), EMI, 0).outstanding for each in ("11", "12", "13")] == [0, None, 0]
+
+
 LATE = replace(
     CARD,
     decision=EMI,

@@ -66,7 +66,7 @@ standings = st.builds(
     age_days=st.integers(0, 12),
     customer_class=st.sampled_from(CLASSES),
     values=values,
-    outstanding=st.sampled_from([Decimal(0), Decimal("0.01"), Decimal("420.00")]),
+    outstanding=st.sampled_from([None, Decimal(0), Decimal("0.01"), Decimal("420.00")]),
     granted_customer=st.sampled_from([Decimal(0), Decimal("80.00"), Decimal("9999.00")]),
     granted_day=st.sampled_from([Decimal(0), Decimal("49950.00"), Decimal("60000.00")]),
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from goodstanding.decisions.decide import NO, PARTIAL, YES, Question, Standing, decide, verdict
+from goodstanding.decisions.decide import DEBT_UNKNOWN, NO, PARTIAL, YES, Question, Standing, decide, verdict
 from goodstanding.decisions.instalments import CENT
 from goodstanding.decisions.policy import COD, EMI, Policy, parse_policies
 from goodstanding.decisions.reasons import grounds
@@ -63,7 +63,7 @@ def test_no_more_is_granted_than_caps_and_part_payment_allow(policy, question, s
     assert decided.granted <= max(0, rules.cap_day - standing.granted_day)
     if standing.situation is None:
         cap = rules.cap_customer[standing.customer_class]
-        owed = standing.outstanding if question.method == EMI else 0
+        owed = (standing.outstanding or 0) if question.method == EMI else 0
         assert decided.granted <= max(0, cap - owed - standing.granted_customer)
     if decided.decision == PARTIAL:
         assert 0 < decided.granted < question.basket
@@ -156,6 +156,17 @@ def test_each_situation_has_its_own_answer(policy, standing, decision, limit, te
     answer = decide(Question(COD, Decimal("120.00")), standing, None, policy)
     assert (answer["decision"], answer["limit"]) == (decision, limit)
     assert text in " ".join([answer["summary"], *answer["reasons"]])
+
+
+def test_a_debt_that_is_not_known_is_said_to_be_so_and_taken_off_nothing(policy):
+    asked = Question(EMI, Decimal("100.00"), 3)
+    unknown, nothing = (
+        decide(asked, standing_of(outstanding=owed), None, policy) for owed in (None, Decimal(0))
+    )
+    assert unknown["limit"] == nothing["limit"]
+    assert DEBT_UNKNOWN in unknown["notes"] and DEBT_UNKNOWN not in nothing["notes"]
+    door = decide(Question(COD, Decimal("100.00")), standing_of(outstanding=None), None, policy)
+    assert DEBT_UNKNOWN not in door["notes"]
 
 
 def test_outstanding_debt_lowers_the_limit_for_instalments_but_not_for_delivery(policy):
