@@ -40,8 +40,9 @@ test: $(SETUP) lint  ## run every test, after the checks of lint
 
 laws: N = 200
 laws: SEED := $(or $(SEED),$(shell echo $$RANDOM))
-laws: $(SETUP)  ## compare N drawn histories with clean builds, and N killed runs (N=200, random SEED)
+laws: $(SETUP)  ## compare N drawn histories with clean builds, N shops with the oracle, and N killed runs (N=200, random SEED)
 	@$(BIN)/python -m tests.laws.many $(N) $(SEED)
+	@$(BIN)/python -m tests.oracle.many $(N) $(SEED)
 	@LAWS_CRASHES=$(N) LAWS_SEED=$(SEED) $(BIN)/python -m pytest tests/laws/test_crashes.py
 
 lint: $(SETUP)  ## check style of Python and SQL, types, imports, and that the reference pages are up to date

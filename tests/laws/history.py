@@ -386,7 +386,8 @@ def own_settings() -> Iterator[None]:
         settings.cache_clear()
 
 
-def _use(**values: object) -> Settings:
+def use_here(**values: object) -> Settings:
+    """Make these the settings of the process, as a user would by the environment."""
     os.environ.update({f"GOODSTANDING_{name.upper()}": str(value) for name, value in values.items()})
     settings.cache_clear()
     return settings()
@@ -399,7 +400,7 @@ def new_home(folder: Path, name: str, shop: Shop, landing: Path | None = None) -
     """
     place = folder / name
     place.mkdir(exist_ok=True)
-    use = partial(_use, as_of_days=shop.as_of_days)
+    use = partial(use_here, as_of_days=shop.as_of_days)
     warehouse = Warehouse(use, place / "home", landing or place / "landing", mapping(place, shop.accounts))
     template = folder / f"template-{shop.as_of_days}"
     if not template.exists():

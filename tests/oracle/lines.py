@@ -1,0 +1,161 @@
+"""The oracle's own reading of a shop's files: canonical lines by the docs' definitions, in plain Python.
+
+It shares nothing with the product: no SQL and no import from it. What it reads and what the product publishes
+must be equal, so each is a check of the other.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from fnmatch import fnmatchcase
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from tests.oracle.shop import BLANK, CASTS, COLUMNS, NO_PRODUCTS, SORTS, Row, Rules
+
+USUAL = {"orders": "sale", "payments": "e_payment", "returns": "return", "deliveries": "prepaid"}
+HAPPENED = {"orders": "ordered_at", "returns": "returned_at", "deliveries": "delivered_at"}
+QUANTITY_LIMIT = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that can be used: where it stands, its sort, and its values by canonical name."""
+
+    kind: str
+    file: str
+    number: int
+    day: date
+    sort: str
+    values: dict[str, object]
+
+    def __getitem__(self, name: str) -> object:
+        return self.values[name]
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """File and line number."""
+        return self.file, self.number
+
+    @property
+    def customer(self) -> str | None:
+        """The customer's id in its normal form."""
+        return self.values["customer_id"]
+
+    @property
+    def quantity(self) -> int:
+        return self.values["quantity"]
+
+    @property
+    def price(self) -> Decimal:
+        return self.values["unit_price"]
+
+    @property
+    def amount(self) -> Decimal:
+        """quantity times unit_price."""
+        return self.quantity * self.price
+
+    @property
+    def is_product(self) -> bool:
+        """Whether its code is none of postage, fees and vouchers; case is ignored."""
+        code = str(self.values["stock_code"]).upper()
+        return not any(fnmatchcase(code, pattern.upper()) for pattern in NO_PRODUCTS)
+
+
+class Unreadable(Exception):
+    """A line is set aside: its value cannot be read exactly."""
+
+
+def read_lines(landing: Path, rules: Rules) -> tuple[list[Line], list[tuple[str, int]]]:
+    """The lines of all CSV files of a landing that can be used, and the places of those set aside."""
+    lines: list[Line] = []
+    set_aside: list[tuple[str, int]] = []
+    for path in sorted(landing.rglob("*.csv")):
+        name = path.relative_to(landing).as_posix()
+        kind, day = name.partition("/")[0], date.fromisoformat(path.name[:10])
+        for number, row in _records(path):
+            try:
+                lines.append(_line(kind, name, number, day, row, rules))
+            except Unreadable:
+                set_aside.append((name, number))
+    return lines, set_aside
+
+
+def _records(path: Path) -> Iterator[tuple[int, Row]]:
+    """Each record with the number of the line on which it begins; the header is line 1."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        header = next(reader)
+        begins = reader.line_num + 1
+        for fields in reader:
+            yield begins, dict(zip(header, fields, strict=True))
+            begins = reader.line_num + 1
+
+
+def _line(kind: str, file: str, number: int, day: date, row: Row, rules: Rules) -> Line:
+    values: dict[str, object] = {}
+    for name in COLUMNS[kind]:
+        value = _value(name, row[name], rules)
+        if value is None and (name not in BLANK[kind] or (name in CASTS and row[name].strip(" \t\r\n"))):
+            raise Unreadable(name)
+        values[name] = value
+    sort = next(
+        (
+            sort
+            for sort, (column, pattern) in SORTS[kind].items()
+            if re.search(pattern, str(values[column] or ""))
+        ),
+        USUAL[kind],
+    )
+    happened = values.get(HAPPENED.get(kind, ""))
+    if isinstance(happened, datetime) and happened.date() != day:
+        raise Unreadable("a row of another day")
+    if kind == "orders" and sort != "adjustment" and Decimal(str(values["unit_price"])) < 0:
+        raise Unreadable("a price below zero")
+    if isinstance(values.get("paid_day"), date) and values["paid_day"] > day:
+        raise Unreadable("paid after the day of its file")
+    return Line(kind, file, number, day, sort, values)
+
+
+def _value(name: str, written: str, rules: Rules) -> object:
+    """The value of a column's text; None where there is none, or where it cannot be read."""
+    text = written.strip(" \t\r\n")
+    cast = rules.customer_as if name == "customer_id" else CASTS.get(name, "text")
+    if not text:
+        return None
+    if cast == "text":
+        return written
+    if cast == "whole_number":
+        match = re.fullmatch(r"([0-9]+)(\.0*)?", text)
+        return match[1] if match else None
+    if cast == "integer":
+        match = re.fullmatch(r"([+-]?[0-9]+)(\.0*)?", text)
+        return int(match[1]) if match and abs(int(match[1])) <= QUANTITY_LIMIT else None
+    if cast == "decimal":
+        return _amount(text)
+    if cast == "date":
+        return date.fromisoformat(text)
+    return local_time(text, rules.zone)
+
+
+def _amount(text: str) -> Decimal | None:
+    """An amount of at most 4 decimals."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return None
+    exact = amount.quantize(Decimal("0.0001"))
+    return exact if exact == amount else None
+
+
+def local_time(text: str, zone: str) -> datetime:
+    """The shop's local time of an ISO 8601 text; one with an offset is an instant."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        return moment
+    return moment.astimezone(UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)

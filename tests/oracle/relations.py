@@ -1,0 +1,292 @@
+"""Metamorphic relations: changes of a shop's files, and exactly what each changes in what is published.
+
+A relation changes a shop, and states how the rows of the marts follow. All others must stay as they were. So
+relations can be combined: what they state is applied one after the other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from tests.oracle.lines import local_time
+from tests.oracle.published import Publication, pseudonym
+from tests.oracle.shop import COLUMNS, Row, Shop
+
+DateOrTime = TypeVar("DateOrTime", bound=date)
+Rows = list[dict[str, object]]
+Tables = dict[str, Rows]
+PLACE = ("order_line_id", "file_name", "line_number")
+TIMES = ("ordered_at", "returned_at", "delivered_at")
+PRICES = ("unit_price", "amount", "paid_amount", "outstanding", "credit_limit")
+# the money of every mart; shares, rates and counts are not listed, for they stay
+MONEY = {
+    *PRICES,
+    *("kept_amount", "gross_amount", "cancelled_amount", "net_amount", "monetary", "monetary_6m"),
+    *("mean_order_value", "spend_30d", "spend_90d", "spend_180d", "mean_basket", "largest_basket"),
+    "last_basket",
+}
+YEARS = 2
+
+
+class Relation:
+    """A change of a shop, and what it changes in the marts: nothing, unless `states` says so."""
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        """The changed shop. It is asked once, before `states`."""
+        raise NotImplementedError
+
+    def states(self, tables: Tables) -> Tables:
+        """The rows after the change, from those before it."""
+        return tables
+
+
+class RenamedCustomers(Relation):
+    """Everybody gets another id: pseudonyms follow, and nothing else."""
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        def rename(row: Row, kind: str) -> Row:
+            digits = "".join(filter(str.isdigit, row["customer_id"].partition(".")[0]))
+            renamed = str(int(digits) + 5000) if digits else digits
+            return {**row, "customer_id": row["customer_id"].replace(digits, renamed, 1) if digits else ""}
+
+        prefix = "" if shop.rules.customer_as == "whole_number" else "K"
+        self.names = {
+            pseudonym(f"{prefix}{number}"): pseudonym(f"{prefix}{number + 5000}") for number in range(1000)
+        }
+        return of_rows(shop, rename)
+
+    def states(self, tables: Tables) -> Tables:
+        return of_values(
+            tables, lambda name, value: self.names.get(str(value), value) if name == "customer_id" else value
+        )
+
+
+class Parquet(Relation):
+    """Parquet in place of CSV: nothing changes but where the lines stand."""
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        return replace(shop, rules=replace(shop.rules, format="parquet"))
+
+
+class DearerPrices(Relation):
+    """All prices and payments are 100 times as high: so is all money; shares, scores and classes stay."""
+
+    factor = 100
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        def dearer(row: Row, kind: str) -> Row:
+            return {
+                name: _scaled(text, self.factor) if name in PRICES else text for name, text in row.items()
+            }
+
+        return of_rows(shop, dearer)
+
+    def states(self, tables: Tables) -> Tables:
+        def dearer(name: str, value: object) -> object:
+            if value is None or (name not in MONEY):
+                return value
+            return value * self.factor
+
+        scaled = of_values(tables, dearer)
+        for row in scaled["rfm_borders"]:
+            if row["measure"] == "monetary":
+                row.update({name: row[name] * self.factor for name in ("q25", "q50", "q75")})
+        return scaled
+
+
+class OtherZone(Relation):
+    """The shop moves with its clock: local times stay; those with an offset get that of the other zone."""
+
+    zone = "Asia/Tokyo"
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        def moved(row: Row, kind: str) -> Row:
+            return {
+                name: _with_offset(text, shop.rules.zone, self.zone) if name in TIMES else text
+                for name, text in row.items()
+            }
+
+        changed = of_rows(shop, moved)
+        return replace(changed, rules=replace(shop.rules, zone=self.zone))
+
+
+class OtherYear(Relation):
+    """All days are two years later, between which no leap day lies where none lay: all days follow.
+
+    Times with an offset are written as local times, for the clocks are put back on another day.
+    """
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        def later(row: Row, kind: str) -> Row:
+            return {name: self._text(name, text, shop.rules.zone) for name, text in row.items()}
+
+        changed = of_rows(shop, later)
+        files = {}
+        for path, rows in changed.files.items():
+            kind, _, name = path.partition("/")
+            files[f"{kind}/{_later(date.fromisoformat(name[:10]))}{name[10:]}"] = rows
+        spans = tuple((_later(first), _later(last)) for first, last in shop.spans)
+        return replace(changed, files=files, spans=spans)
+
+    def _text(self, name: str, text: str, zone: str) -> str:
+        if name in ("due_day", "paid_day") and text.strip():
+            return str(_later(date.fromisoformat(text)))
+        if name in TIMES and text.strip():
+            return str(_later(local_time(text, zone)))
+        return text
+
+    def states(self, tables: Tables) -> Tables:
+        return of_values(tables, lambda _, value: _later(value) if isinstance(value, date) else value)
+
+
+class FileAgain(Relation):
+    """Each file comes again under another name: nothing changes."""
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        again = {f"{path[:-4]}-again.csv": rows for path, rows in shop.files.items()}
+        return shop.with_files({**shop.files, **again})
+
+
+class OneWhoNeverOrders(Relation):
+    """Somebody without any order makes a payment: one row of payment_behaviour on each day from then on."""
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        if "payments" not in shop.kinds:
+            return shop
+        self.customer = "999" if shop.rules.customer_as == "whole_number" else "K999"
+        self.path = max(path for path in shop.files if path.startswith("payments/"))
+        day = self.path[9:19]
+        written = dict.fromkeys(COLUMNS["payments"], "")
+        written |= {"customer_id": self.customer, "amount": "5", "due_day": day, "paid_day": day}
+        self.day = date.fromisoformat(day)
+        return shop.with_files({**shop.files, self.path: [*shop.files[self.path], written]})
+
+    def states(self, tables: Tables) -> Tables:
+        if not hasattr(self, "customer"):
+            return tables
+        days = sorted({row["as_of"] for row in tables["return_behaviour"]})
+        zeros = dict.fromkeys(
+            ("overdue_instalments", "worst_days_late", "mean_days_late", "last_days_late", "outstanding"), 0
+        )
+        orders = {
+            f"orders_{sort}_6m": 0 for sort in ("e_payment", "auto_billed", "on_delivery", "on_account")
+        }
+        added: Rows = [
+            {
+                **{"customer_id": pseudonym(self.customer), "as_of": day, "instalments": 1},
+                **{"instalments_due": 1, "on_time_share": 1, "paid_share": 1, **zeros, **orders},
+                **{"credit_limit": None, "utilisation": None},
+            }
+            for day in days
+            if day >= self.day
+        ]
+        return {**tables, "payment_behaviour": [*tables["payment_behaviour"], *added]}
+
+
+ALIKE: tuple[type[Relation], ...] = (RenamedCustomers, Parquet, DearerPrices, OtherZone, OtherYear)
+ADDED: tuple[type[Relation], ...] = (FileAgain, OneWhoNeverOrders)
+
+
+def of_rows(shop: Shop, change: Callable[[Row, str], Row]) -> Shop:
+    """The shop with every row changed."""
+    return shop.with_files(
+        {path: [change(row, path.partition("/")[0]) for row in rows] for path, rows in shop.files.items()}
+    )
+
+
+def of_values(tables: Tables, change: Callable[[str, object], object]) -> Tables:
+    """The tables with every value changed, by the name of its column."""
+    return {
+        table: [{name: change(name, value) for name, value in row.items()} for row in rows]
+        for table, rows in tables.items()
+    }
+
+
+def combined(
+    relations: Sequence[type[Relation]], shop: Shop, seed: int
+) -> tuple[Shop, Callable[[Tables], Tables]]:
+    """The shop after all of some relations, and what they state together."""
+    draw = random.Random(f"relations {seed}")
+    made = [relation() for relation in relations]
+    for relation in made:
+        shop = relation.change(shop, draw)
+
+    def states(tables: Tables) -> Tables:
+        for relation in made:
+            tables = relation.states(tables)
+        return tables
+
+    return shop, states
+
+
+def check_relations(shop: Shop, build: Callable[[Shop], Publication], seed: int) -> list[str]:
+    """Run a shop, and again after each set of relations; return what is not as they state, in words.
+
+    Where a set fails, each of its relations is tried alone, so that the words name it.
+    """
+    before = tables_of(build(shop))
+
+    def told_by(relations: Sequence[type[Relation]]) -> list[str]:
+        changed, states = combined(relations, shop, seed)
+        return list(broken(states(before), tables_of(build(changed))))
+
+    told = []
+    for relations in (ALIKE, ADDED):
+        if together := told_by(relations):
+            alone = [relation.__name__ for relation in relations if told_by([relation])]
+            told += [f"{' '.join(alone) or 'all at once'}: {text}" for text in together]
+    return told
+
+
+def tables_of(publication: Publication) -> Tables:
+    """The rows of a publication, without the places of order lines."""
+    return {
+        table: [{name: value for name, value in row.items() if name not in PLACE} for row in rows.values()]
+        for table, rows in publication.tables.items()
+    }
+
+
+def broken(wanted: Tables, found: Tables) -> Iterator[str]:
+    """The rows that are in one and not in the other, in words."""
+    for table in wanted:
+        ours, theirs = _counted(wanted[table]), _counted(found[table])
+        for what, rows in (("missing", ours - theirs), ("not expected", theirs - ours)):
+            for row in rows:
+                yield f"{table}: {what}: {dict(row)}"
+
+
+def _counted(rows: Rows) -> Counter[tuple[tuple[str, object], ...]]:
+    return Counter(tuple((name, _rounded(value)) for name, value in sorted(row.items())) for row in rows)
+
+
+def _rounded(value: object) -> object:
+    """Numbers alike, whatever their type; shares, which are floating point numbers, to 10 digits."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return f"{float(value):.10g}" if isinstance(value, float) else f"{Decimal(value).normalize():f}"
+    return value
+
+
+def _scaled(text: str, factor: int) -> str:
+    """A price times a factor; one of too many decimals stays as it is, for that would make it readable."""
+    try:
+        price = Decimal(text.strip())
+    except ArithmeticError:
+        return text
+    return text if price != round(price, 4) else str(price * factor)
+
+
+def _with_offset(text: str, zone: str, other: str) -> str:
+    if not text.strip() or datetime.fromisoformat(text).tzinfo is None:
+        return text
+    return local_time(text, zone).replace(tzinfo=ZoneInfo(other)).isoformat()
+
+
+def _later(day: DateOrTime) -> DateOrTime:
+    return day.replace(year=day.year + YEARS)

@@ -1,0 +1,42 @@
+"""Metamorphic laws: a changed landing changes the marts by exactly what its relation states."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.laws.history import use_here
+from tests.oracle.drawn import draw_shop
+from tests.oracle.published import Runner
+from tests.oracle.relations import ADDED, ALIKE, Relation, broken, check_relations, combined, tables_of
+
+SHOPS = (101, 102, 103)
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    return Runner(tmp_path_factory.mktemp("relations"), use_here)
+
+
+@pytest.mark.parametrize("seed", SHOPS)
+def test_a_changed_shop_changes_the_marts_by_exactly_what_its_relations_state(
+    runner: Runner, seed: int
+) -> None:
+    told = check_relations(draw_shop(seed), runner.build, seed)
+    assert not told, f"shop {seed}:\n" + "\n".join(told[:20])
+
+
+@pytest.mark.parametrize("relation", [*ALIKE, *ADDED])
+def test_each_relation_changes_the_files_or_the_mapping(relation: type[Relation]) -> None:
+    shop = draw_shop(SHOPS[0])
+    changed, _ = combined([relation], shop, 1)
+    assert (changed.files, changed.rules) != (shop.files, shop.rules)
+
+
+def test_a_change_of_the_marts_that_no_relation_states_is_found(runner: Runner) -> None:
+    shop = draw_shop(SHOPS[0])
+    tables = tables_of(runner.build(shop))
+    assert not list(broken(tables, tables))
+    for table, rows in tables.items():
+        for column in rows[0] if rows else ():
+            spoiled = {**tables, table: [{**rows[0], column: "something else"}, *rows[1:]]}
+            assert len(list(broken(tables, spoiled))) == 2, f"{table}.{column}"
