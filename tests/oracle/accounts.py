@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+from itertools import pairwise
 
 from tests.oracle.lines import Line
 from tests.oracle.orders import NOTHING, six_months_before
@@ -17,10 +18,15 @@ SORTS = ("e_payment", "auto_billed", "on_delivery", "on_account")
 
 @dataclass(frozen=True)
 class Instalment:
-    """What the shop had stated last about an instalment by the end of `as_of`."""
+    """What the shop had stated about an instalment by `as_of`: the line of each day that counts, in order."""
 
-    line: Line
+    lines: tuple[Line, ...]
     as_of: date
+
+    @property
+    def line(self) -> Line:
+        """The line that counts."""
+        return self.lines[-1]
 
     @property
     def order(self) -> str:
@@ -36,53 +42,101 @@ class Instalment:
         return self.line["due_day"]
 
     @property
-    def paid_day(self) -> date | None:
-        return self.line["paid_day"]
-
-    @property
-    def stated_delay(self) -> int | None:
-        return self.line["days_late"]
+    def paid(self) -> Decimal | None:
+        """What was paid of it; None where it is not known."""
+        return paid_by(self.line)
 
     @property
     def is_paid(self) -> bool:
-        return self.paid_day is not None
+        """Whether it is known that all of it was paid."""
+        return self.paid is not None and self.paid >= self.amount
 
     @property
-    def paid_amount(self) -> Decimal:
-        """What was paid of it: as stated, else all of it once the day of payment is stated."""
-        if self.line["paid_amount"] is not None:
-            return self.line["paid_amount"]
-        return self.amount if self.is_paid else NOTHING
+    def settled_day(self) -> date | None:
+        """The day on which all of it was paid, where that is known."""
+        if not is_settled(self.line):
+            return None
+        if self.line["paid_day"] is not None:
+            return self.line["paid_day"]
+        for before, after in reversed(list(pairwise(self.lines))):
+            if not is_settled(before):
+                return after.day
+        first = self.lines[0].day
+        return first if first <= self.due_day else None
+
+    @property
+    def days_late(self) -> int | None:
+        """Days late; None where it is not due yet, nothing was to be paid, or it is not known."""
+        stated = self.line["days_late"]
+        if stated is not None and (stated > 0 or self.line.day >= self.due_day):
+            return stated
+        if self.settled_day is not None:
+            return max((self.settled_day - self.due_day).days, 0)
+        is_missing = self.paid is not None and self.paid < self.amount and self.amount > 0
+        return (self.as_of - self.due_day).days if is_missing and self.due_day < self.as_of else None
 
     @property
     def is_due(self) -> bool:
         """Whether its outcome is known."""
-        return self.is_paid or self.stated_delay is not None or self.due_day < self.as_of
+        return (self.is_paid and self.amount > 0) or self.days_late is not None
 
     @property
-    def days_late(self) -> int:
-        """Days late of one that is due."""
-        if self.stated_delay is not None:
-            return self.stated_delay
-        return max(((self.paid_day or self.as_of) - self.due_day).days, 0)
+    def is_overdue(self) -> bool | None:
+        """Whether it is late and something is missing; None where that is not known."""
+        if self.is_paid or self.amount <= 0:
+            return False
+        return None if self.paid is None else (self.days_late or 0) > 0
 
     @property
     def stated_when(self) -> tuple[object, ...]:
         """The order in which instalments were stated."""
-        return self.line.day, self.due_day, self.order, self.line["instalment_no"] or 0
+        recorded = self.line["recorded_at"] or datetime.min
+        return self.line.day, recorded, self.due_day, self.order, self.line["instalment_no"] or 0
+
+
+def paid_by(line: Line) -> Decimal | None:
+    """What was paid by a line: an amount beats a day, and the day alone says that all was."""
+    if line["paid_amount"] is not None:
+        return line["paid_amount"]
+    if line["paid_day"] is not None:
+        return line["amount"]
+    return NOTHING if line["tells_payment"] else None
+
+
+def is_settled(line: Line) -> bool:
+    """Whether a line says that all of something was paid."""
+    paid = paid_by(line)
+    return line["amount"] > 0 and paid is not None and paid >= line["amount"]
+
+
+def counts_over(line: Line) -> tuple[object, ...]:
+    """Of several lines of a day about one instalment the one counts for which this is largest."""
+
+    def known_first(value: object) -> tuple[object, ...]:
+        return (value is not None, value)
+
+    outstanding = line["outstanding"]
+    return (
+        known_first(line["recorded_at"]),
+        known_first(paid_by(line)),
+        known_first(line["paid_day"]),
+        known_first(None if outstanding is None else -outstanding),
+        *(known_first(line[name]) for name in ("due_day", "amount", "days_late", "credit_limit")),
+    )
 
 
 def instalments(lines: Iterable[Line], as_of: date) -> dict[str, list[Instalment]]:
-    """Each customer's instalments, by the last line about each up to a day."""
-    latest: dict[object, Line] = {}
-    for line in sorted(lines, key=lambda line: (line.day, line.place)):
+    """Each customer's instalments, by the lines about each up to a day."""
+    of_days: dict[tuple[object, ...], dict[date, list[Line]]] = defaultdict(lambda: defaultdict(list))
+    for line in lines:
         if line.kind == "payments" and line.day <= as_of:
             number = line["instalment_no"] or 0
             unnumbered = line["due_day"] if number == 0 else None
-            latest[line.customer, line["invoice_no"] or "", number, unnumbered] = line
+            of_days[line.customer, line["invoice_no"] or "", number, unnumbered][line.day].append(line)
     of_customers = defaultdict(list)
-    for line in latest.values():
-        of_customers[str(line.customer)].append(Instalment(line, as_of))
+    for (customer, *_), days in of_days.items():
+        counted = tuple(max(days[day], key=counts_over) for day in sorted(days))
+        of_customers[str(customer)].append(Instalment(counted, as_of))
     return of_customers
 
 
@@ -138,24 +192,27 @@ def refusals(lines: list[Line], as_of: date) -> dict[str, tuple[int, int]]:
 
 
 def _payments(paid: list[Instalment], accounts: list[OrderAccount], as_of: date) -> dict[str, object]:
-    due = [each for each in paid if each.is_due]
     in_order = sorted(paid, key=lambda each: each.stated_when)
+    due = [each for each in paid if each.is_due]
+    late = [each.days_late for each in in_order if each.days_late is not None]
+    overdue = [each.is_overdue for each in paid if each.is_overdue is not None]
     limits = [each.line["credit_limit"] for each in in_order if each.line["credit_limit"] is not None]
     limit = limits[-1] if limits else None
     owed = _outstanding(in_order)
     after = six_months_before(as_of)
+    due_and_known = sum(each.amount for each in due if each.paid is not None)
     row: dict[str, object] = {
         "instalments": len(paid),
         "instalments_due": len(due),
-        "overdue_instalments": sum(each.days_late > 0 and not each.is_paid for each in due),
-        "on_time_share": share(sum(each.days_late == 0 for each in due), len(due)),
-        "worst_days_late": max((each.days_late for each in due), default=None),
-        "mean_days_late": share(sum(each.days_late for each in due), len(due)),
-        "last_days_late": next((each.days_late for each in reversed(in_order) if each.is_due), None),
-        "paid_share": share(sum(each.paid_amount for each in due), sum(each.amount for each in due)),
+        "overdue_instalments": sum(overdue) if overdue or not paid else None,
+        "on_time_share": share(late.count(0), len(late)),
+        "worst_days_late": max(late, default=None),
+        "mean_days_late": share(sum(late), len(late)),
+        "last_days_late": late[-1] if late else None,
+        "paid_share": share(sum(each.paid or 0 for each in due), max(due_and_known, 0)),
         "credit_limit": limit,
         "outstanding": owed,
-        "utilisation": share(owed, limit) if limit else None,
+        "utilisation": share(owed, limit) if limit and owed is not None else None,
     }
     for sort in SORTS:
         row[f"orders_{sort}_6m"] = sum(
@@ -165,14 +222,20 @@ def _payments(paid: list[Instalment], accounts: list[OrderAccount], as_of: date)
     return row
 
 
-def _outstanding(in_order: list[Instalment]) -> Decimal:
-    """What is left to pay: as stated last for each order or account, else its unpaid instalments."""
+def _outstanding(in_order: list[Instalment]) -> Decimal | None:
+    """What is left to pay of all orders and accounts; None where it is not known of one of them."""
     of_orders = defaultdict(list)
     for each in in_order:
         of_orders[each.order].append(each)
-    total = NOTHING
-    for of_order in of_orders.values():
-        stated = [each.line["outstanding"] for each in of_order if each.line["outstanding"] is not None]
-        unpaid = sum((each.amount - each.paid_amount for each in of_order if not each.is_paid), NOTHING)
-        total += stated[-1] if stated else unpaid
-    return total
+    debts = [_debt(of_order) for of_order in of_orders.values()]
+    return None if None in debts else sum(debts, NOTHING)
+
+
+def _debt(of_order: list[Instalment]) -> Decimal | None:
+    """As the newest lines state it, else what was due less what was paid, else as older lines state it."""
+    stated = [each.line for each in of_order if each.line["outstanding"] is not None]
+    if stated and stated[-1].day == of_order[-1].line.day:
+        return stated[-1]["outstanding"]
+    if all(each.paid is not None for each in of_order):
+        return max(sum((each.amount - each.paid for each in of_order), NOTHING), NOTHING)
+    return stated[-1]["outstanding"] if stated else None

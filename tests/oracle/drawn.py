@@ -32,7 +32,12 @@ def days_of(spans: tuple[tuple[date, date], ...]) -> Iterator[date]:
 def draw_shop(seed: int) -> Shop:
     """The shop of a seed."""
     draw = random.Random(f"shop {seed}")
-    rules = Rules(customer_as=draw.choice(["whole_number", "whole_number", "text"]))
+    rules = Rules(
+        customer_as=draw.choice(["whole_number", "whole_number", "text"]),
+        unmapped=draw.choice(
+            [(), (), (), ("recorded_at",), ("paid_day",), ("paid_amount",), ("paid_day", "paid_amount")]
+        ),
+    )
     files: dict[str, list[Row]] = {}
     has_accounts = draw.random() < 0.7
     placed: list[tuple[str, str]] = []
@@ -124,13 +129,14 @@ def _accounts(
                 "customer_id": _customer(draw, customer, rules),
                 "method": draw.choice(["card", "debit", "cod", "account", ""]),
                 "instalment_no": draw.choice(["", "1", "1", "2"]),
-                "amount": draw.choice(["3", "4.50", "10"]),
+                "amount": draw.choice(["3", "4.50", "10", "10", "0", "-2"]),
                 "due_day": str(day + timedelta(days=draw.randint(-3, 3))),
                 "paid_day": str(day - timedelta(days=draw.randint(0, 4))) if paid else "",
-                "paid_amount": "",
+                "paid_amount": draw.choice(["", "", "0", "2", "4.5", "12"]),
                 "days_late": draw.choice(["", "", "", "0", "3"]),
                 "outstanding": draw.choice(["", "", "4.5"]),
                 "credit_limit": draw.choice(["", "", "100"]),
+                "recorded_at": f"{day} {draw.choice(['09', '10'])}:00:00",
             }
         )
     for _ in range(draw.randint(0, 2)):

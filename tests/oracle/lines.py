@@ -19,7 +19,18 @@ from zoneinfo import ZoneInfo
 from tests.oracle.shop import BLANK, CASTS, COLUMNS, NO_PRODUCTS, SORTS, Row, Rules
 
 USUAL = {"orders": "sale", "payments": "e_payment", "returns": "return", "deliveries": "prepaid"}
-HAPPENED = {"orders": "ordered_at", "returns": "returned_at", "deliveries": "delivered_at"}
+HAPPENED = {
+    "orders": "ordered_at",
+    "payments": "recorded_at",
+    "returns": "returned_at",
+    "deliveries": "delivered_at",
+}
+NEVER_BELOW_ZERO = {
+    "orders": (),
+    "payments": ("days_late", "credit_limit"),
+    "returns": ("amount",),
+    "deliveries": (),
+}
 QUANTITY_LIMIT = 1_000_000_000
 
 
@@ -99,7 +110,7 @@ def _records(path: Path) -> Iterator[tuple[int, Row]]:
 
 def _line(kind: str, file: str, number: int, day: date, row: Row, rules: Rules) -> Line:
     values: dict[str, object] = {}
-    for name in COLUMNS[kind]:
+    for name in rules.columns(kind):
         value = _value(name, row[name], rules)
         if value is None and (name not in BLANK[kind] or (name in CASTS and row[name].strip(" \t\r\n"))):
             raise Unreadable(name)
@@ -112,11 +123,16 @@ def _line(kind: str, file: str, number: int, day: date, row: Row, rules: Rules) 
         ),
         USUAL[kind],
     )
+    values |= {name: None for name in COLUMNS[kind] if name not in values}
+    if kind == "payments":
+        values["tells_payment"] = not {"paid_day", "paid_amount"} <= set(rules.unmapped)
     happened = values.get(HAPPENED.get(kind, ""))
     if isinstance(happened, datetime) and happened.date() != day:
         raise Unreadable("a row of another day")
     if kind == "orders" and sort != "adjustment" and Decimal(str(values["unit_price"])) < 0:
         raise Unreadable("a price below zero")
+    if any(values.get(name) is not None and values[name] < 0 for name in NEVER_BELOW_ZERO[kind]):
+        raise Unreadable("a number below zero")
     if isinstance(values.get("paid_day"), date) and values["paid_day"] > day:
         raise Unreadable("paid after the day of its file")
     return Line(kind, file, number, day, sort, values)

@@ -212,7 +212,7 @@ def _behaviour(lines: list[Line], day: date) -> dict[str, dict[str, dict[str, ob
         tables["master_data"][customer] |= {
             **row,
             **{name: of_customer.get(name) for name in ("r_score", "f_score", "m_score", "credit_score")},
-            **tables["payment_behaviour"].get(customer, {}),
+            **tables["payment_behaviour"].get(customer, {"overdue_instalments": 0, "outstanding": 0}),
         }
     return tables
 

@@ -23,7 +23,7 @@ DateOrTime = TypeVar("DateOrTime", bound=date)
 Rows = list[dict[str, object]]
 Tables = dict[str, Rows]
 PLACE = ("order_line_id", "file_name", "line_number")
-TIMES = ("ordered_at", "returned_at", "delivered_at")
+TIMES = ("ordered_at", "returned_at", "delivered_at", "recorded_at")
 PRICES = ("unit_price", "amount", "paid_amount", "outstanding", "credit_limit")
 # the money of every mart; shares, rates and counts are not listed, for they stay
 MONEY = {
@@ -155,39 +155,26 @@ class FileAgain(Relation):
 
 
 class OneWhoNeverOrders(Relation):
-    """Somebody without any order makes a payment: one row of payment_behaviour on each day from then on."""
+    """Somebody without any order has a parcel delivered, to be paid at the door: one row of payments."""
 
     def change(self, shop: Shop, draw: random.Random) -> Shop:
-        if "payments" not in shop.kinds:
-            return shop
         self.customer = "999" if shop.rules.customer_as == "whole_number" else "K999"
-        self.path = max(path for path in shop.files if path.startswith("payments/"))
-        day = self.path[9:19]
-        written = dict.fromkeys(COLUMNS["payments"], "")
-        written |= {"customer_id": self.customer, "amount": "5", "due_day": day, "paid_day": day}
-        self.day = date.fromisoformat(day)
-        return shop.with_files({**shop.files, self.path: [*shop.files[self.path], written]})
+        self.newest = shop.spans[-1][1]
+        path = f"deliveries/{self.newest}-more.csv"
+        at = f"{self.newest} 10:00:00"
+        written = dict(zip(COLUMNS["deliveries"], ("nowhere", self.customer, at, "cod"), strict=True))
+        return shop.with_files({**shop.files, path: [written]})
 
     def states(self, tables: Tables) -> Tables:
-        if not hasattr(self, "customer"):
-            return tables
-        days = sorted({row["as_of"] for row in tables["return_behaviour"]})
-        zeros = dict.fromkeys(
-            ("overdue_instalments", "worst_days_late", "mean_days_late", "last_days_late", "outstanding"), 0
-        )
-        orders = {
-            f"orders_{sort}_6m": 0 for sort in ("e_payment", "auto_billed", "on_delivery", "on_account")
+        zeros = ("instalments", "instalments_due", "overdue_instalments", "outstanding")
+        orders = {f"orders_{sort}_6m": 0 for sort in ("e_payment", "auto_billed", "on_account")}
+        unknown = ("on_time_share", "worst_days_late", "mean_days_late", "last_days_late", "paid_share")
+        added = {
+            **{"customer_id": pseudonym(self.customer), "as_of": self.newest, "orders_on_delivery_6m": 1},
+            **{**dict.fromkeys(zeros, 0), **orders, **dict.fromkeys(unknown)},
+            **{"credit_limit": None, "utilisation": None},
         }
-        added: Rows = [
-            {
-                **{"customer_id": pseudonym(self.customer), "as_of": day, "instalments": 1},
-                **{"instalments_due": 1, "on_time_share": 1, "paid_share": 1, **zeros, **orders},
-                **{"credit_limit": None, "utilisation": None},
-            }
-            for day in days
-            if day >= self.day
-        ]
-        return {**tables, "payment_behaviour": [*tables["payment_behaviour"], *added]}
+        return {**tables, "payment_behaviour": [*tables["payment_behaviour"], added]}
 
 
 ALIKE: tuple[type[Relation], ...] = (RenamedCustomers, Parquet, DearerPrices, OtherZone, OtherYear)

@@ -21,7 +21,7 @@ COLUMNS = {
     ),
     "payments": (
         *("invoice_no", "customer_id", "method", "instalment_no", "amount", "due_day", "paid_day"),
-        *("paid_amount", "days_late", "outstanding", "credit_limit"),
+        *("paid_amount", "days_late", "outstanding", "credit_limit", "recorded_at"),
     ),
     "returns": ("invoice_no", "customer_id", "returned_at", "cause", "amount"),
     "deliveries": ("invoice_no", "customer_id", "delivered_at", "method"),
@@ -49,6 +49,7 @@ CASTS = {
     "ordered_at": "timestamp",
     "returned_at": "timestamp",
     "delivered_at": "timestamp",
+    "recorded_at": "timestamp",
 }
 SORTS = {
     "orders": {"cancellation": ("invoice_no", "^C"), "adjustment": ("invoice_no", "^A")},
@@ -65,11 +66,23 @@ NO_PRODUCTS = ("POST", "gift_*")
 
 @dataclass(frozen=True)
 class Rules:
-    """What the mapping of a shop says, beside what all made-up shops share."""
+    """What the mapping of a shop says, beside what all made-up shops share.
+
+    Attributes:
+        zone: the shop's time zone.
+        customer_as: how customer ids are read.
+        format: of all files.
+        unmapped: columns of payments that the mapping does not name.
+    """
 
     zone: str = "Europe/London"
     customer_as: str = "whole_number"
     format: str = "csv"
+    unmapped: tuple[str, ...] = ()
+
+    def columns(self, kind: str) -> tuple[str, ...]:
+        """The columns of a kind that the mapping names."""
+        return tuple(name for name in COLUMNS[kind] if kind != "payments" or name not in self.unmapped)
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,7 @@ def mapping(shop: Shop) -> str:
     parts.append(f"no_products: [{', '.join(NO_PRODUCTS)}]\n")
     for kind in shop.kinds:
         lines = [f"files: {{path: '{kind}/{{day}}*.{rules.format}', format: {rules.format}}}", "columns:"]
-        for name in COLUMNS[kind]:
+        for name in rules.columns(kind):
             cast = rules.customer_as if name == "customer_id" else CASTS.get(name, "text")
             optional = ", optional: true" if name in BLANK[kind] else ""
             lines.append(f"  {name}: {{from: {name}, as: {cast}{optional}}}")
