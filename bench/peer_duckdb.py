@@ -68,7 +68,7 @@ select
 from lines left join matched using (line);
 
 create table invoices as
-select customer_id, invoice_no, min(ordered_at)::date as day,
+select customer_id, invoice_no, ordered_at::date as day,
     sum((quantity - units) * unit_price) as net
 from outcomes
 where set_aside is null and not is_cancellation
@@ -155,8 +155,8 @@ def standing(landing: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, 
         )
 
     lines, customers, invoices = row(
-        "select count(*), count(distinct customer_id), count(distinct (customer_id, invoice_no)) "
-        "filter (set_aside is null) from lines"
+        "select count(*), count(distinct customer_id), "
+        "count(distinct (customer_id, invoice_no, ordered_at::date)) filter (set_aside is null) from lines"
     )
     return {
         "lines": lines,

@@ -135,7 +135,8 @@ def standing(landing: Path) -> tuple[dict[str, object], dict[str, pd.DataFrame]]
     lines["net"] = (lines["quantity"] - units) * lines["price"]
 
     sales = lines[is_open & ~lines["is_cancellation"]]
-    invoices = sales.groupby(["customer_id", "invoice_no"]).agg(
+    days = lines["ordered_at"].dt.normalize().rename("day")
+    invoices = sales.groupby(["customer_id", "invoice_no", days]).agg(
         ordered_at=("ordered_at", "min"), net=("net", "sum")
     )
     kept = invoices[invoices["net"] > 0]
@@ -156,7 +157,7 @@ def standing(landing: Path) -> tuple[dict[str, object], dict[str, pd.DataFrame]]
     numbers: dict[str, object] = {
         "lines": len(lines),
         "customers": int(lines.loc[lines["customer_id"] != "", "customer_id"].nunique()),
-        "invoices": int(lines.loc[is_open, ["customer_id", "invoice_no"]].drop_duplicates().shape[0]),
+        "invoices": int(lines[is_open].groupby(["customer_id", "invoice_no", days]).ngroups),
         "kept": len(kept),
         "classes": {name: int(n) for name, n in classes["class"].value_counts().sort_index().items()},
         "outcomes": {name: int(n) for name, n in lines["outcome"].value_counts().sort_index().items()},

@@ -23,6 +23,7 @@ OUTCOMES = (
 INVOICES = """
 select
     invoice_no,
+    event_day,
     kind,
     customer_id,
     left(customer_id, 8) as customer,
@@ -61,10 +62,13 @@ BATCHES = (
     Batch(
         name="invoices",
         sql=INVOICES,
-        key=("invoice_no", "kind", "customer"),
+        key=("invoice_no", "event_day", "kind", "customer"),
         chunked_by="marts.invoices",
         expectations=[
-            unique(["customer_id", "invoice_no", "kind"], "one row per customer, invoice and kind"),
+            unique(
+                ["customer_id", "invoice_no", "event_day", "kind"],
+                "one row per customer, invoice number, day and kind",
+            ),
             present("customer_id", "every invoice has its customer"),
             one_of("kind", ["sale", "cancellation"]),
             between("lines", 1, None),

@@ -23,6 +23,7 @@
             moments.customer_id,
             moments.as_of,
             states.invoice_no,
+            states.invoice_day,
             states.instalment_no,
             states.valid_from,
             states.recorded_at,
@@ -57,6 +58,7 @@
         customer_id,
         as_of,
         invoice_no,
+        invoice_day,
         count(due_day) as instalments,
         case
             when max(case when outstanding is not null then valid_from end) = max(valid_from)
@@ -65,12 +67,13 @@
             else {{ latest_of('outstanding', latest_instalment()) }}
         end as outstanding
     from {{ instalments }}
-    group by customer_id, as_of, invoice_no
+    group by customer_id, as_of, invoice_no, invoice_day
 {%- endmacro %}
 
 {#- the order in which the instalments of a customer were stated; an instalment has one state as of a day, so it is total -#}
 {% macro latest_instalment() -%}
-    valid_from, coalesce(recorded_at, cast('0001-01-01' as timestamp)), due_day, invoice_no, instalment_no
+    valid_from, coalesce(recorded_at, cast('0001-01-01' as timestamp)), due_day, invoice_no,
+    coalesce(invoice_day, cast('0001-01-01' as date)), instalment_no
 {%- endmacro %}
 
 {#- of the orders by then: how those of the last six months are paid, and which were refused at the door -#}

@@ -36,7 +36,7 @@
     select
         moments.customer_id,
         moments.as_of,
-        count(distinct cancellations.invoice_no) as cancellations,
+        count(*) as cancellations,
         sum(cancellations.lines) as cancelled_lines,
         max(cancellations.event_day) as last_day
     from {{ moments }} as moments

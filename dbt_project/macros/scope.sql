@@ -11,15 +11,20 @@
     A model that reads only what another model has narrowed already names its scope and asks for nothing.
 
       customer, product  rows of a customer, or of a customer and product, with a changed line
-      account            rows of a customer whose payments, returns or deliveries changed
+      account            rows of a customer whose payments, returns, deliveries or order lines changed: an order that comes
+                         late takes over the lines that name its number
       invoice            rows of a changed invoice (int_changed_invoices)
+      order              the same where the row calls the day of the invoice `invoice_day`
       cancelled_product  rows of a customer and product that a change reaches on every day (int_changed_products)
       line               lines as far as a change reaches, and lines without customer of a changed day
       scores, features   rows of the as_of days of that purpose (int_as_of_days) that are changed, or not kept any more
       passing            all rows: the model holds only what this run needs
 -#}
 {% macro _rules_of(scope) -%}
-    {#- a row is in the scope where, by one of the rules, its `keys` are those of a row of `changes` -#}
+    {#-
+        A row is in the scope where, by one of the rules, its `keys` are those of a row of `changes`. The row calls a key as
+        `named` says, where it does.
+    -#}
     {%- set customer, product, day = 'customer_id', 'stock_code', 'event_day' -%}
     {%- set on_every_day = {
         'changes': 'int_changed_products', 'keys': [customer, product], 'if': 'changes.event_day is null'
@@ -33,8 +38,9 @@
             {'changes': 'int_changed_products', 'keys': [customer, product, day]},
             {'changes': 'stg_changes', 'keys': [day], 'if': "changes.kind = 'day'", 'without': customer},
         ],
-        'invoice': [{'changes': 'int_changed_invoices', 'keys': [customer, 'invoice_no']}],
-        'account': [{'changes': 'stg_changes', 'keys': [customer], 'if': "changes.kind = 'account'"}],
+        'invoice': [{'changes': 'int_changed_invoices', 'keys': [customer, 'invoice_no', day]}],
+        'order': [{'changes': 'int_changed_invoices', 'keys': [customer, 'invoice_no', day], 'named': {day: 'invoice_day'}}],
+        'account': [{'changes': 'stg_changes', 'keys': [customer], 'if': "changes.kind <> 'day'"}],
         'scores': [{'changes': 'int_as_of_days', 'purpose': 'scores'}],
         'features': [{'changes': 'int_as_of_days', 'purpose': 'features'}],
         'passing': [],
@@ -115,7 +121,7 @@
         where
             {{ rule['if'] or 'true' }}
             {%- for key in rule['keys'] %}
-            and changes.{{ key }} = {{ row }}.{{ key }}
+            and changes.{{ key }} = {{ row }}.{{ (rule.named or {}).get(key, key) }}
             {%- endfor %}
     )
 {%- endmacro %}

@@ -131,6 +131,7 @@ def _account(condition: str) -> str:
         select 1 from features.order_accounts as accounts
         where
             accounts.customer_id = orders.customer_id and accounts.invoice_no = orders.invoice_no
+            and accounts.invoice_day = orders.invoice_day
             and {condition}
     )
     """
@@ -155,6 +156,7 @@ def _instalment(days: int, condition: str) -> str:
         select 1 from features.instalment_states as states
         where
             states.customer_id = orders.customer_id and states.invoice_no = orders.invoice_no
+            and states.invoice_day = orders.invoice_day
             and states.valid_from <= orders.invoice_day + {days}
             and (states.valid_until is null or states.valid_until > orders.invoice_day + {days})
             and {condition}
@@ -222,6 +224,7 @@ COD = Decision(
         select 1 from features.invoice_states as states
         where
             states.customer_id = orders.customer_id and states.invoice_no = orders.invoice_no
+            and states.invoice_day = orders.invoice_day
             and states.returned_amount > 0 and states.valid_from <= orders.invoice_day + 60
     )
     and not {_refused(60)}

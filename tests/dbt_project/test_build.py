@@ -130,7 +130,10 @@ def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatc
             ('ann', '2', 'sale', '2011-01-05', '2011-01-05', 1, 3, 1, 1, true)
             """
         )
-        connection.execute("insert into intermediate.int_changed_invoices values ('ann', '1'), ('ann', '2')")
+        connection.execute(
+            "insert into intermediate.int_changed_invoices "
+            "values ('ann', '1', '2011-01-05'), ('ann', '2', '2011-01-05')"
+        )
     failed = [rules | {"status": "fail", "message": "Got 2 results"}]
     _name_broken_rules(current, failed)
     assert failed[0]["message"] == (

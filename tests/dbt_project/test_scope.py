@@ -21,7 +21,8 @@ LAST_BEFORE, LAST = FIRST + timedelta(days=BEFORE - 1), FIRST + timedelta(days=C
 PLANTED = """
 {%- do scope_is('invoice') -%}
 
-select distinct customer_id, invoice_no from {{ ref('stg_order_lines') }} where customer_id is not null
+select distinct customer_id, invoice_no, event_day from {{ ref('stg_order_lines') }}
+where customer_id is not null
 """
 
 

@@ -95,11 +95,13 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
             {", ".join(f"{name} double" for name in CHARACTERISTICS)}
         );
         create table features.order_accounts (
-            customer_id varchar, invoice_no varchar, method_kind varchar, method_day date, refused_day date
+            customer_id varchar, invoice_no varchar, invoice_day date, method_kind varchar, method_day date,
+            refused_day date
         );
         create table features.instalment_states (
-            customer_id varchar, invoice_no varchar, valid_from date, valid_until date, due_day date,
-            amount decimal(18, 4), paid_amount decimal(18, 4), settled_day date, days_late integer
+            customer_id varchar, invoice_no varchar, invoice_day date, valid_from date, valid_until date,
+            due_day date, amount decimal(18, 4), paid_amount decimal(18, 4), settled_day date,
+            days_late integer
         )
         """
     )

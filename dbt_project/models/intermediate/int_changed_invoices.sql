@@ -19,7 +19,8 @@ final as (
 
     select
         customer_id,
-        invoice_no
+        invoice_no,
+        event_day
     from order_lines
     where customer_id is not null
 
@@ -27,7 +28,8 @@ final as (
 
     select
         customer_id,
-        invoice_no
+        invoice_no,
+        event_day
     from changes
     where kind = 'order_line'
 

@@ -1,5 +1,5 @@
 {%- set scope = scope_is('account') -%}
-{%- set instalment = 'customer_id, invoice_no, instalment_no, unnumbered_due_day' -%}
+{%- set instalment = 'customer_id, invoice_no, invoice_day, instalment_no, unnumbered_due_day' -%}
 
 with
 
@@ -8,6 +8,12 @@ payments as (
     select payments.*
     from {{ ref('stg_payments') }} as payments
     where {{ in_scope(scope, 'payments') }}
+
+),
+
+of_orders as (
+
+    {{ with_named_order('payments', scope) }}
 
 ),
 
@@ -23,7 +29,7 @@ keyed as (
             when paid_day is not null then amount
             when tells_payment then 0
         end as paid_by_then
-    from payments
+    from of_orders
 
 ),
 
@@ -78,6 +84,7 @@ final as (
     select
         customer_id,
         invoice_no,
+        invoice_day,
         instalment_no,
         event_day as valid_from,
         valid_until,

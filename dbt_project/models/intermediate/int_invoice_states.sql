@@ -1,4 +1,4 @@
-{%- do scope_is('invoice') -%}
+{%- do scope_is('order') -%}
 
 with
 
@@ -20,6 +20,7 @@ movements as (
     select
         customer_id,
         invoice_no,
+        event_day as invoice_day,
         event_day,
         1 as line_count,
         quantity * unit_price as gross_amount,
@@ -32,6 +33,7 @@ movements as (
     select
         sale_lines.customer_id,
         sale_lines.invoice_no,
+        sale_lines.event_day as invoice_day,
         matches.event_day,
         0 as line_count,
         0 as gross_amount,
@@ -48,13 +50,14 @@ daily as (
     select
         customer_id,
         invoice_no,
+        invoice_day,
         event_day,
         sum(line_count) as line_count,
         sum(gross_amount) as gross_amount,
         sum(net_amount) as net_amount,
         sum(returned_amount) as returned_amount
     from movements
-    group by customer_id, invoice_no, event_day
+    group by customer_id, invoice_no, invoice_day, event_day
 
 ),
 
@@ -63,7 +66,7 @@ final as (
     select
         customer_id,
         invoice_no,
-        min(event_day) over (partition by customer_id, invoice_no) as invoice_day,
+        invoice_day,
         event_day as valid_from,
         lead(event_day) over by_day as valid_until,
         cast(sum(line_count) over by_day as bigint) as lines,
@@ -73,7 +76,7 @@ final as (
         sum(net_amount) over by_day > 0 as is_kept
     from daily
     -- daily has one row per invoice and day, so the order by day is total
-    window by_day as (partition by customer_id, invoice_no order by event_day)
+    window by_day as (partition by customer_id, invoice_no, invoice_day order by event_day)
 
 )
 

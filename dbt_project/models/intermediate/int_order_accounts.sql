@@ -36,9 +36,7 @@ stated as (
         cast(null as varchar) as return_kind
     from payments
     where invoice_no <> ''
-
     union all
-
     select
         customer_id,
         invoice_no,
@@ -46,9 +44,7 @@ stated as (
         case when method_kind = 'on_delivery' then method_kind end as method_kind,
         null as return_kind
     from deliveries
-
     union all
-
     select
         customer_id,
         invoice_no,
@@ -59,20 +55,26 @@ stated as (
 
 ),
 
+of_orders as (
+
+    {{ with_named_order('stated', scope) }}
+
+),
+
 -- the first line that states how an order is paid counts, so that a later one changes nothing as of an earlier day
 ranked as (
 
     select
         *,
         row_number() over (
-            partition by customer_id, invoice_no
+            partition by customer_id, invoice_no, invoice_day
             order by
                 case when method_kind is null then 1 else 0 end,
                 event_day,
                 case when method_kind = 'on_delivery' then 0 else 1 end,
                 method_kind
         ) as place
-    from stated
+    from of_orders
 
 ),
 
@@ -81,13 +83,14 @@ final as (
     select
         customer_id,
         invoice_no,
+        invoice_day,
         max(case when place = 1 then method_kind end) as method_kind,
         min(case when method_kind is not null then event_day end) as method_day,
         min(case when return_kind = 'refusal' then event_day end) as refused_day,
         min(case when return_kind = 'return' then event_day end) as returned_day,
         count(*) as line_count
     from ranked
-    group by customer_id, invoice_no
+    group by customer_id, invoice_no, invoice_day
 
 )
 

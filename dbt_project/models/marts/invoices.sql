@@ -18,13 +18,13 @@ summed as (
         customer_id,
         invoice_no,
         invoice_kind as kind,
-        min(event_day) as event_day,
+        event_day,
         min(ordered_at) as ordered_at,
         count(*) as line_count,
         sum(amount) as gross_amount,
         sum(case when invoice_kind = 'sale' then amount - kept_amount else 0 end) as cancelled_amount
     from counted_lines
-    group by customer_id, invoice_no, invoice_kind
+    group by customer_id, invoice_no, event_day, invoice_kind
 
 ),
 

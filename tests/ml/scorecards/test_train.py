@@ -75,9 +75,12 @@ def tell_account(
     reported_day: date,
     refused: date | None = None,
     customer: str = "ann",
+    order_day: date | None = None,
 ) -> None:
-    accounts = "insert into features.order_accounts values ($1, $2, $3, $4, $5)"
-    connection.execute(accounts, [customer, invoice_no, kind, reported_day, refused])
+    accounts = "insert into features.order_accounts values ($1, $2, $3, $4, $5, $6)"
+    connection.execute(
+        accounts, [customer, invoice_no, order_day or reported_day, kind, reported_day, refused]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +149,10 @@ def test_an_instalment_30_days_late_counts_within_90_days_paid_or_not() -> None:
                 tell_account(shop, name, "on_account", order)
             for due, paid, since, until, late in states:
                 shop.execute(
-                    "insert into features.instalment_states values ('ann', $1, $2, $3, $4, 10, $5, $6, $7)",
+                    "insert into features.instalment_states "
+                    "values ('ann', $1, $2, $3, $4, $5, 10, $6, $7, $8)",
                     [
-                        *(name, after(since), after(until), after(due)),
+                        *(name, order, after(since), after(until), after(due)),
                         *(None if "not known" in name else 0 if paid is None else 10, after(paid), late),
                     ],
                 )
@@ -179,7 +183,7 @@ def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
         shop.execute("delete from features.invoice_states")
         for name, (kind, *days) in reports.items():
             known, refused, cancelled = (day and order + timedelta(days=day) for day in days)
-            tell_account(shop, name, kind, known or order, refused)
+            tell_account(shop, name, kind, known or order, refused, order_day=order)
             shop.execute(
                 """
                 insert into features.order_features by name
@@ -192,9 +196,10 @@ def test_a_refusal_counts_of_orders_on_delivery_and_is_no_return() -> None:
                     """
                     insert into features.invoice_states by name
                     select
-                        'ann' as customer_id, $1 as invoice_no, $2::date as valid_from, 10 as returned_amount
+                        'ann' as customer_id, $1 as invoice_no, $2::date as valid_from,
+                        $3::date as invoice_day, 10 as returned_amount
                     """,
-                    [name, cancelled],
+                    [name, cancelled, order],
                 )
         found = {
             decision_.name: read_orders(shop, decision_, date.min, NEWEST_DAY)
@@ -311,7 +316,7 @@ def take_refusals(connection: duckdb.DuckDBPyConnection) -> None:
         """
         insert into features.order_accounts
         select
-            customer_id, invoice_no, 'on_delivery', invoice_day,
+            customer_id, invoice_no, invoice_day, 'on_delivery', invoice_day,
             case when max(returned_amount) > 0 and invoice_no[2:]::integer % 5 > 0 then invoice_day + 3 end
         from features.invoice_states where invoice_no is not null
         group by customer_id, invoice_no, invoice_day

@@ -1,0 +1,23 @@
+{%- do scope_is('order') -%}
+
+with
+
+sale_lines as (
+
+    select * from {{ ref('int_changed_invoice_lines') }}
+    where invoice_kind = 'sale'
+
+),
+
+final as (
+
+    select
+        customer_id,
+        invoice_no,
+        event_day as invoice_day
+    from sale_lines
+    group by customer_id, invoice_no, event_day
+
+)
+
+select * from final
