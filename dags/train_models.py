@@ -3,17 +3,20 @@
 **When**: after each Sunday; a manual run may name another day by the param `day`.
 **In**: features, targets whose windows are over by that day, and the champions that `evaluate_models` has
 appointed; a question that has none yet is given the best of a short list, which is compared first.
-**Out**: models and their cards in `models/` under the home; `orders_daily` scores with the newest.
+**Out**: models and their cards in `models/` under the home. The newest day is scored and published with them
+at once, and `orders_daily` scores with the newest that there are.
 **On failure**: scoring goes on with the newest models that there are. The failed task says which number is
-missing or too small.
+missing or too small, or which day keeps the scores from being published.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
-from wiring import DEFAULT_ARGS, run_step
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from wiring import DEFAULT_ARGS, steps_in_order
+
+from goodstanding.core.vocabulary import STEPS
 
 with DAG(
     dag_id="train_models",
@@ -29,4 +32,4 @@ with DAG(
     },
     doc_md=__doc__,
 ):
-    task(task_id="train")(run_step)("train")
+    steps_in_order("train", *STEPS[STEPS.index("score") :])

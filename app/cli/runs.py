@@ -14,6 +14,7 @@ from goodstanding.core.days import Days, parse_day
 from goodstanding.core.durable import copy_in_place
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
+from goodstanding.ingest.reading import pending_change
 from goodstanding.ingest.samples.download import NoNetwork, download_online_retail
 from goodstanding.ingest.samples.simulate import simulate_shop
 from goodstanding.shops.mapping import load_shop
@@ -40,7 +41,10 @@ def run_days(current: Settings, days: Days, daily: bool, progress: Progress) -> 
         GoodstandingError: what the first failed step raised. Days before it stay done.
     """
     load_shop(current)
+    change = pending_change(current)
     with _Steps(progress) as steps:
+        if change and change.covered_by(days) and (len(days) == 1 or not daily):
+            steps.say(change.told())
         runs = _runs(current, steps)
         if daily:
             run_ids = [runs.daily(day) for day in steps.counted(list(days))]
@@ -50,7 +54,9 @@ def run_days(current: Settings, days: Days, daily: bool, progress: Progress) -> 
 
 
 def run_landing(current: Settings, progress: Progress) -> LandingReport:
-    """Run the whole landing: all but its last seven days at once, a training, then those days one by one.
+    """Run the whole landing: all but its last seven days at once, those one by one, then a training.
+
+    Where the mapping or the code that reads has changed, all days are read anew at once.
 
     Where no landing is set and `data/landing` is empty, the public data are downloaded first. Without a
     network a shop is simulated instead, and everything that comes of it is marked simulated.
@@ -63,19 +69,25 @@ def run_landing(current: Settings, progress: Progress) -> LandingReport:
             f"no file in {current.landing_folder} matches '{shop.sources[0].files.path}'; put the shop's "
             f"day files there, or mend files.path in {shop.mapping_file}"
         )
-    border = days.last - timedelta(days=LAST_DAYS)
+    change = pending_change(current)
+    if change:
+        # one range over all of them is what reads them all anew
+        days = Days(min(days.first, change.held.first), max(days.last, change.held.last))
+    border = days.last - timedelta(days=0 if change else LAST_DAYS)
     run_ids, note = [], None
     with _Steps(progress) as steps:
+        if change:
+            steps.say(change.told())
         runs = _runs(current, steps)
         if border >= days.first:
             run_ids += [runs.history(past) for past in steps.counted([Days(days.first, border)])]
-            try:
-                run_ids += [runs.train(day) for day in steps.counted([border])]
-            except DataProblem as error:
-                # a shop with too short a history has no model yet: its profiles say so
-                note = str(error)
-        last_days = Days(max(days.first, border + timedelta(days=1)), days.last)
-        run_ids += [runs.daily(day) for day in steps.counted(list(last_days))]
+        last_days = [day for day in days if day > border]
+        run_ids += [runs.daily(day) for day in steps.counted(last_days)]
+        try:
+            run_ids += [runs.train(day) for day in steps.counted([days.last])]
+        except DataProblem as error:
+            # a shop with too short a history has no model yet: its profiles say so
+            note = str(error)
         steps.describe("dbt documentation")
         sites = build_sites(current)
     report = read_report(current, run_ids)
@@ -144,6 +156,10 @@ class _Steps:
 
     def describe(self, text: str) -> None:
         self._progress.update(self._task, description=text)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def step(self, name: str) -> None:
         self.describe(f"{self._name}: {name}")

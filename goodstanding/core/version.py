@@ -28,10 +28,10 @@ def code_version() -> str:
     return version("goodstanding")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def folder_version(folder: str) -> str:
-    """A hash of the Python files of one folder of the project, like `goodstanding/decisions`."""
+    """A hash of the Python and SQL files of one folder of the project, like `goodstanding/decisions`."""
     digest = hashlib.sha256()
-    for path in sorted((PROJECT / folder).glob("*.py")):
+    for path in sorted([*(PROJECT / folder).glob("*.py"), *(PROJECT / folder).glob("*.sql")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

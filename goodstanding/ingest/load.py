@@ -15,12 +15,16 @@ replaced or withdrawn go to `raw.superseded_order_lines`, those set aside to
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import TypedDict
+from tempfile import mkdtemp
+from typing import NotRequired, TypedDict
 
 import duckdb
 
@@ -29,13 +33,16 @@ from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
-from goodstanding.ingest.partitions import Part, replace_partitions
+from goodstanding.ingest.partitions import Part, differing_days, replace_partitions
 from goodstanding.ingest.read import File, inspect, load_text
+from goodstanding.ingest.reading import Change, change_of, keep_reading
 from goodstanding.ingest.stage import cast_lines, read_staged, stage_nothing
-from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, Kind
+from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, Kind
 from goodstanding.shops.mapping import Shop, Source, load_shop
 from goodstanding.warehouse.files import open_intake, spill_folder
 from goodstanding.warehouse.notices import Notice, stage_notices
+
+log = logging.getLogger(__name__)
 
 SIMULATED_MARKER = "SIMULATED"
 # the longest closure that a shop's calendar is likely to hold
@@ -54,6 +61,7 @@ class IngestCounts(TypedDict):
         accepted: lines that are in the tables of their kinds.
         rejected: lines that were set aside, each with its reason.
         changed_customers: customers with a line in these days that the transform has yet to compute.
+        reading: what is to be said where the mapping or the code that reads has changed.
     """
 
     files: int
@@ -61,18 +69,23 @@ class IngestCounts(TypedDict):
     accepted: int
     rejected: int
     changed_customers: int
+    reading: NotRequired[str]
 
 
 def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
     """Replace the partitions of `days` by what their files in the landing hold now.
 
     Raises:
-        WrongUse: the landing or the mapping cannot be used, or this home belongs to another shop or key.
+        WrongUse: the landing or the mapping cannot be used, this home belongs to another shop or key, or its
+            days were read in another way (see `goodstanding.ingest.reading`).
         DataProblem: a trading day has no file, or a file cannot be read at all; nothing has changed.
         DayNotOver: the last day is not over in the shop's time zone.
     """
     shop = load_shop(settings)
     require_over(days, shop.timezone)
+    with open_intake(settings) as connection:
+        # first of all: by the files that another mapping names nothing could be said
+        _require_mapping(connection, shop, days)
     files = _inspected(settings, shop, days)
     simulated = (settings.landing_folder / SIMULATED_MARKER).exists()
     key = pseudonym_key(settings)
@@ -85,17 +98,108 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
         connection.execute("begin")  # whatever fails from here on, closing the connection rolls back
         _claim_home(connection, shop, simulated, key)
         kinds = _kinds(connection, shop)
-        for number, (part_days, part_files) in enumerate(_parts(files, days)):
+        change = _require_mapping(connection, shop, days)
+        said: str | None = None
+        loader = _Loader(settings, shop, connection, reader, key)
+        if change:
+            if change.covered_by(days):
+                said = change.told()
+                _require_files(loader, change, {file.day for file in files})
+            else:
+                said = _compared(loader, kinds, change, days)
+            log.warning("%s", said)
+        for part_days, part_files in _parts(files, days):
             part = Part(shop.source, part_days, part_files, kinds, simulated, now, run_id)
-            # a name for each part: what DuckDB has read of a file it may keep by the name
-            staged = spill_folder(settings) / f"staged-{number}"
-            staged.mkdir()
-            _stage(connection, reader, part, shop, key, staged)
-            replace_partitions(connection, part)
-            shutil.rmtree(staged)
+            with loader.staged(part):
+                replace_partitions(connection, part)
+        keep_reading(connection, shop)
         counts = _counts(connection, shop, kinds, days)
         connection.execute("commit")
+    if said:
+        counts["reading"] = said
     return counts
+
+
+def _require_mapping(connection: duckdb.DuckDBPyConnection, shop: Shop, days: Days) -> Change | None:
+    """How the held days were read otherwise, if they were.
+
+    Raises:
+        WrongUse: by another mapping, and the run does not read all of them anew.
+    """
+    change = change_of(connection, shop)
+    if change and change.keys and not change.covered_by(days):
+        raise change.refused(days)
+    return change
+
+
+def _require_files(loader: _Loader, change: Change, days: set[date]) -> None:
+    """Refuse to read all held days anew where some have lost their files: their lines would be gone.
+
+    Raises:
+        WrongUse: names the first of these days.
+    """
+    lost = sorted(loader.held_files().keys() - days)
+    if lost:
+        raise WrongUse(
+            f"{change.what}. All held days have to be read anew, and {len(lost):,} have no file in "
+            f"{loader.settings.landing_folder} any more, like {lost[0]}; nothing was touched. Put the files "
+            "back, or take a new home by GOODSTANDING_HOME for what is there"
+        )
+
+
+def _compared(loader: _Loader, kinds: Sequence[Kind], change: Change, days: Days) -> str:
+    """Read the held days outside a range again, and say that no line came out otherwise.
+
+    Raises:
+        WrongUse: the lines of a day did.
+    """
+    held = loader.held_files()
+    files, left_out = [], 0
+    for day in (day for day in change.held if day not in days):
+        found = _files_of_day(loader.settings, loader.shop, day) if held.get(day) else []
+        if {file.name: file.hash for file in found} == held.get(day, {}):
+            files += found
+        else:
+            left_out += 1
+    for part_days, part_files in _parts(files, change.held):
+        now = now_utc()
+        part = Part(loader.shop.source, part_days, part_files, kinds, False, now, "")
+        with loader.staged(part):
+            compared = {file.day for file in part_files}
+            differing = [day for day in differing_days(loader.connection, part) if day in compared]
+            if differing:
+                named = f"{differing[0]}" + (f" and {len(differing) - 1} more days" * (len(differing) > 1))
+                raise change.refused(days, f"{named} would be read otherwise than held")
+    gone = f"; {left_out:,} days could not be compared: their files have changed or gone" if left_out else ""
+    return f"{change.what}; the days held were read again, and no line came out otherwise{gone}"
+
+
+@dataclass(frozen=True)
+class _Loader:
+    """What reading the files of any days needs."""
+
+    settings: Settings
+    shop: Shop
+    connection: duckdb.DuckDBPyConnection
+    reader: duckdb.DuckDBPyConnection
+    key: bytes
+
+    @contextmanager
+    def staged(self, part: Part) -> Iterator[None]:
+        """Have the lines of a part staged, in a folder that is deleted at the end."""
+        # a name for each part: what DuckDB has read of a file it may keep by the name
+        folder = Path(mkdtemp(prefix="staged-", dir=spill_folder(self.settings)))
+        _stage(self.connection, self.reader, part, self.shop, self.key, folder)
+        yield  # what a fault leaves there is swept by the next run
+        shutil.rmtree(folder)
+
+    def held_files(self) -> dict[date, dict[str, str]]:
+        """{day: {file name: hash}} of the files by which the home holds its days."""
+        held: dict[date, dict[str, str]] = {}
+        rows = self.connection.execute("select event_day, file_name, file_hash from raw.files").fetchall()
+        for day, name, file_hash in rows:
+            held.setdefault(day, {})[name] = file_hash
+        return held
 
 
 def _stage(
@@ -159,22 +263,13 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
         raise WrongUse(
             f"there is no landing {landing}; set GOODSTANDING_LANDING to the folder of the day files"
         )
-    missing, files = [], []
+    files = list[File]()
+    missing = []
     for day in days:
-        files_of_day = [(source, source.files_of(landing, day)) for source in shop.sources]
-        _require_one_kind(files_of_day)
-        for source, paths in files_of_day:
-            if source is shop.orders and not paths and shop.trades_on(day):
-                missing.append(day)
-            by_hash: dict[str, File] = {}
-            for path in paths:
-                file = inspect(path, landing, day, source)
-                first = by_hash.setdefault(file.hash, file)
-                if first is not file:
-                    file.note = f"the same content as {first.name}: not read"
-                    said = "a file with the same bytes as another of the day: not read"
-                    file.notices.append(Notice(day, file.name, "same_bytes", file.records, file.name, said))
-                files.append(file)
+        of_day = _files_of_day(settings, shop, day)
+        files += of_day
+        if shop.orders and shop.trades_on(day) and not any(file.kind == ORDERS.name for file in of_day):
+            missing.append(day)
     if missing:
         if not any(landing.iterdir()):
             raise DataProblem(
@@ -190,6 +285,29 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
         )
     if not files or files[-1].day < days.last:
         _require_live_export(shop, settings, days)
+    return files
+
+
+def _files_of_day(settings: Settings, shop: Shop, day: date) -> list[File]:
+    """The files of one day; one with the bytes of another is listed and not read.
+
+    Raises:
+        WrongUse: two kinds of sources name the same file.
+        DataProblem: a file cannot be read.
+    """
+    landing, files = settings.landing_folder, list[File]()
+    found = [(source, source.files_of(landing, day)) for source in shop.sources]
+    _require_one_kind(found)
+    for source, paths in found:
+        by_hash: dict[str, File] = {}
+        for path in paths:
+            file = inspect(path, landing, day, source)
+            first = by_hash.setdefault(file.hash, file)
+            if first is not file:
+                file.note = f"the same content as {first.name}: not read"
+                said = "a file with the same bytes as another of the day: not read"
+                file.notices.append(Notice(day, file.name, "same_bytes", file.records, file.name, said))
+            files.append(file)
     return files
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -66,9 +66,28 @@ def replace_partitions(connection: duckdb.DuckDBPyConnection, part: Part) -> Non
     Raises:
         DataProblem: the lines of a file do not add up (see `_check_nothing_lost`).
     """
+    _run(connection, part, STAGED, CHANGES, VERSIONS, SWAP)
+    notice(connection, (one for file in part.files for one in file.notices))
+    replace_notices(connection, part.source, part.days)
+    _check_nothing_lost(connection, part)
+
+
+def differing_days(connection: duckdb.DuckDBPyConnection, part: Part) -> list[date]:
+    """The days of a part whose staged lines say another thing than those held; nothing is replaced."""
+    _run(connection, part, STAGED)
+    rows = connection.execute(
+        """
+        select event_day from staged_days inner join raw.days using (source, event_day)
+        where staged_days.version <> days.version order by event_day
+        """
+    ).fetchall()
+    return [day for (day,) in rows]
+
+
+def _run(connection: duckdb.DuckDBPyConnection, part: Part, *templates: Path) -> None:
     _stage_unreadable(connection, part)
     connection.register("found_files", _found_files(part.files))
-    for template in (STAGED, CHANGES, VERSIONS, SWAP):
+    for template in templates:
         script = rendered(
             template,
             kinds=part.kinds,
@@ -84,9 +103,6 @@ def replace_partitions(connection: duckdb.DuckDBPyConnection, part: Part) -> Non
         for statement in connection.extract_statements(script):
             connection.execute(statement.query)
     connection.unregister("found_files")
-    notice(connection, (one for file in part.files for one in file.notices))
-    replace_notices(connection, part.source, part.days)
-    _check_nothing_lost(connection, part)
 
 
 def _stage_unreadable(connection: duckdb.DuckDBPyConnection, part: Part) -> None:

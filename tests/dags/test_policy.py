@@ -118,7 +118,8 @@ def test_the_graph_is_the_agreed_one(bag):
             (task.task_id, below) for task in bag.dags[dag_id].tasks for below in task.downstream_task_ids
         }
         assert edges == set(pairwise(chain))
-    assert [task.task_id for task in bag.dags["train_models"].tasks] == ["train"]
+    training = [task.task_id for task in bag.dags["train_models"].tasks]
+    assert training == ["train", "score", "check_predictions", "publish"]
     assert [task.task_id for task in bag.dags["evaluate_models"].tasks] == ["evaluate"]
     daily = bag.dags["orders_daily"].timetable
     assert type(daily).__name__ == "CronDataIntervalTimetable"

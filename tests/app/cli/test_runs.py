@@ -108,7 +108,7 @@ def test_the_landing_is_run_as_one_range_and_its_last_days_one_by_one(simulated:
 
 def test_a_shop_too_young_for_a_model_runs_without_one_and_says_why(simulated: Simulated) -> None:
     assert {model["model_id"] for model in simulated.report["models"]} == {None}
-    assert "training as of 2010-12-21: buys_30d needs" in simulated.report["model_note"]
+    assert "training as of 2010-12-23: buys_30d needs" in simulated.report["model_note"]
 
 
 def test_everything_that_comes_of_a_simulated_shop_is_marked_so(simulated: Simulated) -> None:
