@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     pseudonym_key: Annotated[SecretStr, AfterValidator(_hex_key)] | None = None
     memory_limit: Annotated[str, AfterValidator(_memory)] = "600MB"
     threads: int = Field(default=2, ge=1, le=256)
+    max_file_mb: int = Field(default=500, ge=1)
     as_of_days: int = Field(default=400, ge=1)
     receipt_months: int = Field(default=RECEIPT_MONTHS, ge=3, le=1200)
     airflow_database: SecretStr | None = None

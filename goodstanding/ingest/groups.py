@@ -40,13 +40,16 @@ def read_groups(settings: Settings) -> pd.DataFrame:
     if not path.is_file():
         raise WrongUse(f"{shop.mapping_file}: groups.files.path: there is no file {path}")
     # of no day
-    file = inspect(path, landing, date.max, groups)
+    file = inspect(path, landing, date.max, groups, settings.max_file_mb)
     values = {name: cast(f'"{name}"', column, shop) for name, column in groups.columns.items()}
     listed = ", ".join(f'"{name}", {value} as "{name}_value"' for name, value in values.items())
     with duckdb.connect(config={"threads": 1}) as connection:
         load_text(connection, [file], groups)
-        for number, _, reason in file.unreadable:
-            raise DataProblem(f"{file.name}, line {number}: {reason}; mend that line")
+        fault = connection.execute(
+            "select line_number, fault from text_lines where fault is not null order by line_number limit 1"
+        ).fetchone()
+        if fault:
+            raise DataProblem(f"{file.name}, line {fault[0]}: {fault[1]}; mend that line")
         lines = connection.execute(f"select line_number, {listed} from text_lines order by line_number").df()
     for name, column in groups.columns.items():
         is_wrong = lines[f"{name}_value"].isna()

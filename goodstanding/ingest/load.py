@@ -301,7 +301,7 @@ def _files_of_day(settings: Settings, shop: Shop, day: date) -> list[File]:
     for source, paths in found:
         by_hash: dict[str, File] = {}
         for path in paths:
-            file = inspect(path, landing, day, source)
+            file = inspect(path, landing, day, source, settings.max_file_mb)
             first = by_hash.setdefault(file.hash, file)
             if first is not file:
                 file.note = f"the same content as {first.name}: not read"

@@ -85,7 +85,6 @@ def differing_days(connection: duckdb.DuckDBPyConnection, part: Part) -> list[da
 
 
 def _run(connection: duckdb.DuckDBPyConnection, part: Part, *templates: Path) -> None:
-    _stage_unreadable(connection, part)
     connection.register("found_files", _found_files(part.files))
     for template in templates:
         script = rendered(
@@ -103,28 +102,6 @@ def _run(connection: duckdb.DuckDBPyConnection, part: Part, *templates: Path) ->
         for statement in connection.extract_statements(script):
             connection.execute(statement.query)
     connection.unregister("found_files")
-
-
-def _stage_unreadable(connection: duckdb.DuckDBPyConnection, part: Part) -> None:
-    """Make `staged_unreadable`: the records that could not even be split into columns, with their kind."""
-    lines = pd.DataFrame(
-        [
-            (part.source, file.day.isoformat(), file.name, file.hash, *record, file.kind)
-            for file in part.files
-            for record in file.unreadable
-        ],
-        columns=[*REJECTED, "kind"],
-        dtype=object,
-    )
-    connection.register("unreadable_lines", lines)
-    connection.execute(
-        """
-        create or replace temp table staged_unreadable as
-        select *, cast(null as varchar) as kind from raw.rejected_order_lines limit 0
-        """
-    )
-    connection.execute("insert into staged_unreadable select * from unreadable_lines")
-    connection.unregister("unreadable_lines")
 
 
 def _found_files(files: Sequence[File]) -> pd.DataFrame:

@@ -1,5 +1,5 @@
 -- What the days of a part will hold: `staged_files` becomes raw.files, and `staged_days` raw.days. The lines are
--- there already: staged_<table> of each kind, and staged_unreadable. `found_files` is a frame of the files.
+-- there already: staged_<table> of each kind. `found_files` is a frame of the files.
 
 create or replace temp table staged_files as
 with
@@ -10,12 +10,8 @@ lines as (
         file_name,
         reason is null as is_accepted
     from staged_{{ kind.table }}
-    union all
+    {{ "union all" if not loop.last }}
     {% endfor %}
-    select
-        file_name,
-        false as is_accepted
-    from staged_unreadable
 ),
 
 counts as (

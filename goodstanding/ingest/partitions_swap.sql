@@ -15,19 +15,9 @@ where reason is null
 order by event_day, file_name, line_number;
 
 insert into raw.rejected_{{ kind.table }} ({{ rejected }})
-with
-
-unusable as (
-    select {{ rejected }}
-    from staged_{{ kind.table }}
-    where reason is not null
-    union all
-    select {{ rejected }}
-    from staged_unreadable
-    where kind = '{{ kind.name }}'
-)
-
-select * from unusable
+select {{ rejected }}
+from staged_{{ kind.table }}
+where reason is not null
 order by event_day, file_name, line_number;
 
 {% endfor %}

@@ -1,21 +1,21 @@
-"""Reads CSV and Parquet files as text: every record becomes a row, or is set aside with a reason.
+"""Reads CSV and Parquet files as text: every record becomes a row, with a fault where it must be set aside.
 
 DuckDB reads whole batches of well-formed CSV files at once. A file in which it would lose or move anything
 (found by an independent count of its records) is read record by record in Python instead. That costs about
-thirty times as much per line, and is exact about where a record begins and why it cannot be read.
+thirty times as much per line, and is exact about where a record begins and why it cannot be read. Arrow reads
+the well-formed files that are not written in UTF-8.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
+import io
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import accumulate
+from itertools import accumulate, chain, islice
 from pathlib import Path
 
 import duckdb
@@ -23,15 +23,14 @@ import pandas as pd
 
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.sql import identifier, literal
+from goodstanding.ingest.blocks import is_utf8, text_blocks, too_large
+from goodstanding.ingest.records import cut_off, not_encoded, records
 from goodstanding.shops.kinds import ORDERS
 from goodstanding.shops.mapping import Section
 from goodstanding.warehouse.notices import Notice
 
-# A quote that is still open after this many lines is a stray quote and not the begin of a long text.
-LONGEST_RECORD = 50
-BOM = b"\xef\xbb\xbf"
-# the module's own limit of 131,072 characters would set aside a long text that DuckDB reads
-csv.field_size_limit(2**31 - 1)
+# Records that Python hands to DuckDB at a time.
+BATCH_RECORDS = 20_000
 
 
 @dataclass
@@ -50,7 +49,7 @@ class File:
         types: the column types of a Parquet file.
         kind: the kind of source (`Kind.name`) that its lines are.
         note: why it is not read, if so.
-        unreadable: records that cannot be split into columns: line number, masked text, reason.
+        is_cut: whether its last record lacks the line break that the mapping requires.
         notices: what was noticed about it and stops nothing.
     """
 
@@ -65,37 +64,42 @@ class File:
     types: str = ""
     kind: str = ORDERS.name
     note: str | None = None
-    unreadable: list[tuple[int, str, str]] = field(default_factory=list)
+    is_cut: bool = False
     notices: list[Notice] = field(default_factory=list)
 
 
-def inspect(path: Path, landing: Path, day: date, source: Section) -> File:
+def inspect(path: Path, landing: Path, day: date, source: Section, limit_mb: int) -> File:
     """Hash a file, read its header and count its records without reading their values.
 
     Raises:
-        DataProblem: the file cannot be opened, is empty, has no header that can be read, or lacks a mapped
-            column.
+        DataProblem: the file cannot be opened, holds more than `limit_mb` million bytes, is empty, has no
+            header that can be read, or lacks a mapped column.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        size = path.stat().st_size
     except OSError as error:
         raise DataProblem(f"{path} cannot be opened: {error.strerror}") from None
     file = File(
         path=path,
         name=path.relative_to(landing).as_posix(),
         day=day,
-        hash=hashlib.sha256(data).hexdigest(),
-        bytes=len(data),
+        hash=digest,
+        bytes=size,
         header=(),
         records=0,
         plain=True,
         kind=source.name,
     )
     if source.files.format == "parquet":
-        _inspect_parquet(file)
+        may_be_larger = _inspect_parquet(file, limit_mb)
+        _check_header(file, source)
+        if may_be_larger and _text_bytes(file, source) > limit_mb * 1_000_000:
+            raise too_large(file.name, limit_mb)
     else:
-        _inspect_csv(file, _unpacked(data, path), source)
-    _check_header(file, source)
+        _inspect_csv(file, source, limit_mb)
+        _check_header(file, source)
     return file
 
 
@@ -109,7 +113,8 @@ def _check_header(file: File, source: Section) -> None:
         raise DataProblem(
             f"{file.name} has no header with the columns of {source.mapping_file} "
             f"({', '.join(absent.values())}); put one above its {len(file.header)} columns, "
-            f"or mend {source.prefix}files.delimiter or the columns of the mapping"
+            f"or mend {source.prefix}files.delimiter, {source.prefix}files.encoding or the columns of the "
+            "mapping"
         )
     if absent:
         name, wanted = next(iter(absent.items()))
@@ -126,15 +131,6 @@ def _check_header(file: File, source: Section) -> None:
             )
 
 
-def _unpacked(data: bytes, path: Path) -> bytes:
-    if path.suffix != ".gz":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataProblem(f"{path.name} cannot be unpacked ({error}); export it again") from None
-
-
 # a folder named like key=value is part of a path here, and no column of its files
 NO_PARTITIONS = "hive_partitioning = false"
 
@@ -144,7 +140,9 @@ def exact(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
-def _inspect_parquet(file: File) -> None:
+def _inspect_parquet(file: File, limit_mb: int) -> bool:
+    """Read what the file says of itself; whether its text may be larger than the limit nevertheless, because
+    a value that is stored once may stand in every row."""
     import pyarrow.parquet  # 0.1 s that shops of CSV files need not wait
 
     try:
@@ -152,51 +150,114 @@ def _inspect_parquet(file: File) -> None:
             file.header = tuple(parquet.schema_arrow.names)
             file.types = str(parquet.schema)
             file.records = parquet.metadata.num_rows
+            groups = [parquet.metadata.row_group(n) for n in range(parquet.metadata.num_row_groups)]
+            unpacked = sum(group.total_byte_size for group in groups)
+            longest = sum(
+                group.num_rows * group.column(n).total_uncompressed_size
+                for group in groups
+                for n in range(group.num_columns)
+            )
     except (OSError, ValueError) as error:  # Arrow's own errors are among these
-        raise DataProblem(f"{file.name} is no readable Parquet file: {str(error).splitlines()[0]}") from None
+        raise _no_parquet(file, error) from None
+    # in a CSV file the smallest value takes a byte, which parts it from the next
+    if max(file.bytes, unpacked, file.records * len(file.header)) > limit_mb * 1_000_000:
+        raise too_large(file.name, limit_mb)
+    return bool(longest > limit_mb * 1_000_000)
 
 
-def _inspect_csv(file: File, data: bytes, source: Section) -> None:
-    data = data.removeprefix(BOM)
-    if not data.strip():
+def _text_bytes(file: File, source: Section) -> int:
+    """How long the mapped columns of a Parquet file are as text."""
+    lengths = " + ".join(
+        f"coalesce(sum(strlen(cast({identifier(column.source)} as varchar))), 0)"
+        for column in source.columns.values()
+    )
+    with duckdb.connect(config={"threads": 1}) as connection:
+        try:
+            answer = connection.execute(
+                f"select {lengths} from read_parquet(?, {NO_PARTITIONS})", [exact(file.path)]
+            ).fetchone()
+        except duckdb.Error as error:
+            raise _no_parquet(file, error) from None
+    assert answer is not None
+    return int(answer[0])
+
+
+def _no_parquet(file: File, error: Exception) -> DataProblem:
+    return DataProblem(f"{file.name} is no readable Parquet file: {str(error).splitlines()[0]}")
+
+
+def _inspect_csv(file: File, source: Section, limit_mb: int) -> None:
+    blocks = text_blocks(file.path, source, limit_mb)
+    first = next(blocks, b"")
+    if not first.strip():
         raise DataProblem(f"{file.name} is empty, without even a header; export it again")
-    file.header = _header(data.partition(b"\n")[0], file.name, source)
-    file.plain, file.records = _count_records(data, len(file.header), source.files.delimiter.encode())
+    line, line_break, body = first.partition(b"\n")
+    file.header = _header(line, file.name, source)
+    counts = _Counts(len(file.header), source.files.delimiter.encode(), line + line_break)
+    for block in chain([body] if body else [], blocks):
+        counts.add(block)
+    file.plain, file.records = counts.is_plain, counts.lines
+    file.is_cut = source.files.last_line_break == "required" and not counts.ends_with_a_break
 
 
 def _header(line: bytes, name: str, source: Section) -> tuple[str, ...]:
     try:
         text = line.decode("utf-8").rstrip("\r")
-        return tuple(next(csv.reader([text], delimiter=source.files.delimiter, strict=True)))
+        # a NUL is the other half of a character of UTF-16
+        columns = (
+            None if "\0" in text else next(csv.reader([text], delimiter=source.files.delimiter, strict=True))
+        )
+        reason = not_encoded(source)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataProblem(f"{name}, line 1: the header cannot be read ({error})") from None
+        columns, reason = None, not_encoded(source) if isinstance(error, UnicodeDecodeError) else str(error)
+    if columns is None:
+        raise DataProblem(f"{name}, line 1: the header cannot be read: {reason}")
+    return tuple(columns)
 
 
-def _count_records(data: bytes, width: int, delimiter: bytes) -> tuple[bool, int]:
-    """Whether every line below the header is one record that DuckDB may read, and how many lines there are.
+class _Counts:
+    """Counts the lines below a header, block by block, and tells whether DuckDB may read them.
 
     DuckDB drops an empty field too many, or spaces around quotes, without a line less in its count: so quotes
     must stand exactly around fields, and there must be as many delimiters outside quotes as it takes, which
     also finds line breaks inside quotes.
     """
-    body = data.partition(b"\n")[2]
-    parts = body.split(b'"')
-    outside = parts[::2]
-    lines = body.count(b"\n") + (0 if body.endswith(b"\n") or not body else 1)
-    returns = data.count(b"\r")
-    is_plain = (
-        len(parts) % 2 == 1
-        and all(not part or part.startswith((delimiter, b"\n", b"\r")) for part in outside[1:])
-        and all(not part or part.endswith((delimiter, b"\n")) for part in outside[:-1])
-        and sum(part.count(delimiter) for part in outside) == lines * (width - 1)
-        and b"\0" not in body
-        and (returns == 0 or returns == data.count(b"\r\n") == data.count(b"\n"))
-        and _is_utf8(body)
-    )
-    return is_plain, lines
+
+    def __init__(self, width: int, delimiter: bytes, header: bytes) -> None:
+        self._width, self._delimiter = width, delimiter
+        self._returns, self._pairs, self._breaks = (header.count(part) for part in (b"\r", b"\r\n", b"\n"))
+        self._is_exact = True
+        self.lines = 0
+        self.ends_with_a_break = True
+
+    def add(self, block: bytes) -> None:
+        """Count a block of whole lines, the last of which may lack its line break."""
+        parts = block.split(b'"')
+        outside = parts[::2]
+        breaks = block.count(b"\n")
+        self.ends_with_a_break = block.endswith(b"\n")
+        lines = breaks + (not self.ends_with_a_break)
+        self.lines += lines
+        self._breaks += breaks
+        self._returns += block.count(b"\r")
+        self._pairs += block.count(b"\r\n")
+        self._is_exact = (
+            self._is_exact
+            and len(parts) % 2 == 1
+            and all(not part or part.startswith((self._delimiter, b"\n", b"\r")) for part in outside[1:])
+            and all(not part or part.endswith((self._delimiter, b"\n")) for part in outside[:-1])
+            and sum(part.count(self._delimiter) for part in outside) == lines * (self._width - 1)
+            and b"\0" not in block
+            and _is_utf8_text(block)
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every line is one record that DuckDB may read, as far as the count tells."""
+        return self._is_exact and (self._returns == 0 or self._returns == self._pairs == self._breaks)
 
 
-def _is_utf8(data: bytes) -> bool:
+def _is_utf8_text(data: bytes) -> bool:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
@@ -205,26 +266,40 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Section) -> None:
-    """Fill the temporary table `text_lines`: file_name, line_number and every mapped column as text.
+    """Fill the temporary table `text_lines`: a row for every record of the files.
 
-    Records that cannot be split into columns go to `unreadable` of their file. Afterwards `records` of every
-    file is exact: rows in `text_lines` + unreadable.
+    Its columns are file_name, line_number, every mapped column as text, `fault` (why the record must be set
+    aside, else null) and `shape` (the masked text of a record that cannot be split into columns, else null).
+    Afterwards `records` of every file is exact.
     """
     mapped = ", ".join(f"{identifier(name)} varchar" for name in source.columns)
     connection.execute(
-        f"create or replace temp table text_lines (file_name varchar, line_number bigint, {mapped})"
+        f"""
+        create or replace temp table text_lines (
+            file_name varchar, line_number bigint, {mapped}, fault varchar, shape varchar
+        )
+        """
     )
     if source.files.format == "parquet":
         _load_parquet(connection, files, source)
         return
     plain = [file for file in files if file.plain]
-    for header in dict.fromkeys(file.header for file in plain):
-        batch = [file for file in plain if file.header == header]
-        for file in _load_plain(connection, batch, header, source):
-            file.plain = False
+    if is_utf8(source.files.encoding):
+        for header in dict.fromkeys(file.header for file in plain):
+            batch = [file for file in plain if file.header == header]
+            for file in _load_plain(connection, batch, header, source):
+                file.plain = False
+    else:
+        for file in plain:
+            file.plain = _load_transcoded(connection, file, source)
     for file in files:
         if not file.plain:
             _load_record_by_record(connection, file, source)
+        elif file.is_cut:
+            connection.execute(
+                "update text_lines set fault = ? where file_name = ? and line_number = ?",
+                [cut_off(source), file.name, file.records + 1],
+            )
 
 
 def _select_mapped(source: Section) -> str:
@@ -248,7 +323,7 @@ def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], 
             connection.execute(
                 f"""
                 insert into text_lines
-                select file_names.file_name, lines.file_row_number + 1, {mapped}
+                select file_names.file_name, lines.file_row_number + 1, {mapped}, null, null
                 from {scan} as lines join file_names on lines."path of the file" = file_names.path
                 """,
                 [[exact(file.path) for file in batch]],
@@ -281,7 +356,9 @@ def _load_plain(
         connection.execute(
             f"""
             insert into text_lines
-            select file_name, n - lines_before + 1, {", ".join(identifier(name) for name in source.columns)}
+            select
+                file_name, n - lines_before + 1, {", ".join(identifier(name) for name in source.columns)},
+                null, null
             from (
                 select filename as path, row_number() over () as n, {_select_mapped(source)}
                 from read_csv(
@@ -316,94 +393,76 @@ def _load_plain(
     return odd
 
 
+class _Stream(io.RawIOBase):
+    """The blocks of a file as a stream that Arrow reads."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._rest = blocks, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._rest = self._rest or next(self._blocks, b"")
+        taken, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+
+def _load_transcoded(connection: duckdb.DuckDBPyConnection, file: File, source: Section) -> bool:
+    """Read a plain file that is not written in UTF-8; false, and nothing read, where Arrow's count differs
+    from ours."""
+    import pyarrow  # 0.1 s that shops of UTF-8 need not wait
+    import pyarrow.csv
+
+    positions = [str(file.header.index(column.source)) for column in source.columns.values()]
+    lines = 0
+    try:
+        batches = pyarrow.csv.open_csv(
+            io.BufferedReader(_Stream(text_blocks(file.path, source))),
+            # by their places, as a header may name a column twice that is not mapped
+            pyarrow.csv.ReadOptions(
+                skip_rows=1, column_names=[str(at) for at in range(len(file.header))], use_threads=False
+            ),
+            pyarrow.csv.ParseOptions(delimiter=source.files.delimiter),
+            pyarrow.csv.ConvertOptions(
+                include_columns=positions,
+                column_types=dict.fromkeys(positions, pyarrow.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+        for batch in batches:
+            numbers = pyarrow.array(range(lines + 2, lines + 2 + batch.num_rows), pyarrow.int64())
+            numbered = pyarrow.table([numbers, *batch.columns], ["line_number", *source.columns])
+            connection.register("batch_lines", numbered)
+            connection.execute("insert into text_lines select ?, *, null, null from batch_lines", [file.name])
+            connection.unregister("batch_lines")
+            lines += batch.num_rows
+    except pyarrow.ArrowInvalid:
+        lines = -1
+    if lines == file.records:
+        return True
+    connection.execute("delete from text_lines where file_name = ?", [file.name])
+    return False
+
+
 def _load_record_by_record(connection: duckdb.DuckDBPyConnection, file: File, source: Section) -> None:
-    width = len(file.header)
     positions = [file.header.index(column.source) for column in source.columns.values()]
-    rows = []
+    blank = [None] * len(positions)
+    columns = ["line_number", *source.columns, "fault", "shape"]
+    rows = (
+        (record.number, *blank, record.fault, masked(record.text))
+        if record.fields is None
+        else (record.number, *(record.fields[position] or None for position in positions), record.fault, None)
+        for record in records(text_blocks(file.path, source), file.header, source)
+    )
     file.records = 0
-    for number, record, reason in _records(_unpacked(file.path.read_bytes(), file.path), width, source):
-        file.records += 1
-        if isinstance(record, str):
-            file.unreadable.append((number, masked(record), reason))
-        else:
-            rows.append((file.name, number, *(record[position] or None for position in positions)))
-    if rows:
-        frame = pd.DataFrame(rows, columns=["file_name", "line_number", *source.columns], dtype=object)
-        connection.register("record_lines", frame)
-        connection.execute("insert into text_lines select * from record_lines")
+    while batch := list(islice(rows, BATCH_RECORDS)):
+        file.records += len(batch)
+        connection.register("record_lines", pd.DataFrame(batch, columns=columns, dtype=object))
+        connection.execute("insert into text_lines select ?, * from record_lines", [file.name])
         connection.unregister("record_lines")
-
-
-def _records(data: bytes, width: int, source: Section) -> Iterator[tuple[int, list[str] | str, str]]:
-    """The records below the header: line number and fields, or line number, raw text and reason.
-
-    A quote left open takes the following lines with it only where that makes a record of the right width;
-    otherwise its own line is set aside and reading goes on with the next. Blank lines are no records.
-    """
-    delimiter = source.files.delimiter
-    lines = data.removeprefix(BOM).split(b"\n")
-    at = 1
-    while at < len(lines):
-        number, line = at + 1, lines[at].removesuffix(b"\r")
-        at += 1
-        if not line.strip() and delimiter.encode() not in line:
-            continue
-        text, fault = _decoded(line)
-        if fault:
-            yield number, text, fault
-            continue
-        fields = _fields(text, delimiter)
-        if fields is None and _is_open(text, delimiter):
-            fields, at = _joined(lines, at, text, width, delimiter)
-            fault = "a quote is not closed"
-        elif fields is None:
-            fault = "text beside a quoted field, or a carriage return within the line"
-        elif len(fields) < width and at >= len(lines):
-            fault = f"cut off: {len(fields)} of {width} columns in the last line"
-        elif len(fields) != width:
-            fault = f"{len(fields)} columns instead of {width}"
-        if fields is not None and len(fields) == width:
-            yield number, fields, ""
-        else:
-            yield number, text, fault
-
-
-def _decoded(line: bytes) -> tuple[str, str]:
-    """The text of a line, and what is wrong with it or nothing."""
-    try:
-        return line.decode("utf-8"), "a NUL character" if b"\0" in line else ""
-    except UnicodeDecodeError as error:
-        return line.decode("utf-8", "replace"), f"not UTF-8 from byte {error.start + 1} of the line"
-
-
-def _joined(
-    lines: list[bytes], at: int, text: str, width: int, delimiter: str
-) -> tuple[list[str] | None, int]:
-    """Add lines until the open quote closes: the fields and the next line, or None if it makes no record."""
-    for end in range(at, min(at + LONGEST_RECORD - 1, len(lines))):
-        more, fault = _decoded(lines[end].removesuffix(b"\r"))
-        if fault:
-            break
-        text += "\n" + more
-        fields = _fields(text, delimiter)
-        if fields is not None and len(fields) == width:
-            return fields, end + 1
-        if not _is_open(text, delimiter):
-            break
-    return None, at
-
-
-def _fields(text: str, delimiter: str) -> list[str] | None:
-    """The fields of one record, or None where its quotes do not close or it is not one record."""
-    try:
-        return next(csv.reader([text], delimiter=delimiter, strict=True))
-    except csv.Error:
-        return None
-
-
-def _is_open(text: str, delimiter: str) -> bool:
-    """Whether a text that is no record would be one if a quote were closed at its end."""
-    return _fields(text, delimiter) is None and _fields(text + '"', delimiter) is not None
 
 
 def masked(text: str) -> str:

@@ -16,7 +16,7 @@ cast_lines as (
 read_lines as (
     select
         *,
-        {{ unreadable }} as unreadable
+        coalesce(fault, {{ unreadable }}) as unreadable
     from cast_lines
 ),
 
@@ -57,7 +57,7 @@ final as (
         reason,
         -- a line whose values cannot be read may have its columns shifted: where then is the customer?
         case
-            when is_unreadable then masked({{ shape }})
+            when is_unreadable then coalesce(shape, masked({{ shape }}))
             when reason is not null then {{ readable }}
         end as raw_text
     from judged

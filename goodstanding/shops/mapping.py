@@ -6,6 +6,7 @@ deliveries; every key is described by the field it becomes below.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -38,6 +39,10 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 ORDERS_KEYS = ("files", "columns", "invoice_kinds", "no_products")
 # placeholders for year, month and day in a formatted path: characters that no file name has
 _PARTS = {"%Y": "\ue001", "%m": "\ue002", "%d": "\ue003"}
+# what the table of lines as text holds beside the mapped columns
+_READERS_OWN = ("file_name", "line_number", "fault", "shape")
+# what Python can decode, but not line by line: names of hosts, and text that itself spells its line breaks
+_NO_ENCODINGS_OF_LINES = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape")
 _DAY = re.compile(r"\{day(?::([^{}]*))?\}")
 
 
@@ -107,6 +112,12 @@ class Form(_Strict):
     """csv may be packed as .gz."""
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     """One ASCII character between the columns of a csv file."""
+    encoding: str = "utf-8"
+    """How the text of a csv file is written: latin-1, cp1252, utf-16, mac-roman or another encoding that
+    Python knows. A line that is not of it is set aside."""
+    last_line_break: Literal["required", "optional"] = "required"
+    """Whether the last line of a csv file ends in a line break too. Where it is required, a last line without
+    one is set aside: the file may be cut within it. Set `optional` for a shop whose whole files end so."""
 
     @field_validator("delimiter")
     @classmethod
@@ -114,6 +125,26 @@ class Form(_Strict):
         if delimiter in '"\r\n' or not delimiter.isascii():
             raise ValueError("must be an ASCII character, and neither a quote nor a line break")
         return delimiter
+
+    @field_validator("encoding")
+    @classmethod
+    def _writes_text(cls, encoding: str) -> str:
+        with suppress(LookupError, ValueError):
+            codec = codecs.lookup(encoding)
+            if codec.incrementaldecoder and codec.name not in _NO_ENCODINGS_OF_LINES:
+                # what turns bytes into bytes (base64) or text into text (rot13) refuses to decode
+                b"a".decode(encoding, "replace")
+                return encoding
+        raise ValueError(
+            f"'{encoding}' is no encoding that Python knows; write it like latin-1, cp1252 or utf-16"
+        )
+
+    @model_validator(mode="after")
+    def _keys_fit_the_format(self) -> Self:
+        for key in ("encoding", "last_line_break"):
+            if self.format != "csv" and key in self.model_fields_set:
+                raise ValueError(f"{key} may be set with 'format: csv' only")
+        return self
 
 
 class Files(Form):
@@ -286,7 +317,7 @@ class Groups(Section):
         if len(self.columns) == 1:
             raise ValueError("columns: names no group beside customer_id")
         for name, column in self.columns.items():
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in ("file_name", "line_number"):
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in _READERS_OWN:
                 raise ValueError(
                     f"columns.{name}: call a group by small letters, digits and _, like age_band"
                 )

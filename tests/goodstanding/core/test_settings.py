@@ -23,6 +23,7 @@ def test_without_any_setting_everything_lies_under_the_project(use_settings):
     [
         ("landing", "/nowhere/at/all", "there is no folder /nowhere/at/all"),
         ("memory_limit", "plenty", "'plenty' is no amount of memory"),
+        ("max_file_mb", "0", "greater than or equal to 1"),
         ("threads", "0", "greater than or equal to 1"),
         ("as_of_days", "many", "valid integer"),
         ("pseudonym_key", "abc123", "at least 32 bytes"),

@@ -14,7 +14,7 @@ import goodstanding.ingest.load as load
 import goodstanding.ingest.partitions as partitions
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, DayNotOver, WrongUse
-from goodstanding.core.settings import Settings
+from goodstanding.core.settings import PROJECT, Settings
 from goodstanding.warehouse.files import open_intake
 from tests.goodstanding.ingest.homes import DAY, HEADER, SHOPS, Home, line
 
@@ -440,3 +440,30 @@ def test_the_real_year_is_taken_in_completely(real_landing: Path, tmp_path: Path
         ).fetchall()
     physical = (real_landing / "2011-12-05.csv").read_text().splitlines()
     assert [physical[number - 1].partition(",")[0] for number, _ in numbers] == [no for _, no in numbers]
+
+
+def test_a_file_cut_in_its_last_field_keeps_its_last_line_aside_until_it_comes_whole(home: Home) -> None:
+    whole = f"{HEADER}\n{line(invoice=1)}\n{line(invoice=2)}\n".encode()
+    for cut in (1, 4, len("United Kingdom\n")):
+        home.put_bytes(whole[:-cut])
+        assert home.ingest()["rejected"] == 1
+        assert [number for number, _ in home.rejected()] == [3]
+        assert "cut off: the file ends without a line break" in home.rejected()[0][1]
+    home.put_bytes(whole)
+    assert home.ingest()["rejected"] == 0
+    assert home.accepted("invoice_no") == [("1",), ("2",)]
+
+
+def test_a_file_in_the_encoding_of_the_mapping_gives_the_tables_of_one_in_utf_8(tmp_path: Path) -> None:
+    mapping = (PROJECT / "shops" / "online_retail.yml").read_text()
+    tables = []
+    for encoding in ("utf-8", "latin-1", "mac-roman"):
+        shop = tmp_path / f"{encoding}.yml"
+        shop.write_text(mapping.replace('path: "{day}.csv"', f'path: "{{day}}.csv"\n  encoding: {encoding}'))
+        home = Home(tmp_path / encoding, str(shop))
+        text = "".join(f"{one}\n" for one in (HEADER, line(country="C\u00f4te d'Ivoire"), line(price="dear")))
+        home.put_bytes(text.encode(encoding))
+        home.ingest()
+        tables.append((home.accepted("invoice_no, country, unit_price"), home.rejected()))
+    assert tables[0] == tables[1] == tables[2]
+    assert tables[0][0][0][1] == "C\u00f4te d'Ivoire"
