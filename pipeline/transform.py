@@ -24,7 +24,7 @@ from goodstanding.core.settings import POLICY, PROJECT, Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.policy import read_policies
 from goodstanding.shops.kinds import OPTIONAL_KINDS
-from goodstanding.warehouse.files import STANDING, disk_problem, open_intake, open_warehouse
+from goodstanding.warehouse.files import STANDING, machine_problem, open_intake, open_warehouse
 from goodstanding.warehouse.ledger import note_everything, note_whole_days, settle_changes
 from pipeline.workbench.contracts import contract_fault, parse_fault
 
@@ -75,6 +75,7 @@ def transform(settings: Settings, days: Days, run_id: str) -> TransformNumbers:
     Raises:
         DataProblem: a model or test failed; the message names it and what dbt said. Nothing is published,
             and the next run computes the same changes again.
+        MemoryShort: one failed for want of memory; the message names the setting.
         WrongUse: the policy cannot be used; names its line and key.
     """
     read_policies(POLICY)
@@ -110,7 +111,9 @@ def require_success(results: list[NodeResult], settings: Settings) -> None:
     failed = _failed(results)
     if failed:
         first = failed[0]
-        raise disk_problem(first["message"], settings) or DataProblem(
+        # of what fails for want of memory or disk, the rest may fail otherwise
+        known = (machine_problem(result["message"], settings) for result in failed)
+        raise next(filter(None, known), None) or DataProblem(
             f"dbt: {first['kind']} {first['node']} failed ({first['message']}); {len(failed)} of "
             f"{len(results)} nodes failed. Mend the model or the data and run the day again; "
             "every result is in the task's log"
@@ -233,7 +236,7 @@ def run_dbt(
             DuckDBConnectionManager.close_all_connections()
     if outcome.exception is not None:
         text = str(outcome.exception)
-        raise disk_problem(outcome.exception, settings) or DataProblem(
+        raise machine_problem(outcome.exception, settings) or DataProblem(
             parse_fault(text) or f"dbt could not run: {' '.join(text.split())}"
         )
     results: list[NodeResult] = [

@@ -65,7 +65,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         except typer.Exit:
             raise
         except Exception as error:
-            problem = error if isinstance(error, GoodstandingError) else _disk_problem(error)
+            problem = error if isinstance(error, GoodstandingError) else _machine_problem(error)
             if problem is None:
                 raise
             if kwargs.get("as_json"):
@@ -77,15 +77,15 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _disk_problem(error: Exception) -> GoodstandingError | None:
-    """The error as a problem of the disk, if it is one.
+def _machine_problem(error: Exception) -> GoodstandingError | None:
+    """The error as a problem of the disk or the memory, if it is one.
 
-    The steps of a run look for it themselves; outside them it is most often Airflow, with a database of its
-    own, that meets a full disk.
+    The steps of a run look for these themselves; outside them it is most often Airflow, with a database of
+    its own, that meets a full disk.
     """
-    from goodstanding.warehouse.files import disk_problem
+    from goodstanding.warehouse.files import machine_problem
 
-    return disk_problem(error, settings())
+    return machine_problem(error, settings())
 
 
 def _make_home(current: Settings) -> None:

@@ -20,6 +20,7 @@
     {%- set keeps_rows = existing is not none and scope not in (none, 'passing') and not should_full_refresh() -%}
 
     {%- if keeps_rows and var('check_scope') -%}{%- do require_in_scope(scope, compiled_code) -%}{%- endif -%}
+    {%- set queries = [compiled_code] if is_view else in_batches(compiled_code) -%}
     {%- call statement('main') -%}
         {%- if keeps_rows -%}
             {%- for condition in conditions_of(scope, target.identifier) %}
@@ -27,9 +28,7 @@
             where {{ condition }};
             {% endfor %}
 
-            insert into {{ target }} by name (
-                {{ compiled_code }}
-            )
+            {{ inserted(target, queries) }}
         {%- else -%}
             {%- if existing is not none -%}
             drop {{ existing.type }} {{ existing }};
@@ -38,7 +37,9 @@
             {%- if is_view -%}
             create view {{ target }} as ({{ compiled_code }});
             {%- else -%}
-            {{ create_table_as(false, target, compiled_code) }}
+            {{ create_table_as(false, target, queries[0]) }};
+
+            {{ inserted(target, queries[1:]) }}
             {%- endif -%}
         {%- endif -%}
     {%- endcall -%}
@@ -47,6 +48,47 @@
     {{ return({'relations': [target]}) }}
 
 {% endmaterialization %}
+
+{% macro inserted(target, queries) -%}
+    {%- for query in queries %}
+    insert into {{ target }} by name (
+        {{ query }}
+    );
+    {% endfor -%}
+{%- endmacro %}
+
+{#-
+    The query of a model as several that give the same rows together, each of some as_of days: then the memory that it takes
+    depends on the rows of a batch, not on customers times days. What reads days_in_scope is computed day by day, so that no
+    row depends on another day; the batches name their days where days_in_scope names all of them.
+-#}
+{% macro in_batches(query) -%}
+    {%- for purpose in ['scores', 'features'] if changed_days_of(purpose) in query -%}
+        {%- set listed = run_query(
+            "select as_of from " ~ ref('int_as_of_days') ~ " where " ~ changed_days_of(purpose) ~ " order by as_of"
+        ).columns[0].values() -%}
+        {%- set days_at_once = listed | length if listed | length < 2 else [var('batch_rows') // customers_counted(), 1] | max -%}
+        {%- set queries = [] -%}
+        {%- for days in listed | batch([days_at_once, 1] | max) -%}
+            {%- do queries.append(query | replace(
+                changed_days_of(purpose),
+                changed_days_of(purpose) ~ " and as_of between cast('" ~ days[0] ~ "' as date) and cast('" ~ days[-1] ~ "' as date)"
+            )) -%}
+        {%- endfor -%}
+        {{ return(queries or [query]) }}
+    {%- endfor -%}
+    {{ return([query]) }}
+{%- endmacro %}
+
+{#- how many rows a day of a model of customers has at most -#}
+{% macro customers_counted() -%}
+    {%- set counted -%}
+        select
+            (select count(*) from {{ ref('int_customers') }})
+            + (select count(distinct customer_id) from {{ ref('stg_payments') }})
+    {%- endset -%}
+    {{ return([run_query(counted).rows[0][0], 1] | max) }}
+{%- endmacro %}
 
 {#-
     Fail where a model is about to insert rows that `replaced` does not delete, for the next run would insert them again.

@@ -86,8 +86,14 @@
 
 {#- the days as of which a model of the scopes `scores` and `features` computes rows, as a query -#}
 {% macro days_in_scope(scope) -%}
+    {#- `replaced` counts the customers, to do so many days at once (in_batches); dbt sees these refs when it parses -#}
+    {%- if not execute -%}{%- do ref('int_customers') -%}{%- do ref('stg_payments') -%}{%- endif -%}
     select as_of from {{ ref('int_as_of_days') }}
-    where purpose = '{{ scope }}' and is_changed
+    where {{ changed_days_of(scope) }}
+{%- endmacro %}
+
+{% macro changed_days_of(purpose) -%}
+    purpose = '{{ purpose }}' and is_changed
 {%- endmacro %}
 
 {#-

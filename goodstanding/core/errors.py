@@ -17,6 +17,10 @@ class WrongUse(GoodstandingError):
     exit_code = 2
 
 
+class MemoryShort(WrongUse):
+    """The setting of memory is too small for the work: the same run succeeds once it is raised."""
+
+
 class DataProblem(GoodstandingError):
     """The data of a day cannot be used as they are; a retry would meet the same data."""
 

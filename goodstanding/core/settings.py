@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.vocabulary import PUBLICATION
 
+# an amount of memory and its unit
+MEMORY = r"([1-9]\d*(?:\.\d+)?)\s*(MB|GB|MiB|GiB)"
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_LANDING = PROJECT / "data" / "landing"
 POLICY = PROJECT / "dbt_project" / "seeds" / "policy.csv"
@@ -36,7 +38,7 @@ def _existing_folder(path: Path) -> Path:
 
 
 def _memory(text: str) -> str:
-    if not re.fullmatch(r"[1-9]\d*(\.\d+)?\s*(MB|GB|MiB|GiB)", text):
+    if not re.fullmatch(MEMORY, text):
         raise ValueError(f"'{text}' is no amount of memory; write it like 800MB or 2GB")
     return text
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import duckdb
 
-from goodstanding.core.errors import DataProblem, DiskProblem, WarehouseBusy
-from goodstanding.core.settings import Settings
+from goodstanding.core.errors import DataProblem, DiskProblem, GoodstandingError, MemoryShort, WarehouseBusy
+from goodstanding.core.settings import MEMORY, Settings
 from goodstanding.core.sql import literal, rendered
 from goodstanding.shops.kinds import KINDS, REJECTED, definition
 from goodstanding.warehouse import metadata_blocks
@@ -34,6 +34,8 @@ DAMAGED = "Corrupt database file"
 STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
 
 
+# how DuckDB's messages begin where its memory does not suffice, and how one names a spill folder that is full
+OUT_OF_MEMORY, FULL_SPILL = "Out of Memory Error", "max_temp_directory_size"
 # what the system says when a disk cannot be written, and what to do about it
 DISK_FAULTS = {
     os.strerror(errno.ENOSPC): "make room there",
@@ -57,6 +59,30 @@ def disk_problem(error: BaseException | str, settings: Settings) -> DiskProblem 
                 "and run the day again. Readers keep the last good day"
             )
     return None
+
+
+def machine_problem(error: BaseException | str, settings: Settings) -> GoodstandingError | None:
+    """The error as one of the disk or of the memory, if it is about one of these; else None.
+
+    Args:
+        error: what Python, DuckDB or dbt raised, or what they said.
+        settings: of the process.
+    """
+    text = str(error)
+    if isinstance(error, duckdb.OutOfMemoryException) or OUT_OF_MEMORY in text:
+        if FULL_SPILL in text:
+            return DiskProblem(
+                f"{spill_folder(settings)} has no room for what does not fit into "
+                f"GOODSTANDING_MEMORY_LIMIT={settings.memory_limit}; make room there or raise it, and "
+                "run again. Readers keep the last good day"
+            )
+        amount, unit = re.fullmatch(MEMORY, settings.memory_limit).groups()  # type: ignore[union-attr]
+        return MemoryShort(
+            f"the work needs more memory than GOODSTANDING_MEMORY_LIMIT={settings.memory_limit}; set "
+            f"GOODSTANDING_MEMORY_LIMIT={2 * float(amount):g}{unit} (or more) and run again. "
+            "Readers keep the last good day"
+        )
+    return disk_problem(error, settings)
 
 
 def spill_folder(settings: Settings) -> Path:
@@ -136,7 +162,7 @@ def _busy(path: Path | str, error: duckdb.IOException, settings: Settings) -> Ex
             f"{path} is open in process {holder[1]}: a run is writing, or a duckdb shell was left open; "
             "wait for it or close it, and read the published copy instead"
         )
-    return disk_problem(error, settings) or DataProblem(
+    return machine_problem(error, settings) or DataProblem(
         f"{path} cannot be opened: {str(error).splitlines()[0]}"
     )
 

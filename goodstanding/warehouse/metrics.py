@@ -17,7 +17,7 @@ from goodstanding.core.days import Days
 from goodstanding.core.errors import GoodstandingError
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import now_utc
-from goodstanding.warehouse.files import disk_problem, open_intake
+from goodstanding.warehouse.files import machine_problem, open_intake
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator
 
     Raises:
         DiskProblem: instead of what Python or DuckDB raised when the disk could not be written.
+        MemoryShort: instead of what DuckDB raised when its memory did not suffice.
     """
     started_at = now_utc()
     clock = time.perf_counter()
@@ -67,7 +68,7 @@ def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator
     try:
         yield numbers
     except BaseException as error:
-        problem = None if isinstance(error, GoodstandingError) else disk_problem(error, settings)
+        problem = None if isinstance(error, GoodstandingError) else machine_problem(error, settings)
         outcome = f"failed: {type(problem or error).__name__}"
         if problem:
             raise problem from None

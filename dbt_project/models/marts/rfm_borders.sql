@@ -1,10 +1,11 @@
-{%- do scope_is('scores') -%}
+{%- set scope = scope_is('scores') -%}
 
 with
 
 measures as (
 
     select * from {{ ref('int_rfm_measures') }}
+    where as_of in ({{ days_in_scope(scope) }})
 
 ),
 

@@ -65,6 +65,17 @@ def test_a_disk_problem_outside_the_steps_is_one_line_too(
     assert said.startswith(f"{tmp_path / 'home'} cannot be written: {says} (")
 
 
+def test_too_little_memory_is_one_line_that_names_the_setting(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("Out of Memory Error: could not allocate block of size 256.0 KiB")
+
+    monkeypatch.setattr("app.cli.runs.run_days", fail)
+    said = refused(call("run", "--from", MONDAY, "--json"), 2)
+    assert "GOODSTANDING_MEMORY_LIMIT=1200MB" in said
+
+
 def test_a_range_prints_one_json_object_and_nothing_else(at_once: Ran) -> None:
     report = at_once.report
     assert report["ok"] is True

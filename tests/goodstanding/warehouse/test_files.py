@@ -11,9 +11,16 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from goodstanding.core.errors import DataProblem, WarehouseBusy
+from goodstanding.core.errors import DataProblem, DiskProblem, MemoryShort, WarehouseBusy
 from goodstanding.core.settings import Settings
-from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_published, open_warehouse
+from goodstanding.warehouse.files import (
+    INTAKE,
+    STANDING,
+    machine_problem,
+    open_intake,
+    open_published,
+    open_warehouse,
+)
 
 HOLD = """
 import sys, duckdb
@@ -145,3 +152,36 @@ def test_spilled_files_of_a_killed_run_are_deleted_before_the_next_write(home: S
     spilled.write_text("a line as the shop wrote it")
     with open_intake(home):
         assert not spilled.exists()
+
+
+@pytest.mark.parametrize(("limit", "more"), [("600MB", "1200MB"), ("1.5 GB", "3GB")])
+def test_too_little_memory_names_the_setting_and_what_to_set(tmp_path: Path, limit: str, more: str) -> None:
+    current = Settings(home=tmp_path, memory_limit=limit, _env_file=None)
+    with (
+        duckdb.connect(config={"memory_limit": "10MB", "temp_directory": ""}) as connection,
+        pytest.raises(duckdb.Error) as met,
+    ):
+        connection.execute("select list(n order by hash(n)) from range(10_000_000) as numbers (n)").fetchall()
+    for error in (met.value, f"Runtime Error in model rfm_borders {met.value}"):
+        problem = machine_problem(error, current)
+        assert isinstance(problem, MemoryShort) and problem.exit_code == 2
+        assert f"set GOODSTANDING_MEMORY_LIMIT={more} (or more)" in str(problem)
+        assert "\n" not in str(problem)
+    assert machine_problem("Binder Error: no such column", current) is None
+
+
+def test_a_spill_folder_without_room_is_a_problem_of_the_disk(tmp_path: Path) -> None:
+    current = Settings(home=tmp_path, _env_file=None)
+    said = "Out of Memory Error: failed to offload data block ... exceed the max_temp_directory_size 1.0 GiB"
+    problem = machine_problem(said, current)
+    assert isinstance(problem, DiskProblem) and "spill has no room" in str(problem)
+
+
+def test_a_home_from_before_a_kind_had_a_column_gets_it(home: Settings) -> None:
+    with open_intake(home) as connection:
+        for table in ("payments", "superseded_payments"):
+            connection.execute(f"alter table raw.{table} drop column tells_payment")
+        connection.execute("comment on table ops.facts is 'another schema'")
+    with open_intake(home) as connection:
+        assert connection.execute("select tells_payment from raw.payments").fetchall() == []
+        assert connection.execute("select tells_payment from raw.superseded_payments").fetchall() == []
