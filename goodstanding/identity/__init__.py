@@ -1,1 +1,1 @@
-"""Pseudonyms, which replace the shop's customer ids before anything is stored."""
+"""Normal forms of ids, and pseudonyms, which replace the shop's customer ids before anything is stored."""

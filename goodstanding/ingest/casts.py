@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 
-from goodstanding.core.sql import literal
-from goodstanding.shops.mapping import Column, Shop, Source
+from goodstanding.core.sql import identifier, literal
+from goodstanding.identity.normal_form import NO_WHOLE_NUMBER, Case, IdCast
+from goodstanding.shops.mapping import CUSTOMER, Column, Section, Shop, Source
 
 QUANTITY_LIMIT = 1_000_000_000
 REASONS = {
     "text": "missing",
-    "whole_number": "no whole number",
+    "whole_number": NO_WHOLE_NUMBER,
     "integer": f"no whole number within {QUANTITY_LIMIT:,} of zero",
     "decimal": "no amount as the mapping writes it with at most 4 decimals, below 100,000,000,000,000",
     "timestamp": "no time as the mapping writes it",
@@ -31,15 +32,41 @@ def _stripped(name: str) -> str:
 
 def _has_text(name: str) -> str:
     # as not null after trimming, at a fifth of its cost
-    return rf"regexp_matches({name}, '[^ \t\r\n]')"
+    return rf"regexp_matches({name}, '[^\s\p{{Z}}\p{{Cc}}\p{{Cf}}]')"
 
 
-def cast(name: str, column: Column, shop: Shop) -> str:
-    """SQL for the canonical value of a text column of `text_lines`; null where it cannot be read."""
-    if column.cast == "text":
-        return f"case when {_has_text(name)} then {name} end"
-    if column.cast == "whole_number":
-        return rf"nullif(regexp_extract({name}, '^\s*(\d+)(\.0*)?\s*$', 1), '')"
+def is_plain(name: str, cast: IdCast) -> str:
+    """SQL for whether a column's text is, but for spaces at its ends and its case, in normal form already.
+
+    Most texts are: they need no Python.
+    """
+    pattern = "[1-9][0-9]*" if cast == "whole_number" else "[!-~]([ -~]*[!-~])?"
+    return f"regexp_full_match(trim({name}), '{pattern}')"
+
+
+def _normal(name: str, cast: IdCast, case: Case, form: str) -> str:
+    text = f"text_lines.{identifier(name)}"
+    plain = f"trim({text})" if case == "keep" else f"{case}(trim({text}))"
+    return f"case when {is_plain(text, cast)} then {plain} else {identifier(f'{name}_forms')}.{form} end"
+
+
+def written(name: str, section: Section) -> str | None:
+    """SQL for a text of `text_lines` in normal form but for its case, at which patterns of the mapping look.
+
+    None for a column whose value, as `cast` gives it, is that already.
+    """
+    if name == CUSTOMER or name not in section.columns or section.case_of(name) == "keep":
+        return None
+    return _normal(name, "text", "keep", "written")
+
+
+def cast(name: str, column: Column, shop: Shop, case: Case = "keep") -> str:
+    """SQL for the canonical value of a text column of `text_lines`; null where it cannot be read.
+
+    Texts and whole numbers need the frames of `ingest.normal_forms.read_texts` joined to `text_lines`.
+    """
+    if column.cast == "text" or column.cast == "whole_number":
+        return _normal(name, column.cast, case, "value")
     if column.cast == "integer":
         digits = rf"regexp_extract({name}, '^\s*([+-]?\d+)(\.0*)?\s*$', 1)"
         number = f"try_cast({digits} as bigint)"
@@ -97,7 +124,8 @@ def unreadable_reason(source: Source) -> str:
     """SQL for why a line cannot be used, in the order of the columns; null where it can.
 
     For each column it reads the text and, as `<name>_value`, what `cast` gave. It looks first whether there
-    is a value, because then nothing is wrong, and most lines have all of them.
+    is a value, because then nothing is wrong, and most lines have all of them. What is wrong with a customer
+    is `customer_id_fault`.
     """
     branches = []
     for name in source.of.casts:
@@ -105,8 +133,13 @@ def unreadable_reason(source: Source) -> str:
         if column is None:
             continue
         no_value = f"{name}_value is null"
+        if name == CUSTOMER:
+            branches.append(f"when {name}_fault is not null then '{name}: ' || {name}_fault")
         if not column.optional:
-            branches.append(f"when {no_value} and {_has_text(name)} is not true then '{name}: missing'")
-        if column.cast != "text":
+            is_missing = (
+                no_value if column.cast == "text" else f"{no_value} and {_has_text(name)} is not true"
+            )
+            branches.append(f"when {is_missing} then '{name}: missing'")
+        if column.cast != "text" and name != CUSTOMER:
             branches.append(f"when {no_value} and {_has_text(name)} then '{name}: {REASONS[column.cast]}'")
     return "case " + " ".join(branches) + " end"

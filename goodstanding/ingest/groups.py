@@ -13,8 +13,10 @@ import pandas as pd
 
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
-from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
+from goodstanding.identity.normal_form import normal_text
+from goodstanding.identity.pseudonyms import pseudonym_key
 from goodstanding.ingest.casts import REASONS, cast
+from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
 from goodstanding.ingest.read import inspect, load_text
 from goodstanding.shops.mapping import CUSTOMER, load_shop
 
@@ -41,8 +43,10 @@ def read_groups(settings: Settings) -> pd.DataFrame:
         raise WrongUse(f"{shop.mapping_file}: groups.files.path: there is no file {path}")
     # of no day
     file = inspect(path, landing, date.max, groups, settings.max_file_mb)
-    values = {name: cast(f'"{name}"', column, shop) for name, column in groups.columns.items()}
-    listed = ", ".join(f'"{name}", {value} as "{name}_value"' for name, value in values.items())
+    names = [name for name in groups.columns if name != CUSTOMER]
+    listed = ", ".join(
+        f'text_lines."{name}", {cast(name, groups.columns[name], shop)} as "{name}_value"' for name in names
+    )
     with duckdb.connect(config={"threads": 1}) as connection:
         load_text(connection, [file], groups)
         fault = connection.execute(
@@ -50,15 +54,31 @@ def read_groups(settings: Settings) -> pd.DataFrame:
         ).fetchone()
         if fault:
             raise DataProblem(f"{file.name}, line {fault[0]}: {fault[1]}; mend that line")
-        lines = connection.execute(f"select line_number, {listed} from text_lines order by line_number").df()
+        texts = read_texts(connection, groups)
+        customers = read_customers(connection, groups, shop.customer_ids, pseudonym_key(settings))
+        for name, frame in {**texts, "customers": customers}.items():
+            connection.register(name, frame)
+        lines = connection.execute(
+            f"""
+            select
+                line_number, customers.pseudonym as {CUSTOMER}_value,
+                coalesce(customers.fault, 'missing') as {CUSTOMER}_fault, {listed}
+            from text_lines
+            left join customers on text_lines.{CUSTOMER} = customers.text
+            {joined_texts(texts)}
+            order by line_number
+            """
+        ).df()
     for name, column in groups.columns.items():
-        is_wrong = lines[f"{name}_value"].isna()
-        if name != CUSTOMER:  # a group may be blank
-            is_wrong &= lines[name].fillna("").str.strip() != ""
+        if name == CUSTOMER:
+            is_wrong, reasons = lines[f"{CUSTOMER}_value"].isna(), lines[f"{CUSTOMER}_fault"]
+        else:  # a group may be blank
+            is_wrong = lines[f"{name}_value"].isna() & lines[name].fillna("").map(normal_text).ne("")
+            reasons = pd.Series(REASONS[column.cast], index=lines.index)
         if is_wrong.any():
             raise DataProblem(
-                f"{file.name}, line {lines.line_number[is_wrong].iloc[0]}: {REASONS[column.cast]}; mend that "
-                f"line, or groups.columns.{name} in {shop.mapping_file}"
+                f"{file.name}, line {lines.line_number[is_wrong].iloc[0]}: {reasons[is_wrong].iloc[0]}; mend "
+                f"that line, or groups.columns.{name} in {shop.mapping_file}"
             )
     is_again = lines[f"{CUSTOMER}_value"].duplicated()
     if is_again.any():
@@ -66,9 +86,7 @@ def read_groups(settings: Settings) -> pd.DataFrame:
             f"{file.name}, line {lines.line_number[is_again].iloc[0]}: an earlier line has the same "
             f"groups.columns.{CUSTOMER}; leave one of them"
         )
-    key = pseudonym_key(settings)
-    names = [name for name in groups.columns if name != CUSTOMER]
     return pd.DataFrame(
-        {name: lines[f"{name}_value"].str.strip().to_numpy() for name in names},
-        index=[pseudonym(customer, key) for customer in lines[f"{CUSTOMER}_value"]],
+        {name: lines[f"{name}_value"].to_numpy() for name in names},
+        index=lines[f"{CUSTOMER}_value"].to_list(),
     )

@@ -14,8 +14,8 @@ import duckdb
 import pandas as pd
 
 from goodstanding.core.sql import literal, rendered
-from goodstanding.identity.pseudonyms import pseudonym
-from goodstanding.ingest.casts import cast, unreadable_reason
+from goodstanding.ingest.casts import cast, unreadable_reason, written
+from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
 from goodstanding.shops.kinds import SQL_TYPES, Kind
 from goodstanding.shops.mapping import CUSTOMER, Orders, Shop, Source
@@ -30,8 +30,13 @@ case
 end;
 create or replace temp macro masked(line) as
 regexp_replace(regexp_replace(line, '\p{N}', '9', 'g'), '\p{L}', 'x', 'g');
-create or replace temp macro without_customer(field, customer) as
-case when contains(field, customer) then masked(as_field(field)) else as_field(field) end;
+create or replace temp macro names(field, customer) as
+contains(lower(nfc_normalize(field)), lower(customer));
+create or replace temp macro without_customer(field, written, customer) as
+case
+    when names(field, written) or names(field, customer) then masked(as_field(field))
+    else as_field(field)
+end;
 """
 
 
@@ -74,13 +79,16 @@ def cast_lines(
     """
     kind = source.of
     values = {
-        name: cast(name, source.columns[name], shop)
+        name: cast(name, source.columns[name], shop, source.case_of(name))
         if name in source.columns
         else f"cast(null as {SQL_TYPES[casts[0]]})"
         for name, casts in kind.casts.items()
+        if name != CUSTOMER
     }
+    texts = read_texts(reader, source)
     frames = {
-        "pseudonyms": _pseudonyms(reader, values[CUSTOMER], key),
+        **texts,
+        "customers": read_customers(reader, source, shop.customer_ids, key),
         "file_days": pd.DataFrame(
             [(file.name, file.hash, file.day.isoformat()) for file in files],
             columns=["file_name", "file_hash", "day"],
@@ -92,7 +100,11 @@ def cast_lines(
     reader.execute(MACROS)
     lines = rendered(
         STAGED_LINES,
-        values=values.items(),
+        texts_and_values=[
+            *((f"{name}_value", value) for name, value in values.items()),
+            *((f"{name}_written", text) for name in kind.casts if (text := written(name, source))),
+        ],
+        joined_texts=joined_texts(texts),
         sort=kind.sort,
         sort_value=_sort_of_line(source),
         unreadable=unreadable_reason(source),
@@ -101,7 +113,9 @@ def cast_lines(
         stored=[(name, _stored(name, source)) for name in kind.stored],
         shape=" || ',' || ".join(f"as_field({name})" for name in source.columns),
         readable=" || ',' || ".join(
-            "coalesce(pseudonym, '')" if name == CUSTOMER else f"without_customer({name}, {CUSTOMER}_value)"
+            "coalesce(pseudonym, '')"
+            if name == CUSTOMER
+            else f"without_customer({name}, customer_written, {CUSTOMER}_value)"
             for name in source.columns
         ),
     )
@@ -111,16 +125,9 @@ def cast_lines(
     reader.execute("drop table text_lines")
 
 
-def _pseudonyms(reader: duckdb.DuckDBPyConnection, customer: str, key: bytes) -> pd.DataFrame:
-    """Every customer of `text_lines` with the pseudonym; `customer` is the SQL for the id."""
-    customers = reader.execute(
-        f"select distinct {customer} as customer from text_lines where customer is not null"
-    ).fetchall()
-    return pd.DataFrame(
-        [(customer, pseudonym(customer, key)) for (customer,) in customers],
-        columns=["customer", "pseudonym"],
-        dtype=object,
-    )
+def _written(name: str, source: Source) -> str:
+    """The column of the staged lines at which patterns of the mapping look."""
+    return f"{name}_value" if written(name, source) is None else f"{name}_written"
 
 
 def _stored(name: str, source: Source) -> str:
@@ -132,7 +139,7 @@ def _stored(name: str, source: Source) -> str:
     if name == "is_product":
         assert isinstance(source, Orders)
         pattern = literal(source.no_products_pattern())
-        return f"not coalesce(regexp_matches(stock_code_value, {pattern}), false)"
+        return f"not coalesce(regexp_matches({_written('stock_code', source)}, {pattern}), false)"
     if name == "tells_payment":
         return literal("paid_day" in source.columns or "paid_amount" in source.columns)
     return f"{name}_value"
@@ -152,7 +159,8 @@ def _faults(source: Source) -> list[tuple[str, str]]:
 def _sort_of_line(source: Source) -> str:
     """SQL for the sort of a line: that of the first rule that matches, else the usual one."""
     branches = [
-        f"when regexp_matches(cast({rule.column}_value as varchar), {literal(rule.matches)}) then '{sort}'"
+        f"when regexp_matches(cast({_written(rule.column, source)} as varchar), {literal(rule.matches)}) "
+        f"then '{sort}'"
         for sort in source.of.others
         if (rule := source.kinds.get(sort)) is not None
     ]

@@ -1,16 +1,23 @@
 -- The lines of one kind, typed: the columns of the kind's table and, of a line that cannot be used, its `reason` and
--- `raw_text`. `text_lines` has the mapped columns as text; `file_days` and `pseudonyms` are frames.
+-- `raw_text`. `text_lines` has the mapped columns as text; `file_days`, `customers` and
+-- `<column>_forms` are frames.
 
 with
 
 cast_lines as (
     select
         text_lines.*,
-        {% for name, value in values %}
-        {{ value }} as {{ name }}_value,
+        {% for name, value in texts_and_values %}
+        {{ value }} as {{ name }},
         {% endfor %}
+        customers.customer as customer_id_value,
+        customers.written as customer_written,
+        customers.pseudonym,
+        customers.fault as customer_id_fault,
         {{ sort_value }} as {{ sort }}
     from text_lines
+    left join customers on text_lines.customer_id = customers.text
+    {{ joined_texts }}
 ),
 
 read_lines as (
@@ -25,11 +32,9 @@ placed as (
         read_lines.*,
         cast(file_days.day as date) as event_day,
         file_days.file_hash,
-        pseudonyms.pseudonym,
         read_lines.unreadable is not null as is_unreadable
     from read_lines
     inner join file_days on read_lines.file_name = file_days.file_name
-    left join pseudonyms on read_lines.customer_id_value = pseudonyms.customer
 ),
 
 judged as (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from functools import lru_cache
@@ -31,9 +31,12 @@ from goodstanding.core.days import Days
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import PROJECT, Settings
 from goodstanding.core.strict_yaml import as_written, text_of
+from goodstanding.identity.normal_form import NOBODY, Case, CustomerIds, IdCast
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, TEXT, CastKind, Kind
 
 CUSTOMER = "customer_id"
+# the case of ids and codes where the mapping says none; other texts keep theirs
+CASES: Mapping[str, Case] = {CUSTOMER: "keep", "invoice_no": "keep", "stock_code": "upper"}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # the keys of orders, which have no section of their own in a mapping
 ORDERS_KEYS = ("files", "columns", "invoice_kinds", "no_products")
@@ -69,7 +72,13 @@ class Column(_Strict):
     source: str = Field(alias="from", min_length=1)
     """The file's column."""
     cast: CastKind = Field(alias="as")
-    """How its text is read: `whole_number` makes customer 17850 of 17850.0, `integer` may be negative."""
+    """How its text is read. `text` loses blanks of every kind at its ends (spaces, tabs, no-break and
+    zero-width spaces, marks, control characters), and accents are composed (Unicode NFC). `whole_number`
+    makes customer 17850 of 17850.0, 017850 and +17850; `integer` may be negative."""
+    case: Case | None = None
+    """For ids and codes that are text: `lower` and `upper` make those one that differ by case alone, `keep`
+    does not. Default: `upper` for stock_code, `keep` for customer_id and invoice_no. Rules see the case that
+    is written."""
     optional: bool = False
     """Whether a line may lack it; else such a line is set aside."""
     format: str | None = None
@@ -95,6 +104,7 @@ class Column(_Strict):
             ("zone", ("timestamp",)),
             ("decimal_mark", ("decimal",)),
             ("thousands_mark", ("decimal",)),
+            ("case", ("text",)),
         ):
             if key in self.model_fields_set and self.cast not in kinds:
                 raise ValueError(f"{key} may be set with 'as: {' or '.join(kinds)}' only")
@@ -205,6 +215,18 @@ class Section(_Strict):
     columns: dict[str, Column]
     """Where each column comes from, by its canonical name."""
     mapping_file: str = ""
+
+    @field_validator("columns")
+    @classmethod
+    def _case_is_of_ids_and_codes(cls, columns: dict[str, Column]) -> dict[str, Column]:
+        for name, column in columns.items():
+            if column.case is not None and name not in CASES:
+                raise ValueError(f"columns.{name}.case: only {', '.join(CASES)} may have one")
+        return columns
+
+    def case_of(self, name: str) -> Case:
+        """The case in which a text column is stored."""
+        return self.columns[name].case or CASES.get(name, "keep")
 
 
 class Source(Section):
@@ -374,11 +396,21 @@ class Shop(_Strict):
     """A file that says which groups people belong to."""
     closed: Closed | None = None
     """Days without trade. On any other day a missing file stops the run; without it, any day may lack one."""
+    nobody: tuple[str, ...] = NOBODY
+    """Words and numbers that stand for no customer, in any case: a line whose customer_id is one of them is a
+    line without a customer. A list here replaces the default; an empty one makes each of them a customer."""
     archive: bool = False
     """Whether the log has ended, so that the age of the data counts from their publication."""
     mapping_file: str = ""
 
     timezone_is_known = field_validator("timezone")(_known_zone)
+
+    @property
+    def customer_ids(self) -> CustomerIds:
+        """How customer ids are read, in files of every kind and wherever somebody asks for a customer."""
+        section = self.sources[0]
+        cast: IdCast = "whole_number" if section.columns[CUSTOMER].cast == "whole_number" else "text"
+        return CustomerIds(cast, section.case_of(CUSTOMER), CustomerIds.words(self.nobody))
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -393,6 +425,20 @@ class Shop(_Strict):
             if self.groups and source.may_hold(self.groups.files.path):
                 raise ValueError(
                     f"groups.files.path: {source.prefix}files.path matches it too; rename one of them"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _customers_have_one_normal_form(self) -> Shop:
+        """Refuse sections that read the ids of customers differently: one customer would be two."""
+        sections: list[Section | None] = [*self.sources, self.groups]
+        first, *others = [section for section in sections if section is not None]
+        for other in others:
+            forms = [(part.columns[CUSTOMER].cast, part.case_of(CUSTOMER)) for part in (first, other)]
+            if forms[0] != forms[1]:
+                raise ValueError(
+                    f"{other.prefix}columns.{CUSTOMER} and {first.prefix}columns.{CUSTOMER} differ in as or "
+                    "case, so that one customer would be two; give both the same"
                 )
         return self
 

@@ -40,25 +40,6 @@ def value(connection: duckdb.DuckDBPyConnection, shop: Shop):  # type: ignore[no
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("a", "a"), (" a ", " a "), ("", None), (" \t", None), (None, None)]
-)
-def test_a_text_is_kept_unchanged_unless_it_is_blank(value, text, expected) -> None:  # type: ignore[no-untyped-def]
-    assert value(text, "text") == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        *(("17850.0", "17850"), ("17850", "17850"), (" 17850. ", "17850"), ("017850", "017850"), ("0", "0")),
-        *((text, None) for text in ("17850.5", "-1", "+1", "1e5", "1 2", "K1", "", " ", "\u0661", None)),
-        ("9" * 40, "9" * 40),
-    ],
-)
-def test_a_whole_number_is_its_digits(value, text, expected) -> None:  # type: ignore[no-untyped-def]
-    assert value(text, "whole_number") == expected
-
-
-@pytest.mark.parametrize(
     ("text", "expected"),
     [
         *(("6", 6), ("-6", -6), ("+6", 6), (" 6.0 ", 6), ("1000000000", 10**9), ("-1000000000", -(10**9))),

@@ -65,7 +65,11 @@ def test_a_run_takes_in_no_groups(shop: Home) -> None:
     ("lines", "message"),
     [
         (["17850;A;f;x", "SECRET;B;f;x"], "line 3: no whole number; mend that line, or groups.columns.cust"),
-        (["17850;A;f;x", ";B;f;x"], "line 3: no whole number; mend that line, or groups.columns.customer_id"),
+        (["17850;A;f;x", ";B;f;x"], "line 3: missing; mend that line, or groups.columns.customer_id"),
+        (
+            ["17850;A;f;x", "NULL;B;f;x"],
+            "line 3: stands for nobody (key nobody of the mapping); mend that line",
+        ),
         (["17850;SECRET;f"], "line 2: 3 columns instead of 4; mend that line"),
         (
             ["18;A;f;x", "17850;SECRET;f;x", "17850.0;C;m;x"],

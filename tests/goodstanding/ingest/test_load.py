@@ -104,7 +104,7 @@ def test_an_accepted_line_has_every_column_typed(home: Home) -> None:
         " description, quantity, cast(ordered_at as varchar), unit_price, customer_id, country"
     ) == [
         (
-            *("online_retail", DAY, "2011-01-04.csv", 2, "536365", "sale", "85123A", True, " HEART ", -6),
+            *("online_retail", DAY, "2011-01-04.csv", 2, "536365", "sale", "85123A", True, "HEART", -6),
             *("2011-01-04 08:26:00", Decimal("2.5500"), home.pseudonym("17850"), "United Kingdom"),
         )
     ]

@@ -1,0 +1,252 @@
+"""Ingest gives every text of a file the normal form that a look-up gives it, by every way that it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goodstanding.core.errors import WrongUse
+from goodstanding.core.settings import Settings
+from goodstanding.identity.normal_form import LONGEST_ID, normal_form
+from goodstanding.identity.pseudonyms import pseudonym
+from goodstanding.ingest.casts import cast
+from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
+from goodstanding.shops.mapping import Section, Shop, load_shop
+from tests.goodstanding.ingest.homes import Home, line
+
+KEY = b"k" * 32
+texts = st.one_of(
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=10),
+    st.text("0123456789.+ \t\u00a0", max_size=8),
+    st.text("aZß éİ\u0301\ufeff\u200f/%", max_size=8),
+)
+
+
+def shop_with(folder: Path, columns: dict[str, object] | None = None, **keys: object) -> str:
+    """The path of a mapping like that of the online shop, with other columns and keys."""
+    content = yaml.safe_load((Path("shops") / "online_retail.yml").read_text())
+    for name, column in (columns or {}).items():
+        content["columns"][name].update(column)
+    path = folder / "shop.yml"
+    path.write_text(yaml.safe_dump({**content, **keys}, sort_keys=False))
+    return str(path)
+
+
+def mapped(folder: Path, **columns: object) -> tuple[Shop, Section]:
+    shop = load_shop(Settings(shop=shop_with(folder, columns), _env_file=None))
+    assert shop.orders is not None
+    return shop, shop.orders
+
+
+def lines_of(section: Section, values: list[str | None]) -> duckdb.DuckDBPyConnection:
+    """A connection with `text_lines` that hold each value in every column."""
+    connection = duckdb.connect(config={"threads": 1})
+    names = ", ".join(f"{name} varchar" for name in section.columns)
+    connection.execute(f"create temp table text_lines (line_number bigint, {names})")
+    marks = ", ".join("?" for _ in section.columns)
+    for number, value in enumerate(values):
+        connection.execute(
+            f"insert into text_lines values (?, {marks})", [number, *[value] * len(section.columns)]
+        )
+    return connection
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"invoice_no": {"as": "whole_number"}, "stock_code": {"case": "lower"}},
+        {"invoice_no": {"case": "upper"}, "stock_code": {"case": "keep"}},
+    ],
+)
+def test_sql_gives_codes_the_same_normal_form_as_python(tmp_path_factory, columns) -> None:  # type: ignore[no-untyped-def]
+    shop, section = mapped(tmp_path_factory.mktemp("shop"), **columns)
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(texts, max_size=25))
+    def check(values: list[str]) -> None:
+        with lines_of(section, [*values, None]) as connection:
+            frames = read_texts(connection, section)
+            for name, frame in frames.items():
+                connection.register(name, frame)
+            for name in ("invoice_no", "stock_code", "description"):
+                column, case = section.columns[name], section.case_of(name)
+                rows = connection.execute(
+                    f"select {cast(name, column, shop, case)} from text_lines {joined_texts(frames)} "
+                    "order by line_number"
+                ).fetchall()
+                forms = [normal_form(value, column.cast, case) for value in values]  # type: ignore[arg-type]
+                assert [value for (value,) in rows] == [*forms, None]
+
+    check()
+
+
+@pytest.mark.parametrize("column", [{"as": "whole_number"}, {"as": "text"}, {"as": "text", "case": "lower"}])
+def test_ingest_and_a_look_up_give_every_text_the_same_pseudonym(tmp_path_factory, column) -> None:  # type: ignore[no-untyped-def]
+    shop, section = mapped(tmp_path_factory.mktemp("shop"), customer_id=column)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.one_of(texts, st.sampled_from(shop.nobody)), max_size=25, unique=True))
+    def check(values: list[str]) -> None:
+        with lines_of(section, [*values, None]) as connection:
+            customers = read_customers(connection, section, shop.customer_ids, KEY)
+        assert sorted(customers.text) == sorted(values)
+        for text, stored, fault in zip(customers.text, customers.pseudonym, customers.fault, strict=True):
+            try:
+                assert stored == pseudonym(shop.customer_ids.require(text), KEY)
+                assert not isinstance(fault, str)
+            except WrongUse:
+                assert not isinstance(stored, str)
+
+    check()
+
+
+# --- whole lines through ingest ---
+
+
+def test_a_customer_is_one_whichever_blanks_stand_at_the_id(tmp_path: Path) -> None:
+    home = Home(tmp_path, shop_with(tmp_path, {"customer_id": {"as": "text"}}))
+    ways = ("K\u00e9", "K\u00e9 ", "\u00a0K\u00e9\u200b", "Ke\u0301\ufeff", '"\u202aK\u00e9\u202c\t"')
+    home.put(
+        *(line(invoice=number, customer=way) for number, way in enumerate(ways, 1)), line(customer="k\u00e9")
+    )
+    assert home.ingest()["accepted"] == 6
+    assert home.accepted("customer_id") == [(home.pseudonym("K\u00e9"),)] * 5 + [(home.pseudonym("k\u00e9"),)]
+
+
+def test_a_leading_zero_makes_no_other_whole_number(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.put(
+        *(line(invoice=number, customer=way) for number, way in enumerate(("17850", "017850", "+17850.0"), 1))
+    )
+    home.ingest()
+    assert home.accepted("customer_id") == [(home.pseudonym("17850"),)] * 3
+
+
+def test_case_is_kept_in_ids_and_no_matter_in_codes_unless_the_mapping_says_otherwise(tmp_path: Path) -> None:
+    lines = [
+        line(invoice="c1", code=" 85123a", customer="k1", quantity=-1),
+        line(invoice="C1", code="85123A\u00a0", customer="K1", quantity=-1),
+    ]
+    home = Home(tmp_path / "usual", shop_with(tmp_path, {"customer_id": {"as": "text"}}))
+    home.put(*lines)
+    home.ingest()
+    assert home.accepted("invoice_no, invoice_kind, stock_code, customer_id") == [
+        ("c1", "sale", "85123A", home.pseudonym("k1")),
+        ("C1", "cancellation", "85123A", home.pseudonym("K1")),
+    ]
+    other = {
+        "customer_id": {"as": "text", "case": "upper"},
+        "stock_code": {"case": "keep"},
+        "invoice_no": {"case": "upper"},
+    }
+    home = Home(tmp_path / "other", shop_with(tmp_path, other))
+    home.put(*lines)
+    home.ingest()
+    # the rule for cancellations looks at the invoice as it is written
+    assert home.accepted("invoice_no, invoice_kind, stock_code, customer_id") == [
+        ("C1", "sale", "85123a", home.pseudonym("K1")),
+        ("C1", "cancellation", "85123A", home.pseudonym("K1")),
+    ]
+
+
+def test_rules_and_codes_of_no_products_look_at_a_code_as_it_is_written(tmp_path: Path) -> None:
+    kinds = {"adjustment": {"column": "stock_code", "matches": "^adj$"}}
+    home = Home(tmp_path, shop_with(tmp_path, invoice_kinds=kinds, no_products=["Übung*"]))
+    home.put(
+        *(
+            line(invoice=n, code=code)
+            for n, code in enumerate(("\u00a0adj ", "ADJ", "U\u0308bung 7", "ÜBUNG"), 1)
+        )
+    )
+    home.ingest()
+    assert home.accepted("stock_code, invoice_kind, is_product") == [
+        ("ADJ", "adjustment", True),
+        ("ADJ", "sale", True),
+        ("ÜBUNG 7", "sale", False),
+        ("ÜBUNG", "sale", False),
+    ]
+
+
+def test_a_code_of_blanks_alone_is_missing(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.put(line(), line(code="\u00a0\u200b"), line(invoice="\ufeff"), line(description="\u3000"))
+    home.ingest()
+    assert home.rejected() == [(3, "stock_code: missing"), (4, "invoice_no: missing")]
+    assert home.accepted("description") == [("WHITE HEART",), (None,)]
+
+
+@pytest.mark.parametrize("cast_of_ids", ["text", "whole_number"])
+def test_what_stands_for_nobody_makes_a_line_without_a_customer(tmp_path: Path, cast_of_ids: str) -> None:
+    home = Home(tmp_path, shop_with(tmp_path, {"customer_id": {"as": cast_of_ids}}))
+    words = ("NULL", "\\N", " guest", "0", "0.0", "NaN", "n/a\u00a0", "")
+    home.put(*(line(invoice=number, customer=word) for number, word in enumerate(words, 1)))
+    assert home.ingest()["accepted"] == len(words)
+    assert home.accepted("customer_id") == [(None,)] * len(words)
+
+
+def test_where_a_customer_is_needed_nobody_is_set_aside_and_named(tmp_path: Path) -> None:
+    home = Home(tmp_path, shop_with(tmp_path, {"customer_id": {"optional": False}}, nobody=["NULL", 99]))
+    home.put(*(line(invoice=n, customer=word) for n, word in enumerate(("null", "099.0", "0", "", "x"), 1)))
+    home.ingest()
+    nobody = "customer_id: stands for nobody (key nobody of the mapping)"
+    assert home.rejected() == [
+        *((2, nobody), (3, nobody), (5, "customer_id: missing"), (6, "customer_id: no whole number")),
+    ]
+
+
+def test_an_id_may_be_long_and_one_that_is_too_long_is_set_aside(tmp_path: Path) -> None:
+    home = Home(tmp_path, shop_with(tmp_path, {"customer_id": {"as": "text"}}))
+    home.put(line(customer="x" * LONGEST_ID), line(customer="x" * (LONGEST_ID + 1)))
+    home.ingest()
+    assert home.accepted("customer_id") == [(home.pseudonym("x" * LONGEST_ID),)]
+    assert home.rejected() == [(3, f"customer_id: longer than {LONGEST_ID} characters")]
+
+
+def test_a_line_set_aside_names_its_customer_in_no_way_of_writing(tmp_path: Path) -> None:
+    home = Home(tmp_path, shop_with(tmp_path, {"customer_id": {"as": "text", "case": "upper"}}))
+    home.put(
+        line(
+            invoice="cust-ÉA-1",
+            customer=" Cust-éa ",
+            time="2011-01-09 00:00:00",
+            country="mail CUST-E\u0301A",
+        ),
+    )
+    home.ingest()
+    [(kept,)] = home.rejected("raw_text")
+    assert "cust" not in kept.lower() and home.pseudonym("CUST-ÉA") in kept
+
+
+# --- the mapping ---
+
+
+@pytest.mark.parametrize(
+    ("columns", "keys", "message"),
+    [
+        ({"customer_id": {"case": "upper"}}, {}, "case may be set with 'as: text' only"),
+        ({"description": {"case": "upper"}}, {}, "columns.description.case: only customer_id, invoice_no"),
+        ({"stock_code": {"case": "UPPER"}}, {}, "columns.stock_code.case"),
+        (
+            {},
+            {
+                "groups": {
+                    "files": {"path": "g.csv"},
+                    "columns": {
+                        "customer_id": {"from": "Id", "as": "text"},
+                        "sex": {"from": "Sex", "as": "text"},
+                    },
+                }
+            },
+            "groups.columns.customer_id and columns.customer_id differ in as or case",
+        ),
+    ],
+)
+def test_a_mapping_that_gives_ids_no_one_form_is_refused(tmp_path: Path, columns, keys, message) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(WrongUse, match=message):
+        load_shop(Settings(shop=shop_with(tmp_path, columns, **keys), _env_file=None))
