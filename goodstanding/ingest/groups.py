@@ -16,6 +16,7 @@ from goodstanding.core.settings import Settings
 from goodstanding.identity.normal_form import normal_text
 from goodstanding.identity.pseudonyms import pseudonym_key
 from goodstanding.ingest.casts import REASONS, cast
+from goodstanding.ingest.misread import mark_second_headers
 from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
 from goodstanding.ingest.read import inspect, load_text
 from goodstanding.shops.mapping import CUSTOMER, load_shop
@@ -49,6 +50,7 @@ def read_groups(settings: Settings) -> pd.DataFrame:
     )
     with duckdb.connect(config={"threads": 1}) as connection:
         load_text(connection, [file], groups)
+        mark_second_headers(connection, [file], groups)
         fault = connection.execute(
             "select line_number, fault from text_lines where fault is not null order by line_number limit 1"
         ).fetchone()

@@ -33,6 +33,7 @@ from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
+from goodstanding.ingest.misread import mark_other_notations, mark_second_headers
 from goodstanding.ingest.partitions import Part, differing_days, replace_partitions
 from goodstanding.ingest.read import File, inspect, load_text
 from goodstanding.ingest.reading import Change, change_of, keep_reading
@@ -220,6 +221,8 @@ def _stage(
             continue
         staged = folder / f"{kind.table}.parquet"
         load_text(reader, readable, source)
+        mark_second_headers(reader, readable, source)
+        mark_other_notations(reader, shop, source)
         cast_lines(reader, readable, shop, source, key, staged)
         read_staged(connection, kind, staged)
 
