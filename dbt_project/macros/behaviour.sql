@@ -45,6 +45,11 @@
     group by moments.customer_id, moments.as_of
 {%- endmacro %}
 
+{#- what came back of an order is never more than it came to, for a discount lowers its amount and not those of its products -#}
+{% macro back_of_order(amount, gross_amount) -%}
+    greatest(least({{ amount }}, {{ gross_amount }}), 0)
+{%- endmacro %}
+
 {#-
     One row per customer and as_of of `orders` (of orders_as_of), with the columns of return_behaviour. Rates are
     shrunk towards 1/6, as (n + 1/2) / (orders + 3): else one return of a customer's only order would be a rate of 1.
@@ -63,8 +68,11 @@
         (count(case when orders.is_returned then {{ order }} end) + 0.5e0) / (count({{ order }}) + 3)
             as return_rate{{ window }},
         {% endfor -%}
-        coalesce(cast(sum(orders.returned_amount) as double) / nullif(cast(sum(orders.gross_amount) as double), 0), 0)
-            as returned_share,
+        coalesce(
+            cast(sum({{ back_of_order('orders.returned_amount', 'orders.gross_amount') }}) as double)
+            / nullif(cast(sum(greatest(orders.gross_amount, 0)) as double), 0),
+            0
+        ) as returned_share,
         cast({{ back % 'cancellations' }} as integer) as cancellations,
         ({{ back % 'cancellations' }} + 0.5e0) / (count(orders.invoice_no) + 3) as cancellation_rate,
         ({{ back % 'cancelled_lines' }} + 0.5e0) / (count(orders.invoice_no) + 3) as cancelled_lines_rate,

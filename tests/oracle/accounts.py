@@ -20,6 +20,8 @@ SORTS = ("e_payment", "auto_billed", "on_delivery", "on_account")
 class Instalment:
     """What the shop had stated about an instalment by `as_of`: the line of each day that counts, in order."""
 
+    # number and day of the order that it pays for; the number is empty for a statement of account
+    order: tuple[str, date | None]
     lines: tuple[Line, ...]
     as_of: date
 
@@ -27,11 +29,6 @@ class Instalment:
     def line(self) -> Line:
         """The line that counts."""
         return self.lines[-1]
-
-    @property
-    def order(self) -> str:
-        """The order that it pays for; empty for a statement of account."""
-        return str(self.line["invoice_no"] or "")
 
     @property
     def amount(self) -> Decimal:
@@ -91,7 +88,11 @@ class Instalment:
     def stated_when(self) -> tuple[object, ...]:
         """The order in which instalments were stated."""
         recorded = self.line["recorded_at"] or datetime.min
-        return self.line.day, recorded, self.due_day, self.order, self.line["instalment_no"] or 0
+        number, order_day = self.order
+        return (
+            *(self.line.day, recorded, self.due_day, number, order_day or date.min),
+            self.line["instalment_no"] or 0,
+        )
 
 
 def paid_by(line: Line) -> Decimal | None:
@@ -125,18 +126,39 @@ def counts_over(line: Line) -> tuple[object, ...]:
     )
 
 
+def named_orders(lines: Iterable[Line]) -> dict[tuple[str, int], date | None]:
+    """The day of the order that each line of another kind names, by its place.
+
+    It is the customer's latest order of that number on or before that day; None where there was none.
+    """
+    lines = list(lines)
+    days: dict[tuple[object, ...], list[date]] = defaultdict(list)
+    for line in lines:
+        if line.kind == "orders" and line.sort == "sale" and line.customer is not None:
+            days[line.customer, line["invoice_no"]].append(line.day)
+    return {
+        line.place: max(
+            (day for day in days[line.customer, line["invoice_no"]] if day <= line.day), default=None
+        )
+        for line in lines
+        if line.kind != "orders"
+    }
+
+
 def instalments(lines: Iterable[Line], as_of: date) -> dict[str, list[Instalment]]:
     """Each customer's instalments, by the lines about each up to a day."""
+    order_days = named_orders(lines)
     of_days: dict[tuple[object, ...], dict[date, list[Line]]] = defaultdict(lambda: defaultdict(list))
     for line in lines:
         if line.kind == "payments" and line.day <= as_of:
             number = line["instalment_no"] or 0
             unnumbered = line["due_day"] if number == 0 else None
-            of_days[line.customer, line["invoice_no"] or "", number, unnumbered][line.day].append(line)
+            order = line["invoice_no"] or "", order_days[line.place]
+            of_days[line.customer, order, number, unnumbered][line.day].append(line)
     of_customers = defaultdict(list)
-    for (customer, *_), days in of_days.items():
+    for (customer, order, *_), days in of_days.items():
         counted = tuple(max(days[day], key=counts_over) for day in sorted(days))
-        of_customers[str(customer)].append(Instalment(counted, as_of))
+        of_customers[str(customer)].append(Instalment(order, counted, as_of))
     return of_customers
 
 
@@ -151,12 +173,13 @@ class OrderAccount:
 
 def order_accounts(lines: Iterable[Line], as_of: date) -> dict[str, list[OrderAccount]]:
     """Each customer's orders that payments, deliveries or returns name."""
+    order_days = named_orders(lines)
     named = defaultdict(list)
     for line in lines:
         if line.kind != "orders" and line.day <= as_of and line["invoice_no"]:
-            named[str(line.customer), line["invoice_no"]].append(line)
+            named[str(line.customer), line["invoice_no"], order_days[line.place]].append(line)
     of_customers = defaultdict(list)
-    for (customer, _), of_order in named.items():
+    for (customer, *_), of_order in named.items():
         methods = [
             (line.day, line.sort != "on_delivery", line.sort)
             for line in of_order

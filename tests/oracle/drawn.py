@@ -31,121 +31,128 @@ def days_of(spans: tuple[tuple[date, date], ...]) -> Iterator[date]:
 
 def draw_shop(seed: int) -> Shop:
     """The shop of a seed."""
-    draw = random.Random(f"shop {seed}")
-    rules = Rules(
-        customer_as=draw.choice(["whole_number", "whole_number", "text"]),
-        unmapped=draw.choice(
-            [(), (), (), ("recorded_at",), ("paid_day",), ("paid_amount",), ("paid_day", "paid_amount")]
-        ),
-    )
+    drawer = _Drawer(seed)
     files: dict[str, list[Row]] = {}
-    has_accounts = draw.random() < 0.7
-    placed: list[tuple[str, str]] = []
     for day in days_of(SPANS):
-        if draw.random() < 0.1:
+        if drawer.draw.random() < 0.1:
             continue  # a day without a file
-        rows = _orders(draw, day, rules, placed)
-        for number, part in enumerate(_parted(draw, rows), start=1):
+        for number, part in enumerate(drawer.parted(drawer.orders(day)), start=1):
             files[f"orders/{day}-{number}.csv"] = part
-        if has_accounts:
-            for kind, of_kind in _accounts(draw, day, rules, placed).items():
-                if of_kind:
-                    files[f"{kind}/{day}.csv"] = of_kind
-    return Shop(rules, files, SPANS)
+        for kind, rows in drawer.accounts(day).items() if drawer.has_accounts else ():
+            if rows:
+                files[f"{kind}/{day}.csv"] = rows
+    return Shop(drawer.rules, files, SPANS)
 
 
-def _parted(draw: random.Random, rows: list[Row]) -> list[list[Row]]:
-    """The rows of a day in one file or in two."""
-    if draw.random() < 0.7:
-        return [rows]
-    cut = draw.randint(0, len(rows))
-    return [rows[:cut], rows[cut:]]
+class _Drawer:
+    """Draws the lines of one shop, day after day."""
 
-
-def _customer(draw: random.Random, customer: str, rules: Rules) -> str:
-    """A customer's id as one of several lines writes it."""
-    if rules.customer_as == "whole_number":
-        return draw.choice([customer, f"{customer}.0", f" {customer}", f"{customer}.00\t"])
-    return f"K{customer}"
-
-
-def _orders(draw: random.Random, day: date, rules: Rules, placed: list[tuple[str, str]]) -> list[Row]:
-    rows: list[Row] = []
-    for number in range(draw.randint(0, 9)):
-        customer = draw.choice((*CUSTOMERS, ""))
-        sort = draw.choices(["", "C", "A"], [60, 35, 5])[0]
-        invoice = f"{sort}{day:%y%m%d}{number:02}"
-        at = f"{day}{draw.choice(' T')}{draw.randint(8, 9):02}:{draw.choice(['00', '30'])}:00"
-        if not sort and customer:
-            placed.append((invoice, customer))
-        for _ in range(draw.randint(1, 3)):
-            row = {
-                "invoice_no": invoice,
-                "stock_code": draw.choice(CODES),
-                "description": draw.choice(TEXTS),
-                "quantity": str(draw.randint(1, 3) * (-1 if sort == "C" else 1)),
-                "ordered_at": at,
-                "unit_price": draw.choice(PRICES),
-                "customer_id": _customer(draw, customer, rules) if customer else draw.choice(["", " "]),
-                "country": f"Land {int(customer or 0) % 3}",
-            }
-            _trouble_a_line(draw, row, day)
-            rows += [row] * draw.choice([1, 1, 1, 2])
-    return rows
-
-
-def _trouble_a_line(draw: random.Random, row: Row, day: date) -> None:
-    """A few lines are odd: some must be read as they are, others be set aside."""
-    trouble = draw.random()
-    if trouble < 0.02:
-        row["quantity"] = str(-int(row["quantity"]))
-    elif trouble < 0.03:
-        row["quantity"] = "0"
-    elif trouble < 0.05:
-        row["quantity"] += ".0"
-    elif trouble < 0.06:
-        row["unit_price"] = draw.choice(["-1.5", "x", "1.23456", ""])
-    elif trouble < 0.07:
-        row["ordered_at"] = f"{day + timedelta(days=draw.choice([-1, 1]))} 10:00:00"
-    elif trouble < 0.08:
-        row["invoice_no"] = ""
-    elif trouble < 0.12:
-        row["ordered_at"] += draw.choice(["Z", "+02:00"])
-
-
-def _accounts(
-    draw: random.Random, day: date, rules: Rules, placed: list[tuple[str, str]]
-) -> dict[str, list[Row]]:
-    """Lines about orders and accounts; customer 18 never orders."""
-    rows: dict[str, list[Row]] = {kind: [] for kind in COLUMNS if kind != "orders"}
-    for _ in range(draw.randint(0, 5)):
-        order, customer = draw.choice(placed[-12:] or [("1", "18")])
-        if draw.random() < 0.2:
-            order, customer = "", draw.choice([*CUSTOMERS, "18"])
-        paid = draw.random() < 0.5
-        rows["payments"].append(
-            {
-                "invoice_no": order,
-                "customer_id": _customer(draw, customer, rules),
-                "method": draw.choice(["card", "debit", "cod", "account", ""]),
-                "instalment_no": draw.choice(["", "1", "1", "2"]),
-                "amount": draw.choice(["3", "4.50", "10", "10", "0", "-2"]),
-                "due_day": str(day + timedelta(days=draw.randint(-3, 3))),
-                "paid_day": str(day - timedelta(days=draw.randint(0, 4))) if paid else "",
-                "paid_amount": draw.choice(["", "", "0", "2", "4.5", "12"]),
-                "days_late": draw.choice(["", "", "", "0", "3"]),
-                "outstanding": draw.choice(["", "", "4.5"]),
-                "credit_limit": draw.choice(["", "", "100"]),
-                "recorded_at": f"{day} {draw.choice(['09', '10'])}:00:00",
-            }
+    def __init__(self, seed: int) -> None:
+        self.draw = draw = random.Random(f"shop {seed}")
+        self.rules = Rules(
+            customer_as=draw.choice(["whole_number", "whole_number", "text"]),
+            unmapped=draw.choice(
+                [(), (), (), ("recorded_at",), ("paid_day",), ("paid_amount",), ("paid_day", "paid_amount")]
+            ),
         )
-    for _ in range(draw.randint(0, 2)):
-        order, customer = draw.choice(placed[-12:] or [("1", "18")])
-        written = _customer(draw, customer, rules)
-        cause, amount = draw.choice(["refused", "torn", ""]), draw.choice(["", "1.25"])
-        at, method = f"{day} 12:00:00", draw.choice(["cod", "post", ""])
-        rows["returns"].append(
-            dict(zip(COLUMNS["returns"], (order, written, at, cause, amount), strict=True))
-        )
-        rows["deliveries"].append(dict(zip(COLUMNS["deliveries"], (order, written, at, method), strict=True)))
-    return rows
+        self.has_accounts = draw.random() < 0.7
+        # some shops number anew on each day, and give a number to several customers
+        self.numbers_come_again = draw.random() < 0.5
+        # orders and their customers, for the other kinds of lines to name
+        self.placed = [("1", "18")]
+
+    def parted(self, rows: list[Row]) -> list[list[Row]]:
+        """The rows of a day in one file or in two."""
+        if self.draw.random() < 0.7:
+            return [rows]
+        cut = self.draw.randint(0, len(rows))
+        return [rows[:cut], rows[cut:]]
+
+    def customer(self, customer: str) -> str:
+        """A customer's id as one of several lines writes it."""
+        if not customer:
+            return self.draw.choice(["", " "])
+        if self.rules.customer_as == "whole_number":
+            return self.draw.choice([customer, f"{customer}.0", f" {customer}", f"{customer}.00\t"])
+        return f"K{customer}"
+
+    def orders(self, day: date) -> list[Row]:
+        """The order lines of a day."""
+        draw = self.draw
+        rows: list[Row] = []
+        for number in range(draw.randint(0, 9)):
+            customer = draw.choice((*CUSTOMERS, ""))
+            sort = draw.choices(["", "C", "A"], [60, 35, 5])[0]
+            again = f"{draw.randint(1, 6)}" if self.numbers_come_again else f"{day:%y%m%d}{number:02}"
+            invoice = f"{sort}{again}"
+            at = f"{day}{draw.choice(' T')}{draw.randint(8, 9):02}:{draw.choice(['00', '30'])}:00"
+            if not sort and customer:
+                self.placed.append((invoice, customer))
+            for _ in range(draw.randint(1, 3)):
+                row = {
+                    "invoice_no": invoice,
+                    "stock_code": draw.choice(CODES),
+                    "description": draw.choice(TEXTS),
+                    "quantity": str(draw.randint(1, 3) * (-1 if sort == "C" else 1)),
+                    "ordered_at": at,
+                    "unit_price": draw.choice(PRICES),
+                    "customer_id": self.customer(customer),
+                    "country": f"Land {int(customer or 0) % 3}",
+                }
+                self._trouble(row, day)
+                rows += [row] * draw.choice([1, 1, 1, 2])
+        return rows
+
+    def _trouble(self, row: Row, day: date) -> None:
+        """A few lines are odd: some must be read as they are, others be set aside."""
+        draw = self.draw
+        trouble = draw.random()
+        if trouble < 0.02:
+            row["quantity"] = str(-int(row["quantity"]))
+        elif trouble < 0.03:
+            row["quantity"] = "0"
+        elif trouble < 0.05:
+            row["quantity"] += ".0"
+        elif trouble < 0.06:
+            row["unit_price"] = draw.choice(["-1.5", "x", "1.23456", ""])
+        elif trouble < 0.07:
+            row["ordered_at"] = f"{day + timedelta(days=draw.choice([-1, 1]))} 10:00:00"
+        elif trouble < 0.08:
+            row["invoice_no"] = ""
+        elif trouble < 0.12:
+            row["ordered_at"] += draw.choice(["Z", "+02:00"])
+
+    def accounts(self, day: date) -> dict[str, list[Row]]:
+        """Lines about orders and accounts; customer 18 never orders."""
+        draw = self.draw
+        rows: dict[str, list[Row]] = {kind: [] for kind in COLUMNS if kind != "orders"}
+        for _ in range(draw.randint(0, 5)):
+            order, customer = draw.choice(self.placed[-12:])
+            if draw.random() < 0.2:
+                order, customer = "", draw.choice([*CUSTOMERS, "18"])
+            paid = draw.random() < 0.5
+            rows["payments"].append(
+                {
+                    "invoice_no": order,
+                    "customer_id": self.customer(customer),
+                    "method": draw.choice(["card", "debit", "cod", "account", ""]),
+                    "instalment_no": draw.choice(["", "1", "1", "2"]),
+                    "amount": draw.choice(["3", "4.50", "10", "10", "0", "-2"]),
+                    "due_day": str(day + timedelta(days=draw.randint(-3, 3))),
+                    "paid_day": str(day - timedelta(days=draw.randint(0, 4))) if paid else "",
+                    "paid_amount": draw.choice(["", "", "0", "2", "4.5", "12"]),
+                    "days_late": draw.choice(["", "", "", "0", "3"]),
+                    "outstanding": draw.choice(["", "", "4.5"]),
+                    "credit_limit": draw.choice(["", "", "100"]),
+                    "recorded_at": f"{day} {draw.choice(['09', '10'])}:00:00",
+                }
+            )
+        for _ in range(draw.randint(0, 2)):
+            order, customer = draw.choice(self.placed[-12:])
+            written, at = self.customer(customer), f"{day} 12:00:00"
+            cause, amount = draw.choice(["refused", "torn", ""]), draw.choice(["", "1.25"])
+            method = draw.choice(["cod", "post", ""])
+            returned, delivered = (order, written, at, cause, amount), (order, written, at, method)
+            rows["returns"].append(dict(zip(COLUMNS["returns"], returned, strict=True)))
+            rows["deliveries"].append(dict(zip(COLUMNS["deliveries"], delivered, strict=True)))
+        return rows

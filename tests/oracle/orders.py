@@ -85,6 +85,10 @@ class Invoice:
         """What is left."""
         return self.gross - self.cancelled
 
+    def at_most(self, amount: Decimal) -> Decimal:
+        """Of an amount that came back, no more than the order came to."""
+        return max(min(amount, self.gross), NOTHING)
+
     @property
     def is_kept(self) -> bool:
         """Whether it counts for recency, frequency and monetary."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -118,6 +118,13 @@ def _rate(count: int, orders: int) -> Fraction:
     return (count + Fraction(1, 2)) / (orders + 3)
 
 
+def _share_back(orders: Iterable[Invoice], back: Callable[[Invoice], Decimal]) -> Fraction:
+    """The share of the money ordered that came back."""
+    orders = list(orders)
+    ordered = sum(max(order.gross, 0) for order in orders)
+    return share(sum(order.at_most(back(order)) for order in orders), ordered) or Fraction(0)
+
+
 def _is_returned(order: Invoice) -> bool:
     return order.returned > 0
 
@@ -130,7 +137,6 @@ def _is_cancelled(order: Invoice) -> bool:
 def _returns(orders: list[Invoice], cancellations: list[Invoice], as_of: date) -> dict[str, object]:
     lately = [order for order in orders if order.day > six_months_before(as_of)]
     cancelled_lines = [each for invoice in cancellations for each in invoice.lines if each.line.is_product]
-    gross = sum(order.gross for order in orders)
     row: dict[str, object] = {}
     for window, of_window in (("", orders), ("_6m", lately)):
         row[f"orders{window}"] = len(of_window)
@@ -139,7 +145,7 @@ def _returns(orders: list[Invoice], cancellations: list[Invoice], as_of: date) -
         row[f"return_rate{window}"] = _rate(sum(map(_is_returned, of_window)), len(of_window))
     return {
         **row,
-        "returned_share": share(sum(order.returned for order in orders), gross) or 0,
+        "returned_share": _share_back(orders, lambda order: order.returned),
         "cancellations": len(cancellations),
         "cancellation_rate": _rate(len(cancellations), len(orders)),
         "cancelled_lines_rate": _rate(len(cancelled_lines), len(orders)),
@@ -186,10 +192,7 @@ def _features(orders: list[Invoice], judged: list[Judged], as_of: date) -> dict[
         "mean_order_value": share(monetary, len(kept)),
         "distinct_products": len(products),
         "mean_gap_days": share(oldest - youngest, len(kept) - 1),
-        "cancelled_share": share(
-            sum(order.cancelled for order in orders), sum(order.gross for order in orders)
-        )
-        or 0,
+        "cancelled_share": _share_back(orders, lambda order: order.cancelled),
     }
     for window in (30, 90, 180):
         # the window ends with as_of and holds that day

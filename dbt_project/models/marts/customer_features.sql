@@ -60,8 +60,8 @@ summed as (
         sum(case when is_kept and age_days < {{ window }} then 1 else 0 end) as orders_{{ window }}d,
         sum(case when is_kept and age_days < {{ window }} then net_amount else 0 end) as spend_{{ window }}d,
         {% endfor -%}
-        sum(gross_amount) as gross_amount,
-        sum(gross_amount - net_amount) as cancelled_amount
+        sum(greatest(gross_amount, 0)) as gross_amount,
+        sum({{ back_of_order('gross_amount - net_amount', 'gross_amount') }}) as cancelled_amount
     from as_of_each_day
     group by customer_id, as_of
 
