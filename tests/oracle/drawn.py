@@ -18,7 +18,10 @@ SPANS = (
     (date(2011, 4, 28), date(2011, 5, 1)),
 )
 CUSTOMERS = tuple(str(number) for number in range(11, 18))
-CODES = ("X", "X", "Y", "Z1", "POST", "gift_10")
+CODES = ("X", "X", "x", "Y", "Y\u00a0", "Zé", "ZE\u0301", "POST", "post ", "gift_10")
+# before and after ids and codes: also a tab, a no-break and a zero-width space, a mark, a control character
+BLANKS = ("", "", "", " ", "\t", "\u00a0", "\u200b", "\ufeff", "\x1f", " \u3000")
+NOBODY = ("", " ", "\u00a0", "NULL", "null", r"\N", "0", "00.0", "-1", "Guest", "n/a ")
 PRICES = ("1.25", "2", "2.00", "0.1", "3.3333", "0")
 TEXTS = ("A THING", "", "a, thing", 'a "thing"', " two\nlines ", "Größe 3 €")
 
@@ -50,7 +53,8 @@ class _Drawer:
     def __init__(self, seed: int) -> None:
         self.draw = draw = random.Random(f"shop {seed}")
         self.rules = Rules(
-            customer_as=draw.choice(["whole_number", "whole_number", "text"]),
+            customer_as=draw.choice(["whole_number", "text"]),
+            customer_case=draw.choice(["keep", "lower", "upper"]),
             unmapped=draw.choice(
                 [(), (), (), ("recorded_at",), ("paid_day",), ("paid_amount",), ("paid_day", "paid_amount")]
             ),
@@ -70,11 +74,18 @@ class _Drawer:
 
     def customer(self, customer: str) -> str:
         """A customer's id as one of several lines writes it."""
+        draw = self.draw
         if not customer:
-            return self.draw.choice(["", " "])
+            return draw.choice(NOBODY)
         if self.rules.customer_as == "whole_number":
-            return self.draw.choice([customer, f"{customer}.0", f" {customer}", f"{customer}.00\t"])
-        return f"K{customer}"
+            written = draw.choice(
+                [customer, f"{customer}.0", f"0{customer}", f"+{customer}", f"{customer}.00"]
+            )
+        elif self.rules.customer_case == "keep":
+            written = f"Ké{customer}"
+        else:
+            written = draw.choice([f"Ké{customer}", f"kE\u0301{customer}"])
+        return draw.choice(BLANKS) + written + draw.choice(BLANKS)
 
     def orders(self, day: date) -> list[Row]:
         """The order lines of a day."""
@@ -90,7 +101,7 @@ class _Drawer:
                 self.placed.append((invoice, customer))
             for _ in range(draw.randint(1, 3)):
                 row = {
-                    "invoice_no": invoice,
+                    "invoice_no": draw.choice(BLANKS) + invoice + draw.choice(BLANKS),
                     "stock_code": draw.choice(CODES),
                     "description": draw.choice(TEXTS),
                     "quantity": str(draw.randint(1, 3) * (-1 if sort == "C" else 1)),

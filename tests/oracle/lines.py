@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -30,6 +31,14 @@ NEVER_BELOW_ZERO = {
     "payments": ("days_late", "credit_limit"),
     "returns": ("amount",),
     "deliveries": (),
+}
+# separators, control characters and invisible format characters
+BLANKS = ("Zs", "Zl", "Zp", "Cc", "Cf")
+CASES = {"stock_code": "upper"}
+# by default, beside the numbers 0 and -1
+NOBODY = {
+    *("NULL", "(NULL)", "[NULL]", "<NULL>", r"\N", "NONE", "NIL", "UNDEFINED", "NAN", "NAT", "NA", "<NA>"),
+    *("N/A", "#N/A", "-", "00000000-0000-0000-0000-000000000000", "GUEST", "ANONYMOUS", "UNKNOWN"),
 }
 QUANTITY_LIMIT = 1_000_000_000
 
@@ -112,7 +121,7 @@ def _line(kind: str, file: str, number: int, day: date, row: Row, rules: Rules) 
     values: dict[str, object] = {}
     for name in rules.columns(kind):
         value = _value(name, row[name], rules)
-        if value is None and (name not in BLANK[kind] or (name in CASTS and row[name].strip(" \t\r\n"))):
+        if value is None and (name not in BLANK[kind] or (name in CASTS and normal_text(row[name]))):
             raise Unreadable(name)
         values[name] = value
     sort = next(
@@ -140,14 +149,15 @@ def _line(kind: str, file: str, number: int, day: date, row: Row, rules: Rules) 
 
 def _value(name: str, written: str, rules: Rules) -> object:
     """The value of a column's text; None where there is none, or where it cannot be read."""
-    text = written.strip(" \t\r\n")
+    text = normal_text(written)
     cast = rules.customer_as if name == "customer_id" else CASTS.get(name, "text")
-    if not text:
+    if not text or (name == "customer_id" and is_nobody(text)):
         return None
     if cast == "text":
-        return written
+        case = rules.customer_case if name == "customer_id" else CASES.get(name, "keep")
+        return {"upper": text.upper(), "lower": text.lower(), "keep": text}[case]
     if cast == "whole_number":
-        match = re.fullmatch(r"([0-9]+)(\.0*)?", text)
+        match = re.fullmatch(r"\+?0*([0-9]+)(\.0*)?", text)
         return match[1] if match else None
     if cast == "integer":
         match = re.fullmatch(r"([+-]?[0-9]+)(\.0*)?", text)
@@ -157,6 +167,21 @@ def _value(name: str, written: str, rules: Rules) -> object:
     if cast == "date":
         return date.fromisoformat(text)
     return local_time(text, rules.zone)
+
+
+def normal_text(text: str) -> str:
+    """The text in Unicode form NFC without blanks of any kind at its ends."""
+    text = unicodedata.normalize("NFC", text)
+    blanks = {character for character in text if unicodedata.category(character) in BLANKS}
+    return text.strip("".join(blanks)) if blanks else text
+
+
+def is_nobody(text: str) -> bool:
+    """Whether a text stands for no customer: a number by its value, a word in any case."""
+    number = re.fullmatch(r"([+-]?)0*([0-9]+)(\.0*)?", text)
+    if number:
+        return int(number[1] + number[2]) in (0, -1)
+    return text.upper() in NOBODY
 
 
 def _amount(text: str) -> Decimal | None:

@@ -7,6 +7,7 @@ relations can be combined: what they state is applied one after the other.
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -15,11 +16,14 @@ from decimal import Decimal
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from tests.oracle.lines import local_time
+from tests.oracle.drawn import BLANKS
+from tests.oracle.lines import local_time, normal_text
 from tests.oracle.published import Publication, pseudonym
 from tests.oracle.shop import COLUMNS, Row, Shop
 
 DateOrTime = TypeVar("DateOrTime", bound=date)
+# the number of a customer within an id
+KNOWN = "1[1-8]"
 Rows = list[dict[str, object]]
 Tables = dict[str, Rows]
 PLACE = ("order_line_id", "file_name", "line_number")
@@ -52,13 +56,13 @@ class RenamedCustomers(Relation):
 
     def change(self, shop: Shop, draw: random.Random) -> Shop:
         def rename(row: Row, kind: str) -> Row:
-            digits = "".join(filter(str.isdigit, row["customer_id"].partition(".")[0]))
-            renamed = str(int(digits) + 5000) if digits else digits
-            return {**row, "customer_id": row["customer_id"].replace(digits, renamed, 1) if digits else ""}
+            name = re.sub(KNOWN, lambda found: str(int(found[0]) + 5000), row["customer_id"])
+            return {**row, "customer_id": name}
 
-        prefix = "" if shop.rules.customer_as == "whole_number" else "K"
+        prefix = {"upper": "KÉ", "lower": "ké", "keep": "Ké"}[shop.rules.customer_case]
+        prefix = prefix if shop.rules.customer_as == "text" else ""
         self.names = {
-            pseudonym(f"{prefix}{number}"): pseudonym(f"{prefix}{number + 5000}") for number in range(1000)
+            pseudonym(f"{prefix}{number}"): pseudonym(f"{prefix}{number + 5000}") for number in range(11, 19)
         }
         return of_rows(shop, rename)
 
@@ -66,6 +70,26 @@ class RenamedCustomers(Relation):
         return of_values(
             tables, lambda name, value: self.names.get(str(value), value) if name == "customer_id" else value
         )
+
+
+class OtherSpelling(Relation):
+    """Ids, codes and numbers of invoices are written with other blanks, zeros and case: nothing changes."""
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        is_number = shop.rules.customer_as == "whole_number"
+
+        def spelled(row: Row, kind: str) -> Row:
+            row = {**row, "invoice_no": _blanks(draw, row["invoice_no"])}
+            if "stock_code" in row:
+                row["stock_code"] = _blanks(draw, row["stock_code"].swapcase())
+            customer = row["customer_id"].replace("+", "")
+            if is_number:
+                customer = re.sub("[0-9]+", lambda found: f"00{found[0]}", customer, count=1)
+            if not is_number and shop.rules.customer_case != "keep":
+                customer = customer.swapcase()
+            return {**row, "customer_id": _blanks(draw, customer)}
+
+        return of_rows(shop, spelled)
 
 
 class Parquet(Relation):
@@ -158,7 +182,7 @@ class OneWhoNeverOrders(Relation):
     """Somebody without any order has a parcel delivered, to be paid at the door: one row of payments."""
 
     def change(self, shop: Shop, draw: random.Random) -> Shop:
-        self.customer = "999" if shop.rules.customer_as == "whole_number" else "K999"
+        self.customer = "999"
         self.newest = shop.spans[-1][1]
         path = f"deliveries/{self.newest}-more.csv"
         at = f"{self.newest} 10:00:00"
@@ -177,7 +201,14 @@ class OneWhoNeverOrders(Relation):
         return {**tables, "payment_behaviour": [*tables["payment_behaviour"], added]}
 
 
-ALIKE: tuple[type[Relation], ...] = (RenamedCustomers, Parquet, DearerPrices, OtherZone, OtherYear)
+ALIKE: tuple[type[Relation], ...] = (
+    RenamedCustomers,
+    OtherSpelling,
+    Parquet,
+    DearerPrices,
+    OtherZone,
+    OtherYear,
+)
 ADDED: tuple[type[Relation], ...] = (FileAgain, OneWhoNeverOrders)
 
 
@@ -258,6 +289,12 @@ def _rounded(value: object) -> object:
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return f"{float(value):.10g}" if isinstance(value, float) else f"{Decimal(value).normalize():f}"
     return value
+
+
+def _blanks(draw: random.Random, text: str) -> str:
+    """A text with other blanks around it; one without anything else stays as it is."""
+    core = normal_text(text)
+    return draw.choice(BLANKS) + core + draw.choice(BLANKS) if core else text
 
 
 def _scaled(text: str, factor: int) -> str:

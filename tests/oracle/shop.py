@@ -71,12 +71,14 @@ class Rules:
     Attributes:
         zone: the shop's time zone.
         customer_as: how customer ids are read.
+        customer_case: the case of their normal form.
         format: of all files.
         unmapped: columns of payments that the mapping does not name.
     """
 
     zone: str = "Europe/London"
     customer_as: str = "whole_number"
+    customer_case: str = "keep"
     format: str = "csv"
     unmapped: tuple[str, ...] = ()
 
@@ -119,7 +121,9 @@ def mapping(shop: Shop) -> str:
         for name in rules.columns(kind):
             cast = rules.customer_as if name == "customer_id" else CASTS.get(name, "text")
             optional = ", optional: true" if name in BLANK[kind] else ""
-            lines.append(f"  {name}: {{from: {name}, as: {cast}{optional}}}")
+            has_case = name == "customer_id" and cast == "text"
+            case = f", case: {rules.customer_case}" if has_case else ""
+            lines.append(f"  {name}: {{from: {name}, as: {cast}{case}{optional}}}")
         lines.append("invoice_kinds:" if kind == "orders" else "kinds:")
         for sort, (column, pattern) in SORTS[kind].items():
             lines.append(f"  {sort}: {{column: {column}, matches: '{pattern}'}}")
