@@ -1,9 +1,13 @@
 """Runs a quality gate: judges rows by Great Expectations, keeps the result, and stops the run on failure.
 
 Great Expectations has no data source that works on DuckDB, so each batch is a pandas frame of the days in
-question, in chunks where the range is long. A first pass asks for verdicts only; a second one asks for the
+question, in chunks where the range is long. Where a batch has verdicts that SQL says less well, its `judge`
+adds them to the frame. A first pass asks for verdicts only; a second one asks for the
 counts and row positions of what failed. That halves the time of the usual day, on which nothing fails. No
 value of a row reaches a result: it holds counts, bounds of numeric columns and keys of rows.
+
+A check that finds no row to judge has not passed: the result says that it was not judged, and why. Days that
+a person has accepted (`accepted` in the mapping) pass that expectation, and the result says by whom and why.
 
 Importing Great Expectations takes seconds; it happens at the first gate that a process runs.
 """
@@ -15,16 +19,19 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from goodstanding.core.days import Days
+from expectations.words import check_days, message, notes, written
+from goodstanding.core.days import Days, in_words
 from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import DataProblem, GateFailed, WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import GATES, moment
+from goodstanding.shops.mapping import Accepted, Shop, load_shop
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,10 +47,18 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 600_000
 KEPT_RESULTS = 60
 NAMED_KEYS = 5
-NAMED_FAILURES = 5
 
 # one figure of an aggregate, or the span [lowest, highest] of a numeric column
 Observed = float | list[float]
+
+
+class AcceptedDays(TypedDict):
+    """Days on which an expectation is not met, as a person has accepted."""
+
+    #: like 2011-01-02 to 2011-01-09
+    days: str
+    by: str
+    why: str
 
 
 class Check(TypedDict):
@@ -55,14 +70,27 @@ class Check(TypedDict):
     column: str
     #: the expectation in words
     text: str
+    #: whether it stops nothing; where `judged` is 0 it has not passed either
     passed: bool
-    #: how many rows were judged, and how many of them do not meet it
+    #: how many rows there were, how many of them had something to judge, and how many do not meet it
     rows: int
+    judged: int
     unexpected: int
     observed: Observed | None
+    #: what the recent days had, where it is compared with them
+    usual: Observed | None
     #: keys of the first few rows that do not meet it, like 2011-12-01.csv:7
     keys: list[str]
-    #: why it could not be judged at all
+    #: whether a row is a day
+    by_day: bool
+    #: every day (ISO) on which it is not met and which nobody has accepted
+    failed_days: list[str]
+    accepted: list[AcceptedDays]
+    #: why it is not met, where a query can say it
+    causes: list[str]
+    #: why no row could be judged
+    not_judged: NotRequired[str]
+    #: why the expectation itself could not be evaluated
     error: NotRequired[str]
 
 
@@ -89,6 +117,8 @@ class GateResult(TypedDict):
     simulated: bool
     passed: bool
     batches: list[BatchResult]
+    #: what was not judged, what was accepted, and acceptances that are not needed: a sentence each
+    notes: list[str]
 
 
 class GatePassed(TypedDict):
@@ -104,6 +134,8 @@ class GatePassed(TypedDict):
     failed: list[str]
     #: of all batches
     rows: int
+    #: as in `GateResult`
+    notes: list[str]
 
 
 def run_gate(
@@ -120,12 +152,16 @@ def run_gate(
     if gate not in GATES:
         raise WrongUse(f"there is no gate '{gate}'; the gates are {', '.join(GATES)}")
     started = time.perf_counter()
+    shop = load_shop(settings)
+    _require_known(shop)
     judged = [
         result
         for batch in _batches(gate)
-        if (result := _judge(connection, gate, batch, days, settings))["rows"] or not batch.optional
+        if (result := _Judging(connection, gate, batch, days, settings, shop).result())["rows"]
+        or not batch.optional
     ]
     failed = [(batch["name"], check) for batch in judged for check in batch["checks"] if not check["passed"]]
+    said = notes(judged) + _idle(shop, gate, days, judged)
     verdict: GateResult = {
         "gate": gate,
         "first_day": str(days.first),
@@ -136,11 +172,13 @@ def run_gate(
         "simulated": _simulated(connection, days),
         "passed": not failed,
         "batches": judged,
+        "notes": said,
     }
     path = _store(verdict, settings)
     count = sum(len(batch["checks"]) for batch in judged)
     if failed:
-        raise GateFailed(_message(gate, days, failed, count, path))
+        failed_days = sorted({day for _, check in failed for day in check_days(check)})
+        raise GateFailed(message(gate, failed_days, failed, count, path), failed_days)
     rows = sum(batch["rows"] for batch in judged)
     return {
         "gate": gate,
@@ -149,7 +187,54 @@ def run_gate(
         "expectations": count,
         "failed": [],
         "rows": rows,
+        "notes": said,
     }
+
+
+def _require_known(shop: Shop) -> None:
+    """Refuse an acceptance of what no gate expects: it would never apply.
+
+    Raises:
+        WrongUse: names the first such.
+    """
+    known = {name for gate in GATES for column in _all_columns(gate) for name in (column, f"{gate}.{column}")}
+    for accepted in shop.accepted:
+        if accepted.expectation not in known:
+            raise WrongUse(
+                f"{shop.mapping_file}: accepted: no gate has an expectation '{accepted.expectation}'; "
+                'write the name that the gate\'s message gives after "on", like lines_of_usual'
+            )
+
+
+@lru_cache(maxsize=len(GATES))
+def _all_columns(gate: str) -> frozenset[str]:
+    return frozenset(_columns(expectation) for batch in _batches(gate) for expectation in batch.expectations)
+
+
+def _applies(accepted: Accepted, gate: str, column: str) -> bool:
+    return accepted.expectation in (column, f"{gate}.{column}")
+
+
+def _idle(shop: Shop, gate: str, days: Days, judged: list[BatchResult]) -> list[str]:
+    """Name the acceptances that this gate does not need on days that it has judged."""
+    sentences = []
+    for accepted in shop.accepted:
+        if not any(_applies(accepted, gate, column) for column in _all_columns(gate)):
+            continue
+        needed = [
+            entry["days"]
+            for batch in judged
+            for check in batch["checks"]
+            if _applies(accepted, gate, check["column"])
+            for entry in check["accepted"]
+        ]
+        covered = [day for day in days if day in accepted]
+        if covered and not needed:
+            sentences.append(
+                f"not needed: {accepted.expectation} is met on {in_words(covered)}, which {accepted.by} "
+                f"accepted ({accepted.why})"
+            )
+    return sentences
 
 
 def _batches(gate: str) -> tuple[Batch, ...]:
@@ -186,32 +271,123 @@ def _simulated(connection: duckdb.DuckDBPyConnection, days: Days) -> bool:
     return bool(row and row[0])
 
 
-def _judge(
-    connection: duckdb.DuckDBPyConnection, gate: str, batch: Batch, days: Days, settings: Settings
-) -> BatchResult:
-    checks: list[Check] = [
-        {
-            "type": expectation.expectation_type,
-            "column": _columns(expectation),
-            "text": text,
-            "passed": True,
-            "rows": 0,
-            "unexpected": 0,
-            "observed": None,
-            "keys": [],
-        }
-        for expectation, text in zip(batch.expectations, _sentences(gate, batch.name), strict=True)
-    ]
-    rows = 0
-    for chunk in _chunks(connection, batch, days):
-        frame = _fetch(connection, gate, batch, chunk, settings)
-        rows += len(frame)
-        # a day without trade has no rows: there is nothing to judge
-        if len(frame):
-            _validate(batch, frame, checks)
-    if rows > CHUNK_ROWS // 6:
-        _any_frame.cache_clear()  # it holds on to the last frame
-    return {"name": batch.name, "rows": rows, "checks": checks}
+class _Judging:
+    """One batch of a gate being judged: its checks gather what each chunk of its rows shows."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        gate: str,
+        batch: Batch,
+        days: Days,
+        settings: Settings,
+        shop: Shop,
+    ) -> None:
+        self._connection, self._gate, self._batch = connection, gate, batch
+        self._days, self._settings, self._shop = days, settings, shop
+        self._checks: list[Check] = [
+            {
+                "type": expectation.expectation_type,
+                "column": _columns(expectation),
+                "text": text,
+                "passed": True,
+                "rows": 0,
+                "judged": 0,
+                "unexpected": 0,
+                "observed": None,
+                "usual": None,
+                "keys": [],
+                "by_day": batch.key == ("event_day",),
+                "failed_days": [],
+                "accepted": [],
+                "causes": [],
+            }
+            for expectation, text in zip(batch.expectations, _sentences(gate, batch.name), strict=True)
+        ]
+
+    def result(self) -> BatchResult:
+        """Judge all rows of the batch."""
+        rows = 0
+        for chunk in _chunks(self._connection, self._batch, self._days):
+            frame = _fetch(self._connection, self._gate, self._batch, chunk, self._settings)
+            rows += len(frame)
+            # a day without trade has no rows: there is nothing to judge
+            if len(frame):
+                if self._batch.judge:
+                    self._batch.judge(frame, self._shop.limits)
+                self._validate(frame)
+        if rows > CHUNK_ROWS // 6:
+            _any_frame.cache_clear()  # it holds on to the last frame
+        for check in self._checks:
+            self._conclude(check)
+        return {"name": self._batch.name, "rows": rows, "checks": self._checks}
+
+    def _validate(self, frame: pd.DataFrame) -> None:
+        """Validate one frame and add its outcomes to the checks, which have the order of the expectations."""
+        batch = self._batch
+        # a row rule that holds has no unexpected row: its verdict says all; other kinds also observe a figure
+        rules = [n for n, e in enumerate(batch.expectations) if getattr(e, "mostly", None) == 1]
+        others = [n for n in range(len(self._checks)) if n not in rules]
+        data = _any_frame().get_batch({"dataframe": frame})
+        outcomes = _outcomes(batch, data, rules, "BOOLEAN_ONLY") | _outcomes(batch, data, others, "BASIC")
+        broken = [n for n, outcome in outcomes.items() if not outcome.success]
+        outcomes |= _outcomes(batch, data, broken, "COMPLETE")
+        for n, outcome in outcomes.items():
+            check = self._checks[n]
+            check["rows"] += len(frame)
+            check["judged"] += _judged_rows(frame, check["column"])
+            self._gather(check, frame, outcome)
+
+    def _gather(self, check: Check, frame: pd.DataFrame, outcome: ExpectationValidationResult) -> None:
+        result = outcome.result
+        check["passed"] = check["passed"] and bool(outcome.success)
+        check["unexpected"] += int(result.get("unexpected_count", 0))
+        unexpected = frame
+        if not outcome.success:
+            positions = result.get("unexpected_index_list") or []
+            unexpected = frame.iloc[positions] if positions else frame
+            keys = [
+                _key(row)
+                for row in frame[list(self._batch.key)].iloc[positions[:NAMED_KEYS]].itertuples(index=False)
+            ]
+            check["keys"] = (check["keys"] + keys)[:NAMED_KEYS]
+            if "event_day" in frame:
+                failed_days = {str(day)[:10] for day in unexpected["event_day"].unique()}
+                check["failed_days"] = sorted(failed_days.union(check["failed_days"]))
+            if not result:
+                check["error"] = _error(outcome.exception_info)
+        figure = f"{check['column']}_figure"
+        if figure in frame:
+            check["observed"] = _observed(check["observed"], figure, unexpected, {})
+            check["usual"] = _observed(check["usual"], f"{check['column']}_usual", unexpected, {})
+        else:
+            check["observed"] = _observed(check["observed"], check["column"], frame, result)
+
+    def _conclude(self, check: Check) -> None:
+        """Add to a check what all rows say together: what is accepted, why it fails, that none was judged."""
+        if not check["passed"]:
+            has_days = bool(check["failed_days"])
+            left = {date.fromisoformat(day) for day in check["failed_days"]} if has_days else set(self._days)
+            for accepted in self._shop.accepted:
+                # what is said as of the newest day is accepted with that day
+                covered = {
+                    day for day in left if day in accepted and (has_days or self._days.last in accepted)
+                }
+                if covered and _applies(accepted, self._gate, check["column"]):
+                    check["accepted"].append(
+                        {"days": in_words(covered), "by": accepted.by, "why": accepted.why}
+                    )
+                    left = left - covered if has_days else set()
+            check["failed_days"] = [str(day) for day in sorted(left)]
+            check["passed"] = not left
+        if not check["passed"] and check["column"] in self._batch.causes:
+            rows = self._connection.execute(
+                self._batch.causes[check["column"]], {"days": check_days(check)}
+            ).fetchall()
+            check["causes"] = [str(cause) for (cause,) in rows]
+        if check["passed"] and not check["judged"]:
+            reason = self._batch.not_judged.get(check["column"], "no row has it")
+            check["not_judged"] = reason if check["rows"] else "there are no rows of these days"
 
 
 def _chunks(connection: duckdb.DuckDBPyConnection, batch: Batch, days: Days) -> Iterator[Days]:
@@ -257,30 +433,15 @@ def _fetch(
         ) from None
 
 
-def _validate(batch: Batch, frame: pd.DataFrame, checks: list[Check]) -> None:
-    """Validate one frame and add its outcomes to `checks`, which have the order of the expectations."""
+def _judged_rows(frame: pd.DataFrame, column: str) -> int:
+    """How many rows have something to judge: of one column those with a value, as NULL is not judged."""
+    return int(frame[column].notna().sum()) if column in frame else len(frame)
+
+
+def _key(row: tuple[Any, ...]) -> str:
     import pandas as pd
 
-    # a row rule that holds has no unexpected row, so its verdict says all; other kinds also observe a figure
-    rules = [n for n, e in enumerate(batch.expectations) if getattr(e, "mostly", None) == 1]
-    others = [n for n in range(len(checks)) if n not in rules]
-    data = _any_frame().get_batch({"dataframe": frame})
-    outcomes = _outcomes(batch, data, rules, "BOOLEAN_ONLY") | _outcomes(batch, data, others, "BASIC")
-    broken = [n for n, outcome in outcomes.items() if not outcome.success]
-    outcomes |= _outcomes(batch, data, broken, "SUMMARY")
-    for n, outcome in outcomes.items():
-        check, result = checks[n], outcome.result
-        check["passed"] = check["passed"] and bool(outcome.success)
-        check["rows"] += len(frame)
-        check["unexpected"] += int(result.get("unexpected_count", 0))
-        check["observed"] = _observed(check["observed"], check["column"], frame, result)
-        if not outcome.success:
-            positions = result.get("partial_unexpected_index_list") or []
-            rows = frame[list(batch.key)].iloc[positions].itertuples(index=False)
-            keys = [":".join("null" if pd.isna(value) else _written(value) for value in row) for row in rows]
-            check["keys"] = (check["keys"] + keys)[:NAMED_KEYS]
-            if not result:
-                check["error"] = _error(outcome.exception_info)
+    return ":".join("null" if pd.isna(value) else written(value) for value in row)
 
 
 def _outcomes(
@@ -328,7 +489,7 @@ def _rendered(expectation: Expectation) -> str:
     from great_expectations.render.renderer.inline_renderer import InlineRenderer
 
     content = InlineRenderer(render_object=expectation.configuration).get_rendered_content()[0].value
-    params = {name: _written(param["value"]) for name, param in (content.params or {}).items()}
+    params = {name: written(param["value"]) for name, param in (content.params or {}).items()}
     return Template(content.template or expectation.expectation_type).safe_substitute(params).rstrip(".")
 
 
@@ -358,50 +519,10 @@ def _observed(
     return [min(so_far[0], span[0]), max(so_far[1], span[1])]
 
 
-def _written(value: Any) -> str:
-    if hasattr(value, "date"):
-        return str(value.date())
-    return _figure(value) if isinstance(value, float) else str(value)
-
-
 def _error(exception_info: Any) -> str:
     """Why an expectation could not be judged: most often a column that the query does not select."""
     infos = [exception_info] if "exception_message" in exception_info else list(exception_info.values())
     return str(infos[0]["exception_message"]).splitlines()[0] if infos else "no reason given"
-
-
-def _message(gate: str, days: Days, failed: list[tuple[str, Check]], count: int, path: Path) -> str:
-    parts = [_named(batch, check) for batch, check in failed[:NAMED_FAILURES]]
-    if len(failed) > NAMED_FAILURES:
-        parts.append(f"and {len(failed) - NAMED_FAILURES} more")
-    return (
-        f"gate {gate} stops {days}: {len(failed)} of {count} expectations failed: {'; '.join(parts)}. "
-        f"Nothing is published. All results: {path}"
-    )
-
-
-def _named(batch: str, check: Check) -> str:
-    what = f"{check['type']} on {check['column'] or 'the table'} of the {batch} ({check['text']})"
-    if "error" in check:
-        return f"{what} could not be judged: {check['error']}"
-    observed = f", observed {described(check['observed'])}" if check["observed"] is not None else ""
-    if not check["keys"]:
-        return f"{what}{observed}"
-    return (
-        f"{what}: {check['unexpected']} of {check['rows']} rows{observed}, such as {', '.join(check['keys'])}"
-    )
-
-
-def described(observed: Observed) -> str:
-    """An observed figure or span, for people: 0.25, or 0.1 to 7.4."""
-    if not isinstance(observed, list):
-        return _figure(observed)
-    low, high = (_figure(bound) for bound in observed)
-    return low if low == high else f"{low} to {high}"
-
-
-def _figure(number: float) -> str:
-    return f"{number:,.0f}" if number.is_integer() else f"{number:,.6g}"
 
 
 def _store(result: GateResult, settings: Settings) -> Path:

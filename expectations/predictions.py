@@ -4,7 +4,7 @@ The tables of `predictions` hold the newest as_of only, so this gate judges that
 had. Where there is no prediction, the profile and `predictions.models` must say why.
 """
 
-from expectations.suite import Batch, between, holds, one_of, present, query, unique
+from expectations.suite import FEW_CUSTOMERS, Batch, between, holds, one_of, present, query, unique
 from goodstanding.core.vocabulary import CLASSES
 
 SCORECARDS = """
@@ -66,6 +66,7 @@ BATCHES = (
         name="predictions",
         sql=query("predictions_standing"),
         key=("as_of",),
+        not_judged={"mean_probability": FEW_CUSTOMERS},
         expectations=[
             holds("profiles_are_there", "where there are predictions there are profiles"),
             between("profile_days", 1, 1, "all profiles are of one as_of"),

@@ -4,7 +4,7 @@ It judges the newest as_of within the days of the run. The law that equal values
 twice: each score must follow from its borders, and customers with equal values are compared.
 """
 
-from expectations.suite import Batch, between, holds, one_of, present, query, unique
+from expectations.suite import FEW_CUSTOMERS, Batch, between, holds, one_of, present, query, unique
 from goodstanding.core.vocabulary import CLASSES
 
 BATCHES = (
@@ -35,6 +35,11 @@ BATCHES = (
         name="standing",
         sql=query("scores_standing"),
         key=("as_of",),
+        not_judged={
+            "largest_class_share": FEW_CUSTOMERS,
+            "smallest_class_share": FEW_CUSTOMERS,
+            "customers_of_previous": FEW_CUSTOMERS,
+        },
         expectations=[
             holds("is_there", "there are classes as of the newest day that the marts keep"),
             holds("counts_agree", "as many customers in customer_classes as in rfm_scores"),

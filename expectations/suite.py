@@ -9,18 +9,27 @@ that people read when it fails; without one, Great Expectations words it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # 1.24 sends no usage data; earlier versions did unless this was set before the import, and a later one may
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations.expectations as gxe
 
-# Shares and ratios are judged of at least so many rows: one unreadable line of three is no broken export. The
-# smallest real trading day has 279 lines, and 95 customers came on the very first.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from goodstanding.shops.mapping import Limits
+
+# Shares of classes and of customers, and the mean of probabilities, are judged of at least so many customers:
+# 95 came on the first real day. What is judged of a day's lines has rules for days of any size (`usual`).
 ENOUGH = 100
+FEW_CUSTOMERS = f"there are fewer than {ENOUGH} customers"
+# why most rows have nothing to judge where a column is NULL
+TOO_YOUNG = "there are fewer than 7 trading days before it to compare with"
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,17 @@ class Batch:
         name: what the rows are, for people: "order lines".
         sql: one query; it may use $first and $last (the days judged), $as_of_days (how many days of snapshots
             the marts keep) and $enough (`ENOUGH`). NULL means "not judged" to every expectation but the
-            not-null ones.
+            not-null ones. Where its rows have an `event_day`, the days of those that fail are the failed
+            ones; else all days of the run are.
         key: columns that name a row in a message. They must not identify a person: a customer appears by the
             first 8 characters of the pseudonym at most.
         expectations: all must hold. Of a batch taken in chunks they must hold in each chunk.
         chunked_by: the table whose `event_day` splits a long range of days into chunks; None takes it whole.
         optional: not every shop has such rows; where there are none the result leaves the batch out.
+        judge: adds columns of verdicts to the rows, by the shop's limits: what SQL says less well.
+        not_judged: why a column is NULL, by its name; a check that judged no row says so and has not passed.
+        causes: queries of one column of text that say why a check fails, by its column; they may use $days,
+            the failed days.
     """
 
     name: str
@@ -45,6 +59,9 @@ class Batch:
     expectations: Sequence[gxe.Expectation]
     chunked_by: str | None = None
     optional: bool = False
+    judge: Callable[[pd.DataFrame, Limits], None] | None = None
+    not_judged: Mapping[str, str] = field(default_factory=dict)
+    causes: Mapping[str, str] = field(default_factory=dict)
 
 
 def query(name: str) -> str:

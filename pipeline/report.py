@@ -177,6 +177,8 @@ class Status(TypedDict):
     run_id: str | None
     gates: dict[str, bool]
     """{gate: whether it passed}, of the publication."""
+    gate_notes: dict[str, str]
+    """{gate: what it did not judge on the newest day, and what a person has accepted}."""
     simulated: bool | None
     answers: list[QuestionAnswer]
     notices: list[NoticeGroup]
@@ -301,7 +303,11 @@ def _restated(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> int:
 def _publication(connection: duckdb.DuckDBPyConnection) -> Any:
     """The one row of marts.publication as a dict, with the verdicts of the gates parsed."""
     publication = _row(connection, "select * from marts.publication")
-    return publication | {"gate_results": json.loads(publication["gate_results"])}
+    return publication | {
+        "gate_results": json.loads(publication["gate_results"]),
+        # a publication from before there were notes has none
+        "gate_notes": json.loads(publication.get("gate_notes", "{}")),
+    }
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, int]:
@@ -398,6 +404,7 @@ def read_status(settings: Settings) -> Status:
         "published_at": publication.get("published_at"),
         "run_id": publication.get("run_id"),
         "gates": publication.get("gate_results", {}),
+        "gate_notes": publication.get("gate_notes", {}),
         "simulated": publication.get("simulated"),
         "answers": answers,
         "notices": notices,

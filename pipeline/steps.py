@@ -7,16 +7,18 @@ XCom.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+import logging
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from expectations.gate import run_gate
 from goodstanding.core.days import Days
 from goodstanding.core.errors import GateFailed
 from goodstanding.core.settings import settings
+from goodstanding.core.vocabulary import RAW_GATE
 from goodstanding.ingest.load import IngestCounts
 from goodstanding.ingest.load import ingest as load_days
 from goodstanding.warehouse.files import open_warehouse
-from goodstanding.warehouse.ledger import record_verdict, required_newest_day
+from goodstanding.warehouse.ledger import has_lines, record_verdict, required_newest_day
 from goodstanding.warehouse.metrics import measured
 from goodstanding.warehouse.publish import Publishing
 from goodstanding.warehouse.publish import publish as publish_marts
@@ -31,11 +33,21 @@ if TYPE_CHECKING:
     from pipeline.pages.evaluation.report import PublishedEvaluation
 
 
-class GateNumbers(TypedDict):
-    """The counts of a gate that passed all days of the run."""
+log = logging.getLogger(__name__)
 
-    expectations: int
-    rows: int
+
+class GateNumbers(TypedDict):
+    """What a gate found where it lets the run go on.
+
+    Attributes:
+        expectations: how many were judged. rows: of all batches. notes: what was not judged, and what was
+            accepted. barred: the days (ISO) that gate 1 bars, while the run goes on with the others.
+    """
+
+    expectations: NotRequired[int]
+    rows: NotRequired[int]
+    notes: list[str]
+    barred: NotRequired[list[str]]
 
 
 def ingest(days: Days, run_id: str) -> IngestCounts:
@@ -123,16 +135,32 @@ def evaluate(days: Days, run_id: str) -> PublishedEvaluation:
 
 
 def _check(step: str, gate: str, days: Days, run_id: str) -> GateNumbers:
-    """Run a gate and record its verdict; where it fails, bring Data Docs up to date before raising."""
+    """Run a gate and record its verdict on each day; where it fails, bring Data Docs up to date first.
+
+    Gate 1 bars the days that fail and lets the run go on with the others, if there are any: they are computed
+    and judged, and wait for the barred ones to be mended or accepted, as publish shows no day without those
+    before it.
+    """
     current = settings()
     with measured(current, step, days, run_id) as numbers, open_warehouse(current) as connection:
         try:
             result = run_gate(connection, gate, days, run_id, current)
         except GateFailed as error:
-            record_verdict(connection, gate, days, run_id, passed=False, message=str(error))
+            record_verdict(connection, gate, error.days, run_id, passed=False, message=str(error))
+            good_days = sorted({*days} - {*error.days})
+            record_verdict(connection, gate, good_days, run_id, passed=True, message="")
             build_docs(current)
-            raise
-        record_verdict(connection, gate, days, run_id, passed=True, message="")
-        judged: GateNumbers = {"expectations": result["expectations"], "rows": result["rows"]}
+            if gate != RAW_GATE or not has_lines(connection, good_days):
+                raise
+            log.warning("%s", error)
+            judged: GateNumbers = {"notes": [str(error)], "barred": [str(day) for day in error.days]}
+        else:
+            said = "; ".join(result["notes"])
+            record_verdict(connection, gate, days, run_id, passed=True, message=said)
+            judged = {
+                "expectations": result["expectations"],
+                "rows": result["rows"],
+                "notes": result["notes"],
+            }
         numbers |= judged
     return judged

@@ -12,10 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from goodstanding.core.days import in_words
 from goodstanding.core.vocabulary import GATES
 from pipeline.pages.words import interval
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from app.cli.runs import TrainingReport
     from goodstanding.warehouse.notices import NoticeGroup
     from ml.champions import Rollback
@@ -242,7 +245,9 @@ def print_status(status: Status, console: Console) -> None:
         table.add_row("published", f"{status['published_at']:%Y-%m-%d %H:%M} UTC")
         table.add_row("by run", status["run_id"])
         for gate in GATES:
-            table.add_row(f"gate {gate}", "passed" if status["gates"].get(gate) else "no verdict")
+            said = "passed" if status["gates"].get(gate) else "no verdict"
+            note = status["gate_notes"].get(gate)
+            table.add_row(f"gate {gate}", f"{said}; {note}" if note else said)
         for answer in status["answers"]:
             drift = f"{answer['value']:.2f} of {answer['allowed']:.2f}" if answer["name"] else ""
             said = answer["note"] or f"answered; greatest drift {drift}, in bounds ({answer['name']})"
@@ -252,8 +257,11 @@ def print_status(status: Status, console: Console) -> None:
             console.print(_notices(status["notices"], mark_of(status)))
     if status["running"]:
         console.print("a run is writing now", highlight=False)
+    days_by_reason: dict[str, list[date]] = {}
     for day in status["waiting"] or []:
         why = "not through its gates yet"
         if day["failed_gate"]:
             why = f"failed the gate of {day['failed_gate']}: {day['message']}"
-        console.print(f"waiting for {day['day']}: {why}", highlight=False, markup=False)
+        days_by_reason.setdefault(why, []).append(day["day"])
+    for why, days in days_by_reason.items():
+        console.print(f"waiting for {in_words(days)}: {why}", highlight=False, markup=False)

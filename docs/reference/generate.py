@@ -272,6 +272,8 @@ def _sections(models: types.ModuleType) -> Iterator[tuple[str, type[BaseModel]]]
         ("groups", "Groups"),
         ("groups.files", "OneFile"),
         ("closed", "Closed"),
+        ("accepted", "Accepted"),
+        ("limits", "Limits"),
     ):
         yield heading, getattr(models, name)
 

@@ -63,6 +63,8 @@ against_usual as (
         event_day,
         invoices,
         median(invoices) over before as usual_invoices,
+        quantile_cont(ln(nullif(invoices, 0)), 0.9) over before
+        - quantile_cont(ln(nullif(invoices, 0)), 0.1) over before as spread_of_invoices,
         count(*) over before as days_before
     from sales
     window before as (order by event_day rows between 28 preceding and 1 preceding)
@@ -82,11 +84,10 @@ final as (
         both_sides.event_day,
         case when contents.is_same_content then both_sides.lines_agree end as lines_are_conserved,
         case when contents.is_same_content then both_sides.amounts_agree end as amount_is_conserved,
-        -- the fewest invoices of a real day: 11
-        case
-            when against_usual.days_before >= 7 and against_usual.usual_invoices >= 10
-                then against_usual.invoices / against_usual.usual_invoices
-        end as invoices_of_usual
+        against_usual.invoices,
+        against_usual.usual_invoices,
+        against_usual.spread_of_invoices,
+        coalesce(against_usual.days_before, 0) as days_before
     from both_sides
     left join contents on both_sides.event_day = contents.event_day
     left join against_usual on both_sides.event_day = against_usual.event_day

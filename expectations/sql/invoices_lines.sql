@@ -1,4 +1,5 @@
 select
+    event_day,
     file_name,
     line_number,
     outcome,

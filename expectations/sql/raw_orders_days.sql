@@ -1,40 +1,6 @@
--- One row per day that has lines or files, beside the up to 28 trading days before it. `stored_lines` is put
--- before it by `expectations.raw_orders`: every line that is stored, accepted or not, of all kinds of sources.
+-- One row per day that has lines or files. `stored_lines` is put before it by `expectations.raw_orders`: every line that
+-- is stored, accepted or not, of all kinds of sources.
 with
-
-recent_days as (
-    select event_day
-    from intake.raw.days
-    where event_day < $first and accepted > 0
-    order by event_day desc
-    limit 28
-),
-
-day_lines as (
-    select
-        event_day,
-        count(*) as lines,
-        count(customer_id) as lines_with_customer,
-        coalesce(sum(quantity * unit_price) filter (where invoice_kind = 'sale' and quantity > 0), 0) as sales
-    from intake.raw.order_lines
-    where
-        event_day
-        between coalesce((select min(recent_days.event_day) from recent_days), $first) and $last
-    group by event_day
-),
-
-against_usual as (
-    select
-        event_day,
-        lines,
-        lines_with_customer,
-        sales,
-        median(lines) over before as usual_lines,
-        median(sales) over before as usual_sales,
-        count(*) over before >= 7 and median(lines) over before >= $enough as is_comparable
-    from day_lines
-    window before as (order by event_day rows between 28 preceding and 1 preceding)
-),
 
 stored as (
     select
@@ -68,24 +34,12 @@ accounts as (
 
 final as (
     select
-        accounts.event_day,
-        accounts.lines_add_up,
-        accounts.accepted_are_stored,
-        accounts.rejected_are_stored,
-        accounts.lines = 0 or accounts.accepted > 0 as some_line_is_readable,
-        case when accounts.lines >= $enough then accounts.rejected / accounts.lines end as rejected_share,
-        case
-            when against_usual.lines >= $enough
-                then 1 - against_usual.lines_with_customer / against_usual.lines
-        end as share_without_customer,
-        case when against_usual.is_comparable then against_usual.lines / against_usual.usual_lines end
-            as lines_of_usual,
-        case
-            when against_usual.is_comparable and against_usual.usual_sales > 0
-                then against_usual.sales::double / against_usual.usual_sales::double
-        end as sales_of_usual
+        event_day,
+        lines_add_up,
+        accepted_are_stored,
+        rejected_are_stored,
+        lines = 0 or accepted > 0 as some_line_is_readable
     from accounts
-    left join against_usual on accounts.event_day = against_usual.event_day
 )
 
 select * from final

@@ -7,7 +7,7 @@ every time zone and on both days of a clock change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypedDict
@@ -49,6 +49,17 @@ class Days:
             WrongUse: a text is no date written like 2011-12-09, or the range is empty.
         """
         return cls(parse_day(first), parse_day(last or first))
+
+
+def in_words(days: Iterable[date]) -> str:
+    """All of these days, those that follow one another as a range: 2011-01-02 to 2011-01-09, 2011-01-11."""
+    ranges: list[Days] = []
+    for day in sorted(set(days)):
+        if ranges and ranges[-1].last + timedelta(days=1) == day:
+            ranges[-1] = Days(ranges[-1].first, day)
+        else:
+            ranges.append(Days(day, day))
+    return ", ".join(str(days) for days in ranges)
 
 
 def parse_day(text: str) -> date:

@@ -4,6 +4,11 @@ The command line turns them into an exit code without a traceback; the DAGs' ret
 whether a retry can help.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
 
 class GoodstandingError(Exception):
     """Base of all errors a user may meet; `exit_code` is what the command line returns for it."""
@@ -26,7 +31,15 @@ class DataProblem(GoodstandingError):
 
 
 class GateFailed(DataProblem):
-    """A quality gate refused a day: the run ends before publish and readers keep the last good day."""
+    """A quality gate refused a day: the run ends before publish and readers keep the last good day.
+
+    Attributes:
+        days: the days that it refuses, of those that it judged.
+    """
+
+    def __init__(self, message: str, days: Sequence[date] = ()) -> None:
+        super().__init__(message)
+        self.days = tuple(days)
 
 
 class DayNotOver(GoodstandingError):

@@ -27,7 +27,7 @@ from goodstanding.warehouse.files import INTAKE, open_intake
 
 # Keys of the mapping that decide which days may lack a file, which day passes a gate, or how old the data
 # may be, but not how a line is read; a file of groups is read when it is asked for, and never kept.
-DECIDE_NO_LINE = frozenset({"closed", "archive", "groups", "accepted", "mapping_file"})
+DECIDE_NO_LINE = frozenset({"closed", "archive", "groups", "accepted", "limits", "mapping_file"})
 # the rooms whose code reads files
 READERS = (
     *("goodstanding/core", "goodstanding/shops", "goodstanding/identity"),

@@ -350,6 +350,16 @@ class Groups(Section):
         return self
 
 
+def _ranges_of_days(entries: object) -> tuple[Days, ...]:
+    if not isinstance(entries, list):
+        raise ValueError("must be a list of days or of ranges like 2010-12-24 to 2011-01-03")
+    try:
+        pairs = [str(entry).partition(" to ") for entry in entries]
+        return tuple(Days.parse(first, last or None) for first, _, last in pairs)
+    except WrongUse as error:
+        raise ValueError(str(error)) from None
+
+
 class Closed(_Strict):
     """Days without trade: a missing file is expected on them. Without `closed`, every day may lack one."""
 
@@ -365,16 +375,58 @@ class Closed(_Strict):
     @field_validator("days", mode="before")
     @classmethod
     def _ranges(cls, entries: object) -> tuple[Days, ...]:
-        if not isinstance(entries, list):
-            raise ValueError("must be a list of days or of ranges like 2010-12-24 to 2011-01-03")
-        try:
-            pairs = [str(entry).partition(" to ") for entry in entries]
-            return tuple(Days.parse(first, last or None) for first, _, last in pairs)
-        except WrongUse as error:
-            raise ValueError(str(error)) from None
+        return _ranges_of_days(entries)
 
     def __contains__(self, day: date) -> bool:
         return WEEKDAYS[day.weekday()] in self.weekdays or any(r.first <= day <= r.last for r in self.days)
+
+
+class Accepted(_Strict):
+    """Days that a person says are right as they are, although an expectation of a gate is not met.
+
+    On these days that expectation stops nothing. The gate's result, its page and the status name who accepted
+    it and why, and name an acceptance that is not needed.
+    """
+
+    days: tuple[Days, ...]
+    """A day or a range, or a list of such, like 2011-12-27 or 2011-12-27 to 2012-01-03."""
+    expectation: str = Field(min_length=1)
+    """What is not met, by the name that the gate's message gives after "on", like `lines_of_usual`."""
+    by: str = Field(min_length=1)
+    """Who accepts it."""
+    why: str = Field(min_length=1)
+    """Why the days are right."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True
+    )
+
+    @field_validator("days", mode="before")
+    @classmethod
+    def _ranges(cls, entries: object) -> tuple[Days, ...]:
+        return _ranges_of_days(entries if isinstance(entries, list) else [entries])
+
+    def __contains__(self, day: date) -> bool:
+        return any(days.first <= day <= days.last for days in self.days)
+
+
+class Limits(_Strict):
+    """What the gates take for usual, where a shop differs.
+
+    A share above its limit still passes if chance explains it. The figure behind each limit is the greatest
+    of two real years of a gift shop.
+    """
+
+    rejected_share: float = Field(0.05, ge=0, le=1)
+    """The greatest share of a day's lines that may be set aside (0)."""
+    share_without_customer: float = Field(0.8, ge=0, le=1)
+    """The greatest share of a day's invoices that may lack their customer (0.55)."""
+    share_below_zero: float = Field(0.75, ge=0, le=1)
+    """The greatest share of a day's invoices that may have a quantity below zero (0.51)."""
+    beyond_usual: float = Field(0.5, ge=0, le=1)
+    """The greatest share of lines that may be beyond the recent days' lowest or highest tenth (0.33)."""
+    times_usual: float = Field(8, gt=1)
+    """How many times the usual of recent days, or a part of it, lines, sales and invoices may be (7.7)."""
 
 
 @_with_optional_kinds
@@ -399,6 +451,10 @@ class Shop(_Strict):
     nobody: tuple[str, ...] = NOBODY
     """Words and numbers that stand for no customer, in any case: a line whose customer_id is one of them is a
     line without a customer. A list here replaces the default; an empty one makes each of them a customer."""
+    accepted: tuple[Accepted, ...] = ()
+    """Days that a person has accepted although a gate stops them."""
+    limits: Limits = Limits()
+    """What the gates take for usual, where this shop differs."""
     archive: bool = False
     """Whether the log has ended, so that the age of the data counts from their publication."""
     mapping_file: str = ""

@@ -6,12 +6,12 @@ task, and two runs may load the same day at once: a verdict on other content nev
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import duckdb
 
-from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.vocabulary import GATES, RAW_GATE, now_utc
 from goodstanding.shops.kinds import KINDS
@@ -29,7 +29,12 @@ class OpenDay:
 
 
 def record_verdict(
-    connection: duckdb.DuckDBPyConnection, gate: str, days: Days, run_id: str, passed: bool, message: str
+    connection: duckdb.DuckDBPyConnection,
+    gate: str,
+    days: Iterable[date],
+    run_id: str,
+    passed: bool,
+    message: str,
 ) -> None:
     """Keep the verdict of a gate on the content of `days` that it judged; gate 1 also admits or bars days.
 
@@ -39,11 +44,12 @@ def record_verdict(
     Args:
         connection: from `open_warehouse`.
         gate: one of `goodstanding.core.vocabulary.GATES`.
-        days: the days judged.
+        days: the days that it judged so.
         run_id: the run that asked.
         passed: the verdict.
-        message: what failed, for people; empty where it passed.
+        message: what failed, for people; where it passed, what it did not judge, or nothing.
     """
+    judged_days = sorted(days)
     judged = "version" if gate == RAW_GATE else "transformed_version"
     now = now_utc()
     connection.execute("begin")
@@ -51,14 +57,17 @@ def record_verdict(
         f"""
         insert or replace into intake.ops.verdicts
         select event_day, {judged}, ?, ?, ?, ?, ? from intake.raw.days
-        where event_day between ? and ? and {judged} is not null
+        where event_day in (select unnest(cast(? as date[]))) and {judged} is not null
         """,
-        [gate, passed, message, now, run_id, days.first, days.last],
+        [gate, passed, message, now, run_id, judged_days],
     )
     if gate == RAW_GATE:
         connection.execute(
-            "update intake.raw.days set admitted = ? where event_day between ? and ? and admitted <> ?",
-            [passed, days.first, days.last, passed],
+            """
+            update intake.raw.days set admitted = ?
+            where event_day in (select unnest(cast(? as date[]))) and admitted <> ?
+            """,
+            [passed, judged_days, passed],
         )
     connection.execute("commit")
 
@@ -113,6 +122,34 @@ def gate_results(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, 
     ).fetchall()
     verdicts = dict(rows)
     return {gate: verdicts[gate] for gate in GATES if gate in verdicts}
+
+
+def gate_notes(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, str]:
+    """What each gate that passed the current content of a day did not judge, or has taken as accepted."""
+    rows = connection.execute(
+        """
+        select gate, message from intake.ops.verdicts as verdicts
+        join intake.raw.days as days
+            on verdicts.event_day = days.event_day and verdicts.version = days.version
+        where days.event_day = ? and verdicts.passed and message <> ''
+        """,
+        [day],
+    ).fetchall()
+    said = dict(rows)
+    return {gate: said[gate] for gate in GATES if gate in said}
+
+
+def has_lines(connection: duckdb.DuckDBPyConnection, days: Iterable[date]) -> bool:
+    """Whether a line of one of these days was accepted."""
+    row = connection.execute(
+        """
+        select exists (
+            from intake.raw.days where accepted > 0 and event_day in (select unnest(cast(? as date[])))
+        )
+        """,
+        [sorted(days)],
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 def newest_day(connection: duckdb.DuckDBPyConnection) -> date | None:

@@ -27,7 +27,7 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import PUBLICATION, now_utc
 from goodstanding.warehouse.files import STANDING, open_warehouse
-from goodstanding.warehouse.ledger import OpenDay, gate_results, newest_day, open_days
+from goodstanding.warehouse.ledger import OpenDay, gate_notes, gate_results, newest_day, open_days
 from goodstanding.warehouse.restatements import last_publication, restate
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ class _Publication(TypedDict):
     published_at: datetime
     run_id: str
     gate_results: str
+    gate_notes: str
     simulated: bool
     shop: str
     definition: str
@@ -115,6 +116,7 @@ def publish(settings: Settings, days: Days, run_id: str) -> Publishing:
             "published_at": now_utc(),
             "run_id": run_id,
             "gate_results": json.dumps(gates),
+            "gate_notes": json.dumps(gate_notes(connection, as_of)),
             "simulated": bool(simulated and simulated[0]),
             "shop": facts.get("shop", ""),
             "definition": _definition(connection),
@@ -223,7 +225,8 @@ def _strip(
             """
             create or replace table marts.publication (
                 as_of date not null, published_at timestamp not null, run_id varchar not null,
-                gate_results json not null, simulated boolean not null, shop varchar not null,
+                gate_results json not null, gate_notes json not null,
+                simulated boolean not null, shop varchar not null,
                 definition varchar not null
             )
             """
@@ -231,7 +234,9 @@ def _strip(
         connection.execute(
             """
             insert into marts.publication
-            values ($as_of, $published_at, $run_id, $gate_results, $simulated, $shop, $definition)
+            values (
+                $as_of, $published_at, $run_id, $gate_results, $gate_notes, $simulated, $shop, $definition
+            )
             """,
             publication,
         )

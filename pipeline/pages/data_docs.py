@@ -10,9 +10,12 @@ observed value. They show what `checks/` holds: counts, bounds and row keys, no 
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
-from expectations.gate import GateResult, described, results_folder
+from expectations.gate import GateResult, results_folder
+from expectations.words import described
+from goodstanding.core.days import in_words
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import GATES
 from pipeline.pages.page import PAGES, TEMPLATES, draw, write_page
@@ -78,9 +81,11 @@ def _span(result: GateResult) -> str:
 
 
 def _met(result: GateResult) -> str:
-    """How many expectations were met, like 16 of 17."""
-    verdicts = [check["passed"] for batch in result["batches"] for check in batch["checks"]]
-    return f"{sum(verdicts)} of {len(verdicts)}"
+    """How many expectations were met, like 16 of 17; one that had nothing to judge was not."""
+    checks = [check for batch in result["batches"] for check in batch["checks"]]
+    met = sum(check["passed"] and "not_judged" not in check for check in checks)
+    unjudged = sum("not_judged" in check for check in checks)
+    return f"{met} of {len(checks)}" + (f", {unjudged} not judged" if unjudged else "")
 
 
 def _row_count(result: GateResult) -> int:
@@ -89,6 +94,10 @@ def _row_count(result: GateResult) -> int:
 
 def _in_rows(rows: int) -> str:
     return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
+def _days_in_words(days: list[str]) -> str:
+    return in_words(date.fromisoformat(day) for day in days)
 
 
 def _moment(judged_at: str) -> str:
@@ -101,6 +110,7 @@ PAGES.filters |= {
     "met": _met,
     "row_count": _row_count,
     "in_rows": _in_rows,
+    "days_in_words": _days_in_words,
     "moment": _moment,
     "described": described,
 }

@@ -59,7 +59,7 @@ INVOICE = "where invoice_no = 'I03096'"
             "1 of 111 rows",
         ),
         (f"update marts.invoices set is_kept = false {INVOICE}", "is_kept_is_right", "1 of 111 rows"),
-        (f"delete from marts.order_lines {ONE}", "lines_are_conserved", "1 of 1 rows, such as 2011-03-09"),
+        (f"delete from marts.order_lines {ONE}", "lines_are_conserved", "1 of 1 rows, on 2011-03-09"),
         (
             "delete from marts.order_lines where event_day = '2011-03-09'",
             "lines_are_conserved",
@@ -73,7 +73,7 @@ INVOICE = "where invoice_no = 'I03096'"
         (
             "delete from marts.invoices where event_day = '2011-03-09' and gross_amount > 30",
             "invoices_of_usual",
-            "observed 0.1, such as 2011-03-09",
+            "observed 0.1, on 2011-03-09",
         ),
     ],
 )

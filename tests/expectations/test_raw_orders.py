@@ -2,6 +2,9 @@
 
 import pytest
 
+from goodstanding.core.days import Days
+from goodstanding.core.errors import GateFailed
+
 LINES = "intake.raw.order_lines"
 TODAY = "event_day = '2011-03-09'"
 ONE = f"{TODAY} and line_number = 7"
@@ -49,7 +52,7 @@ RECOUNT = f"""update intake.raw.files set lines = n, accepted = n
             "2011-03-09.csv:5, 2011-03-09.csv:6. Nothing",
         ),
         (f"update intake.raw.files set lines = lines + 1 where {TODAY}", "lines_add_up", "1 of 1 rows"),
-        (f"delete from {LINES} where {ONE}", "accepted_are_stored", "1 of 1 rows, such as 2011-03-09"),
+        (f"delete from {LINES} where {ONE}", "accepted_are_stored", "1 of 1 rows, on 2011-03-09"),
         (
             f"update intake.raw.files set lines = lines + 1, rejected = 1 where {TODAY}",
             "rejected_are_stored",
@@ -156,6 +159,55 @@ def test_an_adjustment_may_have_a_price_below_zero(warehouse, judge):
         f"update {LINES} set unit_price = -1, invoice_kind = 'adjustment' where event_day = '2011-03-09' "
         "and line_number = 7"
     )
+    assert judge("raw_orders")["passed"]
+
+
+ASIDE = """
+insert into intake.raw.rejected_order_lines
+select 'shop', '2011-03-09', '2011-03-09.csv', 'hash', n + 200, '',
+    format('ordered_at: a row of {} in the file of 2011-03-09', date '2011-01-31' + n::integer)
+from generate_series(1, 20) as _(n)
+union all select 'shop', '2011-03-09', '2011-03-09.csv', 'hash', 199, '', 'price: is missing';
+update intake.raw.files set lines = 142, rejected = 21 where event_day = '2011-03-09'
+"""
+
+
+def test_the_message_says_why_lines_were_set_aside_and_where(stops):
+    stops(
+        "raw_orders",
+        ASIDE,
+        "rejected_share",
+        "21 of 142 lines set aside: ordered_at: a row of 2011-02-01 in the file of 2011-03-09 and the like "
+        "(20, first 2011-03-09.csv:201), price: is missing (1, first 2011-03-09.csv:199)",
+    )
+
+
+def test_the_message_names_every_day(warehouse, judge):
+    days = "event_day in ('2011-03-02', '2011-03-03', '2011-03-04', '2011-03-06', '2011-03-09')"
+    warehouse.execute(f"update intake.raw.files set lines = 130, rejected = 9 where {days}")
+    named = "2011-03-02 to 2011-03-04, 2011-03-06, 2011-03-09"
+    found = rf"stops {named}: .* 5 of 9 rows, observed .*, on {named}"
+    with pytest.raises(GateFailed, match=found) as stop:
+        judge("raw_orders", Days.parse("2011-03-01", "2011-03-09"))
+    assert [str(day) for day in stop.value.days] == [f"2011-03-0{n}" for n in (2, 3, 4, 6, 9)]
+
+
+def test_a_file_without_lines_is_no_quiet_day(stops):
+    stops(
+        "raw_orders",
+        f"delete from {LINES} where {TODAY};"
+        f"update intake.raw.files set lines = 0, accepted = 0 where {TODAY}",
+        "lines_of_usual",
+        "observed 0, on 2011-03-09",
+    )
+
+
+def test_a_shop_whose_closed_days_have_a_file_without_lines_passes(warehouse, judge):
+    for day in ("2011-03-02", "2011-03-09"):
+        warehouse.execute(
+            f"delete from {LINES} where event_day = '{day}';"
+            f"update intake.raw.files set lines = 0, accepted = 0 where event_day = '{day}'"
+        )
     assert judge("raw_orders")["passed"]
 
 

@@ -118,12 +118,22 @@ def test_the_publication_describes_itself_in_one_row(home: Settings) -> None:
     show(home)
     [row] = read(home, "select * from marts.publication")
     columns = [name for (name,) in read(home, "select column_name from (describe marts.publication)")]
-    assert columns == ["as_of", "published_at", "run_id", "gate_results", "simulated", "shop", "definition"]
-    as_of, published_at, run_id, gates, simulated, shop, definition = row
+    assert columns == [
+        "as_of",
+        "published_at",
+        "run_id",
+        "gate_results",
+        "gate_notes",
+        "simulated",
+        "shop",
+        "definition",
+    ]
+    as_of, published_at, run_id, gates, said, simulated, shop, definition = row
     with open_warehouse(home) as connection:
         assert connection.execute("select fingerprint from state.built_by").fetchall() == [(definition,)]
     assert (as_of, run_id, simulated, shop) == (NEXT, "the run", False, "online_retail")
     assert json.loads(gates) == dict.fromkeys(GATES, True)
+    assert "lines_of_usual" in json.loads(said)["raw_orders"], "two days are no usual to compare with"
     assert abs(datetime.now(UTC).replace(tzinfo=None) - published_at) < timedelta(minutes=5)
 
 
