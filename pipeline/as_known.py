@@ -2,8 +2,7 @@
 
 Raw keeps every version of a file with the time during which it was the known one (`raw.file_versions`), and
 staging can show raw as it was then (dbt_project/macros/known_then.sql). The rest is one ordinary build, in a
-home of its own that is deleted after it: no working file is written, and runs wait only while the intake
-file is copied.
+home of its own that is deleted after it: no working file is opened, and no run waits.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from goodstanding.warehouse.ledger import days_known
 from goodstanding.warehouse.publish import keep_for_readers
 from ml.score import score
 from pipeline.transform import require_success, run_dbt
+from pipeline.workbench.copies import copy_as_closed
 
 # The folder of a build that was killed is deleted by a later build once it is as old as this.
 GIVEN_UP_SECONDS = 6 * 3600
@@ -132,10 +132,7 @@ def _require_known(known: dict[date, bool], day: date, known_on: date) -> list[d
 def _copy_intake(settings: Settings, then: Settings) -> None:
     then.warehouse.mkdir(parents=True)
     if (settings.warehouse / INTAKE).exists():
-        with open_intake(settings) as connection:
-            connection.execute("checkpoint")
-            # as in publish: nobody can write until the copy is done, as closing the file ends the lock
-            shutil.copyfile(settings.warehouse / INTAKE, then.warehouse / INTAKE)
+        copy_as_closed(settings.warehouse / INTAKE, then.warehouse / INTAKE)
 
 
 @contextmanager

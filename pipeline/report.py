@@ -14,13 +14,13 @@ from typing import Any, TypedDict
 
 import duckdb
 
-from goodstanding.core.errors import DataProblem, WarehouseBusy
+from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import CLASSES, now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
-from goodstanding.warehouse.files import INTAKE, open_intake, open_published, open_warehouse
-from goodstanding.warehouse.ledger import open_days
+from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_published
 from goodstanding.warehouse.notices import NoticeGroup, notice_groups
+from goodstanding.warehouse.snapshot import Snapshot, holder, read_snapshot
 
 Profile = dict[str, str | int | float | bool | Decimal | date | datetime | None]
 """{column of marts.customer_profiles: its value}, and `simulated`. Its columns are described in the mart."""
@@ -184,8 +184,11 @@ class Status(TypedDict):
     notices: list[NoticeGroup]
     """What was noticed about the lines of the publication and stopped nothing, newest first."""
     waiting: list[WaitingDay] | None
-    """None while a run is writing, as it keeps everybody else from looking."""
+    """As the last step of a run left them; None where no run has kept them yet."""
+    waiting_as_of: datetime | None
+    """When that was, in UTC."""
     running: bool
+    """Whether a run is writing now."""
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> list[Any]:
@@ -397,7 +400,8 @@ def read_status(settings: Settings) -> Status:
     except DataProblem:
         publication = {}
     as_of: date | None = publication.get("as_of")
-    waiting, running = _waiting_days(settings)
+    snapshot = read_snapshot(settings)
+    has_days = (settings.warehouse / INTAKE).exists()
     return {
         "last_good_day": as_of,
         "age_days": (now_utc().date() - as_of).days if as_of else None,
@@ -408,25 +412,19 @@ def read_status(settings: Settings) -> Status:
         "simulated": publication.get("simulated"),
         "answers": answers,
         "notices": notices,
-        "waiting": waiting,
-        "running": running,
+        "waiting": _waiting_days(snapshot) if snapshot or has_days else [],
+        "waiting_as_of": snapshot.taken_at if snapshot else None,
+        "running": any(holder(settings.warehouse / name) for name in (INTAKE, STANDING)),
     }
 
 
-def _waiting_days(settings: Settings) -> tuple[list[WaitingDay] | None, bool]:
-    """The days that have not passed their gates, and whether a run is writing, so that nobody can look."""
-    if not (settings.warehouse / INTAKE).exists():
-        return [], False
-    try:
-        with open_warehouse(settings) as connection:
-            days = open_days(connection)
-    except WarehouseBusy:
-        return None, True
-    waiting: list[WaitingDay] = [
+def _waiting_days(snapshot: Snapshot | None) -> list[WaitingDay] | None:
+    if snapshot is None:
+        return None
+    return [
         {"day": day.day, "since": day.loaded_at, "failed_gate": day.failed_gate, "message": day.message}
-        for day in days
+        for day in snapshot.waiting
     ]
-    return waiting, False
 
 
 def read_models(settings: Settings, as_of: date) -> list[ModelInUse]:

@@ -256,7 +256,10 @@ def print_status(status: Status, console: Console) -> None:
         if status["notices"]:
             console.print(_notices(status["notices"], mark_of(status)))
     if status["running"]:
-        console.print("a run is writing now", highlight=False)
+        since = f"; of {status['waiting_as_of']:%Y-%m-%d %H:%M:%S} UTC:" if status["waiting"] else ""
+        console.print(f"a run is writing now{since}", highlight=False)
+    if status["waiting"] is None:
+        console.print("which days wait is known after the next step of a run", highlight=False)
     days_by_reason: dict[str, list[date]] = {}
     for day in status["waiting"] or []:
         why = "not through its gates yet"

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from goodstanding.core.errors import WrongUse
+from goodstanding.core.plain_paths import plain
 from goodstanding.core.vocabulary import PUBLICATION
 
 # an amount of memory and its unit
@@ -28,6 +29,21 @@ RECEIPT_MONTHS = 25
 
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
+
+
+def _plain_folder(path: Path) -> Path:
+    # DuckDB follows links to the real path, so no link helps here
+    if re.search(r"[?\\]", str(_absolute(path).resolve())):
+        raise ValueError(
+            f"DuckDB opens no file whose path has a ? or a \\; choose another folder than {path}"
+        )
+    try:
+        return plain(_absolute(path))
+    except OSError as error:
+        raise ValueError(
+            f"{path} has signs that libraries take for syntax, and no link to it can be made ({error}); "
+            "choose a path of letters, digits and - _ . /"
+        ) from None
 
 
 def _existing_folder(path: Path) -> Path:
@@ -56,7 +72,7 @@ class Settings(BaseSettings):
         env_prefix="GOODSTANDING_", env_file=PROJECT / ".env", env_ignore_empty=True, extra="ignore"
     )
 
-    home: Annotated[Path, AfterValidator(_absolute)] = PROJECT / "var"
+    home: Annotated[Path, AfterValidator(_plain_folder)] = PROJECT / "var"
     landing: Annotated[Path, AfterValidator(_existing_folder)] | None = None
     shop: str = "online_retail"
     pseudonym_key: Annotated[SecretStr, AfterValidator(_hex_key)] | None = None

@@ -13,8 +13,9 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,6 +30,9 @@ from goodstanding.warehouse import metadata_blocks
 INTAKE = "intake.duckdb"
 STANDING = "standing.duckdb"
 SPILL = "spill"
+# how long a writer waits for another process to close a working file
+WAIT_SECONDS = 10.0
+PAUSE_SECONDS = 0.1
 # how DuckDB's message about a block with a wrong checksum begins
 DAMAGED = "Corrupt database file"
 STANDING_SCHEMA = Path(__file__).with_name("standing.sql")
@@ -121,10 +125,7 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
             path = settings.warehouse / name
             metadata_blocks.require_known_version(path)
             metadata_blocks.put_back(path)
-            try:
-                connection.execute(f"attach {literal(path)} as {database}")
-            except duckdb.IOException as error:
-                raise _busy(path, error, settings) from None
+            _attach(connection, path, database, settings)
             descriptors.append(os.open(path, os.O_RDONLY))
             metadata_blocks.keep(connection, database, path, descriptors[-1])
         connection.execute(f"use {databases[0]}")
@@ -146,6 +147,20 @@ def _opened(settings: Settings, *names: str) -> Iterator[duckdb.DuckDBPyConnecti
             os.close(descriptor)
 
 
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, database: str, settings: Settings) -> None:
+    """Attach a working file; where a process has it open, after it has closed it, if that is soon."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute(f"attach {literal(path)} as {database}")
+            return
+        except duckdb.IOException as error:
+            problem = _busy(path, error, settings)
+            if not isinstance(problem, WarehouseBusy) or time.monotonic() > give_up:
+                raise problem from None
+        time.sleep(PAUSE_SECONDS)
+
+
 def _damaged(settings: Settings, names: tuple[str, ...], error: duckdb.Error) -> DataProblem:
     folder, said = settings.warehouse, str(error).splitlines()[0]
     return DataProblem(
@@ -159,12 +174,18 @@ def _busy(path: Path | str, error: duckdb.IOException, settings: Settings) -> Ex
     holder = re.search(r"\(PID (\d+)\)", str(error))
     if holder:
         return WarehouseBusy(
-            f"{path} is open in process {holder[1]}: a run is writing, or a duckdb shell was left open; "
-            "wait for it or close it, and read the published copy instead"
+            f"{path} is open in process {holder[1]}{_name_of(holder[1])}: a run is writing, or a duckdb "
+            "shell was left open; wait for it or close it, and read the published copy instead"
         )
     return machine_problem(error, settings) or DataProblem(
         f"{path} cannot be opened: {str(error).splitlines()[0]}"
     )
+
+
+def _name_of(process: str) -> str:
+    with suppress(OSError):
+        return f" ({Path('/proc', process, 'comm').read_text().strip()})"
+    return ""
 
 
 @contextmanager

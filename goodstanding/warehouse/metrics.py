@@ -18,6 +18,7 @@ from goodstanding.core.errors import GoodstandingError
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.warehouse.files import machine_problem, open_intake
+from goodstanding.warehouse.snapshot import keep_snapshot
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ def measured(settings: Settings, step: str, days: Days, run_id: str) -> Iterator
                         json.dumps(numbers, default=str),
                     ],
                 )
+                keep_snapshot(settings, connection)
         except (GoodstandingError, duckdb.Error, OSError) as error:
             # the step's own outcome matters more than its record
             log.warning("the record of step %s could not be kept: %s", step, error)

@@ -175,6 +175,6 @@ def test_the_status_says_that_a_run_is_writing_instead_of_failing(real_year: Yea
         done = real_year.call("status", "--json")
         assert done.returncode == 0, done.stderr
         status = json.loads(done.stdout)
-        assert (status["running"], status["waiting"]) == (True, None)
+        assert (status["running"], status["waiting"]) == (True, [])
         assert status["last_good_day"] == "2011-12-09"
         assert "a run is writing now" in real_year.call("status").stdout

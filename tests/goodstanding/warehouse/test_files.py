@@ -41,6 +41,11 @@ def held_open(path: Path, how: str) -> Iterator[int]:
         process.communicate()
 
 
+@pytest.fixture(autouse=True)
+def writers_wait_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("goodstanding.warehouse.files.WAIT_SECONDS", 0.2)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Settings:
     """A home whose working files are there, with one published table."""
@@ -62,7 +67,7 @@ def test_the_process_that_holds_a_working_file_is_reported_with_advice(
     with held_open(home.warehouse / name, how) as pid:
         with pytest.raises(WarehouseBusy) as busy, open_warehouse(home):
             pass
-        assert f"{home.warehouse / name} is open in process {pid}:" in str(busy.value)
+        assert f"{home.warehouse / name} is open in process {pid} (python" in str(busy.value)
         assert "wait for it or close it" in str(busy.value)
         assert "read the published copy instead" in str(busy.value)
         assert "\n" not in str(busy.value)
@@ -73,7 +78,7 @@ def test_a_process_that_holds_only_the_intake_is_reported_and_the_file_opens_onc
 ) -> None:
     with (
         held_open(home.warehouse / INTAKE, "write") as pid,
-        pytest.raises(WarehouseBusy, match=f"process {pid}:"),
+        pytest.raises(WarehouseBusy, match=f"process {pid} "),
         open_intake(home),
     ):
         pass
@@ -185,3 +190,15 @@ def test_a_home_from_before_a_kind_had_a_column_gets_it(home: Settings) -> None:
     with open_intake(home) as connection:
         assert connection.execute("select tells_payment from raw.payments").fetchall() == []
         assert connection.execute("select tells_payment from raw.superseded_payments").fetchall() == []
+
+
+def test_a_writer_waits_for_a_foreign_reader_that_is_soon_gone(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goodstanding.warehouse.files.WAIT_SECONDS", 20)
+    code = HOLD.replace("sys.stdin.read()", "import time; time.sleep(0.5)")
+    command = [sys.executable, "-c", code, str(home.warehouse / STANDING), "read"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "open\n"
+        with open_warehouse(home) as connection:
+            assert connection.execute("select count(*) from intake.raw.days").fetchone() == (0,)

@@ -111,7 +111,10 @@ def test_a_kill_during_the_restoration_changes_nothing(torn: Settings) -> None:
     assert tables(torn) == [3, 3]
 
 
-def test_another_process_that_writes_is_not_disturbed(tmp_path: Path) -> None:
+def test_another_process_that_writes_is_not_disturbed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goodstanding.warehouse.files.WAIT_SECONDS", 0.2)
     home = Settings(home=tmp_path, _env_file=None)
     grow(home, 1)
     code = """
