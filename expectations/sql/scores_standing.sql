@@ -137,7 +137,11 @@ counts as (
 final as (
     select
         coalesce(snapshots.as_of, snapshots.due) as as_of,
-        counts.customers > 0 and (snapshots.due is null or snapshots.as_of >= snapshots.due) as is_there,
+        -- where everything was given back there is nobody to classify
+        case
+            when snapshots.has_customers
+                then counts.customers > 0 and (snapshots.due is null or snapshots.as_of >= snapshots.due)
+        end as is_there,
         counts.customers = counts.scored as counts_agree,
         counts.torn_ties,
         case when counts.customers >= $enough then shares.largest end as largest_class_share,

@@ -68,6 +68,14 @@ def test_before_the_first_customer_there_is_nothing_to_judge(warehouse, judge):
     assert judge("scores")["rows"] == 0
 
 
+def test_a_day_on_which_all_was_given_back_has_nobody_to_classify(warehouse, judge):
+    warehouse.execute(
+        f"update marts.invoices set is_kept = false; delete from marts.class_borders {TODAY};"
+        f"delete from marts.customer_classes {TODAY}; delete from marts.rfm_scores {TODAY}"
+    )
+    judge("scores", Days.parse("2011-03-08", "2011-03-09"))
+
+
 def test_a_snapshot_past_its_retention_is_not_reported_missing(warehouse, judge):
     warehouse.execute(
         "insert into intake.raw.days select * replace (event_day + 400 as event_day) from intake.raw.days"
