@@ -18,6 +18,7 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import CLASSES, now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
+from goodstanding.shops.mapping import load_shop
 from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_published
 from goodstanding.warehouse.notices import NoticeGroup, notice_groups
 from goodstanding.warehouse.snapshot import Snapshot, holder, read_snapshot
@@ -355,18 +356,20 @@ def read_profile(settings: Settings, customer_id: str) -> Profile:
     """The published profile of the customer with this id of the shop's own.
 
     Raises:
+        NoCustomerId: the mapping gives no customer such an id.
         DataProblem: nothing is published, or nobody has this id (which is not repeated here).
     """
+    customer = pseudonym(load_shop(settings).customer_ids.require(customer_id), pseudonym_key(settings))
     with open_published(settings) as connection:
         profile: Profile = _row(
             connection,
             "select * from marts.customer_profiles where customer_id = ?",
-            [pseudonym(customer_id.strip(), pseudonym_key(settings))],
+            [customer],
         )
         simulated = _publication(connection)["simulated"]
     if not profile:
         raise DataProblem(
-            "no customer with this id is published; give the shop's own id as its mapping casts it (17850)"
+            "no customer with this id is published; give the shop's own id, as it stands in the shop's files"
         )
     return profile | {"simulated": simulated}
 

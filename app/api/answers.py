@@ -17,13 +17,15 @@ from goodstanding.core.settings import POLICY, Settings
 from goodstanding.core.vocabulary import moment
 from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.policy import NO_PUBLICATION, Policy, in_effect, read_policies
+from goodstanding.identity.normal_form import NoCustomerId
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.shops.mapping import load_shop
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question as it comes in: with the shop's own customer id, or None for a buyer without one."""
+    """A question as it comes in: with the shop's own customer id as its files write it, or None for a buyer
+    without one."""
 
     customer_id: str | None
     question: Question
@@ -49,7 +51,7 @@ class Answers:
     def __init__(self, settings: Settings, watch: Watch | None = None) -> None:
         shop = load_shop(settings)
         self._zone, self._is_archive = ZoneInfo(shop.timezone), shop.archive
-        self._key = pseudonym_key(settings)
+        self._ids, self._key = shop.customer_ids, pseudonym_key(settings)
         self._path = settings.publication
         self._fallback: tuple[Policy, ...] | None = None
         self.watch = watch
@@ -67,9 +69,10 @@ class Answers:
         """Answer questions in turn, each with its receipt, in one transaction.
 
         Raises:
+            NoCustomerId: the mapping gives no customer such an id; nothing is answered.
             DataProblem: no policy is in effect.
         """
-        pseudonyms = [self._pseudonym(question.customer_id) for question in asked]
+        pseudonyms = self._pseudonyms(asked)
         # one call of the command line asks for one customer: no other need be loaded
         published = self.watch.current if self.watch else read_published(self._path, only=pseudonyms[0] or "")
         today = self.today()
@@ -90,10 +93,12 @@ class Answers:
         """The published profile of a customer with `age_days` and `simulated`, or None.
 
         Raises:
+            NoCustomerId: the mapping gives no customer such an id.
             DataProblem: nothing is published.
         """
+        customer = self._pseudonym(customer_id)
         published = require(self.watch.current if self.watch else read_published(self._path))
-        profile = published.profile(pseudonym(customer_id.strip(), self._key))
+        profile = published.profile(customer)
         if profile is None:
             return None
         return {**profile, "age_days": self.age_days(published), "simulated": published.simulated}
@@ -109,5 +114,16 @@ class Answers:
         self._fallback = self._fallback or read_policies(POLICY)
         return in_effect(self._fallback, today, mode)
 
-    def _pseudonym(self, customer_id: str | None) -> str | None:
-        return pseudonym(customer_id.strip(), self._key) if customer_id and customer_id.strip() else None
+    def _pseudonyms(self, asked: Sequence[Asked]) -> list[str | None]:
+        pseudonyms: list[str | None] = []
+        for place, question in enumerate(asked):
+            try:
+                pseudonyms.append(
+                    None if question.customer_id is None else self._pseudonym(question.customer_id)
+                )
+            except NoCustomerId as error:
+                raise NoCustomerId(f"questions.{place}.{error}" if len(asked) > 1 else str(error)) from None
+        return pseudonyms
+
+    def _pseudonym(self, customer_id: str) -> str:
+        return pseudonym(self._ids.require(customer_id), self._key)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from goodstanding.identity.normal_form import LONGEST_ID
+
 MOST_QUESTIONS = 100
 MONEY = r"^-?[0-9]+\.[0-9]{2}$"
 # An amount above 0 like 120.00 or 120, of 999999999.99 at most.
@@ -58,7 +60,11 @@ EXAMPLE_ANSWER: dict[str, Any] = {
 }
 Class = Literal["Best", "Good", "Average", "Worst"]
 Money = Annotated[str, Field(pattern=MONEY, examples=["120.00"])]
-CustomerId = Annotated[str, Field(max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$", examples=["17850"])]
+CUSTOMER_ID = (
+    f"The shop's own id as its files write it, of at most {LONGEST_ID} characters of any kind; it is brought "
+    "to its normal form as in the files. An id that the mapping gives to no customer is refused (422)."
+)
+CustomerId = Annotated[str, Field(examples=["17850"], description=CUSTOMER_ID)]
 
 
 def _whole(value: Any) -> Any:
@@ -71,9 +77,7 @@ class _Strict(BaseModel):
 
 
 class _Question(_Strict):
-    customer_id: CustomerId | None = Field(
-        description="The shop's own id, as its mapping casts it; null for a buyer without one."
-    )
+    customer_id: CustomerId | None = Field(description=f"{CUSTOMER_ID} null: a buyer without an id.")
     basket: Annotated[str, Field(pattern=BASKET)] = Field(
         description="The amount of the order in the shop's currency.", examples=["120.00"]
     )

@@ -15,10 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.models import Problem
 from goodstanding.core.errors import GoodstandingError
+from goodstanding.identity.normal_form import NoCustomerId
 
 PROBLEM = "application/problem+json"
-# A batch of a hundred questions has about 15 kB.
-MOST_BYTES = 100_000
+# A batch of a hundred questions has about 15 kB, and with the longest ids, written as \\u....\\u...., 320 kB.
+MOST_BYTES = 400_000
 # The form in which FastAPI takes a route's `responses`: by status, parts of an OpenAPI document.
 Responses = dict[int | str, dict[str, Any]]
 
@@ -52,6 +53,10 @@ def answer_problems(api: FastAPI) -> None:
             f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()[:5]
         )
         return _problem(422, where)
+
+    @api.exception_handler(NoCustomerId)
+    async def of_ids(_: Request, error: NoCustomerId) -> Response:
+        return _problem(422, str(error))
 
     @api.exception_handler(GoodstandingError)
     async def of_ours(_: Request, error: GoodstandingError) -> Response:

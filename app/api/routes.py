@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
+from urllib.parse import unquote_to_bytes
 
-from fastapi import APIRouter, Depends, Path, Response, Security
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
@@ -38,21 +39,33 @@ HEADER = APIKeyHeader(
 
 def profiles(answers: Answers, keys: Keys, rates: Rates) -> APIRouter:
     """What is published of a customer, for keys with the scope `profiles`."""
-    router = APIRouter(dependencies=[Depends(_may("profiles", keys, rates))])
+    router = APIRouter(dependencies=[Depends(_may("profiles", keys, rates)), Depends(_is_unicode)])
+
+    def profile(customer_id: str) -> Response:
+        profile = answers.profile(customer_id)
+        if profile is None:
+            raise HTTPException(404, "no customer with this id is published")
+        return _json(profile)
 
     @router.get(
-        "/v1/customers/{customer_id}",
+        "/v1/customers",
+        responses=documented(Profile, 404, 422, 503),
+        response_class=Response,
+        summary="What is published of a customer, of any id",
+    )
+    def profile_of_query(customer_id: Annotated[CustomerId, Query()]) -> Response:
+        return profile(customer_id)
+
+    @router.get(
+        # an id may hold a slash
+        "/v1/customers/{customer_id:path}",
         responses=documented(Profile, 404, 422, 503),
         response_class=Response,
         summary="What is published of a customer",
+        description="An id of . or .. cannot stand in a path: ask for it by `/v1/customers?customer_id=`.",
     )
-    def profile(
-        customer_id: Annotated[CustomerId, Path(description="The shop's own id, as its mapping casts it.")],
-    ) -> Response:
-        profile = answers.profile(customer_id)
-        if profile is None:
-            raise HTTPException(404, "no customer with this id is published; give it as the mapping casts it")
-        return _json(profile)
+    def profile_of_path(customer_id: Annotated[CustomerId, Path()]) -> Response:
+        return profile(customer_id)
 
     return router
 
@@ -162,6 +175,15 @@ def _may(scope: str, keys: Keys, rates: Rates) -> Callable[..., Awaitable[None]]
             )
 
     return check
+
+
+def _is_unicode(request: Request) -> None:
+    """Refuse an address that is no UTF-8: decoded otherwise, several ids would become one."""
+    address = request.scope.get("raw_path", b"") + b"?" + request.scope["query_string"]
+    try:
+        unquote_to_bytes(address).decode()
+    except UnicodeDecodeError:
+        raise HTTPException(422, "customer_id: write it in UTF-8, percent-encoded") from None
 
 
 def _asked(question: OnDelivery | ByInstalments) -> Asked:

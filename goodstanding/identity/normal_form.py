@@ -172,7 +172,7 @@ class CustomerIds:
         customer, reason, is_nobody = self.read(text)
         if customer is None:
             advice = (
-                "ask without an id, or give one"
+                "give the id of a customer (over HTTP, null asks for a buyer without one)"
                 if is_nobody
                 else f"give it as it stands in the shop's files, which are read as {self.cast}"
             )

@@ -55,5 +55,5 @@ def _make_key(path: Path) -> None:
 
 
 def pseudonym(customer: str, key: bytes) -> str:
-    """The pseudonym of the shop's own customer id, written as the mapping casts it (17850, not 17850.0)."""
+    """The pseudonym of the shop's own customer id, which is in normal form (`normal_form.CustomerIds`)."""
     return hmac.new(key, customer.encode(), hashlib.sha256).hexdigest()[:LENGTH]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -205,7 +206,10 @@ def test_a_key_asks_no_oftener_than_it_may(published, home, monkeypatch):
         question(months=6),
         question(method="emi", months="6"),
         question(method="emi", months=0),
-        question(customer_id="secret-customer" * 9),
+        question(customer_id="secret-customer"),
+        question(customer_id="1" * 256),
+        question(customer_id=" \u200b"),
+        question(customer_id="guest"),
         question(customer_id=17850),
         question(extra=1),
         "secret-customer",
@@ -224,7 +228,85 @@ def test_a_body_without_end_is_refused_before_it_is_read(published, client, is_c
     parts = iter([b'{"x": "', *[b"x" * 10_000] * 1000])
     content = parts if is_chunked else b"".join(parts)
     refused = client.post("/v1/decisions", content=content)
-    assert refused.status_code == 413 and refused.json()["detail"] == "a body may have 100,000 bytes"
+    assert refused.status_code == 413 and refused.json()["detail"] == "a body may have 400,000 bytes"
+
+
+@pytest.mark.parametrize("written", ["12", "12.0", "012", "+12", " 12\t", "\u00a012\ufeff"])
+def test_an_id_may_be_given_as_it_stands_in_the_shops_files(published, client, written):
+    assert ask(client, customer_id=written)["class"] == "Good"
+    for answer in (
+        client.get("/v1/customers", params={"customer_id": written}),
+        client.get(f"/v1/customers/{quote(written, safe='')}"),
+    ):
+        assert answer.json()["customer_id"] == name_of("12")
+
+
+@pytest.mark.parametrize(
+    ("customer", "reason"),
+    [
+        *(("12.5", "no whole number"), ("K12", "no whole number"), ("1" * 256, "longer than 255 characters")),
+        *(("0.0", "stands for nobody"), ("NULL", "stands for nobody"), ("\u00a0", "missing")),
+    ],
+)
+def test_an_id_that_the_mapping_gives_to_nobody_is_refused_and_not_unknown(
+    published, client, customer, reason
+):
+    for refused in (
+        client.get("/v1/customers", params={"customer_id": customer}),
+        client.get(f"/v1/customers/{quote(customer, safe='')}"),
+        client.post("/v1/decisions", json=question(customer)),
+    ):
+        assert refused.status_code == 422 and refused.json()["detail"].startswith(f"customer_id: {reason}")
+    batch = {"questions": [question("12"), question(customer)]}
+    refused = client.post("/v1/decisions/batch", json=batch)
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith(f"questions.1.customer_id: {reason}")
+
+
+IDS = [
+    "a/b",
+    "/",
+    "a//b/",
+    "%2F",
+    "50%",
+    "a b",
+    "ö/é?#&=+",
+    "😀",
+    "\u05d0\u200f1",
+    ".",
+    "..",
+    "x" * 255,
+    '"\\',
+    "null",
+]
+
+
+def reads_text_ids(home) -> None:
+    """Let every text be the id of a customer of the shop."""
+    mapping_file = Path(home.shop)
+    text = mapping_file.read_text().replace("CustomerID, as: whole_number", "CustomerID, as: text")
+    mapping_file.write_text(text + "\nnobody: []\n")
+
+
+def test_any_id_that_a_file_can_hold_can_be_asked_for(home):
+    reads_text_ids(home)
+    good = ("Good", 9, 1, 4, 90.0, 0.1, "Best", 1, 5, 99.0)
+    publish(home.published / "current.duckdb", Publication(customers=dict.fromkeys(IDS, good)))
+    _, key = Keys(home.api).new(["decisions", "profiles"])
+    with TestClient(create(home), headers={"X-API-Key": key}) as client:
+        for customer in IDS:
+            assert ask(client, customer_id=customer)["class"] == "Good", customer
+            asked = client.get("/v1/customers", params={"customer_id": customer})
+            assert asked.json()["customer_id"] == name_of(customer), customer
+            # the client of tests, unlike a server, decodes a path twice
+            if customer not in (".", "..", "%2F"):
+                asked = client.get(f"/v1/customers/{quote(customer, safe='')}")
+                assert asked.json()["customer_id"] == name_of(customer), customer
+        assert client.get("/v1/customers/%FF").status_code == 422
+        assert client.get("/v1/customers?customer_id=%FF").status_code == 422
+        hundred = {"questions": [question("😀" * 255)] * 100}
+        escaped, headers = json.dumps(hundred), {"Content-Type": "application/json"}
+        assert client.post("/v1/decisions/batch", content=escaped, headers=headers).status_code == 200
 
 
 def test_a_fault_is_a_problem_without_its_insides(published, client, monkeypatch):
@@ -236,6 +318,7 @@ def test_a_fault_is_a_problem_without_its_insides(published, client, monkeypatch
 
 def test_no_customer_id_is_in_the_home_after_answers_nor_in_logs(home, caplog):
     customer = "CUSTOMER-4711"
+    reads_text_ids(home)
     publish(
         home.published / "current.duckdb",
         Publication(customers={customer: ("Good", 9, 1, 4, 90.0, 0.1, "Best", 1, 5, 99.0)}),

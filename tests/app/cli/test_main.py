@@ -117,7 +117,8 @@ def test_a_profile_is_one_json_object_found_by_the_id_as_the_mapping_casts_it(
     assert found["credit_score"] == found["r_score"] + found["f_score"] + found["m_score"]
     assert found["customer_id"] != "17850" and len(found["customer_id"]) == 32
     assert "17850" not in result.output
-    assert json.loads(call("profile", " 17850 ", "--json", home=at_once.home).stdout) == found
+    for written in (" 17850 ", "17850.0", "017850", "\u00a017850\u200b"):
+        assert json.loads(call("profile", written, "--json", home=at_once.home).stdout) == found
 
 
 def test_the_tables_of_a_profile_and_of_the_status_say_what_their_json_says(call: Call, at_once: Ran) -> None:
@@ -220,6 +221,23 @@ def test_credit_default_writes_six_statements_for_everybody_and_names_a_file_tha
 def test_an_unknown_customer_is_a_data_problem_that_does_not_repeat_the_id(call: Call, at_once: Ran) -> None:
     said = refused(call("profile", "9172635", "--json", home=at_once.home), 1)
     assert "no customer with this id" in said and "9172635" not in said
+
+
+@pytest.mark.parametrize(
+    "command", [("profile",), ("decide", "--basket", "1.00", "--method", "cod")], ids=" ".join
+)
+@pytest.mark.parametrize(
+    ("customer", "reason"),
+    [
+        *(("SECRET", "no whole number"), ("Guest", "stands for nobody"), ("", "missing")),
+        *(("9" * 256, "longer than 255"), (b"9\xff".decode("utf-8", "surrogateescape"), "no whole number")),
+    ],
+)
+def test_an_id_that_the_mapping_gives_to_nobody_is_wrong_use(
+    call: Call, command: tuple[str, ...], customer: str, reason: str
+) -> None:
+    said = refused(call(*command, "--json", "--", customer), 2)
+    assert said.startswith(f"customer_id: {reason}") and "SECRET" not in said
 
 
 def test_a_profile_without_a_publication_says_what_to_run(call: Call) -> None:
