@@ -12,7 +12,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import accumulate, chain, islice
@@ -25,7 +25,7 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.sql import identifier, literal
 from goodstanding.ingest.blocks import is_utf8, text_blocks, too_large
 from goodstanding.ingest.records import cut_off, not_encoded, records
-from goodstanding.shops.kinds import ORDERS
+from goodstanding.shops.kinds import ORDERS, TEXT
 from goodstanding.shops.mapping import Section
 from goodstanding.warehouse.notices import Notice
 
@@ -131,6 +131,8 @@ def _check_header(file: File, source: Section) -> None:
             )
 
 
+# up to here the floating-point types of Parquet tell each whole number from its neighbours
+LARGEST_EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}
 # a folder named like key=value is part of a path here, and no column of its files
 NO_PARTITIONS = "hive_partitioning = false"
 
@@ -311,28 +313,57 @@ def _select_mapped(source: Section) -> str:
 def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], source: Section) -> None:
     """Read only files of the same types together: else a column's type, and its text, would depend on
     others."""
-    mapped = ", ".join(
-        f"cast(lines.{identifier(column.source)} as varchar)" for column in source.columns.values()
-    )
     scan = f"read_parquet(?, {NO_PARTITIONS}, file_row_number = true, filename = 'path of the file')"
     for types in dict.fromkeys(file.types for file in files):
         batch = [file for file in files if file.types == types]
         names = pd.DataFrame({"path": [str(f.path) for f in batch], "file_name": [f.name for f in batch]})
         connection.register("file_names", names)
+        paths = [exact(file.path) for file in batch]
         try:
+            described = connection.execute(f"describe select * from {scan}", [paths]).fetchall()
+            texts, fault = _parquet_texts(source, {name: type_ for name, type_, *_ in described})
             connection.execute(
                 f"""
                 insert into text_lines
-                select file_names.file_name, lines.file_row_number + 1, {mapped}, null, null
+                select file_names.file_name, lines.file_row_number + 1, {texts}, {fault}, null
                 from {scan} as lines join file_names on lines."path of the file" = file_names.path
                 """,
-                [[exact(file.path) for file in batch]],
+                [paths],
             )
         except duckdb.Error as error:
             named = next((file for file in batch if str(file.path) in str(error)), batch[0])
             raise DataProblem(f"{named.name} cannot be read: {str(error).splitlines()[0]}") from None
         finally:
             connection.unregister("file_names")
+
+
+def _parquet_texts(source: Section, types: Mapping[str, str]) -> tuple[str, str]:
+    """SQL for the texts of the mapped columns of a Parquet file, and for why a row is set aside, or null.
+
+    Bytes are text in UTF-8. A number that is an id or code is written without decimals of zero: whether a
+    writer kept 17850 as an integer, a decimal or a float makes no other customer.
+    """
+    texts, faults = [], []
+    for name, column in source.columns.items():
+        value, type_ = f"lines.{identifier(column.source)}", types[column.source]
+        text = f"cast({value} as varchar)"
+        if type_ == "BLOB":
+            text = f"try(decode({value}))"
+            faults.append(
+                f"when {value} is not null and {text} is null then '{name}: bytes that are no UTF-8'"
+            )
+        elif column.cast not in TEXT:
+            pass
+        elif type_.startswith("DECIMAL") and not type_.endswith(",0)"):
+            text = f"rtrim(rtrim({text}, '0'), '.')"
+        elif type_ in LARGEST_EXACT:
+            is_whole = f"isfinite({value}) and {value} = trunc({value})"
+            is_exact = f"abs({value}) <= {LARGEST_EXACT[type_]}"
+            whole = f"when {is_whole} and {is_exact} then cast(cast({value} as bigint) as varchar)"
+            text = f"case when isnan({value}) then null {whole} else {text} end"
+            faults.append(f"when {is_whole} and not {is_exact} then '{name}: a float that has lost digits'")
+        texts.append(text)
+    return ", ".join(texts), f"case {' '.join(faults)} end" if faults else "null"
 
 
 def _load_plain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,7 @@ from goodstanding.identity.pseudonyms import pseudonym
 from goodstanding.ingest.casts import cast
 from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
 from goodstanding.shops.mapping import Section, Shop, load_shop
-from tests.goodstanding.ingest.homes import Home, line
+from tests.goodstanding.ingest.homes import DAY, SHOPS, Home, line
 
 KEY = b"k" * 32
 texts = st.one_of(
@@ -221,6 +222,57 @@ def test_a_line_set_aside_names_its_customer_in_no_way_of_writing(tmp_path: Path
     home.ingest()
     [(kept,)] = home.rejected("raw_text")
     assert "cust" not in kept.lower() and home.pseudonym("CUST-ÉA") in kept
+
+
+# --- Parquet ---
+
+BOOK = (
+    "select '{no}' as order_id, 'X-1' as isbn, 'A' as title, 1::bigint as copies, 1 as till, "
+    "timestamptz '2011-01-04 17:00:00+00' as placed_at, 9.99::double as price, {reader} as reader"
+)
+
+
+def book_store(folder: Path, cast_of_ids: str, *readers: str) -> Home:
+    """A home that has taken in one Parquet file for each reader, written as SQL."""
+    text = (SHOPS / "book_store.yml").read_text()
+    mapping = folder / "books.yml"
+    mapping.write_text(re.sub(r"(customer_id: .*as: )whole_number", rf"\g<1>{cast_of_ids}", text))
+    assert f"as: {cast_of_ids}" in mapping.read_text()
+    home = Home(folder, str(mapping))
+    for number, reader in enumerate(readers):
+        file = home.put_bytes(b"", f"day={DAY}/{number}.parquet")
+        duckdb.execute(f"copy ({BOOK.format(no=number, reader=reader)}) to '{file}' (format parquet)")
+    home.ingest()
+    return home
+
+
+@pytest.mark.parametrize("cast_of_ids", ["text", "whole_number"])
+def test_a_whole_number_is_one_customer_by_every_type_of_a_file(tmp_path: Path, cast_of_ids: str) -> None:
+    types = ("bigint", "double", "float", "decimal(12, 2)", "decimal(9, 0)", "varchar", "hugeint", "utinyint")
+    ids = [f"{200 if type_ == 'utinyint' else 17850}::{type_}" for type_ in types]
+    home = book_store(tmp_path, cast_of_ids, *ids, "'17850'::blob", "1e15::double")
+    names = ["17850"] * 7 + ["200", "17850", "1000000000000000"]
+    assert home.accepted("customer_id") == [(home.pseudonym(name),) for name in names]
+
+
+def test_bytes_are_text_in_utf_8_and_set_aside_where_they_are_not(tmp_path: Path) -> None:
+    home = book_store(
+        tmp_path, "text", "'\\xC3\\xA9 \\xE2\\x80\\x8B'::blob", "'\u00e9'", "'\\xE9\\xFF'::blob"
+    )
+    assert home.accepted("customer_id") == [(home.pseudonym("\u00e9"),)] * 2
+    assert home.rejected() == [(1, "customer_id: bytes that are no UTF-8")]
+
+
+@pytest.mark.parametrize("number", ["9007199254740994::double", "1e16::double", "16777218::float"])
+def test_a_float_that_no_longer_tells_its_neighbours_apart_is_no_id(tmp_path: Path, number: str) -> None:
+    home = book_store(tmp_path, "text", number)
+    assert home.rejected() == [(1, "customer_id: a float that has lost digits")]
+
+
+@pytest.mark.parametrize("number", ["'nan'::double", "0::double", "-0.0::float", "0.00::decimal(5, 2)"])
+@pytest.mark.parametrize("cast_of_ids", ["text", "whole_number"])
+def test_a_number_of_nobody_is_nobody_by_every_type(tmp_path: Path, cast_of_ids: str, number: str) -> None:
+    assert book_store(tmp_path, cast_of_ids, number).accepted("customer_id") == [(None,)]
 
 
 # --- the mapping ---
