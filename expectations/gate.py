@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -100,6 +101,8 @@ class BatchResult(TypedDict):
     name: str
     rows: int
     checks: list[Check]
+    #: what stops nothing and is said beside the verdict
+    told: list[str]
 
 
 class GateResult(TypedDict):
@@ -161,7 +164,8 @@ def run_gate(
         or not batch.optional
     ]
     failed = [(batch["name"], check) for batch in judged for check in batch["checks"] if not check["passed"]]
-    said = notes(judged) + _idle(shop, gate, days, judged)
+    told = [text for batch in judged for text in batch["told"]]
+    said = [*told, *notes(judged), *_idle(shop, gate, days, judged)]
     verdict: GateResult = {
         "gate": gate,
         "first_day": str(days.first),
@@ -320,7 +324,16 @@ class _Judging:
             _any_frame.cache_clear()  # it holds on to the last frame
         for check in self._checks:
             self._conclude(check)
-        return {"name": self._batch.name, "rows": rows, "checks": self._checks}
+        return {"name": self._batch.name, "rows": rows, "checks": self._checks, "told": self._told(rows)}
+
+    def _told(self, rows: int) -> list[str]:
+        return self._texts(self._batch.tells, []) if self._batch.tells and rows else []
+
+    def _texts(self, sql: str, failed_days: list[date]) -> list[str]:
+        """The rows of a query of one column of text."""
+        days = {"first": self._days.first, "last": self._days.last, "days": failed_days}
+        used = {name: value for name, value in days.items() if re.search(rf"\${name}\b", sql)}
+        return [str(text) for (text,) in self._connection.execute(sql, used).fetchall()]
 
     def _validate(self, frame: pd.DataFrame) -> None:
         """Validate one frame and add its outcomes to the checks, which have the order of the expectations."""
@@ -381,10 +394,7 @@ class _Judging:
             check["failed_days"] = [str(day) for day in sorted(left)]
             check["passed"] = not left
         if not check["passed"] and check["column"] in self._batch.causes:
-            rows = self._connection.execute(
-                self._batch.causes[check["column"]], {"days": check_days(check)}
-            ).fetchall()
-            check["causes"] = [str(cause) for (cause,) in rows]
+            check["causes"] = self._texts(self._batch.causes[check["column"]], check_days(check))
         if check["passed"] and not check["judged"]:
             reason = self._batch.not_judged.get(check["column"], "no row has it")
             check["not_judged"] = reason if check["rows"] else "there are no rows of these days"

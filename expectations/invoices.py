@@ -7,7 +7,7 @@ exactly (decimals, never floats), and with recent days.
 import great_expectations.expectations as gxe
 
 from expectations.suite import TOO_YOUNG, Batch, between, holds, one_of, present, query, unique
-from expectations.usual import judge_invoices
+from expectations.usual import judge_invoices, judge_unmatched
 
 OUTCOMES = (
     "no_customer",
@@ -25,7 +25,6 @@ INVOICES = """
 select
     event_day,
     invoice_no,
-    event_day,
     kind,
     customer_id,
     left(customer_id, 8) as customer,
@@ -97,5 +96,23 @@ BATCHES = (
             "amount_is_conserved": "another run has ingested the day since",
             "invoices_of_usual": TOO_YOUNG,
         },
+    ),
+    Batch(
+        name="references to purchases",
+        sql=query("invoices_unmatched"),
+        key=("event_day", "kind"),
+        optional=True,
+        judge=judge_unmatched,
+        expectations=[
+            # the real year, of cancellations: 0 to 0.5 where a day has ten or more, 0.15 of all
+            holds(
+                "unmatched_share",
+                "at most half of the cancellations, or of what names an order, finds no purchase, or few "
+                "enough for chance",
+            ),
+        ],
+        not_judged={"unmatched_share": "fewer than 7 days before it had any"},
+        causes={"unmatched_share": query("invoices_unmatched_causes")},
+        tells=query("invoices_unmatched_causes"),
     ),
 )

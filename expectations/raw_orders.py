@@ -22,13 +22,17 @@ STORED_LINES = " union all ".join(
 DAYS = f"with stored_lines as ({STORED_LINES}) select * from ({query('raw_orders_days')}) order by event_day"
 
 
-# every line that was set aside, of all kinds of sources
-ASIDE_LINES = " union all ".join(
-    f"select event_day, file_name, line_number, reason from intake.raw.rejected_{kind.table} "
-    "where event_day in (select unnest(cast($days as date[])))"
-    for kind in KINDS
-)
-SET_ASIDE = f"with aside_lines as ({ASIDE_LINES}) select * from ({query('raw_orders_set_aside')})"
+def _about_lines_aside(query_name: str, days: str) -> str:
+    """A query about every line that was set aside on some days, of all kinds of sources."""
+    lines = " union all ".join(
+        f"select event_day, file_name, line_number, reason from intake.raw.rejected_{kind.table} where {days}"
+        for kind in KINDS
+    )
+    return f"with aside_lines as ({lines}) select * from ({query(query_name)})"
+
+
+SET_ASIDE = _about_lines_aside("raw_orders_set_aside", "event_day in (select unnest(cast($days as date[])))")
+LOST = _about_lines_aside("raw_orders_lost", "event_day <= $last")
 
 
 def _checks(kind: Kind) -> tuple[Check, ...]:
@@ -118,6 +122,7 @@ BATCHES = (
             "sales_of_usual": TOO_YOUNG,
         },
         causes={"rejected_share": SET_ASIDE},
+        tells=LOST,
     ),
     Batch(
         name="parts of days beside recent days",

@@ -50,7 +50,9 @@ class Batch:
         judge: adds columns of verdicts to the rows, by the shop's limits: what SQL says less well.
         not_judged: why a column is NULL, by its name; a check that judged no row says so and has not passed.
         causes: queries of one column of text that say why a check fails, by its column; they may use $days,
-            the failed days.
+            the failed days, besides $first and $last.
+        tells: a query of one column of text about the days, said beside the verdict: what stops nothing and
+            must not stay silent.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Batch:
     judge: Callable[[pd.DataFrame, Limits], None] | None = None
     not_judged: Mapping[str, str] = field(default_factory=dict)
     causes: Mapping[str, str] = field(default_factory=dict)
+    tells: str | None = None
 
 
 def query(name: str) -> str:

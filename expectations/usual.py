@@ -183,3 +183,12 @@ def judge_invoices(frame: pd.DataFrame, limits: Limits) -> None:
     usual = frame["usual_invoices"].astype(float)
     ratio = Ratio(frame["invoices"], usual, frame["spread_of_invoices"], leave_for_small(usual, enough=25))
     add_ratio(frame, "invoices_of_usual", ratio, limits.times_usual)
+
+
+def judge_unmatched(frame: pd.DataFrame, limits: Limits) -> None:
+    """Add the verdict on the days and kinds of `invoices_unmatched.sql`."""
+    recent = recent_share(frame, "recent_unmatched", "recent_referring", at_least=0.05)
+    share = Share(frame["unmatched"], frame["referring"], frame["referring"], recent)
+    add_share(frame, "unmatched_share", share, limits.unmatched_share)
+    is_unknown = ~(frame["days_before"] >= DAYS_TO_COMPARE)
+    frame.loc[is_unknown, ["unmatched_share", "unmatched_share_figure"]] = [None, np.nan]

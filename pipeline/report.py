@@ -134,6 +134,8 @@ class RunReport(IntakeCounts, InvoiceCounts):
     """The eight commonest."""
     notices: list[NoticeGroup]
     """What was noticed about the lines and stopped nothing, newest first."""
+    gate_notes: dict[str, str]
+    """{gate: what it tells of the newest day, did not judge on it, and what a person has accepted}."""
     outcomes: dict[str, int]
     """Order lines by their outcome."""
     cancellation_rules: list[CancellationRule]
@@ -239,6 +241,7 @@ def read_report(settings: Settings, run_ids: list[str]) -> RunReport:
         **intake,
         "rejected_reasons": reasons,
         "notices": notices,
+        "gate_notes": publication["gate_notes"],
         "outcomes": outcomes,
         "cancellation_rules": rules,
         **invoices,

@@ -57,6 +57,8 @@ def print_report(report: RunReport | LandingReport, console: Console) -> None:
         # nothing to show: nothing was rejected
         if table.row_count:
             console.print(table)
+    for gate, note in report["gate_notes"].items():
+        console.print(f"gate {gate}: {note}", highlight=False, markup=False)
     if any(model["model_id"] for model in report["models"]):
         print_models(report["models"], console, mark)
         for answer in report["answers"]:

@@ -425,6 +425,8 @@ class Limits(_Strict):
     """The greatest share of a day's invoices that may have a quantity below zero (0.51)."""
     beyond_usual: float = Field(0.5, ge=0, le=1)
     """The greatest share of lines that may be beyond the recent days' lowest or highest tenth (0.33)."""
+    unmatched_share: float = Field(0.5, ge=0, le=1)
+    """The greatest share of cancellations, or of what names an order, that may find no purchase (0.5)."""
     times_usual: float = Field(8, gt=1)
     """How many times the usual of recent days, or a part of it, lines, sales and invoices may be (7.7)."""
 

@@ -30,8 +30,11 @@ def test_good_days_pass_and_report_how_much_was_judged(judge, settings, gate):
         "rows": sum(batch["rows"] for batch in stored["batches"]),
         "notes": stored["notes"],
     }
-    unjudged = ["not judged: the scorecards (there are no rows of these days)"]
-    assert stored["notes"] == (unjudged if gate == "predictions" else [])
+    unjudged = {
+        "predictions": ["not judged: the scorecards (there are no rows of these days)"],
+        "invoices": ["not judged: unmatched_share (fewer than 7 days before it had any)"],
+    }
+    assert stored["notes"] == unjudged.get(gate, [])
     assert result["expectations"] >= 15 and result["rows"] > 100
     assert stored["run_id"] == "run 1" and stored["passed"] and not stored["simulated"]
 

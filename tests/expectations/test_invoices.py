@@ -1,6 +1,10 @@
 """Gate 2 stops a day with a wrong outcome of an order line, or with money or lines lost."""
 
+import json
+
 import pytest
+
+from goodstanding.core.errors import GateFailed
 
 ONE = "where event_day = '2011-03-09' and line_number = 7"
 PARTLY = "where outcome = 'partly_cancelled'"
@@ -47,8 +51,8 @@ INVOICE = "where invoice_no = 'I03096'"
         ),
         (
             f"insert into marts.invoices from marts.invoices {INVOICE}",
-            "customer_id, invoice_no, kind",
-            "2 of 112 rows, such as I03096:sale:",
+            "customer_id, invoice_no, event_day, kind",
+            "2 of 112 rows, such as I03096:",
         ),
         (f"update marts.invoices set customer_id = null {INVOICE}", "customer_id", "1 of 111 rows"),
         (f"update marts.invoices set kind = 'gift' {INVOICE}", "kind", "1 of 111 rows"),
@@ -87,3 +91,69 @@ def test_a_day_that_another_run_took_in_again_is_left_to_that_run(warehouse, jud
         "delete from intake.raw.order_lines where event_day = '2011-03-09' and line_number > 100"
     )
     assert judge("invoices")["passed"]
+
+
+# some customers take something back every day
+CANCELLATIONS = """
+insert into marts.order_lines by name
+select
+    event_day || '-' || line_number as order_line_id, source, event_day, file_name,
+    line_number + 500 as line_number, ordered_at, 'C' || invoice_no as invoice_no,
+    'cancellation' as invoice_kind, stock_code, -1 as quantity, unit_price, -unit_price as amount,
+    customer_id, 'cancellation' as outcome, 1 as cancelled_quantity
+from marts.order_lines where line_number between 5 and 16;
+"""
+UNMATCHED = "update marts.order_lines set outcome = 'unmatched_cancellation', cancelled_quantity = 0 where "
+LAST = "event_day = '2011-03-09' and line_number > 500"
+
+
+@pytest.mark.parametrize(
+    ("spoiling", "cause"),
+    [
+        ("stock_code = lower(stock_code) || ' '", "a code that the customer bought is written otherwise"),
+        ("quantity = 1", "a quantity that is not below zero"),
+        (
+            "stock_code = 'other', quantity = -line_number + 500",
+            "the customer bought as many of another code at that price",
+        ),
+        (
+            "customer_id = 'stranger', quantity = -line_number + 500",
+            "the customer bought nothing, another one bought just that",
+        ),
+        ("stock_code = 'other', unit_price = 9", "nothing like it was bought, or before the log begins"),
+    ],
+)
+def test_cancellations_that_find_no_purchase_stop_where_they_become_the_rule(stops, spoiling, cause):
+    stops(
+        "invoices",
+        f"{CANCELLATIONS}; {UNMATCHED} {LAST}; update marts.order_lines set {spoiling} where {LAST}",
+        "unmatched_share",
+        f"cancellations that find no purchase: {cause} (12, first 2011-03-09.csv:505)",
+    )
+
+
+def test_a_few_cancellations_that_find_no_purchase_are_told_with_their_likely_cause(
+    warehouse, judge, settings
+):
+    warehouse.execute(
+        f"{CANCELLATIONS}; {UNMATCHED} {LAST} and line_number = 507;"
+        "update marts.order_lines set stock_code = lower(stock_code) where line_number = 507"
+    )
+    with pytest.raises(GateFailed, match="3 of 20 expectations failed"):
+        judge("invoices")  # raw has no such lines, and one transaction writes to one database
+    (told,) = json.loads((settings.home / "checks/invoices/2011-03-09.json").read_text())["notes"]
+    cause = "a code that the customer bought is written otherwise"
+    assert told == f"cancellations that find no purchase: {cause} (1, first 2011-03-09.csv:507)"
+
+
+RETURNS = """
+insert into intake.raw.returns by name
+select source, event_day, file_name, 'hash' as file_hash, line_number, invoice_no, customer_id,
+    'return' as return_kind, ordered_at as returned_at
+from intake.raw.order_lines where line_number between 5 and 16;
+update intake.raw.returns set invoice_no = '#' || invoice_no where event_day = '2011-03-09';
+"""
+
+
+def test_returns_that_name_no_order_stop_where_they_become_the_rule(stops):
+    stops("invoices", RETURNS, "unmatched_share", "observed 1, usual 0.05")

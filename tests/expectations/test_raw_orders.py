@@ -228,3 +228,27 @@ def test_volume_is_not_judged_before_a_week_of_trading_days(warehouse, judge):
         f"where event_day < '2011-03-03'; update {LINES} set unit_price = 0.1 where event_day = '2011-03-09'"
     )
     assert judge("raw_orders")["passed"]
+
+
+def test_the_same_few_lines_lost_each_day_are_told(warehouse, judge):
+    for day in range(4, 10):
+        warehouse.execute(
+            "insert into intake.raw.rejected_order_lines values "
+            f"('shop', '2011-03-0{day}', '2011-03-0{day}.csv', 'hash', 200, '', "
+            f"'ordered_at: a row of 2011-03-{day + 1:02} in the file of 2011-03-0{day}');"
+            f"update intake.raw.files set lines = lines + 1, rejected = 1 where event_day = '2011-03-0{day}'"
+        )
+    (told,) = judge("raw_orders")["notes"]
+    assert told == (
+        "lines are lost each day: on 6 of the last 7 days with lines, 6 of 847 were set aside: ordered_at: "
+        "a row of 2011-03-10 in the file of 2011-03-09 (last 2011-03-09.csv:200)"
+    )
+
+
+def test_a_line_lost_on_one_day_alone_is_not_told(warehouse, judge):
+    warehouse.execute(
+        "insert into intake.raw.rejected_order_lines "
+        "values ('shop', '2011-03-09', '2011-03-09.csv', 'hash', 200, '', 'quantity: no number');"
+        "update intake.raw.files set lines = lines + 1, rejected = 1 where event_day = '2011-03-09'"
+    )
+    assert judge("raw_orders")["notes"] == []

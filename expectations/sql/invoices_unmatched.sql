@@ -1,0 +1,99 @@
+-- One row per day and kind of line that refers to a purchase: of how many invoices the lines find none, beside the up
+-- to 28 days before that have lines of the kind. Of payments, returns and deliveries those that name an order; a
+-- shop without orders has none to find.
+with
+
+recent_days as (
+    select event_day
+    from intake.raw.days
+    where event_day < $first and accepted > 0 and admitted
+    order by event_day desc
+    limit 28
+),
+
+accounts as (
+    select
+        event_day,
+        'returns' as kind,
+        customer_id,
+        invoice_no
+    from intake.raw.returns
+    union all
+    select
+        event_day,
+        'payments' as kind,
+        customer_id,
+        invoice_no
+    from intake.raw.payments
+    union all
+    select
+        event_day,
+        'deliveries' as kind,
+        customer_id,
+        invoice_no
+    from intake.raw.deliveries
+),
+
+orders as (
+    select
+        customer_id,
+        invoice_no,
+        min(event_day) as first_day
+    from marts.invoices
+    where kind = 'sale' and exists (from accounts)
+    group by customer_id, invoice_no
+),
+
+referring as (
+    select
+        event_day,
+        'cancellations' as kind,
+        invoice_no,
+        bool_or(outcome = 'unmatched_cancellation') as is_unmatched
+    from marts.order_lines
+    where
+        invoice_kind = 'cancellation' and customer_id is not null
+        and (event_day between $first and $last or event_day in (select event_day from recent_days))
+    group by event_day, customer_id, invoice_no
+    union all
+    select
+        accounts.event_day,
+        accounts.kind,
+        accounts.invoice_no,
+        bool_and(orders.first_day is null) as is_unmatched
+    from accounts
+    left join orders
+        on
+            accounts.customer_id = orders.customer_id
+            and accounts.invoice_no = orders.invoice_no
+            and accounts.event_day >= orders.first_day
+    where
+        accounts.invoice_no <> ''
+        and exists (from orders)
+        and (accounts.event_day between $first and $last or accounts.event_day in (select event_day from recent_days))
+    group by accounts.event_day, accounts.kind, accounts.customer_id, accounts.invoice_no
+),
+
+counts as (
+    select
+        event_day,
+        kind,
+        count(*) as referring,
+        count(*) filter (where is_unmatched) as unmatched
+    from referring
+    group by event_day, kind
+),
+
+final as (
+    select
+        *,
+        count(*) over before as days_before,
+        coalesce(sum(referring) over before, 0) as recent_referring,
+        coalesce(sum(unmatched) over before, 0) as recent_unmatched
+    from counts
+    window before as (partition by kind order by event_day rows between 28 preceding and 1 preceding)
+    qualify event_day >= $first
+)
+
+select * from final
+order by event_day, kind
