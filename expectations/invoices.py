@@ -48,7 +48,7 @@ BATCHES = (
             one_of("outcome", OUTCOMES),
             one_of("cancellation_rule", ["mirror", "reach_back"]),
             holds("customer_is_right", "outcome is no_customer where there is none, and only there"),
-            holds("amount_is_right", "amount = quantity x unit_price"),
+            holds("amount_is_right", "amount = line_total, else quantity x unit_price"),
             between("cancelled_quantity", 0, None),
             gxe.ExpectColumnPairValuesAToBeGreaterThanB(
                 column_A="quantity_size",

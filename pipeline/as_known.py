@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TypedDict
-from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -23,7 +22,8 @@ from goodstanding.core.days import end_of
 from goodstanding.core.durable import put_in_place
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
-from goodstanding.core.vocabulary import CLASSES, now_utc
+from goodstanding.core.vocabulary import CLASSES, moment, now_utc
+from goodstanding.core.zones import zone
 from goodstanding.shops.mapping import load_shop
 from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_warehouse
 from goodstanding.warehouse.ledger import days_known
@@ -69,10 +69,10 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> AsKnown:
         WrongUse: `known_on` is in the future.
         DataProblem: nothing was known by then, or not that day.
     """
-    zone = load_shop(settings).timezone
-    if known_on > datetime.now(ZoneInfo(zone)).date():
+    timezone = load_shop(settings).timezone
+    if known_on > moment().astimezone(zone(timezone)).date():
         raise WrongUse(f"{known_on} is in the future: nothing is known of it yet")
-    known_before = end_of(known_on, zone).replace(tzinfo=None)
+    known_before = end_of(known_on, timezone).replace(tzinfo=None)
     path = settings.home / "as_known" / f"{day}_on_{known_on}.duckdb"
     with _draft(path) as draft:
         then = settings.model_copy(update={"home": draft})

@@ -23,16 +23,21 @@ Judge = Callable[..., dict[str, Any]]
 # 120 lines a day: 110 customers who each buy once a day, the more the higher their number, and ten lines
 # without customer. On the last day customer 1 takes back one of the two pieces bought that day.
 RAW = """
-insert into intake.raw.order_lines
+insert into intake.raw.order_lines by name
 select
-    'shop', day, day || '.csv', 'hash', n + 1, 'I' || strftime(day, '%m%d') || n, 'sale', 'P' || n, true,
-    'a thing', n + 1, day::timestamp + interval 9 hour, 2.5,
-    if(n <= 110, sha256('shopper ' || n), null), 'Utopia'
+    'shop' as source, day as event_day, day || '.csv' as file_name, 'hash' as file_hash, n + 1 as line_number,
+    'I' || strftime(day, '%m%d') || n as invoice_no, 'sale' as invoice_kind, 'P' || n as stock_code,
+    true as is_product, 'a thing' as description, n + 1 as quantity,
+    day::timestamp + interval 9 hour as ordered_at, ordered_at as ordered_at_utc, 2.5 as unit_price,
+    quantity * unit_price as amount, if(n <= 110, sha256('shopper ' || n), null) as customer_id,
+    'Utopia' as country
 from generate_series(date '2011-03-01', date '2011-03-09', interval 1 day) as days (moment),
     (select moment::date as day), generate_series(1, 120) as numbers (n);
-insert into intake.raw.order_lines
-select source, event_day, file_name, file_hash, 122, 'CI', 'cancellation', stock_code, is_product,
-    description, -1, ordered_at + interval 1 hour, unit_price, customer_id, country
+insert into intake.raw.order_lines by name
+select * replace (
+    122 as line_number, 'CI' as invoice_no, 'cancellation' as invoice_kind, -1 as quantity,
+    ordered_at + interval 1 hour as ordered_at, -amount / quantity as amount
+)
 from intake.raw.order_lines where event_day = '2011-03-09' and line_number = 2;
 insert into intake.raw.files
 select source, event_day, file_name, 'hash', 1, count(*), count(*), 0, null, now()::timestamp, 'run'
@@ -47,8 +52,7 @@ create schema marts;
 create table marts.order_lines as
 select
     file_name || ':' || line_number as order_line_id, source, event_day, file_name, line_number, ordered_at,
-    invoice_no, invoice_kind, stock_code, quantity, unit_price,
-    (quantity * unit_price)::decimal(28, 4) as amount, customer_id,
+    invoice_no, invoice_kind, stock_code, quantity, unit_price, line_total, amount, customer_id,
     case
         when customer_id is null then 'no_customer'
         when invoice_kind = 'cancellation' then 'cancellation'

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from app.api.models import BASKET
 from app.api.published import Cell, Published, Watch, read_published, require
@@ -15,6 +14,7 @@ from app.api.receipts import Inquiry, KeptAnswer, Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY, Settings
 from goodstanding.core.vocabulary import moment
+from goodstanding.core.zones import zone
 from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.policy import NO_PUBLICATION, Policy, in_effect, read_policies
 from goodstanding.identity.normal_form import NoCustomerId
@@ -50,7 +50,7 @@ class Answers:
 
     def __init__(self, settings: Settings, watch: Watch | None = None) -> None:
         shop = load_shop(settings)
-        self._zone, self._is_archive = ZoneInfo(shop.timezone), shop.archive
+        self._zone, self._is_archive = zone(shop.timezone), shop.archive
         self._ids, self._key = shop.customer_ids, pseudonym_key(settings)
         self._path = settings.publication
         self._fallback: tuple[Policy, ...] | None = None

@@ -182,3 +182,19 @@
     cast(case when {{ payments }}.customer_id is null then 0 else {{ payments }}.outstanding end as double)
         as outstanding
 {%- endmacro %}
+
+{#-
+    Of several lines of a day about an instalment the one recorded last counts, which is the first in this order; where no
+    time settles it, the one by which more is paid, less left, and then the larger of each other value. Lines equal in all
+    of these say the same, so the order is total.
+-#}
+{% macro last_of_a_day() -%}
+    recorded_at desc nulls last,
+    paid_by_then desc nulls last,
+    paid_day desc nulls last,
+    outstanding asc nulls last,
+    due_day desc,
+    amount desc,
+    days_late desc nulls last,
+    credit_limit desc nulls last
+{%- endmacro %}

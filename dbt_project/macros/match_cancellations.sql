@@ -113,6 +113,20 @@
     )[1]
 {%- endmacro %}
 
+{#- the order of the events of a customer and product, in which no two lines are equal but duplicates -#}
+{% macro event_order() -%}
+    ordered_at_utc,
+    case when invoice_kind = 'sale' then 0 else 1 end,
+    invoice_no,
+    quantity,
+    amount,
+    unit_price nulls last,
+    line_total nulls last,
+    description nulls last,
+    country nulls last,
+    ordered_at
+{%- endmacro %}
+
 {#- an array, in a given order, of the structs (line_id, quantity) of a group -#}
 {% macro collect_events(line_id, quantity, order_by) -%}
     {{ return(adapter.dispatch('collect_events', 'goodstanding')(line_id, quantity, order_by)) }}

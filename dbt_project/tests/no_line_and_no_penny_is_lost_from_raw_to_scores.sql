@@ -7,7 +7,7 @@ taken_in as (
 
     select
         count(*) as lines,
-        coalesce(sum(quantity * unit_price), 0) as amount
+        coalesce(sum(amount), 0) as amount
     from {{ ref('stg_order_lines') }}
 
 ),

@@ -6,7 +6,7 @@ taken_in as (
     select
         event_day,
         count(*) as lines,
-        sum(quantity * unit_price) as amount
+        sum(amount) as amount
     from intake.raw.order_lines
     where event_day between $first and $last
     group by event_day

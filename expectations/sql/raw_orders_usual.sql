@@ -26,7 +26,7 @@ line_days as (
     select
         event_day,
         count(*) as lines,
-        coalesce(sum(quantity * unit_price) filter (where invoice_kind = 'sale' and quantity > 0), 0) as sales,
+        coalesce(sum(amount) filter (where invoice_kind = 'sale' and quantity > 0), 0) as sales,
         count(distinct invoice_no) as orders,
         count(distinct invoice_no) filter (where customer_id is null) as orders_without_customer,
         count(distinct invoice_no) filter (where quantity < 0) as orders_below_zero

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypedDict
-from zoneinfo import ZoneInfo
 
 from goodstanding.core.errors import DayNotOver, WrongUse
 from goodstanding.core.vocabulary import moment
+from goodstanding.core.zones import zone
 
 
 @dataclass(frozen=True, order=True)
@@ -123,4 +123,4 @@ def require_over(days: Days, timezone: str, now: datetime | None = None) -> None
 
 def end_of(day: date, timezone: str) -> datetime:
     """The moment, in UTC, at which a day of the shop is over and the next begins."""
-    return datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(timezone)).astimezone(UTC)
+    return datetime.combine(day + timedelta(days=1), time.min, zone(timezone)).astimezone(UTC)

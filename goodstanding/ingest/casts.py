@@ -1,6 +1,7 @@
 """SQL that casts the text of a column to its canonical value, or to null where it cannot be read exactly.
 
-Nothing is rounded or guessed: 3.7 is not a whole number, and a price with a fifth decimal is set aside.
+Nothing is guessed: 3.7 is not a whole number, and a payment with a fifth decimal is set aside. Only what
+`Kind.rounded` names, prices and line totals, is rounded: a shop computes them, to more decimals than it pays.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 
 from goodstanding.core.sql import identifier, literal
+from goodstanding.core.zones import clock_of, instant_of
 from goodstanding.identity.normal_form import NO_WHOLE_NUMBER, Case, IdCast
 from goodstanding.shops.mapping import CUSTOMER, Column, Section, Shop, Source
 
@@ -20,6 +22,7 @@ REASONS = {
     "timestamp": "no time as the mapping writes it",
     "date": "no day as the mapping writes it",
 }
+ROUNDED = "no amount as the mapping writes it, below 10,000,000,000"
 # ISO 8601, as DuckDB prints times too. Matched first, because a cast to a timestamp drops an offset silently.
 LOCAL_TIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
 LOCAL_DAY = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?"
@@ -60,10 +63,12 @@ def written(name: str, section: Section) -> str | None:
     return _normal(name, "text", "keep", "written")
 
 
-def cast(name: str, column: Column, shop: Shop, case: Case = "keep") -> str:
+def cast(name: str, column: Column, case: Case = "keep", decimals: int | None = None) -> str:
     """SQL for the canonical value of a text column of `text_lines`; null where it cannot be read.
 
-    Texts and whole numbers need the frames of `ingest.normal_forms.read_texts` joined to `text_lines`.
+    Texts and whole numbers need the frames of `ingest.normal_forms.read_texts` joined to `text_lines`. Of a
+    timestamp it is the time as written, from which `instant` and `clock` follow. With `decimals`, an amount
+    may have any number of them and is rounded to so many, half away from zero.
     """
     if column.cast == "text" or column.cast == "whole_number":
         return _normal(name, column.cast, case, "value")
@@ -72,23 +77,23 @@ def cast(name: str, column: Column, shop: Shop, case: Case = "keep") -> str:
         number = f"try_cast({digits} as bigint)"
         return f"case when {number} between -{QUANTITY_LIMIT} and {QUANTITY_LIMIT} then {number} end"
     if column.cast == "decimal":
-        return _decimal(name, column)
+        return _decimal(name, column, decimals)
     if column.cast == "date":
         return _date(name, column)
-    return _timestamp(name, column, shop)
+    return _written_time(name, column)
 
 
-def _decimal(name: str, column: Column) -> str:
+def _decimal(name: str, column: Column, decimals: int | None) -> str:
     """Thousands marks must stand between groups of three: 1.50 is not 150 in a shop that writes 1,50."""
     text, mark, thousands = _stripped(name), re.escape(column.decimal_mark), re.escape(column.thousands_mark)
     whole = rf"(\d{{1,3}}({thousands}\d{{3}})+|\d*)" if thousands else r"\d*"
-    pattern = rf"[+-]?{whole}({mark}\d{{0,4}}0*)?"
+    pattern = rf"[+-]?{whole}({mark}\d*)?" if decimals else rf"[+-]?{whole}({mark}\d{{0,4}}0*)?"
     exact = f"regexp_full_match({text}, {literal(pattern)})"
     if thousands:
         text = f"replace({text}, {literal(column.thousands_mark)}, '')"
     if column.decimal_mark != ".":
         text = f"replace({text}, {literal(column.decimal_mark)}, '.')"
-    return f"case when {exact} then try_cast({text} as decimal(18, 4)) end"
+    return f"case when {exact} then try_cast({text} as decimal(18, {decimals or 4})) end"
 
 
 def _date(name: str, column: Column) -> str:
@@ -99,25 +104,48 @@ def _date(name: str, column: Column) -> str:
     return f"case when {is_day} then try_cast(left({text}, 10) as date) end"
 
 
-def _timestamp(name: str, column: Column, shop: Shop) -> str:
-    """The shop's local time; what is written in another zone, or with an offset, is moved there.
+def _written_time(name: str, column: Column) -> str:
+    """The time as it is written: of one with an offset its instant (UTC), of another what a clock shows.
 
     The connection's own time zone must be UTC.
     """
-    text, here = _stripped(name), literal(shop.timezone)
+    text = _stripped(name)
     if column.format:
-        local = f"cast(try_strptime({text}, {literal(column.format)}) as timestamp)"
-        zone = "UTC" if column.format_has_offset else column.zone
-    else:
-        is_local = f"regexp_full_match({text}, {literal(LOCAL_TIME)})"
-        local = f"case when {is_local} then try_cast({text} as timestamp) end"
-        zone = column.zone
-    if zone:
-        local = f"timezone({here}, timezone({literal(zone)}, {local}))"
+        return f"cast(try_strptime({text}, {literal(column.format)}) as timestamp)"
+    is_local = f"regexp_full_match({text}, {literal(LOCAL_TIME)})"
+    return (
+        f"case when {_is_instant(name, column)} then cast(try_cast({text} as timestamptz) as timestamp) "
+        f"when {is_local} then try_cast({text} as timestamp) end"
+    )
+
+
+def _is_instant(name: str, column: Column) -> str:
     if column.format:
-        return local
-    instant = f"timezone({here}, try_cast({text} as timestamptz))"
-    return f"case when regexp_full_match({text}, {literal(TIME_WITH_OFFSET)}) then {instant} else {local} end"
+        return "true" if column.format_has_offset else "false"
+    return f"regexp_full_match({_stripped(name)}, {literal(TIME_WITH_OFFSET)})"
+
+
+def instant(name: str, column: Column, shop: Shop) -> str:
+    """SQL for the instant (UTC) of a time, of which `<name>_written` is what `cast` gave."""
+    written = f"{name}_read"
+    is_instant, of_clock = _is_instant(name, column), instant_of(column.zone or shop.timezone, written)
+    if column.format:
+        return written if is_instant == "true" else of_clock
+    return f"case when {is_instant} then {written} else {of_clock} end"
+
+
+def clock(name: str, column: Column, shop: Shop) -> str:
+    """SQL for what the shop's clock showed, from `<name>_written` and the instant `<name>_utc_value`.
+
+    A time that is written by this clock stays as it is, also one that the clock skipped.
+    """
+    moved = clock_of(shop.timezone, f"{name}_utc_value")
+    if column.zone not in (None, shop.timezone):
+        return moved
+    is_instant = _is_instant(name, column)
+    if column.format:
+        return moved if is_instant == "true" else f"{name}_read"
+    return f"case when {is_instant} then {moved} else {name}_read end"
 
 
 def unreadable_reason(source: Source) -> str:
@@ -141,5 +169,6 @@ def unreadable_reason(source: Source) -> str:
             )
             branches.append(f"when {is_missing} then '{name}: missing'")
         if column.cast != "text" and name != CUSTOMER:
-            branches.append(f"when {no_value} and {_has_text(name)} then '{name}: {REASONS[column.cast]}'")
+            reason = ROUNDED if name in source.of.rounded else REASONS[column.cast]
+            branches.append(f"when {no_value} and {_has_text(name)} then '{name}: {reason}'")
     return "case " + " ".join(branches) + " end"

@@ -46,7 +46,7 @@ def read_groups(settings: Settings) -> pd.DataFrame:
     file = inspect(path, landing, date.max, groups, settings.max_file_mb)
     names = [name for name in groups.columns if name != CUSTOMER]
     listed = ", ".join(
-        f'text_lines."{name}", {cast(name, groups.columns[name], shop)} as "{name}_value"' for name in names
+        f'text_lines."{name}", {cast(name, groups.columns[name])} as "{name}_value"' for name in names
     )
     with duckdb.connect(config={"threads": 1}) as connection:
         load_text(connection, [file], groups)

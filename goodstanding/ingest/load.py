@@ -222,7 +222,7 @@ def _stage(
         staged = folder / f"{kind.table}.parquet"
         load_text(reader, readable, source)
         mark_second_headers(reader, readable, source)
-        mark_other_notations(reader, shop, source)
+        mark_other_notations(reader, source)
         cast_lines(reader, readable, shop, source, key, staged)
         read_staged(connection, kind, staged)
 

@@ -16,7 +16,7 @@ import pandas as pd
 from goodstanding.core.sql import identifier
 from goodstanding.ingest.casts import cast
 from goodstanding.ingest.read import File
-from goodstanding.shops.mapping import Column, Section, Shop, Source
+from goodstanding.shops.mapping import Column, Section, Source
 
 LAST = 2**62
 # what may stand around a name of a header: the mark of a file that was put behind another, quotes, blanks
@@ -65,14 +65,14 @@ def _mark(connection: duckdb.DuckDBPyConnection, file_name: str, first: int, las
     )
 
 
-def mark_other_notations(connection: duckdb.DuckDBPyConnection, shop: Shop, source: Source) -> None:
+def mark_other_notations(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
     """Set aside what can be read in two ways, in a file that has values which only the other way can read.
 
     Day and month in the other order, or the marks of decimals and thousands exchanged: 03/04 and 1,234 are
     sure while the file writes 25/04 and 1.50, up to the last such line before the first 04/25 or 1,50.
     """
     for name, column in source.columns.items():
-        for mapped, other, hint in _notations(name, column, shop):
+        for mapped, other, hint in _notations(name, column, source.of.rounded.get(name)):
             first_others = connection.execute(
                 f"""
                 select file_name, min(line_number) from text_lines
@@ -101,7 +101,7 @@ def mark_other_notations(connection: duckdb.DuckDBPyConnection, shop: Shop, sour
                 )
 
 
-def _notations(name: str, column: Column, shop: Shop) -> Iterator[tuple[str, str, str]]:
+def _notations(name: str, column: Column, decimals: int | None) -> Iterator[tuple[str, str, str]]:
     """SQL for the value as the mapping writes it, as the other notation does, and a cheap condition that
     holds for every text of which only the other notation makes a value."""
     if column.cast == "decimal":
@@ -109,8 +109,9 @@ def _notations(name: str, column: Column, shop: Shop) -> Iterator[tuple[str, str
         other_mark = "," if mark == "." else "."
         usual = column.model_copy(update={"thousands_mark": column.thousands_mark or other_mark})
         other = column.model_copy(update={"decimal_mark": other_mark, "thousands_mark": mark})
-        yield cast(name, usual, shop), cast(name, other, shop), f"contains({name}, '{other_mark}')"
+        mapped, swapped = (cast(name, notation, decimals=decimals) for notation in (usual, other))
+        yield mapped, swapped, f"contains({name}, '{other_mark}')"
     elif column.format and "%d" in column.format and "%m" in column.format:
-        swapped = column.format.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
-        other = column.model_copy(update={"format": swapped})
-        yield cast(name, column, shop), cast(name, other, shop), f"{name} is not null"
+        turned = column.format.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
+        other = column.model_copy(update={"format": turned})
+        yield cast(name, column), cast(name, other), f"{name} is not null"

@@ -22,6 +22,7 @@ from goodstanding.core.days import Days
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.core.version import folder_version
+from goodstanding.core.zones import book_version
 from goodstanding.shops.mapping import ORDERS_KEYS, Shop, load_shop
 from goodstanding.warehouse.files import INTAKE, open_intake
 
@@ -107,7 +108,7 @@ def reading_of(shop: Shop) -> Reading:
         versions={
             "the code that reads": code,
             "duckdb": version("duckdb"),
-            "tzdata": version("tzdata"),
+            "tzdata": book_version(),
             "unicode": unicodedata.unidata_version,
         },
     )

@@ -14,12 +14,14 @@ import duckdb
 import pandas as pd
 
 from goodstanding.core.sql import literal, rendered
-from goodstanding.ingest.casts import cast, unreadable_reason, written
+from goodstanding.ingest.casts import cast, clock, instant, unreadable_reason, written
 from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
-from goodstanding.shops.kinds import SQL_TYPES, Kind
+from goodstanding.shops.kinds import Kind
 from goodstanding.shops.mapping import CUSTOMER, Orders, Shop, Source
 
+# a total that the shop states is exact; what is computed has the decimals of an amount
+AMOUNT = "cast(coalesce(line_total_value, round(quantity_value * unit_price_value, 4)) as decimal(28, 4))"
 STAGED_LINES = Path(__file__).with_name("staged_lines.sql")
 # how a set-aside line is written down again: CSV fields, or the shape of a text (as `ingest.read.masked`)
 MACROS = r"""
@@ -79,12 +81,13 @@ def cast_lines(
     """
     kind = source.of
     values = {
-        name: cast(name, source.columns[name], shop, source.case_of(name))
+        name: cast(name, source.columns[name], source.case_of(name), kind.rounded.get(name))
         if name in source.columns
-        else f"cast(null as {SQL_TYPES[casts[0]]})"
-        for name, casts in kind.casts.items()
+        else f"cast(null as {kind.value_type(name)})"
+        for name in kind.casts
         if name != CUSTOMER
     }
+    times = {name: source.columns[name] for name in kind.times if name in source.columns}
     texts = read_texts(reader, source)
     frames = {
         **texts,
@@ -101,16 +104,20 @@ def cast_lines(
     lines = rendered(
         STAGED_LINES,
         texts_and_values=[
-            *((f"{name}_value", value) for name, value in values.items()),
+            *((_value_name(name, source), value) for name, value in values.items()),
+            *((f"{name}_utc_value", "cast(null as timestamp)") for name in kind.times if name not in times),
             *((f"{name}_written", text) for name in kind.casts if (text := written(name, source))),
         ],
         joined_texts=joined_texts(texts),
+        times=[
+            (name, instant(name, column, shop), clock(name, column, shop)) for name, column in times.items()
+        ],
         sort=kind.sort,
         sort_value=_sort_of_line(source),
         unreadable=unreadable_reason(source),
         faults=_faults(source),
         source=literal(shop.source),
-        stored=[(name, _stored(name, source)) for name in kind.stored],
+        stored=[(name, _stored(name, source)) for name in kind.kept],
         shape=" || ',' || ".join(f"as_field({name})" for name in source.columns),
         readable=" || ',' || ".join(
             "coalesce(pseudonym, '')"
@@ -123,6 +130,11 @@ def cast_lines(
     for name in frames:
         reader.unregister(name)
     reader.execute("drop table text_lines")
+
+
+def _value_name(name: str, source: Source) -> str:
+    """What the value of a column is called at first: of a time it is the one that is written."""
+    return f"{name}_read" if name in source.of.times and name in source.columns else f"{name}_value"
 
 
 def _written(name: str, source: Source) -> str:
@@ -139,7 +151,13 @@ def _stored(name: str, source: Source) -> str:
     if name == "is_product":
         assert isinstance(source, Orders)
         pattern = literal(source.no_products_pattern())
-        return f"not coalesce(regexp_matches({_written('stock_code', source)}, {pattern}), false)"
+        # money off: of a sale with units, below zero
+        is_discount = "quantity_value >= 0 and coalesce(line_total_value, unit_price_value) < 0"
+        is_discount = f"invoice_kind = 'sale' and {is_discount}"
+        is_fee = f"regexp_matches({_written('stock_code', source)}, {pattern})"
+        return f"not coalesce({is_fee} or ({is_discount}), false)"
+    if name == "amount" and isinstance(source, Orders):
+        return AMOUNT
     if name == "tells_payment":
         return literal("paid_day" in source.columns or "paid_amount" in source.columns)
     return f"{name}_value"

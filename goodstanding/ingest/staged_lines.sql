@@ -20,11 +20,29 @@ cast_lines as (
     {{ joined_texts }}
 ),
 
+instants as (
+    select
+        {% for name, instant, _ in times %}
+        {{ instant }} as {{ name }}_utc_value,
+        {% endfor %}
+        *
+    from cast_lines
+),
+
+clocks as (
+    select
+        {% for name, _, clock in times %}
+        {{ clock }} as {{ name }}_value,
+        {% endfor %}
+        *
+    from instants
+),
+
 read_lines as (
     select
         *,
         coalesce(fault, {{ unreadable }}) as unreadable
-    from cast_lines
+    from clocks
 ),
 
 placed as (

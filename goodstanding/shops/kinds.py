@@ -89,8 +89,10 @@ class Kind:
         usual: the sort of a line that no rule matches.
         others: the sorts that rules may name.
         ruled_by: the columns that a rule may look at.
-        stored: the columns of the table after those of PLACE, in order.
+        stored: the columns of the table after those of PLACE, in order. After each time comes its instant in
+            UTC, as `<name>_utc`.
         made: stored columns that are neither read nor the sort, with their SQL types.
+        rounded: amounts that may have any number of decimals, each with how many are kept.
         faults: pairs of a condition that sets a line aside (on `<column>_value`, the sort and `event_day`)
             and the reason that is kept with the line.
         checks: what gate 1 expects, besides a known sort and the right day.
@@ -111,15 +113,36 @@ class Kind:
     ruled_by: tuple[str, ...]
     stored: tuple[str, ...]
     made: Mapping[str, str] = field(default_factory=dict)
+    rounded: Mapping[str, int] = field(default_factory=dict)
     faults: tuple[tuple[str, str], ...] = ()
     checks: tuple[Check, ...] = ()
     stands_alone: bool = False
     changed: tuple[str, ...] = ()
 
     @property
+    def times(self) -> tuple[str, ...]:
+        """The columns that are times."""
+        return tuple(name for name, casts in self.casts.items() if casts == TIMESTAMP)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """`stored`, and the instant of each time."""
+        return tuple(
+            column
+            for name in self.stored
+            for column in ((name, f"{name}_utc") if name in self.times else (name,))
+        )
+
+    def value_type(self, name: str) -> str:
+        """The SQL type of what is read of a column."""
+        return (
+            f"decimal(18, {self.rounded[name]})" if name in self.rounded else SQL_TYPES[self.casts[name][0]]
+        )
+
+    @property
     def _sql_types(self) -> dict[str, str]:
         """The columns of `table` with their SQL types, in order."""
-        return {**PLACE, **{name: self._sql_type(name) for name in self.stored}}
+        return {**PLACE, **{name: self._sql_type(name) for name in self.kept}}
 
     @property
     def definition(self) -> str:
@@ -136,8 +159,10 @@ class Kind:
             return "varchar not null"
         if name in self.made:
             return self.made[name]
+        if name.endswith("_utc") and name.removesuffix("_utc") in self.times:
+            return SQL_TYPES["timestamp"]
         may_be_null = name in self.may_be_blank or name in self.may_be_unmapped
-        return SQL_TYPES[self.casts[name][0]] + ("" if may_be_null else " not null")
+        return self.value_type(name) + ("" if may_be_null else " not null")
 
     @property
     def columns(self) -> str:
@@ -168,11 +193,12 @@ ORDERS = Kind(
         "quantity": INTEGER,
         "ordered_at": TIMESTAMP,
         "unit_price": DECIMAL,
+        "line_total": DECIMAL,
         "customer_id": TEXT,
         "country": TEXT,
     },
-    may_be_unmapped=("description", "country"),
-    may_be_blank=("description", "customer_id", "country"),
+    may_be_unmapped=("description", "unit_price", "line_total", "country"),
+    may_be_blank=("description", "unit_price", "line_total", "customer_id", "country"),
     happened="ordered_at",
     sort="invoice_kind",
     usual="sale",
@@ -180,13 +206,23 @@ ORDERS = Kind(
     ruled_by=("invoice_no", "stock_code", "description", "quantity"),
     stored=(
         *("invoice_no", "invoice_kind", "stock_code", "is_product", "description", "quantity", "ordered_at"),
-        *("unit_price", "customer_id", "country"),
+        *("unit_price", "line_total", "amount", "customer_id", "country"),
     ),
-    made={"is_product": "boolean not null"},
+    made={"is_product": "boolean not null", "amount": "decimal(28, 4)"},
+    # an amount has 4 decimals; a price that was computed, such as a total by its quantity, may need more
+    rounded={"unit_price": 8, "line_total": 4},
     faults=(
         (
-            "unit_price_value < 0 and invoice_kind <> 'adjustment'",
-            "unit_price: negative, and the line is no adjustment",
+            "unit_price_value is null and line_total_value is null",
+            "unit_price: missing, and there is no line_total either",
+        ),
+        (
+            "invoice_kind = 'cancellation' and unit_price_value < 0",
+            "unit_price: negative on a cancellation, so that it is not clear which way the money goes",
+        ),
+        (
+            "invoice_kind = 'cancellation' and line_total_value * quantity_value < 0",
+            "line_total: of another sign than the quantity of the cancellation",
         ),
     ),
     checks=(
@@ -199,10 +235,13 @@ ORDERS = Kind(
         Check("quantity", "quantity", limits=(-1_000_000, 1_000_000)),
         # the real year: -11,062.06 to 38,970
         Check("unit_price", "cast(unit_price as double)", limits=(-100_000, 100_000)),
+        # the real year: -168,469.60 to 168,469.60
+        Check("amount", "cast(amount as double)", limits=(-10_000_000, 10_000_000)),
+        Check("has_an_amount", "amount is not null", "a line has an amount"),
         Check(
             "price_sign_is_right",
-            "unit_price >= 0 or invoice_kind = 'adjustment'",
-            "only an adjustment has a price below zero",
+            "unit_price >= 0 or invoice_kind <> 'cancellation'",
+            "no cancellation has a price below zero",
         ),
     ),
     changed=("stock_code", "invoice_no", "invoice_kind"),

@@ -14,7 +14,6 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal, Self
-from zoneinfo import ZoneInfo
 
 import duckdb
 from pydantic import (
@@ -31,6 +30,7 @@ from goodstanding.core.days import Days
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import PROJECT, Settings
 from goodstanding.core.strict_yaml import as_written, text_of
+from goodstanding.core.zones import zone
 from goodstanding.identity.normal_form import NOBODY, Case, CustomerIds, IdCast
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, TEXT, CastKind, Kind
 
@@ -53,13 +53,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-def _known_zone(zone: str | None) -> str | None:
-    if zone is not None:
+def _known_zone(name: str | None) -> str | None:
+    if name is not None:
         try:
-            ZoneInfo(zone)
-        except (OSError, LookupError, ValueError):
-            raise ValueError(f"'{zone}' is no time zone; write it like Europe/London") from None
-    return zone
+            zone(name)
+        except LookupError as error:
+            raise ValueError(error.args[0]) from None
+    return name
 
 
 class Column(_Strict):
@@ -94,8 +94,8 @@ class Column(_Strict):
 
     @property
     def format_has_offset(self) -> bool:
-        """Whether every time of the column names its own offset or zone."""
-        return self.format is not None and re.search(r"%[zZ]", self.format) is not None
+        """Whether every time of the column names its own offset."""
+        return self.format is not None and "%z" in self.format.replace("%%", "")
 
     @model_validator(mode="after")
     def _keys_fit_the_cast(self) -> Column:
@@ -108,6 +108,10 @@ class Column(_Strict):
         ):
             if key in self.model_fields_set and self.cast not in kinds:
                 raise ValueError(f"{key} may be set with 'as: {' or '.join(kinds)}' only")
+        if self.format and "%Z" in self.format.replace("%%", ""):
+            raise ValueError(
+                "format: %Z, the name of a zone in each line, cannot be read; set zone, or have offsets (%z)"
+            )
         if self.zone and self.format_has_offset:
             raise ValueError("zone contradicts the offset in format; give one of them")
         if self.decimal_mark == self.thousands_mark:
@@ -297,6 +301,14 @@ class Orders(Source, kind=ORDERS):
     """Which lines are cancellations or adjustments; all others are sales."""
     no_products: tuple[str, ...] = ()
     """Codes of postage, fees and vouchers (`*` matches anything): money of the invoice, but no product."""
+
+    @model_validator(mode="after")
+    def _has_amounts(self) -> Self:
+        if not {"unit_price", "line_total"} & self.columns.keys():
+            raise ValueError(
+                "columns.unit_price is missing, and so is columns.line_total; one of them must be there"
+            )
+        return self
 
     def no_products_pattern(self) -> str:
         """The codes that are no products as one case-blind regular expression, which may match nothing."""

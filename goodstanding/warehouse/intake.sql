@@ -34,6 +34,14 @@ alter table raw.superseded_{{ table }} add column if not exists {{ column }} {{ 
 {% endif %}
 {% endfor %}
 {% endfor %}
+-- a home from before lines had amounts and prices more than 4 decimals
+{% for table in ["order_lines", "superseded_order_lines"] %}
+alter table raw.{{ table }} alter column unit_price drop not null;
+alter table raw.{{ table }} alter column unit_price type decimal(18, 8);
+update raw.{{ table }} set amount = round(quantity * unit_price, 4)
+where amount is null;
+{% endfor %}
+
 -- One row per file of a day: lines = accepted + rejected.
 create table if not exists raw.files (
     source varchar not null,

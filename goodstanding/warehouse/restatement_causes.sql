@@ -31,8 +31,8 @@ contents as (
         customer_id,
         sum(
             hash(
-                invoice_no, invoice_kind, stock_code, is_product, description, quantity, unit_price, ordered_at,
-                country
+                invoice_no, invoice_kind, stock_code, is_product, description, quantity, unit_price, amount,
+                ordered_at, ordered_at_utc, country
             )
         ) as content
     from lines_of_changed_files

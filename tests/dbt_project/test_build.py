@@ -56,9 +56,12 @@ def test_a_failing_test_of_the_data_ends_the_run_and_names_the_test(tmp_path, us
                 'online_retail' as source, date '2011-01-05' as event_day, 'v' as version, 1 as files,
                 1 as lines, 1 as accepted, 0 as rejected, false as simulated, now()::timestamp as loaded_at,
                 'r' as run_id, true as admitted;
-            insert into raw.order_lines
-            select 'online_retail', date '2011-01-05', 'a.csv', 'h', n, '1', 'sale', 'X', true, null, 1,
-                timestamp '2011-01-05 10:00:00', 2, 'ann', null
+            insert into raw.order_lines by name
+            select 'online_retail' as source, date '2011-01-05' as event_day, 'a.csv' as file_name,
+                'h' as file_hash, n as line_number, '1' as invoice_no, 'sale' as invoice_kind,
+                'X' as stock_code, true as is_product, 1 as quantity,
+                timestamp '2011-01-05 10:00:00' as ordered_at, ordered_at as ordered_at_utc, 2 as unit_price,
+                2 as amount, 'ann' as customer_id
             from (values (2), (2)) as lines (n);
             -- what ingest would never let in: the marts' own tests are the last to see it
             insert into raw.changes values
@@ -100,8 +103,10 @@ def test_a_run_that_leaves_seeds_and_views_out_still_checks_every_table(tmp_path
     with open_intake(current) as connection:
         connection.execute(
             """
-            insert into raw.returns
-            values ('shop', '2011-01-05', 'r.csv', 'h', 2, '1', 'ann', 'refusal', '2011-01-05', 2, null)
+            insert into raw.returns by name select
+                'shop' as source, date '2011-01-05' as event_day, 'r.csv' as file_name, 'h' as file_hash,
+                2 as line_number, '1' as invoice_no, 'ann' as customer_id, 'refusal' as return_kind,
+                timestamp '2011-01-05' as returned_at, returned_at as returned_at_utc, 2 as amount
             """
         )
     transform(current, day, "third")

@@ -44,7 +44,13 @@ RECOUNT = f"""update intake.raw.files set lines = n, accepted = n
             "1 of 121 rows, observed -1 to 1,000,001, such as 2011-03-09.csv:7",
         ),
         (f"update {LINES} set unit_price = 100001 where {ONE}", "unit_price", "1 of 121 rows"),
-        (f"update {LINES} set unit_price = -1 where {ONE}", "price_sign_is_right", "1 of 121 rows"),
+        (
+            f"update {LINES} set unit_price = -1, invoice_kind = 'cancellation' where {ONE}",
+            "price_sign_is_right",
+            "1 of 121 rows",
+        ),
+        (f"update {LINES} set amount = 20000000 where {ONE}", "amount", "1 of 121 rows"),
+        (f"update {LINES} set amount = null where {ONE}", "has_an_amount", "1 of 121 rows"),
         (
             f"update {LINES} set ordered_at = ordered_at + interval 1 day where {TODAY} and line_number < 10",
             "event_day_is_right",
@@ -79,7 +85,7 @@ RECOUNT = f"""update intake.raw.files set lines = n, accepted = n
             "lines_of_usual",
             "observed 0.116667",
         ),
-        (f"update {LINES} set unit_price = 0.1 where {TODAY}", "sales_of_usual", "observed 0.04"),
+        (f"update {LINES} set amount = quantity * 0.1 where {TODAY}", "sales_of_usual", "observed 0.04"),
     ],
 )
 def test_one_fault_stops_the_day(stops, spoiling, column, message):
@@ -89,15 +95,15 @@ def test_one_fault_stops_the_day(stops, spoiling, column, message):
 ACCOUNTS = """
 insert into intake.raw.payments
 select source, event_day, 'payments', 'hash', line_number, invoice_no, customer_id, 'card', 'e_payment', 1, 9,
-    event_day + 5, null, null, true, null, 9, 100, null
+    event_day + 5, null, null, true, null, 9, 100, null, null
 from intake.raw.order_lines where event_day = '2011-03-09' and line_number between 2 and 6;
 insert into intake.raw.returns
-select source, event_day, 'returns', 'hash', line_number, invoice_no, customer_id, 'refusal', ordered_at, 9,
-    'x'
+select source, event_day, 'returns', 'hash', line_number, invoice_no, customer_id, 'refusal', ordered_at,
+    ordered_at_utc, 9, 'x'
 from intake.raw.order_lines where event_day = '2011-03-09' and line_number between 2 and 4;
 insert into intake.raw.deliveries
 select source, event_day, 'deliveries', 'hash', line_number, invoice_no, customer_id, 'cod', 'on_delivery',
-    ordered_at
+    ordered_at, ordered_at_utc
 from intake.raw.order_lines where event_day = '2011-03-09' and line_number between 2 and 5;
 insert into intake.raw.files
 select source, event_day, file_name, 'hash', 1, count(*), count(*), 0, null, now()::timestamp, 'run'
@@ -225,7 +231,8 @@ def test_one_rejected_line_among_a_few_is_no_broken_export(warehouse, judge):
 def test_volume_is_not_judged_before_a_week_of_trading_days(warehouse, judge):
     warehouse.execute(
         f"delete from {LINES} where event_day < '2011-03-03'; delete from intake.raw.days "
-        f"where event_day < '2011-03-03'; update {LINES} set unit_price = 0.1 where event_day = '2011-03-09'"
+        f"where event_day < '2011-03-03'; "
+        f"update {LINES} set amount = quantity * 0.1 where event_day = '2011-03-09'"
     )
     assert judge("raw_orders")["passed"]
 

@@ -36,11 +36,12 @@ grouped as (
     select
         customer_id,
         stock_code,
-        -- at equal times a purchase comes before its cancellation; the file and its line settle the rest
+        -- At equal instants a purchase comes before its cancellation, and what the lines say settles the rest: never in which
+        -- file or where in it they stand. Equal lines are duplicates and left out, so the order is total.
         {{ collect_events(
             'order_line_id',
             'quantity',
-            "ordered_at, case when invoice_kind = 'sale' then 0 else 1 end, invoice_no, file_name, line_number"
+            event_order()
         ) }} as line_events
     from events
     group by customer_id, stock_code

@@ -28,7 +28,7 @@ final as (
         order_lines.event_day,
         order_lines.is_product,
         order_lines.quantity,
-        order_lines.unit_price
+        order_lines.amount
     from order_lines
     left join duplicates
         on order_lines.order_line_id = duplicates.order_line_id

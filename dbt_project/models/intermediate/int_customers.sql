@@ -18,8 +18,8 @@ final as (
         customer_id,
         min(case when invoice_kind = 'sale' then event_day end) as first_day,
         max(case when invoice_kind = 'sale' then event_day end) as last_day,
-        -- the file and its line settle equal times
-        {{ latest_of('country', 'ordered_at, file_name, line_number') }} as country
+        -- at equal instants that of the greater invoice number, and within it of the greater name: so no file matters
+        {{ latest_of('country', 'ordered_at_utc, invoice_no, country') }} as country
     from order_lines
     group by customer_id
 

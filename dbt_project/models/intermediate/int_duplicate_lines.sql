@@ -1,7 +1,7 @@
 {%- do scope_is('line') -%}
 
-{%- set content = 'file_name, invoice_no, stock_code, description, quantity, ordered_at, unit_price' -%}
-{%- set content = content ~ ', customer_id, country' -%}
+{%- set content = 'event_day, invoice_no, stock_code, description, quantity, ordered_at, ordered_at_utc' -%}
+{%- set content = content ~ ', unit_price, line_total, customer_id, country' -%}
 
 with
 
@@ -37,10 +37,11 @@ copies as (
         customer_id,
         stock_code,
         event_day,
-        -- the first of equal lines of a file is no duplicate; line_number is unique in its file
+        -- The first of equal lines of a day, in one file or several, is no duplicate. Which that is changes no figure: they
+        -- say the same. A file and its line are unique, so the order is total.
         row_number() over (
             partition by {{ content }}
-            order by line_number
+            order by file_name, line_number
         ) as copy_number
     from order_lines
     where content_hash in (select content_hash from candidates)

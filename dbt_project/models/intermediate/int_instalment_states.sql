@@ -11,12 +11,6 @@ payments as (
 
 ),
 
-of_orders as (
-
-    {{ with_named_order('payments', scope) }}
-
-),
-
 keyed as (
 
     select
@@ -29,27 +23,17 @@ keyed as (
             when paid_day is not null then amount
             when tells_payment then 0
         end as paid_by_then
-    from of_orders
+    from ({{ with_named_order('payments', scope) }}) as of_orders
 
 ),
 
--- Of several lines of a day the one recorded last counts; where no time settles it, the one by which more is paid, less
--- left, and then the larger of each other value. Lines equal in all of these say the same, so the order is total.
 numbered as (
 
     select
         *,
         row_number() over (
             partition by {{ instalment }}, event_day
-            order by
-                recorded_at desc nulls last,
-                paid_by_then desc nulls last,
-                paid_day desc nulls last,
-                outstanding asc nulls last,
-                due_day desc,
-                amount desc,
-                days_late desc nulls last,
-                credit_limit desc nulls last
+            order by {{ last_of_a_day() }}
         ) as place,
         count(*) over (partition by {{ instalment }}, event_day) as line_count
     from keyed

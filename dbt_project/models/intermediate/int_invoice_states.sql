@@ -15,6 +15,12 @@ sale_lines as (
 
 ),
 
+losses as (
+
+    {{ lost_amounts('matches', 'sale_lines') }}
+
+),
+
 movements as (
 
     select
@@ -23,25 +29,23 @@ movements as (
         event_day as invoice_day,
         event_day,
         1 as line_count,
-        quantity * unit_price as gross_amount,
-        quantity * unit_price as net_amount,
+        amount as gross_amount,
+        amount as net_amount,
         0 as returned_amount
     from sale_lines
 
     union all
 
     select
-        sale_lines.customer_id,
-        sale_lines.invoice_no,
-        sale_lines.event_day as invoice_day,
-        matches.event_day,
+        customer_id,
+        invoice_no,
+        invoice_day,
+        event_day,
         0 as line_count,
         0 as gross_amount,
-        -matches.quantity * sale_lines.unit_price as net_amount,
-        case when sale_lines.is_product then matches.quantity * sale_lines.unit_price else 0 end as returned_amount
-    from matches
-    inner join sale_lines
-        on matches.purchase_line_id = sale_lines.order_line_id
+        -lost_amount as net_amount,
+        case when is_product then lost_amount else 0 end as returned_amount
+    from losses
 
 ),
 

@@ -19,7 +19,7 @@ summed as (
         invoice_no,
         invoice_kind as kind,
         event_day,
-        min(ordered_at) as ordered_at,
+        {{ earliest_of('ordered_at', 'ordered_at_utc, ordered_at') }} as ordered_at,
         count(*) as line_count,
         sum(amount) as gross_amount,
         sum(case when invoice_kind = 'sale' then amount - kept_amount else 0 end) as cancelled_amount

@@ -21,9 +21,7 @@ matched_lines as (
         quantity,
         rule
     from matches
-
     union all
-
     select
         cancellation_line_id as order_line_id,
         quantity,
@@ -75,6 +73,7 @@ final as (
         file_name,
         line_number,
         ordered_at,
+        ordered_at_utc,
         invoice_no,
         invoice_kind,
         stock_code,
@@ -82,16 +81,17 @@ final as (
         is_product,
         quantity,
         unit_price,
-        cast(quantity * unit_price as decimal(28, 4)) as amount,
+        line_total,
+        amount,
         customer_id,
         country,
         outcome,
         cancelled_quantity,
         cancellation_rule,
-        cast(
-            case when outcome in ('kept', 'partly_cancelled', 'cancelled') then quantity - cancelled_quantity else 0 end
-            * unit_price as decimal(28, 4)
-        ) as kept_amount
+        case
+            when outcome = 'kept' then amount
+            when outcome = 'partly_cancelled' then {{ amount_left('amount', 'quantity', 'cancelled_quantity') }} else 0
+        end as kept_amount
     from judged
 
 )

@@ -22,11 +22,15 @@ final as (
         is_product,
         quantity,
         unit_price,
+        line_total,
+        amount,
         country,
 
         ---------- time
         event_day,
-        ordered_at
+        ordered_at,
+        -- a line that was read before instants were kept has none
+        coalesce(ordered_at_utc, ordered_at) as ordered_at_utc
     from known_lines
 
 )

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from goodstanding.core.settings import Settings
-from goodstanding.ingest.casts import cast
+from goodstanding.ingest.casts import cast, clock, instant
 from goodstanding.shops.mapping import Column, Shop, load_shop
 from tests.goodstanding.ingest.homes import SHOPS, Home
 
@@ -33,7 +33,12 @@ def shop() -> Shop:
 def value(connection: duckdb.DuckDBPyConnection, shop: Shop):  # type: ignore[no-untyped-def]
     def value(text: str | None, kind: str, **keys: object) -> Any:
         column = Column.model_validate({"from": "x", "as": kind, **keys})
-        sql = f"select {cast('t', column, shop)} from (select cast(? as varchar) as t)"
+        sql = f"select t, {cast('t', column)} as t_read from (select cast(? as varchar) as t)"
+        if kind == "timestamp":
+            sql = f"select *, {instant('t', column, shop)} as t_utc_value from ({sql})"
+            sql = f"select {clock('t', column, shop)} from ({sql})"
+        else:
+            sql = f"select t_read from ({sql})"
         return connection.execute(sql, [text]).fetchall()[0][0]
 
     return value

@@ -66,7 +66,7 @@ def lines_of(section: Section, values: list[str | None]) -> duckdb.DuckDBPyConne
     ],
 )
 def test_sql_gives_codes_the_same_normal_form_as_python(tmp_path_factory, columns) -> None:  # type: ignore[no-untyped-def]
-    shop, section = mapped(tmp_path_factory.mktemp("shop"), **columns)
+    _, section = mapped(tmp_path_factory.mktemp("shop"), **columns)
 
     @settings(max_examples=40, deadline=None)
     @given(st.lists(texts, max_size=25))
@@ -78,7 +78,7 @@ def test_sql_gives_codes_the_same_normal_form_as_python(tmp_path_factory, column
             for name in ("invoice_no", "stock_code", "description"):
                 column, case = section.columns[name], section.case_of(name)
                 rows = connection.execute(
-                    f"select {cast(name, column, shop, case)} from text_lines {joined_texts(frames)} "
+                    f"select {cast(name, column, case)} from text_lines {joined_texts(frames)} "
                     "order by line_number"
                 ).fetchall()
                 forms = [normal_form(value, column.cast, case) for value in values]  # type: ignore[arg-type]

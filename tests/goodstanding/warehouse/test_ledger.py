@@ -49,8 +49,12 @@ class Ledger:
             for customer in customers:
                 connection.execute(
                     """
-                    insert into raw.order_lines values
-                    ('shop', ?, 'f', 'h', 2, '1', 'sale', 'X', true, null, 1, '2011-01-04', 1, ?, null)
+                    insert into raw.order_lines by name select
+                        'shop' as source, ? as event_day, 'f' as file_name, 'h' as file_hash,
+                        2 as line_number, '1' as invoice_no, 'sale' as invoice_kind, 'X' as stock_code,
+                        true as is_product,
+                        1 as quantity, timestamp '2011-01-04' as ordered_at, 1 as unit_price, 1 as amount,
+                        ? as customer_id
                     """,
                     [day, customer],
                 )
