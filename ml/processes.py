@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from threading import Thread
 from typing import Any
 
 from joblib import Parallel, delayed  # type: ignore[import-untyped]
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+# how often a worker looks whether its parent still lives
+WATCH_SECONDS = 0.5
 
 
 def run(
@@ -29,12 +36,32 @@ def run(
         The results, in the order of the arguments.
     """
     jobs = (delayed(_alone)(function, *given) for given in arguments)
-    # initializer: joblib ends a process that grew by 300 MB after its first job, as importing Keras makes it
+    # initializer: a worker ends with this process, however that ends. With one, joblib does not end a worker
+    # that grew by 300 MB after its first job, as importing Keras makes it
     # max_nbytes: larger arrays would be left in files for the other processes, customers' ids among them
     results: Iterator[Any] = Parallel(
-        n_jobs=processes, return_as="generator", max_nbytes=None, initializer=prepare
+        n_jobs=processes,
+        return_as="generator",
+        max_nbytes=None,
+        initializer=_begin,
+        initargs=(os.getpid(), prepare),
     )(jobs)
     return results
+
+
+def _begin(parent: int, prepare: Callable[[], object] | None) -> None:
+    """Prepare a worker: it ends soon after its parent, and Ctrl-C is for the parent to answer."""
+    if os.getpid() != parent:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if prepare:
+        prepare()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
 
 
 def _alone(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -14,6 +14,7 @@ from goodstanding.warehouse.files import open_warehouse
 from goodstanding.warehouse.ledger import required_newest_day
 from ml.candidate import Balance
 from ml.champions import appoint
+from ml.scorecards.orders import DECISIONS
 from ml.scorecards.train import answer_decisions, read_decisions
 from ml.segments.study import read_history, study
 from ml.side_by_side import Progress, answer, read_questions
@@ -37,7 +38,8 @@ def run_evaluation(
     Args:
         settings: of the process.
         until: the day.
-        tasks: names of `ml.tasks`; where some are given, decisions, segments and value are not measured.
+        tasks: names of `ml.tasks` and of decisions on orders (`ml.scorecards.orders`); where some are given,
+            the others, segments and value are not measured.
         balance: how challengers balance the classes as they are fitted; default: not at all.
         progress: called after each step, to show progress.
 
@@ -46,13 +48,18 @@ def run_evaluation(
         DataProblem: the marts hold no day yet. (A task whose history is too short is no error: its result
             says what is missing.)
     """
-    asked = tasks_named(tasks)
+    of_orders = {decision.name for decision in DECISIONS}
+    of_customers = [name for name in tasks if name not in of_orders]
+    asked = tasks_named(of_customers) if of_customers or not tasks else []
     with open_warehouse(settings) as connection:
         as_of = min(until, required_newest_day(connection))
         questions = read_questions(connection, as_of, asked)
         history = None if tasks else read_history(connection, as_of)
         value = None if tasks else read_value(connection, as_of)
-        decisions = None if tasks else read_decisions(connection, as_of)
+        decisions = []
+        if not tasks or of_orders & set(tasks):
+            reported = read_decisions(connection, as_of)
+            decisions = [one for one in reported if not tasks or one[0].task.name in tasks]
         shop, first_day, simulated = connection.execute(
             """
             select any_value(source), min(event_day), bool_or(simulated) from intake.raw.days

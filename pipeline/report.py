@@ -18,7 +18,7 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import CLASSES, now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
-from goodstanding.shops.mapping import load_shop
+from goodstanding.shops.mapping import CUSTOMER, load_shop
 from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_published
 from goodstanding.warehouse.notices import NoticeGroup, notice_groups
 from goodstanding.warehouse.snapshot import Snapshot, holder, read_snapshot
@@ -109,6 +109,8 @@ class IntakeCounts(TypedDict):
     days: int
     files: int
     lines: int
+    """Of every kind."""
+    order_lines: int
     rejected: int
 
 
@@ -150,6 +152,8 @@ class RunReport(IntakeCounts, InvoiceCounts):
     models: list[ModelInUse]
     answers: list[QuestionAnswer]
     steps: list[StepCost]
+    customer_column: str
+    """The column of the shop's files that holds its customers' ids."""
     paths: dict[str, str]
     """What was written for people, and where: published, evaluations, data_docs, dbt_docs."""
 
@@ -253,11 +257,17 @@ def read_report(settings: Settings, run_ids: list[str]) -> RunReport:
         "models": read_models(settings, publication["as_of"]),
         "answers": answers,
         "steps": steps,
+        "customer_column": _customer_column(settings),
         "paths": {
             "published": str(settings.publication),
             **({"evaluations": str(evaluations)} if evaluations.exists() else {}),
         },
     }
+
+
+def _customer_column(settings: Settings) -> str:
+    shop = load_shop(settings)
+    return shop.sources[0].columns[CUSTOMER].source
 
 
 def _intake_counts(connection: duckdb.DuckDBPyConnection) -> IntakeCounts:
@@ -266,7 +276,10 @@ def _intake_counts(connection: duckdb.DuckDBPyConnection) -> IntakeCounts:
         """
         select
             count(*) as days, coalesce(sum(files), 0)::bigint as files,
-            coalesce(sum(lines), 0)::bigint as lines, coalesce(sum(rejected), 0)::bigint as rejected
+            coalesce(sum(lines), 0)::bigint as lines,
+            (select count(*) from raw.order_lines) + (select count(*) from raw.rejected_order_lines)
+                as order_lines,
+            coalesce(sum(rejected), 0)::bigint as rejected
         from raw.days
         """,
     )

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -159,6 +160,9 @@ def _stamp() -> tuple[tuple[str, int, int], ...]:
 @lru_cache(maxsize=4)
 def _files_hash(stamp: tuple[tuple[str, int, int], ...]) -> str:
     digest = hashlib.sha256()
+    # what runs the SQL may compute another figure of the same SQL
+    for package in ("duckdb", "dbt-core", "dbt-duckdb"):
+        digest.update(f"{package} {version(package)}".encode() + b"\0")
     for name, _, _ in stamp:
         path = Path(name)
         digest.update(path.relative_to(DBT_PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")

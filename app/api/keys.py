@@ -62,6 +62,10 @@ class Key:
         return self.ends_at is None or at.isoformat() < self.ends_at
 
 
+# ten years: what is longer is no rotation
+LONGEST_HOURS = 87_600
+
+
 class Keys:
     """The keys of a home. The file is read again only when it has changed."""
 
@@ -123,8 +127,12 @@ class Keys:
         """Make a successor with the same scopes; the old key ends so many hours later.
 
         Raises:
-            WrongUse: there is no such key, or it has ended.
+            WrongUse: there is no such key, it has ended, or nobody would live to see the end of these hours.
         """
+        if not 0 <= hours <= LONGEST_HOURS:
+            raise WrongUse(
+                f"the old key may stay valid for 0 to {LONGEST_HOURS:,} hours, and not for {hours:g}"
+            )
         old = self._end(key_id, now_utc() + timedelta(hours=hours))
         return self.new(old.scopes, old.per_second)
 

@@ -20,7 +20,7 @@ def key_new(
         list[str], typer.Option("--scope", help="decisions, profiles or policy; again for more.")
     ],
     per_second: Annotated[
-        int, typer.Option("--per-second", min=1, help="Requests that it may make in a second.")
+        int, typer.Option("--per-second", min=1, max=1_000_000, help="Requests that it may make in a second.")
     ] = 500,
     as_json: AsJson = False,
 ) -> None:

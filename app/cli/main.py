@@ -19,6 +19,7 @@ from app.cli.keys import key_app
 from app.cli.policy import policy_app
 from app.cli.receipts import receipt_app
 from app.cli.shown import AsJson, console, print_json, progress_bar, reports_errors, screen, show
+from app.cli.streams import leave_signals
 from app.cli.tables import (
     print_as_known,
     print_profile,
@@ -165,6 +166,7 @@ def serve(
     """Answer over HTTP until Ctrl-C; keys are made by `goodstanding key new`."""
     from app.api.server import serve as start
 
+    leave_signals()
     console.print(f"http://{host}:{port} (its OpenAPI: /openapi.json); Ctrl-C ends it", highlight=False)
     start(settings(), host, port, workers)
 
@@ -198,9 +200,11 @@ def as_known(
 @reports_errors
 def simulate(
     landing: Annotated[Path, typer.Argument(help="A folder to fill; it must be empty or missing.")],
-    customers: Annotated[int, typer.Option("--customers", min=1, help="How many people may order.")] = 1500,
-    days: Annotated[int, typer.Option("--days", min=1, help="How many days, from 2010-12-01 on.")] = 374,
-    seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 352,
+    customers: Annotated[
+        int, typer.Option("--customers", min=1, max=10_000_000, help="People who may order.")
+    ] = 1500,
+    days: Annotated[int, typer.Option("--days", min=1, max=36_500, help="Days from 2010-12-01 on.")] = 374,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of all that is random.")] = 352,
     as_json: AsJson = False,
 ) -> None:
     """Write the files of a made-up shop with payments, returns and deliveries, and its true risks beside."""
@@ -255,6 +259,7 @@ def up() -> None:
     """Start Airflow with its scheduler and UI on this machine; Ctrl-C or `goodstanding down` ends it."""
     from app.runtime.supervisor import up as start
 
+    leave_signals()
     start(settings())
 
 

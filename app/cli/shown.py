@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import wraps
+from threading import Event, Thread
 from typing import Annotated, Any
 
 import typer
@@ -17,15 +19,21 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
 
+from app.cli.streams import OutputFailed
 from goodstanding.core.errors import GoodstandingError, WrongUse
 from goodstanding.core.settings import Settings, settings
+from goodstanding.core.vocabulary import moment
 
 # progress and errors go beside the result, so that the result can be piped
 console = Console(stderr=True)
+
+# how often a line says what is still being done, where there is no terminal
+REMIND_SECONDS = 30.0
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
@@ -62,7 +70,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             _make_home(settings())
             command(*args, **kwargs)
-        except typer.Exit:
+        except (typer.Exit, OutputFailed):
             raise
         except Exception as error:
             problem = error if isinstance(error, GoodstandingError) else _machine_problem(error)
@@ -102,13 +110,54 @@ def screen() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=132)
 
 
+class _Lines(Progress):
+    """Progress where nobody looks at a terminal: a line for each step, and one each half minute."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console=console, disable=True)
+        self._what, self._since, self._over = "", time.monotonic(), Event()
+
+    def start(self) -> None:
+        super().start()
+        Thread(target=self._remind, daemon=True).start()
+
+    def stop(self) -> None:
+        self._over.set()
+        super().stop()
+
+    def add_task(self, description: str, *args: Any, **named: Any) -> TaskID:
+        self._say(description)
+        return super().add_task(description, *args, **named)
+
+    def update(self, task_id: TaskID, **named: Any) -> None:
+        self._say(named.get("description") or self._what)
+        super().update(task_id, **named)
+
+    def _say(self, what: str) -> None:
+        if what != self._what:
+            self._what, self._since = what, time.monotonic()
+            self._print(what)
+
+    def _remind(self) -> None:
+        while not self._over.wait(REMIND_SECONDS):
+            self._print(f"{self._what} (for {time.monotonic() - self._since:.0f} s)")
+
+    def _print(self, text: str) -> None:
+        line = f"{moment():%H:%M:%S} {text}"
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def progress_bar() -> Progress:
-    """A line of progress on standard error: what is done now, a bar, how many of how many, the time."""
+    """What is done now, on standard error: with a bar, how many of how many and the time on a terminal; in
+    lines where there is none."""
+    told = Console(file=sys.__stderr__)
+    if not told.is_terminal:
+        return _Lines(told)
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(file=sys.__stderr__),
+        console=told,
     )

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SHOWN_NOTICES = 12
 
 
+TRAIN = (".venv/bin/goodstanding train", "the models, on what is known now; then chances in profiles")
+
+
 def titled_table(title: str, *columns: str) -> Table:
     """An empty table of the command line: the first column names, the others count."""
     # a title may be wider than its table
@@ -75,10 +78,13 @@ def print_report(report: RunReport | LandingReport, console: Console) -> None:
     }
     for key, path in report["paths"].items():
         console.print(f"[bold]{names[key]}[/bold]  {path}", highlight=False, soft_wrap=True)
-    customer = "ID" if report["simulated"] else "17850"
     console.print("\nNext:")
     for command, what in (
-        (f".venv/bin/goodstanding profile {customer}", "one customer: scores, class, benefits"),
+        (
+            ".venv/bin/goodstanding profile ID",
+            f"one customer; ID as the column {report['customer_column']} has it",
+        ),
+        *([] if "train" in {step["step"] for step in report["steps"]} else [TRAIN]),
         (".venv/bin/goodstanding status", "the last good day, its age, its gates"),
         ("make up", "the Airflow UI: runs, backfills, logs"),
     ):
@@ -87,11 +93,12 @@ def print_report(report: RunReport | LandingReport, console: Console) -> None:
 
 def _counts(report: RunReport, mark: str) -> Table:
     table = titled_table(f"{mark}Every customer's standing as of {report['as_of']}", "", "")
-    outcomes = report["outcomes"]
+    outcomes, others = report["outcomes"], report["lines"] - report["order_lines"]
     for name, value in (
         ("days", report["days"]),
         ("files", report["files"]),
-        ("order lines", report["lines"]),
+        ("order lines", report["order_lines"]),
+        *([("other lines", others)] if others else []),
         ("  rejected", report["rejected"]),
         ("  without customer", outcomes.get("no_customer", 0)),
         ("  duplicates", outcomes.get("duplicate", 0)),

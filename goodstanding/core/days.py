@@ -65,8 +65,10 @@ def in_words(days: Iterable[date]) -> str:
 def parse_day(text: str) -> date:
     """Read one ISO date, or raise `WrongUse` saying what was given."""
     try:
-        return date.fromisoformat(text)
-    except ValueError:
+        day = date.fromisoformat(text)
+        _ = day + timedelta(days=1)  # a day that has no next one never ends
+        return day
+    except (ValueError, OverflowError):
         raise WrongUse(f"'{text}' is no day; write it like 2011-12-09") from None
 
 
