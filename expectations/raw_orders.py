@@ -7,7 +7,8 @@ gives the figure of that year.
 
 from expectations.suite import TOO_YOUNG, Batch, between, holds, one_of, present, query, unique
 from expectations.usual import BEYOND, judge_days, judge_parts
-from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, Check, Kind
+from goodstanding.core.sql import literal
+from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, WAITS, Check, Kind
 
 # every line that is stored, accepted or not, for the accounts of files
 STORED_LINES = " union all ".join(
@@ -33,6 +34,15 @@ def _about_lines_aside(query_name: str, days: str) -> str:
 
 SET_ASIDE = _about_lines_aside("raw_orders_set_aside", "event_day in (select unnest(cast($days as date[])))")
 LOST = _about_lines_aside("raw_orders_lost", "event_day <= $last")
+
+# the lines of each day that are set aside until their own day is loaded: they are not lost
+WAITING_LINES = " union all ".join(
+    f"select event_day from intake.raw.rejected_{kind.table} where ends_with(reason, {literal(WAITS)})"
+    for kind in KINDS
+)
+USUAL = (
+    f"with waiting_lines as ({WAITING_LINES}) select * from ({query('raw_orders_usual')}) order by event_day"
+)
 
 
 def _checks(kind: Kind) -> tuple[Check, ...]:
@@ -90,7 +100,7 @@ BATCHES = (
     ),
     Batch(
         name="days beside recent days",
-        sql=query("raw_orders_usual"),
+        sql=USUAL,
         key=("event_day",),
         judge=judge_days,
         expectations=[

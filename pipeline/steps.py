@@ -18,7 +18,12 @@ from goodstanding.core.vocabulary import RAW_GATE
 from goodstanding.ingest.load import IngestCounts
 from goodstanding.ingest.load import ingest as load_days
 from goodstanding.warehouse.files import open_warehouse
-from goodstanding.warehouse.ledger import has_lines, record_verdict, required_newest_day
+from goodstanding.warehouse.ledger import (
+    days_to_judge,
+    has_lines,
+    record_verdict,
+    required_newest_day,
+)
 from goodstanding.warehouse.metrics import measured
 from goodstanding.warehouse.publish import Publishing
 from goodstanding.warehouse.publish import publish as publish_marts
@@ -143,6 +148,7 @@ def _check(step: str, gate: str, days: Days, run_id: str) -> GateNumbers:
     """
     current = settings()
     with measured(current, step, days, run_id) as numbers, open_warehouse(current) as connection:
+        days = days_to_judge(connection, gate, days, run_id)
         try:
             result = run_gate(connection, gate, days, run_id, current)
         except GateFailed as error:

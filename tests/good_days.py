@@ -40,7 +40,7 @@ select * replace (
 )
 from intake.raw.order_lines where event_day = '2011-03-09' and line_number = 2;
 insert into intake.raw.files
-select source, event_day, file_name, 'hash', 1, count(*), count(*), 0, null, now()::timestamp, 'run'
+select source, event_day, file_name, 'hash', 1, count(*), count(*), 0, null, now()::timestamp, 'run', null
 from intake.raw.order_lines group by all;
 insert into intake.raw.days
 select source, event_day, 'v1', 'v1', true, 1, lines, accepted, 0, false, now()::timestamp, 'run'

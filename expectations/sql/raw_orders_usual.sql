@@ -1,5 +1,6 @@
 -- One row per day that has a file, beside the up to 28 such days before it. A day that gate 1 has barred is no measure
--- of what is usual, and of the others only those with lines are.
+-- of what is usual, and of the others only those with lines are. `waiting_lines` is put before it by
+-- `expectations.raw_orders`: lines that are set aside until their own day is loaded.
 with
 
 recent_days as (
@@ -10,16 +11,25 @@ recent_days as (
     limit 28
 ),
 
-file_days as (
+waiting as (
     select
         event_day,
-        sum(lines) as file_lines,
-        sum(rejected) as rejected
-    from intake.raw.files
-    where
-        event_day between $first and $last
-        or event_day in (select event_day from recent_days)
+        count(*) as lines
+    from waiting_lines
     group by event_day
+),
+
+file_days as (
+    select
+        files.event_day,
+        sum(files.lines) - any_value(coalesce(waiting.lines, 0)) as file_lines,
+        sum(files.rejected) - any_value(coalesce(waiting.lines, 0)) as rejected
+    from intake.raw.files as files
+    left join waiting on files.event_day = waiting.event_day
+    where
+        files.event_day between $first and $last
+        or files.event_day in (select recent_days.event_day from recent_days)
+    group by files.event_day
 ),
 
 line_days as (
@@ -74,4 +84,3 @@ final as (
 )
 
 select * from final
-order by event_day

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import mkdtemp
@@ -34,6 +35,7 @@ from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.ingest.misread import mark_other_notations, mark_second_headers
+from goodstanding.ingest.neighbours import HeldFiles, beside, let_neighbours_take, with_neighbours
 from goodstanding.ingest.partitions import Part, differing_days, replace_partitions
 from goodstanding.ingest.read import File, inspect, load_text
 from goodstanding.ingest.reading import Change, change_of, keep_reading
@@ -87,7 +89,13 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
     with open_intake(settings) as connection:
         # first of all: by the files that another mapping names nothing could be said
         _require_mapping(connection, shop, days)
-    files = _inspected(settings, shop, days)
+        held = held_files(connection)
+    files, far_files, replaced = _inspected(settings, shop, days), list[File](), days
+    if shop.takes_in_rows:
+        replaced, files, far_files = with_neighbours(
+            days, files, held, partial(_files_of_day, settings, shop)
+        )
+        let_neighbours_take([*files, *far_files], shop, {*held, *replaced})
     simulated = (settings.landing_folder / SIMULATED_MARKER).exists()
     key = pseudonym_key(settings)
     now = now_utc()
@@ -105,12 +113,13 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
         if change:
             if change.covered_by(days):
                 said = change.told()
-                _require_files(loader, change, {file.day for file in files})
+                _require_files(settings, held, change, {file.day for file in files})
             else:
-                said = _compared(loader, kinds, change, days)
+                said = _compared(loader, kinds, change, days, held)
             log.warning("%s", said)
-        for part_days, part_files in _parts(files, days):
-            part = Part(shop.source, part_days, part_files, kinds, simulated, now, run_id)
+        for part_days, part_files in _parts(files, replaced):
+            taken_from = beside(part_days, [*files, *far_files])
+            part = Part(shop.source, part_days, part_files, kinds, simulated, now, run_id, taken_from)
             with loader.staged(part):
                 replace_partitions(connection, part)
         keep_reading(connection, shop)
@@ -133,28 +142,27 @@ def _require_mapping(connection: duckdb.DuckDBPyConnection, shop: Shop, days: Da
     return change
 
 
-def _require_files(loader: _Loader, change: Change, days: set[date]) -> None:
+def _require_files(settings: Settings, held: HeldFiles, change: Change, days: set[date]) -> None:
     """Refuse to read all held days anew where some have lost their files: their lines would be gone.
 
     Raises:
         WrongUse: names the first of these days.
     """
-    lost = sorted(loader.held_files().keys() - days)
+    lost = sorted({day for day, names in held.items() if names} - days)
     if lost:
         raise WrongUse(
             f"{change.what}. All held days have to be read anew, and {len(lost):,} have no file in "
-            f"{loader.settings.landing_folder} any more, like {lost[0]}; nothing was touched. Put the files "
+            f"{settings.landing_folder} any more, like {lost[0]}; nothing was touched. Put the files "
             "back, or take a new home by GOODSTANDING_HOME for what is there"
         )
 
 
-def _compared(loader: _Loader, kinds: Sequence[Kind], change: Change, days: Days) -> str:
+def _compared(loader: _Loader, kinds: Sequence[Kind], change: Change, days: Days, held: HeldFiles) -> str:
     """Read the held days outside a range again, and say that no line came out otherwise.
 
     Raises:
         WrongUse: the lines of a day did.
     """
-    held = loader.held_files()
     files, left_out = [], 0
     for day in (day for day in change.held if day not in days):
         found = _files_of_day(loader.settings, loader.shop, day) if held.get(day) else []
@@ -162,11 +170,18 @@ def _compared(loader: _Loader, kinds: Sequence[Kind], change: Change, days: Days
             files += found
         else:
             left_out += 1
+    let_neighbours_take(files, loader.shop, held)
+    read_days = {file.day for file in files}
     for part_days, part_files in _parts(files, change.held):
-        now = now_utc()
-        part = Part(loader.shop.source, part_days, part_files, kinds, False, now, "")
+        now, taken_from = now_utc(), beside(part_days, files)
+        part = Part(loader.shop.source, part_days, part_files, kinds, False, now, "", taken_from)
         with loader.staged(part):
-            compared = {file.day for file in part_files}
+            # without the files from which a day takes lines in, nothing can be said of it
+            compared = {
+                file.day
+                for file in part_files
+                if all(day in read_days or not held.get(day) for day in file.neighbours)
+            }
             differing = [day for day in differing_days(loader.connection, part) if day in compared]
             if differing:
                 named = f"{differing[0]}" + (f" and {len(differing) - 1} more days" * (len(differing) > 1))
@@ -194,13 +209,21 @@ class _Loader:
         yield  # what a fault leaves there is swept by the next run
         shutil.rmtree(folder)
 
-    def held_files(self) -> dict[date, dict[str, str]]:
-        """{day: {file name: hash}} of the files by which the home holds its days."""
-        held: dict[date, dict[str, str]] = {}
-        rows = self.connection.execute("select event_day, file_name, file_hash from raw.files").fetchall()
-        for day, name, file_hash in rows:
-            held.setdefault(day, {})[name] = file_hash
-        return held
+
+def held_files(connection: duckdb.DuckDBPyConnection) -> HeldFiles:
+    """{day: {file name: hash}} of the days that a home holds; empty for a day without a file."""
+    rows = connection.execute(
+        """
+        select days.event_day, file_name, file_hash from raw.days as days
+        left join raw.files as files
+            on days.event_day = files.event_day and coalesce(file_day, files.event_day) = files.event_day
+        """
+    ).fetchall()
+    held: dict[date, dict[str, str]] = {day: {} for day, _, _ in rows}
+    for day, name, file_hash in rows:
+        if name is not None:
+            held[day][name] = file_hash
+    return held
 
 
 def _stage(
@@ -213,8 +236,9 @@ def _stage(
 ) -> None:
     """Read and type the lines of a part, each kind into a file of `folder`."""
     stage_notices(connection)
+    files = [file for file in (*part.files, *part.beside) if file.note is None]
     for kind in part.kinds:
-        readable = [file for file in part.files if file.kind == kind.name and file.note is None]
+        readable = [file for file in files if file.kind == kind.name]
         source = next((source for source in shop.sources if source.of is kind), None)
         if source is None or not readable:
             stage_nothing(connection, kind)

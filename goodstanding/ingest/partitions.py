@@ -49,6 +49,7 @@ class Part:
         simulated: whether the landing is a made-up shop's.
         known_at: when this content became known (UTC).
         run_id: the run that takes it in.
+        beside: files of the days before and after, which hold lines of the range.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Part:
     simulated: bool
     known_at: datetime
     run_id: str
+    beside: Sequence[File] = ()
 
 
 def replace_partitions(connection: duckdb.DuckDBPyConnection, part: Part) -> None:
@@ -85,7 +87,7 @@ def differing_days(connection: duckdb.DuckDBPyConnection, part: Part) -> list[da
 
 
 def _run(connection: duckdb.DuckDBPyConnection, part: Part, *templates: Path) -> None:
-    connection.register("found_files", _found_files(part.files))
+    connection.register("found_files", _found_files((*part.files, *part.beside)))
     for template in templates:
         script = rendered(
             template,

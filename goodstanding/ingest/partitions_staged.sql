@@ -7,6 +7,7 @@ with
 lines as (
     {% for kind in kinds %}
     select
+        event_day,
         file_name,
         reason is null as is_accepted
     from staged_{{ kind.table }}
@@ -16,28 +17,71 @@ lines as (
 
 counts as (
     select
+        event_day,
         file_name,
         count(*) filter (where is_accepted) as accepted,
         count(*) filter (where not is_accepted) as rejected
     from lines
+    group by event_day, file_name
+),
+
+files as (
+    select
+        cast(event_day as date) as file_day,
+        file_name,
+        cast(file_hash as varchar) as file_hash,
+        cast(bytes as bigint) as bytes,
+        cast(lines as bigint) as lines,
+        cast(note as varchar) as note
+    from found_files
+),
+
+-- what the files hold of the days beside their own
+taken_in as (
+    select
+        files.*,
+        counts.event_day,
+        counts.accepted + counts.rejected as lines_of_day
+    from counts
+    inner join files on counts.file_name = files.file_name and counts.event_day <> files.file_day
+),
+
+taken_by_others as (
+    select
+        file_name,
+        sum(lines_of_day) as lines_of_day
+    from taken_in
     group by file_name
+),
+
+shares as (
+    select * from taken_in
+    union all by name
+    select
+        files.*,
+        files.file_day as event_day,
+        files.lines - coalesce(taken_by_others.lines_of_day, 0) as lines_of_day
+    from files
+    left join taken_by_others on files.file_name = taken_by_others.file_name
 ),
 
 final as (
     select
         {{ source }} as source,
-        cast(found_files.event_day as date) as event_day,
-        found_files.file_name,
-        cast(found_files.file_hash as varchar) as file_hash,
-        cast(found_files.bytes as bigint) as bytes,
-        cast(found_files.lines as bigint) as lines,
+        shares.event_day,
+        shares.file_name,
+        shares.file_day,
+        shares.file_hash,
+        shares.bytes,
+        cast(shares.lines_of_day as bigint) as lines,
         coalesce(counts.accepted, 0) as accepted,
         coalesce(counts.rejected, 0) as rejected,
-        cast(found_files.note as varchar) as note,
+        shares.note,
         {{ now }} as loaded_at,
         {{ run_id }} as run_id
-    from found_files
-    left join counts on found_files.file_name = counts.file_name
+    from shares
+    left join counts on shares.event_day = counts.event_day and shares.file_name = counts.file_name
+    where shares.event_day between {{ first }} and {{ last }}
 )
 
 select * from final;
@@ -76,7 +120,7 @@ day_contents as (
 counts as (
     select
         event_day,
-        count(*) as files,
+        count(*) filter (where file_day = event_day) as files,
         sum(lines) as lines,
         sum(accepted) as accepted,
         sum(rejected) as rejected,

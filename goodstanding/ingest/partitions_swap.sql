@@ -11,13 +11,13 @@ where source = {{ source }} and event_day between {{ first }} and {{ last }};
 insert into raw.{{ kind.table }} ({{ kind.columns }})
 select {{ kind.columns }}
 from staged_{{ kind.table }}
-where reason is null
+where reason is null and event_day between {{ first }} and {{ last }}
 order by event_day, file_name, line_number;
 
 insert into raw.rejected_{{ kind.table }} ({{ rejected }})
 select {{ rejected }}
 from staged_{{ kind.table }}
-where reason is not null
+where reason is not null and event_day between {{ first }} and {{ last }}
 order by event_day, file_name, line_number;
 
 {% endfor %}

@@ -13,11 +13,12 @@ with
 old_contents as (
     {% for kind in kinds %}
     select
+        event_day,
         file_name,
         count(*) || '-' || bit_xor(hash({{ kind.content }})) as content
     from raw.{{ kind.table }}
     where event_day in (select event_day from ended_days)
-    group by file_name
+    group by event_day, file_name
     {{ "union all" if not loop.last }}
     {% endfor %}
 ),
@@ -25,11 +26,12 @@ old_contents as (
 new_contents as (
     {% for kind in kinds %}
     select
+        event_day,
         file_name,
         count(*) || '-' || bit_xor(hash({{ kind.content }})) as content
     from staged_{{ kind.table }}
     where reason is null and event_day in (select event_day from ended_days)
-    group by file_name
+    group by event_day, file_name
     {{ "union all" if not loop.last }}
     {% endfor %}
 ),
@@ -46,8 +48,10 @@ final as (
             versions.source = staged_files.source
             and versions.event_day = staged_files.event_day
             and versions.file_name = staged_files.file_name
-    left join old_contents on versions.file_name = old_contents.file_name
-    left join new_contents on versions.file_name = new_contents.file_name
+    left join old_contents
+        on versions.event_day = old_contents.event_day and versions.file_name = old_contents.file_name
+    left join new_contents
+        on versions.event_day = new_contents.event_day and versions.file_name = new_contents.file_name
     where
         versions.known_until is null
         and (
@@ -129,3 +133,23 @@ where
         where known_until is null and source = {{ source }} and event_day between {{ first }} and {{ last }}
     )
 order by event_day, file_name;
+
+-- A line that waited in a file for its day is counted on that day once it is loaded, which is no other content.
+update raw.file_versions
+set lines = staged_files.lines
+from staged_files
+where
+    file_versions.known_until is null
+    and file_versions.source = staged_files.source
+    and file_versions.event_day = staged_files.event_day
+    and file_versions.file_name = staged_files.file_name
+    and file_versions.lines <> staged_files.lines;
+
+update raw.day_versions
+set lines = staged_days.lines
+from staged_days
+where
+    day_versions.known_until is null
+    and day_versions.source = staged_days.source
+    and day_versions.event_day = staged_days.event_day
+    and day_versions.lines <> staged_days.lines;

@@ -50,6 +50,7 @@ class File:
         kind: the kind of source (`Kind.name`) that its lines are.
         note: why it is not read, if so.
         is_cut: whether its last record lacks the line break that the mapping requires.
+        neighbours: the days before and after its own that take in its lines of them.
         notices: what was noticed about it and stops nothing.
     """
 
@@ -65,6 +66,7 @@ class File:
     kind: str = ORDERS.name
     note: str | None = None
     is_cut: bool = False
+    neighbours: tuple[date, ...] = ()
     notices: list[Notice] = field(default_factory=list)
 
 

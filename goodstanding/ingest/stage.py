@@ -15,9 +15,10 @@ import pandas as pd
 
 from goodstanding.core.sql import literal, rendered
 from goodstanding.ingest.casts import cast, clock, instant, unreadable_reason, written
+from goodstanding.ingest.neighbours import days_beside
 from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
-from goodstanding.shops.kinds import Kind
+from goodstanding.shops.kinds import WAITS, Kind
 from goodstanding.shops.mapping import CUSTOMER, Orders, Shop, Source
 
 # a total that the shop states is exact; what is computed has the decimals of an amount
@@ -92,11 +93,7 @@ def cast_lines(
     frames = {
         **texts,
         "customers": read_customers(reader, source, shop.customer_ids, key),
-        "file_days": pd.DataFrame(
-            [(file.name, file.hash, file.day.isoformat()) for file in files],
-            columns=["file_name", "file_hash", "day"],
-            dtype=object,
-        ),
+        "file_days": _file_days(files),
     }
     for name, frame in frames.items():
         reader.register(name, frame)
@@ -116,6 +113,7 @@ def cast_lines(
         sort_value=_sort_of_line(source),
         unreadable=unreadable_reason(source),
         faults=_faults(source),
+        event_day=_event_day(source),
         source=literal(shop.source),
         stored=[(name, _stored(name, source)) for name in kind.kept],
         shape=" || ',' || ".join(f"as_field({name})" for name in source.columns),
@@ -169,9 +167,43 @@ def _faults(source: Source) -> list[tuple[str, str]]:
     faults = [(condition, literal(reason)) for condition, reason in kind.faults]
     if kind.happened not in source.columns:
         return faults
-    day = f"cast({kind.happened}_value as date)"
+    day = _own_day(source)
     reason = f"'{kind.happened}: a row of ' || {day} || ' in the file of ' || event_day"
+    if source.takes_in:
+        is_near = f"abs(date_diff('day', event_day, {day})) = 1"
+        reason += f" || case when {is_near} then '{WAITS}' else '' end"
     return [(f"{day} <> event_day", reason), *faults]
+
+
+def _event_day(source: Source) -> str:
+    """SQL for the day on which a line counts: that of its file, or the one beside it that takes it in."""
+    if not source.takes_in:
+        return "cast(file_days.day as date)"
+    day = _own_day(source)
+    beside = "cast(day_before as date), cast(day_after as date)"
+    return f"case when {day} in ({beside}) then {day} else cast(file_days.day as date) end"
+
+
+def _own_day(source: Source) -> str:
+    """SQL for the day on which a line happened."""
+    return f"cast({source.of.happened}_value as date)"
+
+
+def _file_days(files: Sequence[File]) -> pd.DataFrame:
+    """One row per file: file_name, file_hash, its day, and the days before and after that take lines in."""
+    return pd.DataFrame(
+        [
+            (
+                file.name,
+                file.hash,
+                file.day.isoformat(),
+                *(day.isoformat() if day in file.neighbours else None for day in days_beside(file.day)),
+            )
+            for file in files
+        ],
+        columns=["file_name", "file_hash", "day", "day_before", "day_after"],
+        dtype=object,
+    )
 
 
 def _sort_of_line(source: Source) -> str:

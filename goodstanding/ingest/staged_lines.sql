@@ -48,7 +48,8 @@ read_lines as (
 placed as (
     select
         read_lines.*,
-        cast(file_days.day as date) as event_day,
+        cast(file_days.day as date) as file_day,
+        {{ event_day }} as event_day,
         file_days.file_hash,
         read_lines.unreadable is not null as is_unreadable
     from read_lines
@@ -70,7 +71,7 @@ judged as (
 final as (
     select
         {{ source }} as source,
-        event_day,
+        case when reason is null then event_day else file_day end as event_day,
         file_name,
         file_hash,
         line_number,

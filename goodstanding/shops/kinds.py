@@ -48,6 +48,9 @@ PLACE: Mapping[str, str] = {
 # a line set aside, of whichever kind; its customer is a pseudonym or masked
 REJECTED: Mapping[str, str] = {**PLACE, "raw_text": "varchar not null", "reason": "varchar not null"}
 
+# ends the reason of a line that its own day will take in
+WAITS = ": it waits until that day is loaded"
+
 
 def definition(sql_types: Mapping[str, str]) -> str:
     """Columns with their SQL types, as `create table` defines them."""

@@ -167,6 +167,11 @@ class Files(Form):
     path: str
     """Where a day's files lie in the landing, like `{day}.csv` or `{day:%Y/%m/%d}/orders-*.csv.gz`."""
 
+    rows_of_other_days: Literal["set_aside", "take_in"] = "set_aside"
+    """What becomes of a row of the day before or after in a day's file. It is set aside, or that day takes it
+    in (once it is loaded), as for a shop whose files are cut by UTC. Rows of days farther away are set aside
+    always."""
+
     @field_validator("path")
     @classmethod
     def _names_the_day(cls, path: str) -> str:
@@ -266,6 +271,10 @@ class Source(Section):
                 raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(allowed)}")
             if column.optional and name not in self.of.may_be_blank:
                 raise ValueError(f"columns.{name}.optional: a line without {name} cannot be used")
+        if self.takes_in and self.of.happened not in self.columns:
+            raise ValueError(
+                f"files.rows_of_other_days: take_in needs columns.{self.of.happened}, which says a row's day"
+            )
         for name in self.of.casts:
             if name not in self.columns and name not in self.of.may_be_unmapped:
                 raise ValueError(f"columns.{name} is missing")
@@ -278,6 +287,11 @@ class Source(Section):
             if rule.column not in self.columns:
                 raise ValueError(f"{key}.column: columns.{rule.column} is missing")
         return self
+
+    @property
+    def takes_in(self) -> bool:
+        """Whether lines count on their own day where they lie in the file of a neighbour."""
+        return self.files.rows_of_other_days == "take_in"
 
     def files_of(self, landing: Path, day: date) -> list[Path]:
         """The day's files in the landing, by name."""
@@ -487,6 +501,11 @@ class Shop(_Strict):
         """The kinds of lines that this shop has, orders first."""
         sections: list[Source | None] = [getattr(self, kind.name) for kind in KINDS]
         return tuple(section for section in sections if section is not None)
+
+    @property
+    def takes_in_rows(self) -> bool:
+        """Whether lines of any kind may lie in the file of a neighbour day."""
+        return any(source.takes_in for source in self.sources)
 
     @model_validator(mode="after")
     def _groups_are_no_days_file(self) -> Shop:

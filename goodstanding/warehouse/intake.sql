@@ -42,7 +42,8 @@ update raw.{{ table }} set amount = round(quantity * unit_price, 4)
 where amount is null;
 {% endfor %}
 
--- One row per file of a day: lines = accepted + rejected.
+-- One row per day and file with lines of that day: lines = accepted + rejected. `file_day` is the day of the file, which
+-- may be a neighbour (files.rows_of_other_days of a mapping); it is null where an earlier version loaded the file.
 create table if not exists raw.files (
     source varchar not null,
     event_day date not null,
@@ -54,8 +55,11 @@ create table if not exists raw.files (
     rejected bigint not null,
     note varchar,
     loaded_at timestamp not null,
-    run_id varchar not null
+    run_id varchar not null,
+    file_day date
 );
+
+alter table raw.files add column if not exists file_day date;
 
 -- What ingest noticed about the lines of a file and did not stop for; replaced with the partitions of their days.
 -- `topic` is one of goodstanding/warehouse/notices.py; `example` is a place like 2011-12-01.csv:7.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import duckdb
 
+from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.vocabulary import GATES, RAW_GATE, now_utc
 from goodstanding.shops.kinds import KINDS
@@ -106,6 +107,30 @@ def open_days(connection: duckdb.DuckDBPyConnection) -> list[OpenDay]:
         [len(GATES)],
     ).fetchall()
     return [OpenDay(*row) for row in rows]
+
+
+def days_to_judge(connection: duckdb.DuckDBPyConnection, gate: str, days: Days, run_id: str) -> Days:
+    """The days of a run with those beside them that its ingest read again, as they take lines in from its
+    files, and whose content has not passed the gate."""
+    read_again = connection.execute(
+        """
+        select event_day from intake.raw.days
+        where run_id = $run_id and not exists (
+            from intake.ops.verdicts as verdicts
+            where
+                verdicts.event_day = days.event_day and verdicts.version = days.version
+                and verdicts.gate = $gate and verdicts.passed
+        )
+        """,
+        {"run_id": run_id, "gate": gate},
+    ).fetchall()
+    to_judge, day = {day for (day,) in read_again}, timedelta(days=1)
+    first, last = days.first, days.last
+    while first - day in to_judge:
+        first -= day
+    while last + day in to_judge:
+        last += day
+    return Days(first, last)
 
 
 def gate_results(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, bool]:

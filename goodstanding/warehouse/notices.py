@@ -94,9 +94,10 @@ def replace_notices(connection: duckdb.DuckDBPyConnection, source: str, days: Da
         """
         insert into raw.notices by name
         select ? as source, * from staged_notices
+        where event_day between ? and ?
         order by event_day, file_name, topic, message
         """,
-        [source],
+        [source, days.first, days.last],
     )
 
 

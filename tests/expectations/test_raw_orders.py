@@ -106,7 +106,7 @@ select source, event_day, 'deliveries', 'hash', line_number, invoice_no, custome
     ordered_at, ordered_at_utc
 from intake.raw.order_lines where event_day = '2011-03-09' and line_number between 2 and 5;
 insert into intake.raw.files
-select source, event_day, file_name, 'hash', 1, count(*), count(*), 0, null, now()::timestamp, 'run'
+select source, event_day, file_name, 'hash', 1, count(*), count(*), 0, null, now()::timestamp, 'run', null
 from (from intake.raw.payments select source, event_day, file_name union all
     from intake.raw.returns select source, event_day, file_name union all
     from intake.raw.deliveries select source, event_day, file_name)

@@ -38,9 +38,11 @@ TABLES = (
 )
 # the file and line of each row of any kind
 TAKEN = " union all ".join(
-    f"select file_name, line_number, invoice_no from raw.{kind.table}" for kind in KINDS
+    f"select event_day, file_name, line_number, invoice_no from raw.{kind.table}" for kind in KINDS
 )
-ASIDE = " union all ".join(f"select file_name, line_number from raw.rejected_{kind.table}" for kind in KINDS)
+ASIDE = " union all ".join(
+    f"select event_day, file_name, line_number from raw.rejected_{kind.table}" for kind in KINDS
+)
 
 
 def line(**fields: object) -> str:
@@ -83,9 +85,13 @@ class Home:
                 file_name, lines, accepted, rejected,
                 (
                     select list((line_number, coalesce(invoice_no, '')))
-                    from ({TAKEN}) where file_name = files.file_name
+                    from ({TAKEN})
+                    where file_name = files.file_name and event_day = files.event_day
                 ),
-                (select list(line_number) from ({ASIDE}) where file_name = files.file_name)
+                (
+                    select list(line_number) from ({ASIDE})
+                    where file_name = files.file_name and event_day = files.event_day
+                )
             from raw.files as files where note is null
             """
         ):

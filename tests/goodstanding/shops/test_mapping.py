@@ -280,6 +280,7 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
         ("files.encoding", "idna", "files.encoding: 'idna' is no encoding"),
         ("files.encoding", "unicode_escape", "files.encoding: 'unicode_escape' is no encoding"),
         ("files.last_line_break", "sometimes", "files.last_line_break: "),
+        ("files.rows_of_other_days", "keep", "files.rows_of_other_days: "),
         ("files", {"path": "{day}", "format": "parquet", "encoding": "latin-1"}, "files: encoding may be"),
         ("invoice_kinds.adjustment.matches", "(A", "invoice_kinds.adjustment.matches: '(A' is no regular"),
         ("invoice_kinds.cancellation.matches", "(?=C)", "invoice_kinds.cancellation.matches: '(?=C)' is no"),
