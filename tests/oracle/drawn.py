@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 
 from tests.oracle.shop import COLUMNS, Row, Rules, Shop
 
@@ -17,6 +18,9 @@ SPANS = (
     (date(2010, 10, 30), date(2010, 11, 2)),
     (date(2011, 4, 28), date(2011, 5, 1)),
 )
+CLOCKS_BACK = date(2010, 10, 31)
+# with an offset each of these is one instant; without one, a time that is shown twice is the first
+REPEATED_HOUR = ("T00:50:00Z", "T01:10:00Z", " 01:30:00", "T01:30:00+00:00", "T01:50:00+01:00", " 00:59:59")
 CUSTOMERS = tuple(str(number) for number in range(11, 18))
 CODES = ("X", "X", "x", "Y", "Y\u00a0", "Zé", "ZE\u0301", "POST", "post ", "gift_10")
 # before and after ids and codes: also a tab, a no-break and a zero-width space, a mark, a control character
@@ -55,10 +59,15 @@ class _Drawer:
         self.rules = Rules(
             customer_as=draw.choice(["whole_number", "text"]),
             customer_case=draw.choice(["keep", "lower", "upper"]),
-            unmapped=draw.choice(
-                [(), (), (), ("recorded_at",), ("paid_day",), ("paid_amount",), ("paid_day", "paid_amount")]
+            unmapped=(
+                *draw.choice(
+                    [(), ("recorded_at",), ("paid_day",), ("paid_amount",), ("paid_day", "paid_amount")]
+                ),
+                *draw.choice([("line_total",), ("line_total",), (), ("unit_price",)]),
             ),
         )
+        # relations that scale prices or move clocks hold of the others alone
+        self.is_odd = seed % 2 == 0
         self.has_accounts = draw.random() < 0.7
         # some shops number anew on each day, and give a number to several customers
         self.numbers_come_again = draw.random() < 0.5
@@ -97,6 +106,8 @@ class _Drawer:
             again = f"{draw.randint(1, 6)}" if self.numbers_come_again else f"{day:%y%m%d}{number:02}"
             invoice = f"{sort}{again}"
             at = f"{day}{draw.choice(' T')}{draw.randint(8, 9):02}:{draw.choice(['00', '30'])}:00"
+            if self.is_odd and day == CLOCKS_BACK:
+                at = f"{day}{draw.choice(REPEATED_HOUR)}"
             if not sort and customer:
                 self.placed.append((invoice, customer))
             for _ in range(draw.randint(1, 3)):
@@ -107,12 +118,25 @@ class _Drawer:
                     "quantity": str(draw.randint(1, 3) * (-1 if sort == "C" else 1)),
                     "ordered_at": at,
                     "unit_price": draw.choice(PRICES),
+                    "line_total": "",
                     "customer_id": self.customer(customer),
                     "country": f"Land {int(customer or 0) % 3}",
                 }
+                self._money(row)
                 self._trouble(row, day)
                 rows += [row] * draw.choice([1, 1, 1, 2])
         return rows
+
+    def _money(self, row: Row) -> None:
+        """Prices of many decimals, discounts, and totals that may differ from price times quantity."""
+        draw = self.draw
+        if self.is_odd and draw.random() < 0.2:
+            row["unit_price"] = draw.choice(["1.23456", "0.333333335", "2.00005", "-5.00", "-0.1"])
+        if "line_total" not in self.rules.unmapped:
+            amount = str(Decimal(row["unit_price"]) * int(row["quantity"]))
+            row["line_total"] = draw.choice(["", amount, "10.0001", "0"]) if self.is_odd else amount
+            if "unit_price" in self.rules.unmapped and not row["line_total"]:
+                row["line_total"] = amount
 
     def _trouble(self, row: Row, day: date) -> None:
         """A few lines are odd: some must be read as they are, others be set aside."""
@@ -125,12 +149,12 @@ class _Drawer:
         elif trouble < 0.05:
             row["quantity"] += ".0"
         elif trouble < 0.06:
-            row["unit_price"] = draw.choice(["-1.5", "x", "1.23456", ""])
+            row["unit_price"] = draw.choice(["x", ""])
         elif trouble < 0.07:
             row["ordered_at"] = f"{day + timedelta(days=draw.choice([-1, 1]))} 10:00:00"
         elif trouble < 0.08:
             row["invoice_no"] = ""
-        elif trouble < 0.12:
+        elif trouble < 0.12 and len(row["ordered_at"]) == 19 and (day != CLOCKS_BACK or not self.is_odd):
             row["ordered_at"] += draw.choice(["Z", "+02:00"])
 
     def accounts(self, day: date) -> dict[str, list[Row]]:

@@ -12,8 +12,9 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -40,6 +41,8 @@ NOBODY = {
     *("NULL", "(NULL)", "[NULL]", "<NULL>", r"\N", "NONE", "NIL", "UNDEFINED", "NAN", "NAT", "NA", "<NA>"),
     *("N/A", "#N/A", "-", "00000000-0000-0000-0000-000000000000", "GUEST", "ANONYMOUS", "UNKNOWN"),
 }
+# the others must have 4 decimals at most
+ROUNDED = {"unit_price": 8, "line_total": 4}
 QUANTITY_LIMIT = 1_000_000_000
 
 
@@ -77,12 +80,23 @@ class Line:
 
     @property
     def amount(self) -> Decimal:
-        """quantity times unit_price."""
-        return self.quantity * self.price
+        """The total as stated, else quantity times unit_price, to 4 decimals."""
+        total = self.values["line_total"]
+        return total if total is not None else rounded(self.quantity * self.price, 4)
+
+    def amount_left(self, taken: int) -> Decimal:
+        """What is left of a purchase's amount, in proportion to its units, to 4 decimals."""
+        exact = Fraction(self.amount) * (self.quantity - taken) / self.quantity
+        in_parts = abs(exact) * 10**4
+        whole = Decimal((2 * in_parts.numerator + in_parts.denominator) // (2 * in_parts.denominator))
+        return (whole if exact >= 0 else -whole) / 10**4
 
     @property
     def is_product(self) -> bool:
-        """Whether its code is none of postage, fees and vouchers; case is ignored."""
+        """Whether it is none of postage, fees, vouchers (by its code in any case) and discounts."""
+        total, price = self.values["line_total"], self.values["unit_price"]
+        if self.sort == "sale" and self.quantity >= 0 and (price if total is None else total) < 0:
+            return False
         code = str(self.values["stock_code"]).upper()
         return not any(fnmatchcase(code, pattern.upper()) for pattern in NO_PRODUCTS)
 
@@ -135,16 +149,29 @@ def _line(kind: str, file: str, number: int, day: date, row: Row, rules: Rules) 
     values |= {name: None for name in COLUMNS[kind] if name not in values}
     if kind == "payments":
         values["tells_payment"] = not {"paid_day", "paid_amount"} <= set(rules.unmapped)
+    if kind == "orders":
+        values["ordered_at_utc"] = instant(normal_text(row["ordered_at"]), rules.zone)
     happened = values.get(HAPPENED.get(kind, ""))
     if isinstance(happened, datetime) and happened.date() != day:
         raise Unreadable("a row of another day")
-    if kind == "orders" and sort != "adjustment" and Decimal(str(values["unit_price"])) < 0:
-        raise Unreadable("a price below zero")
+    if kind == "orders":
+        _require_clear_money(sort, values)
     if any(values.get(name) is not None and values[name] < 0 for name in NEVER_BELOW_ZERO[kind]):
         raise Unreadable("a number below zero")
     if isinstance(values.get("paid_day"), date) and values["paid_day"] > day:
         raise Unreadable("paid after the day of its file")
     return Line(kind, file, number, day, sort, values)
+
+
+def _require_clear_money(sort: str, values: dict[str, object]) -> None:
+    """A line has an amount; one of a cancellation must not leave open which way the money goes."""
+    price, total = values["unit_price"], values["line_total"]
+    if price is None and total is None:
+        raise Unreadable("no amount")
+    if sort == "cancellation" and price is not None and price < 0:
+        raise Unreadable("a cancellation with a price below zero")
+    if sort == "cancellation" and total is not None and total * values["quantity"] < 0:
+        raise Unreadable("a total of another sign than the quantity")
 
 
 def _value(name: str, written: str, rules: Rules) -> object:
@@ -163,7 +190,7 @@ def _value(name: str, written: str, rules: Rules) -> object:
         match = re.fullmatch(r"([+-]?[0-9]+)(\.0*)?", text)
         return int(match[1]) if match and abs(int(match[1])) <= QUANTITY_LIMIT else None
     if cast == "decimal":
-        return _amount(text)
+        return _amount(text, ROUNDED.get(name))
     if cast == "date":
         return date.fromisoformat(text)
     return local_time(text, rules.zone)
@@ -184,14 +211,29 @@ def is_nobody(text: str) -> bool:
     return text.upper() in NOBODY
 
 
-def _amount(text: str) -> Decimal | None:
-    """An amount of at most 4 decimals."""
+def _amount(text: str, decimals: int | None) -> Decimal | None:
+    """An amount of at most 4 decimals; with `decimals`, one of any number of them, rounded."""
     try:
         amount = Decimal(text)
     except InvalidOperation:
         return None
-    exact = amount.quantize(Decimal("0.0001"))
+    if decimals:
+        return rounded(amount, decimals)
+    exact = rounded(amount, 4)
     return exact if exact == amount else None
+
+
+def rounded(amount: Decimal, decimals: int) -> Decimal:
+    """An amount with so many decimals, rounded half away from zero."""
+    return amount.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+
+
+def instant(text: str, zone: str) -> datetime:
+    """The instant, in UTC, of an ISO 8601 text; of a time that the clock shows twice the first."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def local_time(text: str, zone: str) -> datetime:

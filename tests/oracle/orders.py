@@ -50,7 +50,7 @@ class Judged:
         """The part of the amount that is not cancelled."""
         if self.outcome not in ("kept", "partly_cancelled", "cancelled"):
             return NOTHING
-        return (self.line.quantity - self.taken) * self.line.price
+        return self.line.amount_left(self.taken) if self.taken else self.line.amount
 
     @property
     def rule(self) -> str | None:
@@ -98,7 +98,12 @@ class Invoice:
     def returned(self) -> Decimal:
         """The money of the products that came back."""
         return sum(
-            (judged.taken * judged.line.price for judged in self.lines if judged.line.is_product), NOTHING
+            (
+                judged.line.amount - judged.kept_amount
+                for judged in self.lines
+                if judged.line.is_product and judged.taken
+            ),
+            NOTHING,
         )
 
 
@@ -120,18 +125,32 @@ def judge(lines: Iterable[Line], until: date) -> list[Judged]:
 
 
 def _mark_duplicates(judged: list[Judged]) -> None:
-    """A line that equals an earlier line of the same file in every column is its duplicate."""
+    """A line that equals an earlier line of the same day in every column is its duplicate, in any file."""
     seen = set()
     for each in judged:
-        content = (each.line.file, *each.line.values.items())
+        content = (each.line.day, *each.line.values.items())
         each.is_duplicate = content in seen
         seen.add(content)
 
 
 def order_of_events(judged: Judged) -> tuple[object, ...]:
-    """By when it happened; a sale comes before a cancellation of the same moment, then the place counts."""
+    """By instants; a sale comes before a cancellation of the same one, then what the lines say counts."""
     line = judged.line
-    return line["ordered_at"], line.sort == "cancellation", line["invoice_no"], line.place
+
+    def missing_last(name: str) -> tuple[object, ...]:
+        return line[name] is None, line[name]
+
+    return (
+        *(
+            line["ordered_at_utc"],
+            line.sort == "cancellation",
+            line["invoice_no"],
+            line.quantity,
+            line.amount,
+        ),
+        *map(missing_last, ("unit_price", "line_total", "description", "country")),
+        line["ordered_at"],
+    )
 
 
 def _match(events: list[Judged]) -> None:

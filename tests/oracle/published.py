@@ -166,6 +166,8 @@ def _order_lines(lines: Iterable[Line], newest: date) -> Table:
         judged.line.place: {
             "event_day": judged.line.day,
             "ordered_at": judged.line["ordered_at"],
+            "ordered_at_utc": judged.line["ordered_at_utc"],
+            "line_total": judged.line["line_total"],
             "invoice_no": judged.line["invoice_no"],
             "invoice_kind": judged.line.sort,
             "stock_code": judged.line["stock_code"],

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from tests.oracle.drawn import BLANKS
 from tests.oracle.drawn import PRICES as DRAWN_PRICES
-from tests.oracle.lines import local_time, normal_text
+from tests.oracle.lines import instant, local_time, normal_text
 from tests.oracle.published import Publication, pseudonym
 from tests.oracle.shop import COLUMNS, Row, Shop
 
@@ -29,7 +29,7 @@ Rows = list[dict[str, object]]
 Tables = dict[str, Rows]
 PLACE = ("order_line_id", "file_name", "line_number")
 TIMES = ("ordered_at", "returned_at", "delivered_at", "recorded_at")
-PRICES = ("unit_price", "amount", "paid_amount", "outstanding", "credit_limit")
+PRICES = ("unit_price", "line_total", "amount", "paid_amount", "outstanding", "credit_limit")
 # the money of every mart; shares, rates and counts are not listed, for they stay
 MONEY = {
     *PRICES,
@@ -104,11 +104,17 @@ class Parquet(Relation):
 
 
 class DearerPrices(Relation):
-    """All prices and payments are 100 times as high: so is all money; shares, scores and classes stay."""
+    """All prices and payments are 100 times as high: so is all money; shares, scores and classes stay.
+
+    Not where amounts are rounded, which they are by the penny.
+    """
 
     factor = 100
 
     def change(self, shop: Shop, draw: random.Random) -> Shop:
+        if _is_odd(shop):
+            self.factor = 1
+
         def dearer(row: Row, kind: str) -> Row:
             return {
                 name: _scaled(text, self.factor) if name in PRICES else text for name, text in row.items()
@@ -130,7 +136,10 @@ class DearerPrices(Relation):
 
 
 class OtherZone(Relation):
-    """The shop moves with its clock: local times stay; those with an offset get that of the other zone."""
+    """The shop moves with its clock: local times stay; those with an offset get that of the other zone.
+
+    Not where a clock shows an hour twice, which it does not do elsewhere.
+    """
 
     zone = "Asia/Tokyo"
 
@@ -141,8 +150,13 @@ class OtherZone(Relation):
                 for name, text in row.items()
             }
 
+        if _is_odd(shop):
+            self.zone = shop.rules.zone
         changed = of_rows(shop, moved)
         return replace(changed, rules=replace(shop.rules, zone=self.zone))
+
+    def states(self, tables: Tables) -> Tables:
+        return with_instants(tables, self.zone)
 
 
 class OtherYear(Relation):
@@ -152,6 +166,9 @@ class OtherYear(Relation):
     """
 
     def change(self, shop: Shop, draw: random.Random) -> Shop:
+        self.zone = shop.rules.zone
+        self.years = 0 if _is_odd(shop) else YEARS
+
         def later(row: Row, kind: str) -> Row:
             return {name: self._text(name, text, shop.rules.zone) for name, text in row.items()}
 
@@ -159,19 +176,22 @@ class OtherYear(Relation):
         files = {}
         for path, rows in changed.files.items():
             kind, _, name = path.partition("/")
-            files[f"{kind}/{_later(date.fromisoformat(name[:10]))}{name[10:]}"] = rows
-        spans = tuple((_later(first), _later(last)) for first, last in shop.spans)
+            files[f"{kind}/{_later(date.fromisoformat(name[:10]), self.years)}{name[10:]}"] = rows
+        spans = tuple((_later(first, self.years), _later(last, self.years)) for first, last in shop.spans)
         return replace(changed, files=files, spans=spans)
 
     def _text(self, name: str, text: str, zone: str) -> str:
         if name in ("due_day", "paid_day") and text.strip():
-            return str(_later(date.fromisoformat(text)))
+            return str(_later(date.fromisoformat(text), self.years))
         if name in TIMES and text.strip():
-            return str(_later(local_time(text, zone)))
+            return str(_later(local_time(text, zone), self.years)) if self.years else text
         return text
 
     def states(self, tables: Tables) -> Tables:
-        return of_values(tables, lambda _, value: _later(value) if isinstance(value, date) else value)
+        later = of_values(
+            tables, lambda _, value: _later(value, self.years) if isinstance(value, date) else value
+        )
+        return with_instants(later, self.zone) if self.years else tables
 
 
 class FileAgain(Relation):
@@ -223,10 +243,18 @@ class CancelledOrder(Relation):
         self.country = f"Land {int(found[0]) % 3}"
         order = {
             **{"invoice_no": "all", "stock_code": "NEW", "description": "", "quantity": "2"},
-            **{"ordered_at": f"{self.day} 23:00:00", "unit_price": "4", "customer_id": self.written},
+            **{
+                "ordered_at": f"{self.day} 23:00:00",
+                "unit_price": "4",
+                "line_total": "8",
+                "customer_id": self.written,
+            },
             "country": self.country,
         }
-        back = {**order, "invoice_no": "Call", "quantity": "-2", "ordered_at": f"{self.day} 23:30:00"}
+        back = {**order, "invoice_no": "Call", "quantity": "-2", "line_total": "-8"}
+        back["ordered_at"] = f"{self.day} 23:30:00"
+        self.unmapped = shop.rules.unmapped
+        self.zone = shop.rules.zone
         return shop.with_files({**shop.files, f"orders/{self.day}-more.csv": [order, back]})
 
     def states(self, tables: Tables) -> Tables:
@@ -246,18 +274,21 @@ class CancelledOrder(Relation):
         shared = {
             **dict.fromkeys(like),
             **{"source": like["source"], "event_day": self.day, "stock_code": "NEW", "is_product": True},
-            **{"unit_price": 4, "customer_id": self.customer, "country": self.country, "kept_amount": 0},
+            **{"unit_price": None if "unit_price" in self.unmapped else 4, "customer_id": self.customer},
+            **{"country": self.country, "kept_amount": 0},
             **{"cancelled_quantity": 2, "cancellation_rule": "mirror"},
         }
         sorts = (("all", 2, "sale", "cancelled", 0), ("Call", -2, "cancellation", "cancellation", 30))
-        return [
+        rows: Rows = [
             {
                 **shared,
+                "line_total": None if "line_total" in self.unmapped else 4 * quantity,
                 **{"invoice_no": number, "quantity": quantity, "amount": 4 * quantity, "invoice_kind": sort},
                 **{"outcome": outcome, "ordered_at": datetime(*self.day.timetuple()[:3], 23, minute)},
             }
             for number, quantity, sort, outcome, minute in sorts
         ]
+        return with_instants({"order_lines": rows}, self.zone)["order_lines"]
 
     def _invoices(self, like: dict[str, object]) -> Rows:
         shared = {
@@ -372,6 +403,14 @@ def check_relations(shop: Shop, build: Callable[[Shop], Publication], seed: int)
     return told
 
 
+def with_instants(tables: Tables, zone: str) -> Tables:
+    """The tables with the instants of order lines by the clock of a zone, where that shows no hour twice."""
+    lines = [
+        {**row, "ordered_at_utc": instant(str(row["ordered_at"]), zone)} for row in tables["order_lines"]
+    ]
+    return {**tables, "order_lines": lines}
+
+
 def tables_of(publication: Publication) -> Tables:
     """The rows of a publication, without the places of order lines."""
     return {
@@ -421,5 +460,19 @@ def _with_offset(text: str, zone: str, other: str) -> str:
     return local_time(text, zone).replace(tzinfo=ZoneInfo(other)).isoformat()
 
 
-def _later(day: DateOrTime) -> DateOrTime:
-    return day.replace(year=day.year + YEARS)
+def _later(day: DateOrTime, years: int) -> DateOrTime:
+    return day.replace(year=day.year + years)
+
+
+def _is_odd(shop: Shop) -> bool:
+    """Whether a shop has prices that are rounded, totals, or times within the hour that is shown twice."""
+    rows = [row for path, rows in shop.files.items() if path.startswith("orders/") for row in rows]
+    return any(
+        len(row["unit_price"].partition(".")[2]) > 4
+        or row["line_total"]
+        or "10-31T0" in row["ordered_at"][:16]
+        for row in rows
+        if row["ordered_at"][11:13] in ("00", "01")
+        or row["unit_price"] not in DRAWN_PRICES
+        or row["line_total"]
+    )

@@ -16,7 +16,7 @@ Row = dict[str, str]
 
 COLUMNS = {
     "orders": (
-        *("invoice_no", "stock_code", "description", "quantity", "ordered_at", "unit_price"),
+        *("invoice_no", "stock_code", "description", "quantity", "ordered_at", "unit_price", "line_total"),
         *("customer_id", "country"),
     ),
     "payments": (
@@ -27,7 +27,7 @@ COLUMNS = {
     "deliveries": ("invoice_no", "customer_id", "delivered_at", "method"),
 }
 BLANK = {
-    "orders": ("description", "customer_id", "country"),
+    "orders": ("description", "unit_price", "line_total", "customer_id", "country"),
     "payments": (
         *("invoice_no", "method", "instalment_no", "paid_day", "paid_amount", "days_late", "outstanding"),
         "credit_limit",
@@ -40,6 +40,7 @@ CASTS = {
     "instalment_no": "integer",
     "days_late": "integer",
     "unit_price": "decimal",
+    "line_total": "decimal",
     "amount": "decimal",
     "paid_amount": "decimal",
     "outstanding": "decimal",
@@ -73,7 +74,7 @@ class Rules:
         customer_as: how customer ids are read.
         customer_case: the case of their normal form.
         format: of all files.
-        unmapped: columns of payments that the mapping does not name.
+        unmapped: columns that the mapping does not name.
     """
 
     zone: str = "Europe/London"
@@ -84,7 +85,7 @@ class Rules:
 
     def columns(self, kind: str) -> tuple[str, ...]:
         """The columns of a kind that the mapping names."""
-        return tuple(name for name in COLUMNS[kind] if kind != "payments" or name not in self.unmapped)
+        return tuple(name for name in COLUMNS[kind] if name not in self.unmapped)
 
 
 @dataclass(frozen=True)
