@@ -66,6 +66,7 @@ class _Drawer:
                 *draw.choice([("line_total",), ("line_total",), (), ("unit_price",)]),
             ),
         )
+        self.has_set_aside: set[date] = set()
         # relations that scale prices or move clocks hold of the others alone
         self.is_odd = seed % 2 == 0
         self.has_accounts = draw.random() < 0.7
@@ -130,11 +131,14 @@ class _Drawer:
     def _money(self, row: Row) -> None:
         """Prices of many decimals, discounts, and totals that may differ from price times quantity."""
         draw = self.draw
-        if self.is_odd and draw.random() < 0.2:
+        is_sale = not row["invoice_no"].strip("".join(BLANKS)).startswith("C")
+        if self.is_odd and is_sale and draw.random() < 0.2:
             row["unit_price"] = draw.choice(["1.23456", "0.333333335", "2.00005", "-5.00", "-0.1"])
         if "line_total" not in self.rules.unmapped:
             amount = str(Decimal(row["unit_price"]) * int(row["quantity"]))
-            row["line_total"] = draw.choice(["", amount, "10.0001", "0"]) if self.is_odd else amount
+            row["line_total"] = (
+                draw.choice(["", amount, "10.0001", "0"]) if self.is_odd and is_sale else amount
+            )
             if "unit_price" in self.rules.unmapped and not row["line_total"]:
                 row["line_total"] = amount
 
@@ -148,12 +152,17 @@ class _Drawer:
             row["quantity"] = "0"
         elif trouble < 0.05:
             row["quantity"] += ".0"
-        elif trouble < 0.06:
-            row["unit_price"] = draw.choice(["x", ""])
-        elif trouble < 0.07:
-            row["ordered_at"] = f"{day + timedelta(days=draw.choice([-1, 1]))} 10:00:00"
-        elif trouble < 0.08:
-            row["invoice_no"] = ""
+        elif trouble < 0.08 and day not in self.has_set_aside:
+            # one line of a day is set aside at most, for a gate bars small days that lose more
+            self.has_set_aside.add(day)
+            column, value = draw.choice(
+                [
+                    ("unit_price", "x"),
+                    ("invoice_no", ""),
+                    ("ordered_at", f"{day + timedelta(days=draw.choice([-1, 1]))} 10:00:00"),
+                ]
+            )
+            row[column] = value
         elif trouble < 0.12 and len(row["ordered_at"]) == 19 and (day != CLOCKS_BACK or not self.is_odd):
             row["ordered_at"] += draw.choice(["Z", "+02:00"])
 
