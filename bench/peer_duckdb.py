@@ -35,7 +35,7 @@ with files as (
 select
     line, InvoiceNo as invoice_no, StockCode as stock_code, InvoiceDate::timestamp as ordered_at,
     Quantity::bigint as quantity, UnitPrice::decimal(18, 4) as unit_price, CustomerID as customer_id,
-    Description as description, Country as country, left(InvoiceNo, 1) = 'C' as is_cancellation,
+    left(InvoiceNo, 1) = 'C' as is_cancellation,
     case
         when CustomerID is null then 'no_customer'
         when line not in (select first_line from firsts) then 'duplicate'
@@ -50,8 +50,7 @@ select customer_id || '|' || stock_code as bought, line, is_cancellation, quanti
 from lines
 where set_aside is null and is_cancellation = (quantity < 0)
 qualify bool_or(is_cancellation) over (partition by customer_id, stock_code)
-order by bought, ordered_at, is_cancellation, invoice_no, quantity, quantity * unit_price, unit_price,
-    description, country
+order by bought, ordered_at, is_cancellation, invoice_no, line
 """
 
 STANDING = """

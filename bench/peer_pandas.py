@@ -43,12 +43,8 @@ def typed(text: pd.DataFrame) -> pd.DataFrame:
             "quantity": text["Quantity"].astype("int64"),
             "price": (text["UnitPrice"].astype("float64") * TENTHOUSANDTHS).round().astype("int64"),
             "is_cancellation": text["InvoiceNo"].str.startswith("C"),
-            # nothing comes after every text
-            "description": text["Description"].where(text["Description"] != "", None),
-            "country": text["Country"].where(text["Country"] != "", None),
         }
     )
-    lines["amount"] = lines["quantity"] * lines["price"]
     lines["outcome"] = np.select(
         [text["CustomerID"] == "", text.duplicated(), text["InvoiceNo"].str.startswith("A")],
         ["no_customer", "duplicate", "adjustment"],
@@ -89,18 +85,7 @@ class Purchases:
 def match_cancellations(lines: pd.DataFrame) -> tuple[pd.Series[int], int]:
     """Units taken of each purchase and found by each cancellation, and how many met their mirror."""
     events = lines[(lines["outcome"] == "") & (lines["is_cancellation"] == (lines["quantity"] < 0))]
-    events = events.sort_values(
-        [
-            "ordered_at",
-            "is_cancellation",
-            "invoice_no",
-            "quantity",
-            "amount",
-            "price",
-            "description",
-            "country",
-        ]
-    )
+    events = events.sort_values(["ordered_at", "is_cancellation", "invoice_no"], kind="stable")
     product = events.groupby(["customer_id", "stock_code"], sort=False).ngroup()
     events = events[product.isin(product[events["is_cancellation"]])]
     shelves: dict[int, Purchases] = defaultdict(Purchases)

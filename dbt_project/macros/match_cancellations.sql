@@ -113,11 +113,16 @@
     )[1]
 {%- endmacro %}
 
-{#- the order of the events of a customer and product, in which no two lines are equal but duplicates -#}
+{#-
+    The order of the events of a customer and product: by when they happened, a sale before a cancellation; then, within an
+    invoice, by the place of the line in its file, which is the order in which the shop recorded them; then by what the lines
+    say. The name of a file plays no part. No two lines are equal in all of it but duplicates, so the order is total.
+-#}
 {% macro event_order() -%}
     ordered_at_utc,
     case when invoice_kind = 'sale' then 0 else 1 end,
     invoice_no,
+    line_number,
     quantity,
     amount,
     unit_price nulls last,

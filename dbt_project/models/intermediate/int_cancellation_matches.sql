@@ -36,8 +36,7 @@ grouped as (
     select
         customer_id,
         stock_code,
-        -- At equal instants a purchase comes before its cancellation, and what the lines say settles the rest: never in which
-        -- file or where in it they stand. Equal lines are duplicates and left out, so the order is total.
+        -- equal lines are duplicates and left out, so the order is total
         {{ collect_events(
             'order_line_id',
             'quantity',

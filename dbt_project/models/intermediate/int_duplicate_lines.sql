@@ -37,11 +37,11 @@ copies as (
         customer_id,
         stock_code,
         event_day,
-        -- The first of equal lines of a day, in one file or several, is no duplicate. Which that is changes no figure: they
-        -- say the same. A file and its line are unique, so the order is total.
+        -- The first of equal lines of a day, in one file or several, is no duplicate: the one that stands first in its file,
+        -- so that a file's name decides nothing. A file and its line are unique, so the order is total.
         row_number() over (
             partition by {{ content }}
-            order by file_name, line_number
+            order by line_number, file_name
         ) as copy_number
     from order_lines
     where content_hash in (select content_hash from candidates)
