@@ -29,7 +29,7 @@ select
     customer_id,
     left(customer_id, 8) as customer,
     lines,
-    (net_amount = gross_amount - cancelled_amount) is true as net_is_right,
+    (net_amount = gross_amount - cancelled_amount - returned_amount) is true as net_is_right,
     (is_kept = (kind = 'sale' and net_amount > 0)) is true as is_kept_is_right
 from marts.invoices
 where event_day between $first and $last
@@ -73,7 +73,7 @@ BATCHES = (
             present("customer_id", "every invoice has its customer"),
             one_of("kind", ["sale", "cancellation"]),
             between("lines", 1, None),
-            holds("net_is_right", "net_amount = gross_amount - cancelled_amount"),
+            holds("net_is_right", "net_amount = gross_amount - cancelled_amount - returned_amount"),
             holds("is_kept_is_right", "kept are the sales with a net_amount above 0, and only those"),
         ],
     ),

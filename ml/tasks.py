@@ -35,9 +35,21 @@ KEPT = """
         and valid_from <= $until and (valid_until is null or valid_until > $until)
 """
 ORDERS = f"select customer_id, {{value}} as value {KEPT} group by customer_id"
+# cancellations, also of purchases that were not found, and what came back otherwise
 RETURNS = """
     select distinct customer_id, 1 as value
-    from features.product_cancellations
+    from (
+        select customer_id, event_day from features.product_cancellations
+        union all
+        select customer_id, valid_from
+        from features.invoice_states
+        qualify returned_amount > coalesce(
+            lag(returned_amount) over (
+                partition by customer_id, invoice_no, invoice_day order by valid_from
+            ),
+            0
+        )
+    )
     where event_day > $since and event_day <= $until
 """
 # A customer who has given everything back has no class, and counts as Worst.

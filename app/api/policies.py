@@ -361,6 +361,17 @@ def _shadow_row(
     }
 
 
+# of customers, the days on which a product was cancelled, and on which something else came back of an order
+CANCELLED_PRODUCTS = """
+select distinct customer_id, event_day from published.marts.order_lines
+where invoice_kind = 'cancellation' and is_product and customer_id is not null
+"""
+CAME_BACK = """
+select distinct customer_id, valid_from from published.features.invoice_states
+where uncancelled_amount > 0
+"""
+
+
 def _outcomes(
     file: duckdb.DuckDBPyConnection, method: str, days: int
 ) -> tuple[Callable[[str, date], bool], str]:
@@ -370,20 +381,18 @@ def _outcomes(
             file,
             "select customer_id, as_of from published.marts.payment_behaviour where overdue_instalments > 0",
             # a shop that does not state how instalments are paid says of none that it failed
-            "payment_behaviour where overdue_instalments is not null and instalments > 0",
+            "marts.payment_behaviour where overdue_instalments is not null and instalments > 0",
         )
         if late is not None:
             note = "emi: failed where an instalment is overdue as of a month end in the days after"
             return lambda customer, day: _is_within(late.get(customer, ()), day, days), note
-    returned = _by_customer(
-        file,
-        """
-        select distinct customer_id, event_day from published.marts.order_lines
-        where invoice_kind = 'cancellation' and is_product and customer_id is not null
-        """,
-        "order_lines",
-    )
-    returns = returned or {}
+    returns: dict[str, list[date]] = {}
+    for sql, known in (
+        (CANCELLED_PRODUCTS, "marts.order_lines"),
+        (CAME_BACK, "features.invoice_states"),
+    ):
+        for customer, moments in (_by_customer(file, sql, known) or {}).items():
+            returns.setdefault(customer, []).extend(moments)
     note = f"{method}: failed where the customer cancelled or returned a product in the days after"
     if method == EMI:
         note += ", for want of payments"
@@ -397,13 +406,14 @@ def _is_within(moments: Iterable[date], day: date, days: int) -> bool:
 def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, known: str) -> dict[str, list[date]] | None:
     """The days of each customer, from rows of customer and day; None where `known` has no row or no table.
 
-    `known` is a mart, and may have a condition: `order_lines where is_product`.
+    `known` is a published table, and may have a condition: `marts.order_lines where is_product`.
     """
-    table = known.split()[0]
     tables = file.execute(
-        "select count(*) from duckdb_tables() where database_name = 'published' and table_name = ?", [table]
+        "select count(*) from duckdb_tables() where database_name = 'published' "
+        "and schema_name || '.' || table_name = ?",
+        [known.split()[0]],
     ).fetchall()
-    if tables == [(0,)] or file.execute(f"select count(*) from published.marts.{known}").fetchall() == [(0,)]:
+    if tables == [(0,)] or file.execute(f"select count(*) from published.{known}").fetchall() == [(0,)]:
         return None
     days: dict[str, list[date]] = {}
     for customer, day in file.execute(sql).fetchall():

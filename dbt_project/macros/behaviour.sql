@@ -4,7 +4,7 @@
     same measures that it was fitted on.
 
     An order is a sale invoice, whether or not anything came back. It is returned once a cancellation matches one of its
-    products, and cancelled once cancellations leave nothing of its amount.
+    products or a line of returns says so, and cancelled once nothing is left of its amount.
 -#}
 
 {#- the orders of the customers and days in `moments`, in the state valid then; one row of nulls where there was none -#}

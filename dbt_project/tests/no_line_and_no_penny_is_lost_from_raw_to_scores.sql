@@ -27,7 +27,7 @@ order_lines as (
 invoices as (
 
     select
-        coalesce(sum(case when kind = 'sale' then net_amount end), 0) as amount,
+        coalesce(sum(case when kind = 'sale' then net_amount + returned_amount end), 0) as amount,
         coalesce(sum(case when is_kept then net_amount end), 0) as kept_amount,
         coalesce(sum(case when is_kept then 1 end), 0) as kept_invoices
     from {{ ref('invoices') }}

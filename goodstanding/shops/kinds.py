@@ -339,6 +339,7 @@ RETURNS = Kind(
     stored=("invoice_no", "customer_id", "return_kind", "returned_at", "amount", "cause"),
     faults=(("amount_value < 0", "amount: below zero"),),
     checks=(Check("sign_is_right", "coalesce(amount >= 0, true)", "no amount is below zero"),),
+    changed=("invoice_no",),
 )
 
 DELIVERIES = Kind(

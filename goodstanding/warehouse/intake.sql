@@ -123,7 +123,7 @@ create table if not exists raw.file_versions (
 -- has succeeded. `kind` says what changed and so which columns are filled:
 --   day         the day itself and its lines without a customer; event_day alone
 --   order_line  order lines of a customer; the columns by which the lines that depend on them are found
---   account     payments, returns or deliveries of a customer; customer_id alone
+--   account     payments, returns or deliveries of a customer; of returns also the invoice_no, whose invoices they lower
 create table if not exists raw.changes (
     event_day date not null,
     customer_id varchar,

@@ -131,8 +131,8 @@ def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatc
         connection.execute(
             """
             insert into marts.invoices values
-            ('ann', '1', 'gift', '2011-01-05', '2011-01-05', 1, 3, 1, 2, false),
-            ('ann', '2', 'sale', '2011-01-05', '2011-01-05', 1, 3, 1, 1, true)
+            ('ann', '1', 'gift', '2011-01-05', '2011-01-05', 1, 3, 1, 0, 2, false),
+            ('ann', '2', 'sale', '2011-01-05', '2011-01-05', 1, 3, 1, 0, 1, true)
             """
         )
         connection.execute(
@@ -143,5 +143,5 @@ def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatc
     _name_broken_rules(current, failed)
     assert failed[0]["message"] == (
         "Got 2 results: an_invoice_is_a_sale_or_a_cancellation in 1 row(s), "
-        "net_is_gross_less_cancelled in 1 row(s)"
+        "net_is_gross_less_what_came_back in 1 row(s)"
     )

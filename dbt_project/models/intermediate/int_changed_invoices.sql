@@ -14,6 +14,30 @@ changes as (
 
 ),
 
+-- Of numbers that lines of returns name, every invoice: such a line is of the latest invoice of that number by then, so a
+-- changed line, and an invoice that comes or goes, may move it from one invoice to another.
+returned_numbers as (
+
+    select
+        customer_id,
+        invoice_no
+    from changes
+    where kind = 'account' and invoice_no is not null
+
+    union distinct
+
+    select
+        returns.customer_id,
+        returns.invoice_no
+    from {{ ref('stg_returns') }} as returns
+    inner join changes
+        on
+            changes.kind = 'order_line'
+            and returns.customer_id = changes.customer_id
+            and returns.invoice_no = changes.invoice_no
+
+),
+
 -- the changes name an invoice that has no line any more, too
 final as (
 
@@ -32,6 +56,18 @@ final as (
         event_day
     from changes
     where kind = 'order_line'
+
+    union distinct
+
+    select
+        order_lines.customer_id,
+        order_lines.invoice_no,
+        order_lines.event_day
+    from {{ ref('stg_order_lines') }} as order_lines
+    inner join returned_numbers
+        on
+            order_lines.customer_id = returned_numbers.customer_id
+            and order_lines.invoice_no = returned_numbers.invoice_no
 
 )
 

@@ -1,4 +1,4 @@
-{%- do scope_is('order') -%}
+{%- set scope = scope_is('order') -%}
 
 with
 
@@ -21,6 +21,27 @@ losses as (
 
 ),
 
+-- lines that say the same are one, as of order lines
+return_lines as (
+
+    select distinct
+        customer_id,
+        invoice_no,
+        event_day,
+        returned_at,
+        return_kind,
+        cause,
+        amount
+    from {{ ref('stg_returns') }}
+
+),
+
+returns as (
+
+    {{ with_named_order('return_lines', scope) }}
+
+),
+
 movements as (
 
     select
@@ -30,8 +51,10 @@ movements as (
         event_day,
         1 as line_count,
         amount as gross_amount,
-        amount as net_amount,
-        0 as returned_amount
+        0 as cancelled_amount,
+        0 as cancelled_products,
+        0 as stated_amount,
+        0 as gives_back_all
     from sale_lines
 
     union all
@@ -43,45 +66,30 @@ movements as (
         event_day,
         0 as line_count,
         0 as gross_amount,
-        -lost_amount as net_amount,
-        case when is_product then lost_amount else 0 end as returned_amount
+        lost_amount as cancelled_amount,
+        case when is_product then lost_amount else 0 end as cancelled_products,
+        0 as stated_amount,
+        0 as gives_back_all
     from losses
 
-),
-
-daily as (
+    union all
 
     select
         customer_id,
         invoice_no,
         invoice_day,
         event_day,
-        sum(line_count) as line_count,
-        sum(gross_amount) as gross_amount,
-        sum(net_amount) as net_amount,
-        sum(returned_amount) as returned_amount
-    from movements
-    group by customer_id, invoice_no, invoice_day, event_day
+        0 as line_count,
+        0 as gross_amount,
+        0 as cancelled_amount,
+        0 as cancelled_products,
+        coalesce(amount, 0) as stated_amount,
+        case when amount is null then 1 else 0 end as gives_back_all
+    from returns
+    where invoice_day is not null
 
 ),
 
-final as (
-
-    select
-        customer_id,
-        invoice_no,
-        invoice_day,
-        event_day as valid_from,
-        lead(event_day) over by_day as valid_until,
-        cast(sum(line_count) over by_day as bigint) as lines,
-        cast(sum(gross_amount) over by_day as decimal(28, 4)) as gross_amount,
-        cast(sum(net_amount) over by_day as decimal(28, 4)) as net_amount,
-        cast(sum(returned_amount) over by_day as decimal(28, 4)) as returned_amount,
-        sum(net_amount) over by_day > 0 as is_kept
-    from daily
-    -- daily has one row per invoice and day, so the order by day is total
-    window by_day as (partition by customer_id, invoice_no, invoice_day order by event_day)
-
-)
+{{ came_back_by_day('movements') }}
 
 select * from final

@@ -12,6 +12,13 @@ counted_lines as (
 
 ),
 
+states as (
+
+    select * from {{ ref('int_invoice_states') }}
+    where valid_until is null
+
+),
+
 summed as (
 
     select
@@ -28,6 +35,21 @@ summed as (
 
 ),
 
+with_returns as (
+
+    select
+        summed.*,
+        coalesce(states.uncancelled_amount, 0) as returned_amount
+    from summed
+    left join states
+        on
+            summed.kind = 'sale'
+            and summed.customer_id = states.customer_id
+            and summed.invoice_no = states.invoice_no
+            and summed.event_day = states.invoice_day
+
+),
+
 final as (
 
     select
@@ -39,9 +61,10 @@ final as (
         line_count as lines,
         cast(gross_amount as decimal(28, 4)) as gross_amount,
         cast(cancelled_amount as decimal(28, 4)) as cancelled_amount,
-        cast(gross_amount - cancelled_amount as decimal(28, 4)) as net_amount,
-        kind = 'sale' and gross_amount - cancelled_amount > 0 as is_kept
-    from summed
+        cast(returned_amount as decimal(28, 4)) as returned_amount,
+        cast(gross_amount - cancelled_amount - returned_amount as decimal(28, 4)) as net_amount,
+        kind = 'sale' and gross_amount - cancelled_amount - returned_amount > 0 as is_kept
+    from with_returns
 
 )
 

@@ -12,10 +12,12 @@ final as (
 
         ---------- what it says
         return_kind,
+        cause,
         amount,
 
         ---------- time
-        event_day
+        event_day,
+        returned_at
     from known_lines
 
 )
