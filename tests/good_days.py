@@ -67,7 +67,8 @@ create table marts.invoices as
 select
     customer_id, invoice_no, invoice_kind as kind, event_day, 1::bigint as lines, amount as gross_amount,
     if(kind = 'sale', amount - kept_amount, 0) as cancelled_amount,
-    gross_amount - cancelled_amount as net_amount,
+    0::decimal(28, 4) as returned_amount,
+    gross_amount - cancelled_amount - returned_amount as net_amount,
     kind = 'sale' and net_amount > 0 as is_kept
 from marts.order_lines where customer_id is not null;
 create table marts.rfm_scores as
