@@ -23,7 +23,8 @@ select
     publication.as_of = (select max(as_of) from marts.customer_classes)
     and publication.as_of = (select max(event_day) from marts.order_lines) as is_of_that_day,
     (select coalesce(sum(kept_amount), 0) from marts.order_lines where customer_id is not null)
-    = (select sum(net_amount + returned_amount) from marts.invoices where kind = 'sale') as lines_are_invoices,
+    = (select sum(net_amount + returned_amount) from marts.invoices where kind = 'sale')
+    as lines_are_invoices,
     (select sum(net_amount) from marts.invoices where is_kept)
     = (select sum(monetary) from marts.rfm_scores where as_of = publication.as_of) as invoices_are_scores,
     (select count(*) from marts.rfm_scores) = (select count(*) from marts.customer_classes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -67,6 +67,8 @@ class Invoice:
     day: date
     kind: str
     lines: tuple[Judged, ...]
+    # by lines of returns, no more than the order came to
+    stated_back: Decimal = NOTHING
 
     @property
     def gross(self) -> Decimal:
@@ -81,9 +83,14 @@ class Invoice:
         return self.gross - sum((judged.kept_amount for judged in self.lines), NOTHING)
 
     @property
+    def came_back(self) -> Decimal:
+        """The larger of what was cancelled and what lines of returns state."""
+        return max(self.cancelled, self.stated_back)
+
+    @property
     def net(self) -> Decimal:
         """What is left."""
-        return self.gross - self.cancelled
+        return self.gross - self.came_back
 
     def at_most(self, amount: Decimal) -> Decimal:
         """Of an amount that came back, no more than the order came to."""
@@ -97,7 +104,7 @@ class Invoice:
     @property
     def returned(self) -> Decimal:
         """The money of the products that came back."""
-        return sum(
+        cancelled = sum(
             (
                 judged.line.amount - judged.kept_amount
                 for judged in self.lines
@@ -105,6 +112,7 @@ class Invoice:
             ),
             NOTHING,
         )
+        return max(cancelled, self.stated_back)
 
 
 def judge(lines: Iterable[Line], until: date) -> list[Judged]:
@@ -176,7 +184,46 @@ def _take_back(cancellation: Judged, purchases: list[Judged]) -> None:
                 side.rules.add("mirror" if mirror else "reach_back")
 
 
-def invoices(judged: Iterable[Judged]) -> list[Invoice]:
+def invoices_of(lines: Iterable[Line], until: date) -> list[Invoice]:
+    """The invoices of known customers as of a day, with what had come back of each by then."""
+    lines = list(lines)
+    found = _invoices(judge(lines, until))
+    sales = {(sale.customer, sale.number, sale.day): sale for sale in found if sale.kind == "sale"}
+    stated: dict[tuple[object, ...], list[Decimal | None]] = defaultdict(list)
+    # lines that say the same are one
+    for customer, number, day, *_, amount in {
+        (
+            line.customer,
+            line["invoice_no"],
+            line.day,
+            line["returned_at"],
+            line.sort,
+            line["cause"],
+            line["amount"],
+        )
+        for line in lines
+        if line.kind == "returns" and line.day <= until
+    }:
+        of_number = [key for key in sales if key[:2] == (customer, number) and key[2] <= day]
+        if of_number:
+            stated[max(of_number, key=lambda key: key[2])].append(amount)
+    return [
+        replace(
+            invoice,
+            stated_back=_stated_back(stated[invoice.customer, invoice.number, invoice.day], invoice.gross),
+        )
+        if invoice.kind == "sale"
+        else invoice
+        for invoice in found
+    ]
+
+
+def _stated_back(amounts: list[Decimal | None], gross: Decimal) -> Decimal:
+    """What lines of returns state; one without an amount gives back all that was left."""
+    return gross if None in amounts else min(sum(amounts, NOTHING), gross)
+
+
+def _invoices(judged: Iterable[Judged]) -> list[Invoice]:
     """The invoices of known customers: an invoice is a customer, a number, a day and a kind."""
     groups = defaultdict(list)
     for each in judged:

@@ -20,7 +20,7 @@ from tests.laws.conftest import KEY, Warehouse
 from tests.oracle.accounts import payment_behaviour, refusals
 from tests.oracle.drawn import days_of
 from tests.oracle.lines import Line, read_lines
-from tests.oracle.orders import invoices, judge
+from tests.oracle.orders import invoices_of, judge
 from tests.oracle.shop import Shop, write
 from tests.oracle.standing import Key, Table, order_behaviour, standing
 
@@ -193,10 +193,11 @@ def _invoices(lines: Iterable[Line], newest: date) -> Table:
             "lines": len(invoice.lines),
             "gross_amount": invoice.gross,
             "cancelled_amount": invoice.cancelled,
+            "returned_amount": invoice.came_back - invoice.cancelled,
             "net_amount": invoice.net,
             "is_kept": invoice.is_kept,
         }
-        for invoice in invoices(judge(lines, newest))
+        for invoice in invoices_of(lines, newest)
     }
 
 

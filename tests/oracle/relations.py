@@ -33,7 +33,15 @@ PRICES = ("unit_price", "line_total", "amount", "paid_amount", "outstanding", "c
 # the money of every mart; shares, rates and counts are not listed, for they stay
 MONEY = {
     *PRICES,
-    *("kept_amount", "gross_amount", "cancelled_amount", "net_amount", "monetary", "monetary_6m"),
+    *(
+        "kept_amount",
+        "gross_amount",
+        "cancelled_amount",
+        "returned_amount",
+        "net_amount",
+        "monetary",
+        "monetary_6m",
+    ),
     *("mean_order_value", "spend_30d", "spend_90d", "spend_180d", "mean_basket", "largest_basket"),
     "last_basket",
 }

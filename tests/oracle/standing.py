@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tests.oracle.lines import Line
-from tests.oracle.orders import Invoice, Judged, invoices, judge, six_months_before
+from tests.oracle.orders import Invoice, Judged, invoices_of, judge, six_months_before
 
 Key = tuple[object, ...]
 Table = dict[Key, dict[str, object]]
@@ -34,7 +34,7 @@ def quarter(value: Fraction, borders: Sequence[Fraction]) -> int:
 def standing(lines: Iterable[Line], as_of: date) -> dict[str, Table]:
     """rfm_borders, rfm_scores, class_borders and customer_classes as of a day."""
     kept = defaultdict(list)
-    for invoice in invoices(judge(lines, as_of)):
+    for invoice in invoices_of(lines, as_of):
         if invoice.is_kept:
             kept[invoice.customer].append(invoice)
     measures = {
@@ -88,9 +88,10 @@ def order_behaviour(lines: Iterable[Line], as_of: date) -> dict[str, dict[str, d
 
     Refusals, which are told by other files, are left out.
     """
+    lines = list(lines)
     judged = judge(lines, as_of)
     orders, cancellations = defaultdict(list), defaultdict(list)
-    for invoice in invoices(judged):
+    for invoice in invoices_of(lines, as_of):
         if invoice.kind == "sale":
             orders[invoice.customer].append(invoice)
         elif any(each.line.is_product for each in invoice.lines):
@@ -130,8 +131,8 @@ def _is_returned(order: Invoice) -> bool:
 
 
 def _is_cancelled(order: Invoice) -> bool:
-    """Whether cancellations left nothing of its amount."""
-    return order.cancelled > 0 and order.net <= 0
+    """Whether nothing is left of its amount, since something came back."""
+    return order.came_back > 0 and order.net <= 0
 
 
 def _returns(orders: list[Invoice], cancellations: list[Invoice], as_of: date) -> dict[str, object]:
@@ -192,7 +193,7 @@ def _features(orders: list[Invoice], judged: list[Judged], as_of: date) -> dict[
         "mean_order_value": share(monetary, len(kept)),
         "distinct_products": len(products),
         "mean_gap_days": share(oldest - youngest, len(kept) - 1),
-        "cancelled_share": _share_back(orders, lambda order: order.cancelled),
+        "cancelled_share": _share_back(orders, lambda order: order.came_back),
     }
     for window in (30, 90, 180):
         # the window ends with as_of and holds that day
