@@ -108,6 +108,8 @@ CHANGED = {
     "orders.quantity": "quantity + 1 where stock_code = 'MUG'",
     "orders.ordered_at": "ordered_at + interval 1 hour",
     "orders.unit_price": "unit_price + 1",
+    "orders.amount": "amount + 1",
+    "orders.line_total": "5",
     "orders.customer_id": "'somebody'",
     "orders.country": "'France'",
     "payments.invoice_no": "'7'",
