@@ -118,9 +118,12 @@ def require_over(days: Days, timezone: str, now: datetime | None = None) -> None
     Raises:
         DayNotOver: says when the day ends.
     """
-    end = end_of(days.last, timezone)
-    if (now or moment()) < end:
-        raise DayNotOver(f"{days.last} is not over in {timezone} before {end:%Y-%m-%d %H:%M} UTC")
+    end, now = end_of(days.last, timezone), now or moment()
+    if now < end:
+        raise DayNotOver(
+            f"{days.last} is not over in {timezone} before {end:%Y-%m-%d %H:%M} UTC; the clock here shows "
+            f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        )
 
 
 def end_of(day: date, timezone: str) -> datetime:

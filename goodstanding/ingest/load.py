@@ -43,6 +43,7 @@ from goodstanding.ingest.stage import cast_lines, read_staged, stage_nothing
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, Kind
 from goodstanding.shops.mapping import Shop, Source, load_shop
 from goodstanding.warehouse.files import open_intake, spill_folder
+from goodstanding.warehouse.ledger import moment_known
 from goodstanding.warehouse.notices import Notice, stage_notices
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class IngestCounts(TypedDict):
         rejected: lines that were set aside, each with its reason.
         changed_customers: customers with a line in these days that the transform has yet to compute.
         reading: what is to be said where the mapping or the code that reads has changed.
+        clock: what is to be said where the clock has gone back since an earlier ingest.
     """
 
     files: int
@@ -73,6 +75,7 @@ class IngestCounts(TypedDict):
     rejected: int
     changed_customers: int
     reading: NotRequired[str]
+    clock: NotRequired[str]
 
 
 def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
@@ -106,6 +109,9 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
             session.execute("set timezone = 'UTC'")
         connection.execute("begin")  # whatever fails from here on, closing the connection rolls back
         _claim_home(connection, shop, simulated, key)
+        known_at, doubt = moment_known(connection, now)
+        if doubt:
+            log.warning("%s", doubt)
         kinds = _kinds(connection, shop)
         change = _require_mapping(connection, shop, days)
         said: str | None = None
@@ -119,7 +125,9 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
             log.warning("%s", said)
         for part_days, part_files in _parts(files, replaced):
             taken_from = beside(part_days, [*files, *far_files])
-            part = Part(shop.source, part_days, part_files, kinds, simulated, now, run_id, taken_from)
+            part = Part(
+                shop.source, part_days, part_files, kinds, simulated, now, known_at, run_id, taken_from
+            )
             with loader.staged(part):
                 replace_partitions(connection, part)
         keep_reading(connection, shop)
@@ -127,6 +135,8 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
         connection.execute("commit")
     if said:
         counts["reading"] = said
+    if doubt:
+        counts["clock"] = doubt
     return counts
 
 
@@ -174,7 +184,7 @@ def _compared(loader: _Loader, kinds: Sequence[Kind], change: Change, days: Days
     read_days = {file.day for file in files}
     for part_days, part_files in _parts(files, change.held):
         now, taken_from = now_utc(), beside(part_days, files)
-        part = Part(loader.shop.source, part_days, part_files, kinds, False, now, "", taken_from)
+        part = Part(loader.shop.source, part_days, part_files, kinds, False, now, now, "", taken_from)
         with loader.staged(part):
             # without the files from which a day takes lines in, nothing can be said of it
             compared = {

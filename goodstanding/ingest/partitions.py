@@ -47,7 +47,8 @@ class Part:
         files: every file of these days, in the order of days; those with a `note` are listed and not read.
         kinds: the kinds of lines that the shop maps or has mapped before.
         simulated: whether the landing is a made-up shop's.
-        known_at: when this content became known (UTC).
+        loaded_at: what the clock showed at the ingest (UTC).
+        known_at: from when on this content is known (UTC): `loaded_at`, or later if the clock has gone back.
         run_id: the run that takes it in.
         beside: files of the days before and after, which hold lines of the range.
     """
@@ -57,6 +58,7 @@ class Part:
     files: Sequence[File]
     kinds: Sequence[Kind]
     simulated: bool
+    loaded_at: datetime
     known_at: datetime
     run_id: str
     beside: Sequence[File] = ()
@@ -97,7 +99,8 @@ def _run(connection: duckdb.DuckDBPyConnection, part: Part, *templates: Path) ->
             first=literal(part.days.first),
             last=literal(part.days.last),
             simulated=literal(part.simulated),
-            now=literal(part.known_at),
+            now=literal(part.loaded_at),
+            known_at=literal(part.known_at),
             run_id=literal(part.run_id),
         )
         # one by one, so that the law of crashes can kill a run between any two of them

@@ -77,7 +77,7 @@ final as (
     select
         lines.*,
         ended_files.known_from,
-        {{ now }} as known_until
+        {{ known_at }} as known_until
     from lines
     inner join ended_files on lines.event_day = ended_files.event_day and lines.file_name = ended_files.file_name
 )
@@ -88,14 +88,14 @@ order by event_day, file_name, line_number;
 {% endfor %}
 {% endfor %}
 update raw.day_versions
-set known_until = {{ now }}, ended_by_run_id = {{ run_id }}
+set known_until = {{ known_at }}, ended_by_run_id = {{ run_id }}
 where
     source = {{ source }}
     and known_until is null
     and event_day in (select event_day from ended_days);
 
 update raw.file_versions
-set known_until = {{ now }}, ended_by_run_id = {{ run_id }}
+set known_until = {{ known_at }}, ended_by_run_id = {{ run_id }}
 where
     source = {{ source }}
     and known_until is null
@@ -107,7 +107,7 @@ select
     event_day,
     version,
     lines,
-    {{ now }} as known_from,
+    {{ known_at }} as known_from,
     {{ run_id }} as run_id
 from staged_days
 where
@@ -124,7 +124,7 @@ select
     file_name,
     file_hash,
     lines,
-    {{ now }} as known_from,
+    {{ known_at }} as known_from,
     {{ run_id }} as run_id
 from staged_files
 where

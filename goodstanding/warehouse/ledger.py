@@ -17,6 +17,9 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.vocabulary import GATES, RAW_GATE, now_utc
 from goodstanding.shops.kinds import KINDS
 
+# Clocks of machines that keep time differ by seconds; a clock that is set anew is off by more.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
 
 @dataclass(frozen=True)
 class OpenDay:
@@ -195,6 +198,42 @@ def required_newest_day(connection: duckdb.DuckDBPyConnection) -> date:
     if day is None:
         raise DataProblem("the marts hold no day yet; run the steps ingest, check_raw and transform first")
     return day
+
+
+def moment_known(connection: duckdb.DuckDBPyConnection, now: datetime) -> tuple[datetime, str | None]:
+    """The time (UTC) from which what is ingested now is known: later than that of all earlier ingests.
+
+    It is `now`, unless the clock has gone back since; then it is the next moment after the newest known one,
+    so that no version ends before it began. The run goes on: which of the two times is wrong cannot be seen
+    from here, and a home that has once had a clock of the future would else be closed until then.
+
+    Args:
+        connection: from `open_intake`.
+        now: what the clock shows, in UTC without a zone.
+
+    Returns:
+        The moment, and what is to be said of the clock if it is behind by more than `CLOCK_TOLERANCE`.
+    """
+    row = connection.execute(
+        """
+        select max(greatest(known_from, coalesce(known_until, known_from)))
+        from (
+            select known_from, known_until from raw.day_versions
+            union all select known_from, known_until from raw.file_versions
+        )
+        """
+    ).fetchone()
+    newest = row[0] if row else None
+    if newest is None or now > newest:
+        return now, None
+    known = newest + timedelta(microseconds=1)
+    if newest - now <= CLOCK_TOLERANCE:
+        return known, None
+    return known, (
+        f"the clock has gone back: it shows {now:%Y-%m-%d %H:%M:%S} UTC, and an earlier run was at "
+        f"{newest:%Y-%m-%d %H:%M:%S} UTC; what is ingested now counts as known right after that. "
+        "If the clock is wrong now, set it"
+    )
 
 
 def days_known(connection: duckdb.DuckDBPyConnection, before: datetime) -> dict[date, bool]:

@@ -59,7 +59,7 @@ FRAMES = {
     """,
 }
 # A day that was ingested longer ago than this, and whose run has not ended, was given up: its run crashed or
-# was stopped.
+# was stopped. So was one that was ingested so far in the future, by a clock that has been put back.
 IN_FLIGHT = timedelta(hours=1)
 
 
@@ -137,7 +137,8 @@ def publish(settings: Settings, days: Days, run_id: str) -> Publishing:
 
 
 def _is_given_up(day: OpenDay) -> bool:
-    return now_utc() - day.loaded_at > IN_FLIGHT
+    # a clock that has gone back since is no sign that the run goes on
+    return not -IN_FLIGHT <= now_utc() - day.loaded_at <= IN_FLIGHT
 
 
 def _repair(given_up: list[OpenDay], days: Days) -> str:

@@ -229,3 +229,70 @@ def test_a_crash_before_the_commit_leaves_versions_and_lines_unchanged(
         (MONDAY, WEDNESDAY),
         (WEDNESDAY, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("back", "is_doubted"),
+    [
+        (timedelta(0), False),
+        (timedelta(microseconds=1), False),
+        (timedelta(seconds=40), False),
+        (timedelta(hours=7), True),
+        (timedelta(days=400), True),
+    ],
+)
+def test_a_clock_that_goes_back_makes_no_version_that_was_never_known(
+    some_files_a_day: Home, at: At, back: timedelta, is_doubted: bool
+) -> None:
+    home = some_files_a_day
+    # a file corrected twice by a clock that has gone back, another withdrawn, then by a good clock again
+    for moment, price in ((TUESDAY, "1"), (TUESDAY - back, "2"), (TUESDAY - back, "3"), (WEDNESDAY, "4")):
+        home.put(line(price=price), name=f"{DAY}-a.csv")
+        other = home.put(line(invoice=2, time=f"{NEXT} 08:00:00"), name=f"{NEXT}-b.csv")
+        if price == "3":
+            other.unlink()
+        at(moment)
+        counts = home.ingest(DAY, NEXT)
+        assert ("clock" in counts) == (is_doubted and price in "23")
+        if "clock" in counts:
+            assert f"it shows {moment} UTC" in str(counts["clock"])
+            assert f"an earlier run was at {TUESDAY} UTC" in str(counts["clock"])
+    for table, key in (("day_versions", "event_day"), ("file_versions", "file_name")):
+        assert home.rows(f"select * from raw.{table} where known_until <= known_from") == []
+        moments = home.rows(
+            f"select known_from from raw.{table} union select known_until from raw.{table} "
+            "where known_until is not null"
+        )
+        for (moment,) in moments:
+            just_after = moment + timedelta(microseconds=1)
+            known = home.rows(
+                f"select {key} from raw.{table} where known_from < timestamp '{just_after}' "
+                f"and coalesce(known_until >= timestamp '{just_after}', true)"
+            )
+            assert len(known) == len(set(known)), (table, moment)
+            if table == "day_versions":
+                assert sorted(known) == [(DAY,), (NEXT,)], moment
+    # what was recorded of a day stands in the order in which it was ingested
+    prices = home.rows(
+        """
+        select unit_price from (
+            select unit_price, known_from, file_name from raw.superseded_order_lines
+            union all by name
+            select unit_price, known_from, file_name
+            from raw.order_lines inner join raw.file_versions using (event_day, file_name)
+            where known_until is null
+        ) where file_name like '%-a.csv' order by known_from
+        """
+    )
+    assert [float(price) for (price,) in prices] == [1, 2, 3, 4]
+
+
+def test_when_a_run_loaded_a_day_is_what_its_clock_showed(home: Home, at: At) -> None:
+    home.put(line())
+    at(TUESDAY)
+    home.ingest()
+    home.put(line(price="9.99"))
+    at(MONDAY)
+    home.ingest()
+    assert home.rows("select loaded_at from raw.days") == [(MONDAY,)]
+    assert [begun > TUESDAY for _, begun, ended in day_versions(home) if ended is None] == [True]

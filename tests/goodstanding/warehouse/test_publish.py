@@ -242,12 +242,14 @@ def test_a_day_in_flight_delays_the_publication_without_an_error(home: Settings)
     assert not (home.published / "current.duckdb").exists()
 
 
-def test_a_day_whose_run_has_not_ended_in_an_hour_is_reported_by_name(home: Settings) -> None:
+# the second: loaded by a clock that has been put back since
+@pytest.mark.parametrize("minutes", [-61, 63])
+def test_a_day_whose_run_has_not_ended_in_an_hour_is_reported_by_name(home: Settings, minutes: int) -> None:
     write(
         home,
         f"""
         delete from ops.verdicts where gate = 'predictions' and event_day = '{DAY}';
-        update raw.days set loaded_at = loaded_at - interval 61 minute where event_day = '{DAY}'
+        update raw.days set loaded_at = loaded_at + interval ({minutes}) minute where event_day = '{DAY}'
         """,
     )
     with pytest.raises(DataProblem) as raised:
