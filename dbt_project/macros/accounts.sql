@@ -26,7 +26,7 @@
             states.invoice_day,
             states.instalment_no,
             states.valid_from,
-            states.recorded_at,
+            states.recorded_at_utc,
             states.amount,
             states.due_day,
             states.outstanding,
@@ -72,7 +72,7 @@
 
 {#- the order in which the instalments of a customer were stated; an instalment has one state as of a day, so it is total -#}
 {% macro latest_instalment() -%}
-    valid_from, coalesce(recorded_at, cast('0001-01-01' as timestamp)), due_day, invoice_no,
+    valid_from, coalesce(recorded_at_utc, cast('0001-01-01' as timestamp)), due_day, invoice_no,
     coalesce(invoice_day, cast('0001-01-01' as date)), instalment_no
 {%- endmacro %}
 
@@ -189,7 +189,7 @@
     of these say the same, so the order is total.
 -#}
 {% macro last_of_a_day() -%}
-    recorded_at desc nulls last,
+    recorded_at_utc desc nulls last,
     paid_by_then desc nulls last,
     paid_day desc nulls last,
     outstanding asc nulls last,

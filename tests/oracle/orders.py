@@ -116,10 +116,10 @@ class Invoice:
 
 
 def judge(lines: Iterable[Line], until: date) -> list[Judged]:
-    """Every order line up to a day, in the order of its place, with its outcome as of that day."""
+    """Every order line up to a day, by its line number in its file, with its outcome as of that day."""
     judged = [
         Judged(line)
-        for line in sorted(lines, key=lambda line: line.place)
+        for line in sorted(lines, key=lambda line: line.place[::-1])
         if line.kind == "orders" and line.day <= until
     ]
     _mark_duplicates(judged)
@@ -142,7 +142,7 @@ def _mark_duplicates(judged: list[Judged]) -> None:
 
 
 def order_of_events(judged: Judged) -> tuple[object, ...]:
-    """By instants; a sale comes before a cancellation of the same one, then what the lines say counts."""
+    """By instants; a sale comes before a cancellation of the same one, then the place in the file counts."""
     line = judged.line
 
     def missing_last(name: str) -> tuple[object, ...]:
@@ -153,6 +153,7 @@ def order_of_events(judged: Judged) -> tuple[object, ...]:
             line["ordered_at_utc"],
             line.sort == "cancellation",
             line["invoice_no"],
+            line.place[1],
             line.quantity,
             line.amount,
         ),

@@ -26,10 +26,14 @@ def test_a_changed_shop_changes_the_marts_by_exactly_what_its_relations_state(
 
 
 @pytest.mark.parametrize("relation", [*ALIKE, *ADDED])
-def test_each_relation_changes_the_files_or_the_mapping(relation: type[Relation]) -> None:
-    shop = draw_shop(SHOPS[0])
-    changed, _ = combined([relation], shop, 1)
-    assert (changed.files, changed.rules) != (shop.files, shop.rules)
+def test_each_relation_changes_the_files_or_the_mapping_of_some_shop(relation: type[Relation]) -> None:
+    """Not of every shop: one with totals of lines, or in its repeated hour, has no exact counterpart."""
+    changes = []
+    for seed in range(SHOPS[0], SHOPS[0] + 20):
+        shop = draw_shop(seed)
+        changed, _ = combined([relation], shop, 1)
+        changes.append((changed.files, changed.rules) != (shop.files, shop.rules))
+    assert any(changes)
 
 
 def test_a_change_of_the_marts_that_no_relation_states_is_found(runner: Runner) -> None:

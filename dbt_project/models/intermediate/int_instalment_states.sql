@@ -84,7 +84,7 @@ final as (
         case when days_late > 0 or event_day >= due_day then days_late end as days_late,
         outstanding,
         credit_limit,
-        recorded_at,
+        recorded_at_utc,
         line_count
     from known_before
 

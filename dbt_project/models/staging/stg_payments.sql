@@ -24,7 +24,7 @@ final as (
 
         ---------- time
         event_day,
-        recorded_at
+        recorded_at_utc
     from known_lines
 
 )
