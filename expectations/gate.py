@@ -313,7 +313,7 @@ class _Judging:
         """Judge all rows of the batch."""
         rows = 0
         for chunk in _chunks(self._connection, self._batch, self._days):
-            frame = _fetch(self._connection, self._gate, self._batch, chunk, self._settings)
+            frame = _fetch(self._connection, self._gate, self._batch, chunk, self._settings, self._shop)
             rows += len(frame)
             # a day without trade has no rows: there is nothing to judge
             if len(frame):
@@ -331,8 +331,13 @@ class _Judging:
 
     def _texts(self, sql: str, failed_days: list[date]) -> list[str]:
         """The rows of a query of one column of text."""
-        days = {"first": self._days.first, "last": self._days.last, "days": failed_days}
-        used = {name: value for name, value in days.items() if re.search(rf"\${name}\b", sql)}
+        values = {
+            **_of_mapping(self._shop),
+            "first": self._days.first,
+            "last": self._days.last,
+            "days": failed_days,
+        }
+        used = {name: value for name, value in values.items() if re.search(rf"\${name}\b", sql)}
         return [str(text) for (text,) in self._connection.execute(sql, used).fetchall()]
 
     def _validate(self, frame: pd.DataFrame) -> None:
@@ -419,20 +424,36 @@ def _chunks(connection: duckdb.DuckDBPyConnection, batch: Batch, days: Days) -> 
     yield Days(first, days.last)
 
 
+def _of_mapping(shop: Shop) -> dict[str, str | int | None]:
+    """What queries may ask of the mapping, as `Batch` says."""
+    rule = shop.orders.kinds.get("cancellation") if shop.orders else None
+    return {
+        "invoice_column": shop.sources[0].place_of("invoice_no"),
+        "rule_column": rule.column if rule else None,
+        "rule": rule.matches if rule else None,
+    }
+
+
 def _fetch(
-    connection: duckdb.DuckDBPyConnection, gate: str, batch: Batch, days: Days, settings: Settings
+    connection: duckdb.DuckDBPyConnection,
+    gate: str,
+    batch: Batch,
+    days: Days,
+    settings: Settings,
+    shop: Shop,
 ) -> pd.DataFrame:
     import duckdb
 
     from expectations.suite import ENOUGH
 
     values = {
+        **_of_mapping(shop),
         "first": days.first,
         "last": days.last,
         "as_of_days": settings.as_of_days,
         "enough": ENOUGH,
     }
-    used = {name: value for name, value in values.items() if f"${name}" in batch.sql}
+    used = {name: value for name, value in values.items() if re.search(rf"\${name}\b", batch.sql)}
     try:
         frame: pd.DataFrame = connection.execute(batch.sql, used).df()
         return frame

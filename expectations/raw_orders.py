@@ -23,17 +23,47 @@ STORED_LINES = " union all ".join(
 DAYS = f"with stored_lines as ({STORED_LINES}) select * from ({query('raw_orders_days')}) order by event_day"
 
 
-def _about_lines_aside(query_name: str, days: str) -> str:
+# of a line that is set aside as one of another day: how far that is from the day of the file
+DAYS_OFF = r"date_diff('day', event_day, try_cast(regexp_extract(reason, ': a row of (\S+) in', 1) as date))"
+
+
+def _about_lines_aside(query_name: str, days: str, parts: str = "") -> str:
     """A query about every line that was set aside on some days, of all kinds of sources."""
     lines = " union all ".join(
-        f"select event_day, file_name, line_number, reason from intake.raw.rejected_{kind.table} where {days}"
+        f"""
+        select
+            '{kind.name}' as kind, event_day, file_name, line_number, raw_text, reason,
+            ends_with(reason, {literal(WAITS)}) as is_waiting, coalesce({DAYS_OFF}, 0) as days_off
+        from intake.raw.rejected_{kind.table} where {days}
+        """
         for kind in KINDS
     )
-    return f"with aside_lines as ({lines}) select * from ({query(query_name)})"
+    return f"with aside_lines as ({lines}) {parts} select * from ({query(query_name)})"
 
 
-SET_ASIDE = _about_lines_aside("raw_orders_set_aside", "event_day in (select unnest(cast($days as date[])))")
-LOST = _about_lines_aside("raw_orders_lost", "event_day <= $last")
+def _about_neighbours(days: str, at_least: int) -> str:
+    """A query about the lines that were set aside as those of the day before or after, on some days."""
+    parts = f", asked_days as ({days}), least as (select {at_least} as days)"
+    return _about_lines_aside("raw_orders_neighbours", "event_day <= $last", parts)
+
+
+FAILED_DAYS = "select unnest(cast($days as date[])) as event_day"
+# with one bad day in a week chance may have it; the same neighbour on a second day is how the files are cut
+LAST_DAYS = """
+    select event_day from intake.raw.days
+    where event_day <= $last and lines > 0
+    order by event_day desc limit 7
+"""
+SET_ASIDE = f"""
+    select * from ({_about_lines_aside("raw_orders_set_aside", f"event_day in ({FAILED_DAYS})")})
+    union all
+    select * from ({_about_neighbours(FAILED_DAYS, at_least=1)})
+"""
+LOST = f"""
+    select * from ({_about_neighbours(LAST_DAYS, at_least=2)})
+    union all
+    select * from ({_about_lines_aside("raw_orders_lost", "event_day <= $last")})
+"""
 
 # the lines of each day that are set aside until their own day is loaded: they are not lost
 WAITING_LINES = " union all ".join(

@@ -187,8 +187,10 @@ def judge_invoices(frame: pd.DataFrame, limits: Limits) -> None:
 
 def judge_unmatched(frame: pd.DataFrame, limits: Limits) -> None:
     """Add the verdict on the days and kinds of `invoices_unmatched.sql`."""
+    # what is known to be misread makes nothing usual, and needs no recent days to compare with
     recent = recent_share(frame, "recent_unmatched", "recent_referring", at_least=0.05)
     share = Share(frame["unmatched"], frame["referring"], frame["referring"], recent)
     add_share(frame, "unmatched_share", share, limits.unmatched_share)
-    is_unknown = ~(frame["days_before"] >= DAYS_TO_COMPARE)
+    is_misread = frame["misread"] > limits.unmatched_share * frame["referring"]
+    is_unknown = ~(frame["days_before"] >= DAYS_TO_COMPARE) & ~is_misread
     frame.loc[is_unknown, ["unmatched_share", "unmatched_share_figure"]] = [None, np.nan]

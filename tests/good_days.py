@@ -52,7 +52,7 @@ create schema marts;
 create table marts.order_lines as
 select
     file_name || ':' || line_number as order_line_id, source, event_day, file_name, line_number, ordered_at,
-    invoice_no, invoice_kind, stock_code, quantity, unit_price, line_total, amount, customer_id,
+    invoice_no, invoice_kind, stock_code, description, quantity, unit_price, line_total, amount, customer_id,
     case
         when customer_id is null then 'no_customer'
         when invoice_kind = 'cancellation' then 'cancellation'

@@ -1,6 +1,8 @@
 -- One row per day and kind of line that refers to a purchase: of how many invoices the lines find none, beside the up
 -- to 28 days before that have lines of the kind. Of payments, returns and deliveries those that name an order; a
--- shop without orders has none to find.
+-- shop without orders has none to find. An invoice of quantities below zero finds none if it counts as a sale; it is
+-- misread if the rule of cancellations matches it written otherwise, and what was misread is no measure of what is
+-- usual. `accounts` and `below_zero` are put before it by `expectations.invoices`.
 with
 
 recent_days as (
@@ -9,29 +11,6 @@ recent_days as (
     where event_day < $first and accepted > 0 and admitted
     order by event_day desc
     limit 28
-),
-
-accounts as (
-    select
-        event_day,
-        'returns' as kind,
-        customer_id,
-        invoice_no
-    from intake.raw.returns
-    union all
-    select
-        event_day,
-        'payments' as kind,
-        customer_id,
-        invoice_no
-    from intake.raw.payments
-    union all
-    select
-        event_day,
-        'deliveries' as kind,
-        customer_id,
-        invoice_no
-    from intake.raw.deliveries
 ),
 
 orders as (
@@ -49,7 +28,8 @@ referring as (
         event_day,
         'cancellations' as kind,
         invoice_no,
-        bool_or(outcome = 'unmatched_cancellation') as is_unmatched
+        bool_or(outcome = 'unmatched_cancellation') as is_unmatched,
+        false as is_misread
     from marts.order_lines
     where
         invoice_kind = 'cancellation' and customer_id is not null
@@ -57,10 +37,20 @@ referring as (
     group by event_day, customer_id, invoice_no
     union all
     select
+        event_day,
+        'invoices below zero' as kind,
+        invoice_no,
+        is_sale as is_unmatched,
+        is_misread
+    from below_zero
+    where event_day between $first and $last or event_day in (select event_day from recent_days)
+    union all
+    select
         accounts.event_day,
         accounts.kind,
         accounts.invoice_no,
-        bool_and(orders.first_day is null) as is_unmatched
+        bool_and(orders.first_day is null) as is_unmatched,
+        false as is_misread
     from accounts
     left join orders
         on
@@ -68,8 +58,7 @@ referring as (
             and accounts.invoice_no = orders.invoice_no
             and accounts.event_day >= orders.first_day
     where
-        accounts.invoice_no <> ''
-        and exists (from orders)
+        exists (from orders)
         and (accounts.event_day between $first and $last or accounts.event_day in (select event_day from recent_days))
     group by accounts.event_day, accounts.kind, accounts.customer_id, accounts.invoice_no
 ),
@@ -79,7 +68,8 @@ counts as (
         event_day,
         kind,
         count(*) as referring,
-        count(*) filter (where is_unmatched) as unmatched
+        count(*) filter (where is_unmatched) as unmatched,
+        count(*) filter (where is_misread) as misread
     from referring
     group by event_day, kind
 ),
@@ -89,11 +79,10 @@ final as (
         *,
         count(*) over before as days_before,
         coalesce(sum(referring) over before, 0) as recent_referring,
-        coalesce(sum(unmatched) over before, 0) as recent_unmatched
+        coalesce(sum(unmatched - misread) over before, 0) as recent_unmatched
     from counts
     window before as (partition by kind order by event_day rows between 28 preceding and 1 preceding)
     qualify event_day >= $first
 )
 
 select * from final
-order by event_day, kind

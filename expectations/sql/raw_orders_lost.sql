@@ -1,5 +1,6 @@
 -- One row of text per reason that sets lines aside on most of the last 7 days with lines: each day passes its limit, and
--- together they are a loss. `aside_lines` is put before it by `expectations.raw_orders`.
+-- together they are a loss. `aside_lines` is put before it by `expectations.raw_orders`. Lines that wait for their own day
+-- are not lost, and of those of a neighbour day `raw_orders_neighbours` tells.
 with
 
 last_days as (
@@ -26,6 +27,7 @@ reasons as (
         max_by(aside_lines.file_name || ':' || aside_lines.line_number, aside_lines.event_day) as place
     from aside_lines
     inner join last_days on aside_lines.event_day = last_days.event_day
+    where not aside_lines.is_waiting and aside_lines.days_off not in (-1, 1)
     group by regexp_replace(aside_lines.reason, '[0-9]+', '#', 'g')
 ),
 

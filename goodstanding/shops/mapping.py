@@ -293,6 +293,11 @@ class Source(Section):
         """Whether lines count on their own day where they lie in the file of a neighbour."""
         return self.files.rows_of_other_days == "take_in"
 
+    def place_of(self, name: str) -> int:
+        """The place of a column among those of the mapping, from 1 on; 0 if it is not mapped. The text of a
+        line that is set aside has them in this order."""
+        return list(self.columns).index(name) + 1 if name in self.columns else 0
+
     def files_of(self, landing: Path, day: date) -> list[Path]:
         """The day's files in the landing, by name."""
         return sorted(path for path in landing.glob(self.files.path.format(day=day)) if path.is_file())

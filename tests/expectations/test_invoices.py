@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from expectations.gate import run_gate
+from goodstanding.core.days import Days
 from goodstanding.core.errors import GateFailed
 
 ONE = "where event_day = '2011-03-09' and line_number = 7"
@@ -157,3 +159,72 @@ update intake.raw.returns set invoice_no = '#' || invoice_no where event_day = '
 
 def test_returns_that_name_no_order_stop_where_they_become_the_rule(stops):
     stops("invoices", RETURNS, "unmatched_share", "observed 1, usual 0.05")
+
+
+OTHERWISE = "the number of an order of the customer is written otherwise"
+ACCOUNTS = {
+    "returns": "'return' as return_kind, ordered_at as returned_at",
+    "payments": "'on_account' as method_kind, amount, event_day as due_day, false as tells_payment",
+    "deliveries": "'carrier' as method_kind, ordered_at as delivered_at",
+}
+
+
+@pytest.mark.parametrize("table", ACCOUNTS)
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ("invoice_no = '#' || invoice_no", OTHERWISE),
+        ("invoice_no = lower(invoice_no)", OTHERWISE),
+        ("invoice_no = '00-' || invoice_no", OTHERWISE),
+        ("invoice_no = invoice_no[:3] || ' ' || invoice_no[4:]", OTHERWISE),
+        ("customer_id = sha256('another')", "the number is that of an order of another customer"),
+        ("invoice_no = 'I03106'", "the order comes later"),
+        ("invoice_no = 'I03096999'", "there is no such order, or from before the log begins"),
+        ("invoice_no = ''", None),
+    ],
+)
+def test_what_names_no_order_is_told_with_its_likely_cause(own_warehouse, settings, table, change, cause):
+    own_warehouse.execute(
+        f"""
+        insert into intake.raw.{table} by name
+        select source, event_day, file_name, 'hash' as file_hash, line_number, invoice_no, customer_id,
+            {ACCOUNTS[table]}
+        from intake.raw.order_lines where line_number between 6 and 7 and event_day > '2011-03-07';
+        update intake.raw.{table} set {change} where event_day = '2011-03-09' and line_number = 7;
+        insert into marts.invoices by name
+        select * replace ('I03106' as invoice_no, date '2011-03-10' as event_day)
+        from marts.invoices where invoice_no = 'I03096'
+        """
+    )
+    result = run_gate(own_warehouse, "invoices", Days.parse("2011-03-09"), "run", settings)
+    told = [note for note in result["notes"] if not note.startswith("not judged")]
+    assert told == ([f"{table} that find no order: {cause} (1, first 2011-03-09.csv:7)"] if cause else [])
+
+
+# one customer in twelve brings something back, in invoices that the mapping's ^C does not match
+BELOW_ZERO = f"""
+{CANCELLATIONS};
+update marts.order_lines set outcome = 'kept', invoice_kind = 'sale', cancelled_quantity = 0,
+    kept_amount = amount, invoice_no = '{{}}' || invoice_no[2:] where line_number > 500 and {{}}
+"""
+
+
+@pytest.mark.parametrize("written", ["c", "#C"])
+@pytest.mark.parametrize("days", [LAST, "true"], ids=["on the last day", "always"])
+def test_cancellations_that_count_as_sales_stop_however_long_they_do(stops, written, days):
+    stops(
+        "invoices",
+        BELOW_ZERO.format(written, days),
+        "unmatched_share",
+        "sales with quantities below zero: invoice_kinds.cancellation of the mapping would match them in "
+        "another case or without punctuation (12, first 2011-03-09.csv:505)",
+    )
+
+
+def test_sales_below_zero_that_become_the_rule_stop(stops):
+    stops(
+        "invoices",
+        BELOW_ZERO.format("R", LAST),
+        "unmatched_share",
+        "invoice_kinds.cancellation of the mapping does not match them (12, first 2011-03-09.csv:505)",
+    )

@@ -242,13 +242,13 @@ def test_the_same_few_lines_lost_each_day_are_told(warehouse, judge):
         warehouse.execute(
             "insert into intake.raw.rejected_order_lines values "
             f"('shop', '2011-03-0{day}', '2011-03-0{day}.csv', 'hash', 200, '', "
-            f"'ordered_at: a row of 2011-03-{day + 1:02} in the file of 2011-03-0{day}');"
+            f"'ordered_at: a row of 2012-03-{day + 1:02} in the file of 2011-03-0{day}');"
             f"update intake.raw.files set lines = lines + 1, rejected = 1 where event_day = '2011-03-0{day}'"
         )
     (told,) = judge("raw_orders")["notes"]
     assert told == (
         "lines are lost each day: on 6 of the last 7 days with lines, 6 of 847 were set aside: ordered_at: "
-        "a row of 2011-03-10 in the file of 2011-03-09 (last 2011-03-09.csv:200)"
+        "a row of 2012-03-10 in the file of 2011-03-09 (last 2011-03-09.csv:200)"
     )
 
 

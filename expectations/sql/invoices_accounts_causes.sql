@@ -1,0 +1,65 @@
+-- One row of text per kind and likely cause why payments, returns and deliveries of $first to $last find no order: how
+-- many lines, and a place. `accounts` is put before it by `expectations.invoices`. The first cause that applies counts.
+with
+
+orders as (
+    select
+        customer_id,
+        invoice_no,
+        ltrim(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '0') as plain_no,
+        min(event_day) as first_day
+    from marts.invoices
+    where kind = 'sale' and exists (from accounts)
+    group by customer_id, invoice_no
+),
+
+lines as (
+    select
+        *,
+        file_name || ':' || line_number as place,
+        ltrim(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '0') as plain_no
+    from accounts
+    where event_day between $first and $last
+),
+
+compared as (
+    select
+        lines.kind,
+        lines.place,
+        bool_or(orders.invoice_no = lines.invoice_no and orders.first_day <= lines.event_day) as is_found,
+        bool_or(orders.invoice_no <> lines.invoice_no) as is_written_otherwise,
+        bool_or(orders.invoice_no = lines.invoice_no) as comes_later
+    from lines
+    left join orders on lines.customer_id = orders.customer_id and lines.plain_no = orders.plain_no
+    group by lines.kind, lines.place, lines.customer_id, lines.invoice_no
+),
+
+of_others as (
+    select distinct lines.place
+    from lines
+    inner join orders on lines.invoice_no = orders.invoice_no and lines.customer_id <> orders.customer_id
+),
+
+caused as (
+    select
+        compared.kind,
+        compared.place,
+        case
+            when compared.is_written_otherwise then 'the number of an order of the customer is written otherwise'
+            when compared.comes_later then 'the order comes later'
+            when of_others.place is not null then 'the number is that of an order of another customer'
+            else 'there is no such order, or from before the log begins'
+        end as cause
+    from compared
+    left join of_others on compared.place = of_others.place
+    where compared.is_found is not true and exists (from orders)
+),
+
+final as (
+    select format('{} that find no order: {} ({}, first {})', kind, cause, count(*), min(place)) as cause
+    from caused
+    group by kind, cause
+    order by count(*) desc, kind asc, cause asc
+)
+
+select * from final

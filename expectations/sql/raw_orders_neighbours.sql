@@ -1,0 +1,61 @@
+-- One row of text per kind of source and neighbour: lines that lie in the file of the day before or after, on at least
+-- `least` of the `asked_days`. `expectations.raw_orders` puts these and `aside_lines` before it. The text of a line has
+-- its columns in the order of the mapping; $invoice_column says which of an order line is the invoice's number.
+with
+
+asked_files as (
+    select count(distinct files.event_day) as days
+    from intake.raw.files as files
+    inner join asked_days on files.event_day = asked_days.event_day
+    where files.lines > 0
+),
+
+neighbour_lines as (
+    select
+        aside_lines.kind,
+        aside_lines.days_off,
+        aside_lines.event_day,
+        aside_lines.file_name || ':' || aside_lines.line_number as place,
+        regexp_extract_all(aside_lines.raw_text || ',', '("(?:[^"]|"")*"|[^,]*),', 1)[$invoice_column] as invoice_no
+    from aside_lines
+    inner join asked_days on aside_lines.event_day = asked_days.event_day
+    where aside_lines.days_off in (-1, 1) and not aside_lines.is_waiting
+),
+
+neighbours as (
+    select
+        kind,
+        days_off,
+        count(*) as lines,
+        count(distinct event_day) as days,
+        count(distinct invoice_no) as orders,
+        max_by(place, (event_day, place)) as place
+    from neighbour_lines
+    group by kind, days_off
+),
+
+final as (
+    select
+        format(
+            'on {} of {} days with lines, {} {} are set aside as of the day {} (last {}): if the files are cut at another '
+            || 'hour, {}files.rows_of_other_days: take_in in the mapping counts them on their own day',
+            neighbours.days,
+            asked_files.days,
+            neighbours.lines,
+            if(
+                neighbours.kind = 'orders',
+                format('lines of {} orders', neighbours.orders),
+                format('lines of {}', neighbours.kind)
+            ),
+            if(neighbours.days_off > 0, 'after that of their file', 'before that of their file'),
+            neighbours.place,
+            if(neighbours.kind = 'orders', '', neighbours.kind || '.')
+        ) as told
+    from neighbours
+    cross join asked_files
+    cross join least
+    where neighbours.days >= least.days
+    order by neighbours.lines desc, neighbours.place asc
+)
+
+select * from final
