@@ -129,6 +129,9 @@
     line_total nulls last,
     description nulls last,
     country nulls last,
+    payment_type nulls last,
+    channel nulls last,
+    weight nulls last,
     ordered_at
 {%- endmacro %}
 

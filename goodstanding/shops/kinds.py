@@ -199,9 +199,18 @@ ORDERS = Kind(
         "line_total": DECIMAL,
         "customer_id": TEXT,
         "country": TEXT,
+        # of the whole order, on every line of it or on some
+        "payment_type": TEXT,
+        "channel": TEXT,
+        "weight": DECIMAL,
     },
-    may_be_unmapped=("description", "unit_price", "line_total", "country"),
-    may_be_blank=("description", "unit_price", "line_total", "customer_id", "country"),
+    may_be_unmapped=(
+        *("description", "unit_price", "line_total", "country", "payment_type", "channel", "weight"),
+    ),
+    may_be_blank=(
+        *("description", "unit_price", "line_total", "customer_id", "country"),
+        *("payment_type", "channel", "weight"),
+    ),
     happened="ordered_at",
     sort="invoice_kind",
     usual="sale",
@@ -209,11 +218,20 @@ ORDERS = Kind(
     ruled_by=("invoice_no", "stock_code", "description", "quantity"),
     stored=(
         *("invoice_no", "invoice_kind", "stock_code", "is_product", "description", "quantity", "ordered_at"),
-        *("unit_price", "line_total", "amount", "customer_id", "country"),
+        *(
+            "unit_price",
+            "line_total",
+            "amount",
+            "customer_id",
+            "country",
+            "payment_type",
+            "channel",
+            "weight",
+        ),
     ),
     made={"is_product": "boolean not null", "amount": "decimal(28, 4)"},
     # an amount has 4 decimals; a price that was computed, such as a total by its quantity, may need more
-    rounded={"unit_price": 8, "line_total": 4},
+    rounded={"unit_price": 8, "line_total": 4, "weight": 4},
     faults=(
         (
             "unit_price_value is null and line_total_value is null",

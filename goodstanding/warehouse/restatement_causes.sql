@@ -32,7 +32,7 @@ contents as (
         sum(
             hash(
                 invoice_no, invoice_kind, stock_code, is_product, description, quantity, unit_price, amount,
-                ordered_at, ordered_at_utc, country
+                ordered_at, ordered_at_utc, country, payment_type, channel, weight
             )
         ) as content
     from lines_of_changed_files

@@ -131,8 +131,8 @@ def test_a_broken_rule_is_named_with_its_rows(tmp_path, use_settings, monkeypatc
         connection.execute(
             """
             insert into marts.invoices values
-            ('ann', '1', 'gift', '2011-01-05', '2011-01-05', 1, 3, 1, 0, 2, false),
-            ('ann', '2', 'sale', '2011-01-05', '2011-01-05', 1, 3, 1, 0, 1, true)
+            ('ann', '1', 'gift', '2011-01-05', '2011-01-05', 1, 3, 1, 0, 2, false, null, null, null),
+            ('ann', '2', 'sale', '2011-01-05', '2011-01-05', 1, 3, 1, 0, 1, true, null, null, null)
             """
         )
         connection.execute(

@@ -33,6 +33,9 @@ columns:
   unit_price: {from: price, as: decimal}
   customer_id: {from: customer, as: text}
   country: {from: country, as: text}
+  payment_type: {from: pay, as: text}
+  channel: {from: channel, as: text}
+  weight: {from: weight, as: decimal}
 invoice_kinds:
   cancellation: {column: invoice_no, matches: "^C"}
 no_products: [POST]
@@ -69,12 +72,18 @@ deliveries:
 """
 FILES = {
     "orders-2011-03-01": (
-        "customer,order,sku,text,qty,at,price,country",
-        ["1,TEA,tea,4,2011-03-01 10:00,10.00,UK", "1,POST,post,1,2011-03-01 10:00,3.00,UK"],
+        "customer,order,sku,text,qty,at,price,country,pay,channel,weight",
+        [
+            "1,TEA,tea,4,2011-03-01 10:00,10.00,UK,card,web,2.5",
+            "1,POST,post,1,2011-03-01 10:00,3.00,UK,card,web,2.5",
+        ],
     ),
     "orders-2011-03-02": (
-        "customer,order,sku,text,qty,at,price,country",
-        ["2,MUG,mug,1,2011-03-02 10:00,5.00,UK", "C1,TEA,tea,-1,2011-03-02 11:00,10.00,UK"],
+        "customer,order,sku,text,qty,at,price,country,pay,channel,weight",
+        [
+            "2,MUG,mug,1,2011-03-02 10:00,5.00,UK,card,web,2.5",
+            "C1,TEA,tea,-1,2011-03-02 11:00,10.00,UK,card,web,2.5",
+        ],
     ),
     "payments-2011-03-02": (
         "customer,order,method,no,amount,due,paid,paid_amount,late,left,limit,at",
@@ -112,6 +121,9 @@ CHANGED = {
     "orders.line_total": "5",
     "orders.customer_id": "'somebody'",
     "orders.country": "'France'",
+    "orders.payment_type": "'cash'",
+    "orders.channel": "'app'",
+    "orders.weight": "3",
     "payments.invoice_no": "'7'",
     "payments.customer_id": "'somebody'",
     "payments.method_kind": "'on_account'",
@@ -124,7 +136,8 @@ CHANGED = {
     "payments.days_late": "days_late + 1",
     "payments.outstanding": "outstanding + 1",
     "payments.credit_limit": "50",
-    "payments.recorded_at": "recorded_at - interval 3 hour where paid_amount is null",
+    "payments.recorded_at": "recorded_at - interval 3 hour, "
+    "recorded_at_utc = recorded_at_utc - interval 3 hour where paid_amount is null",
     "returns.invoice_no": "'2'",
     "returns.customer_id": "'somebody'",
     "returns.return_kind": "'refusal'",

@@ -72,9 +72,7 @@ payment_behaviour as (
 final as (
 
     select
-        placed.invoice_no,
-        placed.invoice_day,
-        placed.basket,
+        placed.* exclude (customer_id, as_of),
         return_behaviour.*,
         order_behaviour.* exclude (customer_id, as_of),
         classes.r_score,

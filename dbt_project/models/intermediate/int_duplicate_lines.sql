@@ -2,6 +2,7 @@
 
 {%- set content = 'event_day, invoice_no, stock_code, description, quantity, ordered_at, ordered_at_utc' -%}
 {%- set content = content ~ ', unit_price, line_total, customer_id, country' -%}
+{%- set content = content ~ ', payment_type, channel, weight' -%}
 
 with
 

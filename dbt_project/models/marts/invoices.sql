@@ -27,6 +27,10 @@ summed as (
         invoice_kind as kind,
         event_day,
         {{ earliest_of('ordered_at', 'ordered_at_utc, ordered_at') }} as ordered_at,
+        -- of the first line that states it; of two at once, as files of a day may have, the lesser
+        {{ earliest_of('payment_type', 'ordered_at_utc, line_number, payment_type') }} as payment_type,
+        {{ earliest_of('channel', 'ordered_at_utc, line_number, channel') }} as channel,
+        {{ earliest_of('weight', 'ordered_at_utc, line_number, weight') }} as weight,
         count(*) as line_count,
         sum(amount) as gross_amount,
         sum(case when invoice_kind = 'sale' then amount - kept_amount else 0 end) as cancelled_amount
@@ -63,7 +67,10 @@ final as (
         cast(cancelled_amount as decimal(28, 4)) as cancelled_amount,
         cast(returned_amount as decimal(28, 4)) as returned_amount,
         cast(gross_amount - cancelled_amount - returned_amount as decimal(28, 4)) as net_amount,
-        kind = 'sale' and gross_amount - cancelled_amount - returned_amount > 0 as is_kept
+        kind = 'sale' and gross_amount - cancelled_amount - returned_amount > 0 as is_kept,
+        payment_type,
+        channel,
+        weight
     from with_returns
 
 )

@@ -84,7 +84,7 @@ final as (
         line_total,
         amount,
         customer_id,
-        country,
+        {{ order_attributes() }},
         outcome,
         cancelled_quantity,
         cancellation_rule,

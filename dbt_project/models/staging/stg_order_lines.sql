@@ -24,7 +24,7 @@ final as (
         unit_price,
         line_total,
         amount,
-        country,
+        {{ order_attributes() }},
 
         ---------- time
         event_day,

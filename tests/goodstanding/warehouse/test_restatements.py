@@ -28,7 +28,8 @@ create table marts.customer_classes (customer_id varchar, as_of date, credit_sco
 create table marts.order_lines (
     event_day date, file_name varchar, line_number bigint, invoice_no varchar, invoice_kind varchar,
     stock_code varchar, is_product boolean, description varchar, quantity bigint, unit_price decimal(18, 4),
-    ordered_at timestamp, customer_id varchar, country varchar
+    amount decimal(28, 4), ordered_at timestamp, ordered_at_utc timestamp, customer_id varchar,
+    country varchar, payment_type varchar, channel varchar, weight decimal(18, 4)
 );
 create table marts.publication (as_of date, published_at timestamp, run_id varchar, definition varchar);
 create table marts.source_files (
@@ -77,8 +78,12 @@ class Shop:
                     customer, _, price = text.partition(" ")
                     connection.execute(
                         """
-                        insert into marts.order_lines values
-                        ($1, $2, $3, '1', 'sale', 'X', true, null, 1, $4, $1::timestamp, $5, null)
+                        insert into marts.order_lines by name
+                        select
+                            $1 as event_day, $2 as file_name, $3 as line_number, '1' as invoice_no,
+                            'sale' as invoice_kind, 'X' as stock_code, true as is_product, 1 as quantity,
+                            $4 as unit_price, $4 as amount, $1::timestamp as ordered_at,
+                            $1::timestamp as ordered_at_utc, $5 as customer_id
                         """,
                         [day, name, number + 2, price or "1", customer],
                     )
