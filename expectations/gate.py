@@ -452,6 +452,7 @@ def _fetch(
         "last": days.last,
         "as_of_days": settings.as_of_days,
         "enough": ENOUGH,
+        "stopped": list(shop.invoices.stopped),
     }
     used = {name: value for name, value in values.items() if re.search(rf"\${name}\b", batch.sql)}
     try:

@@ -181,5 +181,20 @@ BATCHES = (
         ],
         not_judged={f"{name}_share": TOO_YOUNG for name in BEYOND},
     ),
+    *(
+        Batch(
+            name=f"invoice numbers ({key})",
+            sql=query(f"raw_orders_{key}"),
+            key=("file_name", "line_number"),
+            chunked_by="intake.raw.order_lines",
+            # without rows unless the mapping says stop
+            optional=True,
+            expectations=[holds(column, f"{meaning}; invoices.{key} in the mapping says stop")],
+        )
+        for key, column, meaning in (
+            ("number_again", "number_is_new", "no other day has a sale of that invoice number"),
+            ("two_customers", "customer_is_one", "an invoice number has one customer on a day"),
+        )
+    ),
     *(_lines_of(kind, kind.name) for kind in OPTIONAL_KINDS),
 )

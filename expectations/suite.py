@@ -40,9 +40,10 @@ class Batch:
         name: what the rows are, for people: "order lines".
         sql: one query; it may use $first and $last (the days judged), $as_of_days (how many days of snapshots
             the marts keep), $enough (`ENOUGH`), and of the mapping $invoice_column (the place of invoice_no
-            among its columns, from 1 on), $rule and $rule_column (of cancellations; null without one). NULL
-            means "not judged" to every expectation but the not-null ones. Where its rows have an `event_day`,
-            the days of those that fail are the failed ones; else all days of the run are.
+            among its columns, from 1 on), $rule and $rule_column (of cancellations; null without one) and
+            $stopped (the keys of `invoices` that say stop). NULL means "not judged" to every expectation but
+            the not-null ones. Where its rows have an `event_day`, the days of those that fail are the failed
+            ones; else all days of the run are.
         key: columns that name a row in a message. They must not identify a person: a customer appears by the
             first 8 characters of the pseudonym at most.
         expectations: all must hold. Of a batch taken in chunks they must hold in each chunk.

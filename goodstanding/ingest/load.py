@@ -34,6 +34,7 @@ from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
+from goodstanding.ingest.invoices import make_invoices_whole
 from goodstanding.ingest.misread import mark_other_notations, mark_second_headers
 from goodstanding.ingest.neighbours import HeldFiles, beside, let_neighbours_take, with_neighbours
 from goodstanding.ingest.partitions import Part, differing_days, replace_partitions
@@ -259,6 +260,8 @@ def _stage(
         mark_other_notations(reader, source)
         cast_lines(reader, readable, shop, source, key, staged)
         read_staged(connection, kind, staged)
+        if kind is ORDERS:
+            make_invoices_whole(connection, shop, part.days, staged)
 
 
 def _kinds(connection: duckdb.DuckDBPyConnection, shop: Shop) -> list[Kind]:

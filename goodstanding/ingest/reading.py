@@ -29,6 +29,8 @@ from goodstanding.warehouse.files import INTAKE, open_intake
 # Keys of the mapping that decide which days may lack a file, which day passes a gate, or how old the data
 # may be, but not how a line is read; a file of groups is read when it is asked for, and never kept.
 DECIDE_NO_LINE = frozenset({"closed", "archive", "groups", "accepted", "limits", "mapping_file"})
+# of the section about invoices, what stops a day and changes no line
+STOP_DAYS = frozenset({"invoices.number_again", "invoices.two_customers"})
 # the rooms whose code reads files
 READERS = (
     *("goodstanding/core", "goodstanding/shops", "goodstanding/identity"),
@@ -104,7 +106,7 @@ def reading_of(shop: Shop) -> Reading:
     content |= {key: value for key, value in content.pop("orders", {}).items() if key in ORDERS_KEYS}
     code = "-".join(folder_version(folder) for folder in READERS)
     return Reading(
-        mapping=dict(_flat(content)),
+        mapping={key: value for key, value in _flat(content) if key not in STOP_DAYS},
         versions={
             "the code that reads": code,
             "duckdb": version("duckdb"),

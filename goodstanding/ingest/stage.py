@@ -18,11 +18,13 @@ from goodstanding.ingest.casts import cast, clock, instant, unreadable_reason, w
 from goodstanding.ingest.neighbours import days_beside
 from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
-from goodstanding.shops.kinds import WAITS, Kind
+from goodstanding.shops.kinds import ORDERS, WAITS, Kind
 from goodstanding.shops.mapping import CUSTOMER, Orders, Shop, Source
 
 # a total that the shop states is exact; what is computed has the decimals of an amount
 AMOUNT = "cast(coalesce(line_total_value, round(quantity_value * unit_price_value, 4)) as decimal(28, 4))"
+# what the reason of a line in another currency than the shop's begins with, behind the column's name
+CURRENCY, OTHER_CURRENCY = "currency", "not that of the shop, "
 STAGED_LINES = Path(__file__).with_name("staged_lines.sql")
 # how a set-aside line is written down again: CSV fields, or the shape of a text (as `ingest.read.masked`)
 MACROS = r"""
@@ -112,7 +114,7 @@ def cast_lines(
         sort=kind.sort,
         sort_value=_sort_of_line(source),
         unreadable=unreadable_reason(source),
-        faults=_faults(source),
+        faults=_faults(source, shop),
         event_day=_event_day(source),
         source=literal(shop.source),
         stored=[(name, _stored(name, source)) for name in kind.kept],
@@ -161,10 +163,12 @@ def _stored(name: str, source: Source) -> str:
     return f"{name}_value"
 
 
-def _faults(source: Source) -> list[tuple[str, str]]:
+def _faults(source: Source, shop: Shop) -> list[tuple[str, str]]:
     """The reasons to set aside a line that can be read: pairs of a condition and a reason, as SQL."""
     kind = source.of
     faults = [(condition, literal(reason)) for condition, reason in kind.faults]
+    if CURRENCY in source.columns:
+        faults.insert(0, _other_currency(source, shop))
     if kind.happened not in source.columns:
         return faults
     day = _own_day(source)
@@ -173,6 +177,21 @@ def _faults(source: Source) -> list[tuple[str, str]]:
         is_near = f"abs(date_diff('day', event_day, {day})) = 1"
         reason += f" || case when {is_near} then '{WAITS}' else '' end"
     return [(f"{day} <> event_day", reason), *faults]
+
+
+def _other_currency(source: Source, shop: Shop) -> tuple[str, str]:
+    """The fault of a line in another currency than the shop's; one without any has that of its invoice."""
+    code = f"upper({CURRENCY}_value)"
+    if source.of is ORDERS and source.columns[CURRENCY].optional:
+        low, high = (
+            f"{end}({code}) filter (not is_unreadable) over (partition by event_day, invoice_no_value)"
+            for end in ("min", "max")
+        )
+        code = f"coalesce({code}, case when {low} = {high} then {low} end)"
+    # what is no code of a currency may be anything, also a person's name
+    shown = f"case when regexp_full_match({code}, '[A-Z]{{3}}') then {code} else 'no code like GBP' end"
+    said = literal(f"{CURRENCY}: {OTHER_CURRENCY}{shop.currency}: ")
+    return f"{code} <> {literal(shop.currency)}", f"{said} || {shown}"
 
 
 def _event_day(source: Source) -> str:

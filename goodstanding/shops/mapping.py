@@ -462,6 +462,27 @@ class Limits(_Strict):
     """How many times the usual of recent days, or a part of it, lines, sales and invoices may be (7.7)."""
 
 
+class Invoices(_Strict):
+    """What becomes of invoice numbers that contradict themselves.
+
+    An invoice is the lines of one customer with one number on one day. What stops nothing is told: by a run,
+    the report and the status, with how many lines it is about and a place.
+    """
+
+    missing_customer: Literal["carry_over", "leave"] = "carry_over"
+    """Whether lines that lack a customer get the one whom all other lines of their number and day name, in
+    whichever file of the day. Where these name two customers, the lines stay without one."""
+    number_again: Literal["another", "stop"] = "another"
+    """A number of a sale that comes again on another day is another invoice, or gate 1 stops that day."""
+    two_customers: Literal["another", "stop"] = "another"
+    """A number that several customers have on one day is an invoice of each, or gate 1 stops that day."""
+
+    @property
+    def stopped(self) -> tuple[str, ...]:
+        """The keys by which gate 1 stops a day."""
+        return tuple(name for name in ("number_again", "two_customers") if getattr(self, name) == "stop")
+
+
 @_with_optional_kinds
 class Shop(_Strict):
     """One shop's mapping, as read from its YAML file.
@@ -484,6 +505,8 @@ class Shop(_Strict):
     nobody: tuple[str, ...] = NOBODY
     """Words and numbers that stand for no customer, in any case: a line whose customer_id is one of them is a
     line without a customer. A list here replaces the default; an empty one makes each of them a customer."""
+    invoices: Invoices = Invoices()
+    """What becomes of invoice numbers that contradict themselves."""
     accepted: tuple[Accepted, ...] = ()
     """Days that a person has accepted although a gate stops them."""
     limits: Limits = Limits()
@@ -520,6 +543,12 @@ class Shop(_Strict):
                 raise ValueError(
                     f"groups.files.path: {source.prefix}files.path matches it too; rename one of them"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _invoices_are_of_orders(self) -> Shop:
+        if self.orders is None and "invoices" in self.model_fields_set:
+            raise ValueError("invoices: the shop has no orders; leave it out")
         return self
 
     @model_validator(mode="after")

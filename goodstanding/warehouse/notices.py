@@ -19,6 +19,11 @@ from goodstanding.core.days import Days
 # Every topic, and what a notice of it says. One entry per kind of trouble; the message has the particulars.
 TOPICS: Mapping[str, str] = {
     "same_bytes": "a file with the bytes of another file of the day was not read",
+    "missing_customer": "lines lack the customer whom the other lines of their invoice name",
+    "two_customers": "an invoice number has several customers on one day",
+    "number_again": "an invoice number comes again on another day",
+    "two_currencies": "lines of an invoice are in another currency than its other lines",
+    "equal_lines": "two files of a day have equal lines",
 }
 # the columns of raw.notices besides the source, as `staged_notices` has them
 COLUMNS = "event_day date, file_name varchar, topic varchar, lines bigint, example varchar, message varchar"

@@ -66,6 +66,8 @@ class _Drawer:
                 *draw.choice([("line_total",), ("line_total",), (), ("unit_price",)]),
             ),
         )
+        # which lines lack the customer whom others of their invoice name, perhaps
+        self.lacks = random.Random(f"lacks {seed}")
         self.has_set_aside: set[date] = set()
         # relations that scale prices or move clocks hold of the others alone
         self.is_odd = seed % 2 == 0
@@ -120,7 +122,7 @@ class _Drawer:
                     "ordered_at": at,
                     "unit_price": draw.choice(PRICES),
                     "line_total": "",
-                    "customer_id": self.customer(customer),
+                    "customer_id": self.customer("" if self.lacks.random() < 0.15 else customer),
                     "country": f"Land {int(customer or 0) % 3}",
                 }
                 self._money(row)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fnmatch import fnmatchcase
@@ -117,7 +118,22 @@ def read_lines(landing: Path, rules: Rules) -> tuple[list[Line], list[tuple[str,
                 lines.append(_line(kind, name, number, day, row, rules))
             except Unreadable:
                 set_aside.append((name, number))
-    return lines, set_aside
+    return _with_customers_of_invoices(lines), set_aside
+
+
+def _with_customers_of_invoices(lines: list[Line]) -> list[Line]:
+    """Order lines that lack a customer get the one whom all others of their number and day name."""
+    named: dict[tuple[date, object], set[str]] = defaultdict(set)
+    for line in lines:
+        if line.kind == "orders" and line.customer is not None:
+            named[line.day, line["invoice_no"]].add(line.customer)
+    carried = []
+    for line in lines:
+        others = named[line.day, line["invoice_no"]] if line.kind == "orders" else set()
+        if line.customer is None and len(others) == 1:
+            line = replace(line, values={**line.values, "customer_id": min(others)})
+        carried.append(line)
+    return carried
 
 
 def _records(path: Path) -> Iterator[tuple[int, Row]]:

@@ -30,7 +30,7 @@ def held(home: Home) -> list[tuple[object, ...]]:
 
 def put(home: Home, day: date, *names: str) -> None:
     for name in names:
-        text = line(time=f"{day} 08:26:00")
+        text = line(time=f"{day} 08:26:00", invoice=f"{day:%Y%m%d}")
         home.put_bytes(f"{HEADER}\n{text}\n{text}\n".encode(), f"{day}{name}.csv")
 
 
