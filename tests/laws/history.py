@@ -129,7 +129,7 @@ class Lived:
             pass
 
     def steps(self, first: int, last: int) -> Generator[str, None, None]:
-        """Run step by step, so that the caller can stop after each. A barred day ends the run early."""
+        """Run step by step, so that the caller can stop after each. A run of barred days alone ends early."""
         files: dict[int, tuple[str, ...] | None] = {}
         for name in STEPS:
             if name == "ingest":
@@ -139,8 +139,8 @@ class Lived:
             except GateFailed:
                 if name != "check_raw" or BROKEN not in files.values():
                     raise
-                # the gate bars all days of the run, also one that had passed before
-                self.may_be_barred |= set(files)
+                # the gate bars the bad days, and there is no other day with lines to go on with
+                self.may_be_barred |= {day for day, lines in files.items() if lines == BROKEN}
                 self.due |= set(files)
                 return
             except DataProblem:
@@ -169,7 +169,9 @@ class Lived:
                 if is_new:
                     self.unaudited[day] = {"check_raw", "transform", *GATE_STEPS}
         elif name == "check_raw":
-            self.may_be_barred -= set(files)
+            barred = {day for day, lines in files.items() if lines == BROKEN}
+            self.may_be_barred = self.may_be_barred - set(files) | barred
+            self.due |= barred
             for day in files:
                 self.unaudited.get(day, set()).discard(name)
         if self._publication() != before:
