@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from app.api.models import BASKET
+from app.api.models import BASKET, WEIGHT
 from app.api.published import Cell, Published, Watch, read_published, require
 from app.api.receipts import Inquiry, KeptAnswer, Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
@@ -16,6 +16,8 @@ from goodstanding.core.settings import POLICY, Settings
 from goodstanding.core.vocabulary import moment
 from goodstanding.core.zones import zone
 from goodstanding.decisions.decide import Question, Standing
+from goodstanding.decisions.order import WEIGHT as WEIGHT_NAME
+from goodstanding.decisions.order import WORDS, Order
 from goodstanding.decisions.policy import NO_PUBLICATION, Policy, in_effect, read_policies
 from goodstanding.identity.normal_form import NoCustomerId
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
@@ -29,6 +31,7 @@ class Asked:
 
     customer_id: str | None
     question: Question
+    order: Order = field(default_factory=Order)
 
 
 def basket_of(text: str) -> Decimal:
@@ -40,6 +43,24 @@ def basket_of(text: str) -> Decimal:
     if not re.fullmatch(BASKET, text):
         raise WrongUse(f"a basket of '{text}': write an amount above 0 like 120.00, of 999999999.99 at most")
     return Decimal(text)
+
+
+def order_of(texts: Sequence[str]) -> Order:
+    """What is said of an order, each written like channel=web or weight=2.5.
+
+    Raises:
+        WrongUse: it is none of payment_type, channel and weight, has no value, or is no weight.
+    """
+    said = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name not in (*WORDS, WEIGHT_NAME) or not value:
+            raise WrongUse(f"'{text}': write channel=web, payment_type=card or weight=2.5")
+        said[name] = value
+    weight = said.get(WEIGHT_NAME)
+    if weight is not None and not re.fullmatch(WEIGHT, weight):
+        raise WrongUse(f"a weight of '{weight}': write a number like 2.5, with at most 4 decimals")
+    return Order(said.get("payment_type"), said.get("channel"), None if weight is None else Decimal(weight))
 
 
 class Answers:
@@ -86,6 +107,9 @@ class Answers:
                 method = request.question.method
                 standing = published.standing(customer, method, self.age_days(published))
                 card = published.cards.get(method)
+                if standing.situation is None:
+                    said = request.order.values(published.of_order)
+                    standing = replace(standing, values={**standing.values, **said})
             inquiries.append(Inquiry(today, customer, request.question, standing, card, policy, shadow))
         return self.receipts.decide(inquiries)
 

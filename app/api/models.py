@@ -16,6 +16,8 @@ MOST_QUESTIONS = 100
 MONEY = r"^-?[0-9]+\.[0-9]{2}$"
 # An amount above 0 like 120.00 or 120, of 999999999.99 at most.
 BASKET = r"^(([1-9][0-9]{0,8})(\.[0-9]{2})?|0\.([1-9][0-9]|0[1-9]))$"
+# A weight like 2.5, with 4 decimals at most.
+WEIGHT = r"^[0-9]{1,9}(\.[0-9]{1,4})?$"
 EXAMPLE_ANSWER: dict[str, Any] = {
     "decision": "yes",
     "limit": "400.00",
@@ -76,10 +78,22 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class _Question(_Strict):
     customer_id: CustomerId | None = Field(description=f"{CUSTOMER_ID} null: a buyer without an id.")
     basket: Annotated[str, Field(pattern=BASKET)] = Field(
         description="The amount of the order in the shop's currency.", examples=["120.00"]
+    )
+    payment_type: Word | None = Field(
+        default=None, description="How it is to be paid, in the shop's words; for scorecards that ask for it."
+    )
+    channel: Word | None = Field(
+        default=None, description="Where it comes in, in the shop's words, likewise.", examples=["web"]
+    )
+    weight: Annotated[str, Field(pattern=WEIGHT)] | None = Field(
+        default=None, description="Its weight in the shop's unit, likewise.", examples=["2.5"]
     )
 
 

@@ -28,6 +28,7 @@ from goodstanding.core.sql import literal
 from goodstanding.core.vocabulary import CLASSES
 from goodstanding.decisions.decide import Standing
 from goodstanding.decisions.instalments import CENT
+from goodstanding.decisions.order import is_of_order
 from goodstanding.decisions.policy import (
     BASKET,
     COLUMNS,
@@ -84,7 +85,8 @@ class Published:
         benefits: what customers of a class get, by class.
         before_day: the end of last month; None where nothing is published as of it.
         borders: the borders between the classes on that day.
-        characteristics: the names that any scorecard asks for, the basket left out.
+        characteristics: the names of what any scorecard asks for of a customer.
+        of_order: likewise, of the order that is asked about; the basket left out.
         keys: the pseudonyms, sorted, of shape (customers,).
         columns: by name, of the same shape; NaN where a value is missing, a class as its place in
             `vocabulary.CLASSES`.
@@ -102,6 +104,7 @@ class Published:
     before_day: date | None
     borders: Borders | None
     characteristics: tuple[str, ...]
+    of_order: tuple[str, ...]
     keys: NDArray[np.bytes_]
     columns: dict[str, NDArray[np.float64]]
     file: duckdb.DuckDBPyConnection = field(repr=False)
@@ -290,6 +293,7 @@ def _read(
         before_day=before_day,
         borders=_borders(file, before_day) if before_day else None,
         characteristics=characteristics,
+        of_order=tuple(sorted(filter(is_of_order, names))),
         keys=keys,
         columns=columns,
         file=file,
@@ -334,7 +338,7 @@ def _cards(file: duckdb.DuckDBPyConnection, known: set[str]) -> tuple[dict[str, 
         unknown = [
             characteristic.name
             for characteristic in card.characteristics
-            if characteristic.name not in {*known, BASKET}
+            if characteristic.name not in {*known, BASKET} and not is_of_order(characteristic.name)
         ]
         if unknown:
             notes[decision] = f"The fitted scorecard is not used: {unknown[0]} is not published any more."

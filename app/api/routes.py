@@ -31,6 +31,7 @@ from app.api.models import (
 from app.api.problems import documented
 from app.api.published import Watch
 from goodstanding.decisions.decide import Question
+from goodstanding.decisions.order import Order
 
 HEADER = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="Made by `goodstanding key new --scope ...`."
@@ -188,7 +189,10 @@ def _is_unicode(request: Request) -> None:
 
 def _asked(question: OnDelivery | ByInstalments) -> Asked:
     months = question.months if isinstance(question, ByInstalments) else None
-    return Asked(question.customer_id, Question(question.method, Decimal(question.basket), months))
+    order = Order(
+        question.payment_type, question.channel, None if question.weight is None else Decimal(question.weight)
+    )
+    return Asked(question.customer_id, Question(question.method, Decimal(question.basket), months), order)
 
 
 def _json(content: Mapping[str, object], status: int = 200) -> Response:

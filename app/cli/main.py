@@ -142,16 +142,20 @@ def decide(
     months: Annotated[
         int | None, typer.Option("--months", help="A plan of the policy; default: its shortest.")
     ] = None,
+    said: Annotated[
+        list[str] | None,
+        typer.Option("--order", help="channel=web, payment_type=card or weight=2.5; again for more."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """May this customer pay for this basket on delivery, or by instalments? Answers as the API does."""
-    from app.api.answers import Answers, Asked, basket_of
+    from app.api.answers import Answers, Asked, basket_of, order_of
     from app.cli.decision_tables import print_decision
     from goodstanding.decisions.decide import Question
 
     if months is not None and method != "emi":
         raise WrongUse("--months is for --method emi")
-    asked = Asked(customer_id, Question(method, basket_of(basket), months))
+    asked = Asked(customer_id, Question(method, basket_of(basket), months), order_of(said or []))
     (answer,) = Answers(settings()).decide([asked])
     show(answer, as_json, print_decision)
 

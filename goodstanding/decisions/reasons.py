@@ -51,6 +51,7 @@ GROUNDS = (
         "payment behaviour",
     ),
     (re.compile(r"^basket$"), "the basket"),
+    (re.compile(r"^weight$|^payment_type: |^channel: "), "the order itself"),
     (re.compile(""), "earlier orders"),
 )
 

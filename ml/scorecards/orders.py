@@ -21,12 +21,14 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from goodstanding.core.sql import identifier, literal
+from goodstanding.decisions.order import WEIGHT, WORDS, column_and_word, word_name
 from goodstanding.decisions.scorecard import Scorecard
 from ml import drift, store
 from ml.cards import ModelCard
 from ml.features import Snapshot
 from ml.measures import Floats
-from ml.scorecards.fit import card_probability
+from ml.scorecards.fit import MINIMUM_SHARE, card_probability
 from ml.tasks import Task
 
 # What is known of a customer, and the basket. No protected attribute is among them, nor in any mart.
@@ -267,8 +269,47 @@ CALIBRATION = 0.05
 MINIMUM_MATURED = 200
 
 
+def characteristics(connection: duckdb.DuckDBPyConnection, as_of: date) -> tuple[str, ...]:
+    """`CHARACTERISTICS`, and those of the order itself that the shop has reported by the end of a day.
+
+    These are its weight, and each word of its payment type and channel that enough orders have for a bin.
+    """
+    counted = " union all ".join(
+        f"select {place} as place, '{column}' as name, {column} as word, count(*) as orders from reported "
+        f"where {column} is not null group by all"
+        for place, column in enumerate(WORDS)
+    )
+    rows = connection.execute(
+        f"""
+        with reported as (from features.order_features where basket > 0 and invoice_day <= $as_of)
+        select name, word from ({counted})
+        where orders >= {MINIMUM_SHARE} * (select count(*) from reported) order by place, word
+        """,
+        {"as_of": as_of},
+    ).fetchall()
+    weighed = connection.execute(
+        f"select count({WEIGHT}) > 0 from features.order_features where basket > 0 and invoice_day <= $as_of",
+        {"as_of": as_of},
+    ).fetchall()
+    weight = (WEIGHT,) if weighed == [(True,)] else ()
+    return (*CHARACTERISTICS, *weight, *(word_name(column, word) for column, word in rows))
+
+
+def _column(name: str) -> str:
+    """SQL for a characteristic, from features.order_features."""
+    found = column_and_word(name)
+    if found is None:
+        return name
+    column, word = found
+    # null where the order has no word
+    return f"cast({column} = {literal(word)} as double) as {identifier(name)}"
+
+
 def read_spans(
-    connection: duckdb.DuckDBPyConnection, decision: Decision, spans: Sequence[tuple[date, date]]
+    connection: duckdb.DuckDBPyConnection,
+    decision: Decision,
+    spans: Sequence[tuple[date, date]],
+    names: Sequence[str] = CHARACTERISTICS,
 ) -> list[Snapshot]:
     """Read the orders of a decision in each span: what was known before each, and whether it turned bad.
 
@@ -279,6 +320,7 @@ def read_spans(
         connection: a warehouse with the marts.
         decision: whose orders.
         spans: each after a day, up to and with another.
+        names: the characteristics to read.
 
     Returns:
         A snapshot per span. A row is an order, so a customer may occur several times; `features` is indexed
@@ -287,7 +329,9 @@ def read_spans(
     """
     rows = connection.execute(
         f"""
-        select customer_id, invoice_no, invoice_day, {", ".join(CHARACTERISTICS)}, {decision.is_bad} as is_bad
+        select
+            customer_id, invoice_no, invoice_day, {", ".join(map(_column, names))},
+            {decision.is_bad} as is_bad
         from features.order_features as orders
         where basket > 0 and invoice_day > $since and invoice_day <= $until and {decision.is_asked}
         order by invoice_day, basket, invoice_no, customer_id
@@ -343,10 +387,14 @@ def newest_card(models: Path, method: str, as_of: date) -> tuple[Decision, Model
 
 
 def read_orders(
-    connection: duckdb.DuckDBPyConnection, decision: Decision, since: date, until: date
+    connection: duckdb.DuckDBPyConnection,
+    decision: Decision,
+    since: date,
+    until: date,
+    names: Sequence[str] = CHARACTERISTICS,
 ) -> Snapshot:
     """As `read_spans`, for one span."""
-    return read_spans(connection, decision, [(since, until)])[0]
+    return read_spans(connection, decision, [(since, until)], names)[0]
 
 
 def drift_of_orders(
@@ -364,13 +412,14 @@ def drift_of_orders(
     """
     over = as_of - decision.window
     cut = over - timedelta(days=ASKED_DAYS * decision.months)
+    in_use = store.newest_card(models, decision.name, cut)
+    names = dict.fromkeys([*card["feature_names"], *(in_use["feature_names"] if in_use else ())])
     recent, matured = read_spans(
-        connection, decision, [(as_of - timedelta(days=ASKED_DAYS), as_of), (cut, over)]
+        connection, decision, [(as_of - timedelta(days=ASKED_DAYS), as_of), (cut, over)], list(names)
     )
     if not len(recent.customers):
         return []
     drifts = drift.measure(card, recent, _probability(card, recent))
-    in_use = store.newest_card(models, decision.name, cut)
     if in_use and len(matured.customers) >= MINIMUM_MATURED:
         predicted = float(np.mean(_probability(in_use, matured)))
         bad_rate = float(np.mean(matured.labels))

@@ -26,6 +26,7 @@ from ml.scorecards.orders import (
     CHARACTERISTICS,
     COD,
     Decision,
+    characteristics,
     read_orders,
     read_spans,
     reported_decisions,
@@ -34,16 +35,19 @@ from ml.scorecards.rivals import SCORECARD, risk_methods
 from ml.side_by_side import Evaluation, Progress, Question, answer
 
 
-def methods_on(decision: Decision) -> dict[str, Candidate]:
+def methods_on(decision: Decision, names: tuple[str, ...] = CHARACTERISTICS) -> dict[str, Candidate]:
     """The methods of `ml.scorecards.rivals` and the baselines that a decision's scorecard has to beat."""
-    return risk_methods(CHARACTERISTICS, decision.baselines)
+    return risk_methods(names, decision.baselines)
 
 
 METHODS = methods_on(COD)
 
 
 def read_windows(
-    connection: duckdb.DuckDBPyConnection, decision: Decision, windows: Sequence[tuple[date, date]]
+    connection: duckdb.DuckDBPyConnection,
+    decision: Decision,
+    windows: Sequence[tuple[date, date]],
+    names: Sequence[str] = CHARACTERISTICS,
 ) -> list[Pair]:
     """A pair for each span of test orders: these orders, and all orders whose windows were over before them.
 
@@ -51,11 +55,12 @@ def read_windows(
         connection: a warehouse with the marts.
         decision: whose orders.
         windows: spans of test orders, each after a day up to and with another.
+        names: the characteristics to read.
     """
     spans = [
         span for since, until in windows for span in ((date.min, since - decision.window), (since, until))
     ]
-    read = read_spans(connection, decision, spans) if spans else []
+    read = read_spans(connection, decision, spans, names) if spans else []
     return [Pair(*pair) for pair in zip(read[::2], read[1::2], strict=True)]
 
 
@@ -70,7 +75,8 @@ def read_pairs(connection: duckdb.DuckDBPyConnection, decision: Decision, as_of:
     task = decision.task
     over = [end for months in range(-12, 1) if task.moved(end := month_end(as_of, months), 1) <= as_of]
     ends = over[:: -decision.months][:TEST_CUTS][::-1]
-    pairs = read_windows(connection, decision, [(month_end(end, -decision.months), end) for end in ends])
+    windows = [(month_end(end, -decision.months), end) for end in ends]
+    pairs = read_windows(connection, decision, windows, characteristics(connection, as_of))
     usable = [
         pair
         for pair in pairs
@@ -100,7 +106,10 @@ def read_decisions(
 ) -> list[tuple[Question, dict[str, Candidate]]]:
     """The question of each label that the shop reports, with the methods to measure on it."""
     return [
-        (read_question(connection, decision, as_of), methods_on(decision))
+        (
+            read_question(connection, decision, as_of),
+            methods_on(decision, characteristics(connection, as_of)),
+        )
         for decision in reported_decisions(connection, as_of)
     ]
 
@@ -132,15 +141,16 @@ def train_scorecard(
     task = decision.task
     pairs = read_pairs(connection, decision, as_of)
     # measured against the baselines at every training: a card ships only where it gains on them
-    methods = {name: method for name, method in methods_on(decision).items() if not method.rival}
+    names = characteristics(connection, as_of)
+    methods = {name: method for name, method in methods_on(decision, names).items() if not method.rival}
     result = answer([Question(task, pairs)], methods=methods)["tasks"][task.name]
     if result["champion"] != SCORECARD:
         raise DataProblem(f"{task.name}: {result['reason']}")
-    learnt = read_orders(connection, decision, date.min, as_of - decision.window)
+    learnt = read_orders(connection, decision, date.min, as_of - decision.window, names)
     fitted: PointsScorecard = methods[SCORECARD].fit(learnt)
-    predicted = probabilities(fitted, learnt, CHARACTERISTICS)
+    predicted = probabilities(fitted, learnt, names)
     newest = pairs[-1]
-    scorecard = fitted.card(CHARACTERISTICS, decision.method, decision.bad_outcome)
+    scorecard = fitted.card(names, decision.method, decision.bad_outcome)
     used = tuple(characteristic.name for characteristic in scorecard.characteristics)
     card: ModelCard = {
         "model_id": "",

@@ -92,7 +92,8 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
         f"""
         create table features.order_features (
             customer_id varchar, invoice_no varchar, invoice_day date, as_of date,
-            {", ".join(f"{name} double" for name in CHARACTERISTICS)}
+            {", ".join(f"{name} double" for name in CHARACTERISTICS)},
+            payment_type varchar, channel varchar, weight double
         );
         create table features.order_accounts (
             customer_id varchar, invoice_no varchar, invoice_day date, method_kind varchar, method_day date,

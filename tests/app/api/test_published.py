@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from app.api.answers import Answers, Asked
+from app.api.answers import Answers, Asked, order_of
 from app.api.published import Watch, read_published
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.decisions.decide import Question
@@ -168,6 +168,26 @@ def test_a_customer_who_cancelled_everything_since_last_month_learns_why_the_cla
     (answer,) = Answers(home).decide([Asked("16", Question(EMI, Decimal("20.00")))])
     assert answer["class_move"]["cause"] == "own_behaviour"
     assert "recency from 2 to none" in answer["class_move"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("said", "score"),
+    [([], 500), (["channel=web"], 560), (["channel=app", "weight=2.5"], 450), (["weight=1"], 500)],
+)
+def test_a_card_may_ask_for_the_channel_and_weight_of_the_order(home, said, score):
+    web = Characteristic("channel: web", (Bin(0, up_to=0.5), Bin(60, above=0.5), Bin(0, is_missing=True)))
+    weight = Characteristic("weight", (Bin(0, up_to=2), Bin(-50, above=2), Bin(0, is_missing=True)))
+    card = replace(CARD, characteristics=(web, weight))
+    publish(home.published / "current.duckdb", Publication(cards=(card,)))
+    (answer,) = Answers(home).decide([Asked("13", Question(COD, Decimal("20.00")), order_of(said))])
+    assert answer["score"] == score and answer["model_id"] == "fitted-1"
+    assert Answers(home).receipts.verify(answer["receipt_id"])["equal"]
+
+
+@pytest.mark.parametrize("wrong", ["", "channel", "channel=", "colour=red", "weight=heavy", "weight=1.23456"])
+def test_what_cannot_be_said_of_an_order_is_refused(wrong):
+    with pytest.raises(WrongUse, match="write"):
+        order_of([wrong])
 
 
 def test_a_card_that_asks_for_what_is_not_published_is_not_used_and_said_so(tmp_path):

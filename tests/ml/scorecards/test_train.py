@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from goodstanding.core.errors import DataProblem, WrongUse
+from goodstanding.decisions.order import Order
 from goodstanding.decisions.scorecard import Scorecard
 from goodstanding.warehouse.files import STANDING_SCHEMA
 from ml import champions, store
@@ -22,7 +24,9 @@ from ml.scorecards.orders import (
     COD,
     COD_REFUSED,
     EMI,
+    characteristics,
     decisions_to_train,
+    drift_of_orders,
     newest_card,
     read_orders,
     reported_decisions,
@@ -470,3 +474,42 @@ def test_after_a_rollback_the_previous_scorecard_is_used_until_an_evaluation(
     assert again[0] == late["model_id"] and again[1].startswith("cod-2011-12-09-scorecard-")
     with pytest.raises(WrongUse, match=f"cod has had no scorecard but {early['model_id']}: there is none"):
         champions.roll_back(tmp_path, COD.name)
+
+
+def test_a_card_learns_the_channel_and_weight_of_orders_where_the_shop_reports_them(tmp_path: Path) -> None:
+    with open_shop() as shop:
+        take_orders(shop, slope=1)
+        assert characteristics(shop, NEWEST_DAY) == CHARACTERISTICS
+        # what decides most: heavy orders come back, and those by telephone
+        shop.execute(
+            """
+            update features.order_features as orders set
+                weight = hash(orders.invoice_no) % 1000 / 333
+                    + case when came_back.invoice_no is null then 1 else 3 end,
+                channel = case
+                    when hash(orders.invoice_no, 1) % 10 < 3 then 'web'
+                    when came_back.invoice_no is null then 'shop'
+                    else 'telephone'
+                end,
+                payment_type = case when orders.invoice_no = 'i1' then 'cheque' end
+            from (select distinct invoice_no, invoice_day from features.order_features) as every_order
+            left join (from features.invoice_states where returned_amount > 0) as came_back
+                using (invoice_no)
+            where orders.invoice_no = every_order.invoice_no
+            """
+        )
+        names = characteristics(shop, NEWEST_DAY)
+        found = ("channel: shop", "channel: telephone", "channel: web")
+        # one cheque is too few to learn from
+        assert names == (*CHARACTERISTICS, "weight", *found)
+        # by the end of a day before all orders, nothing is reported
+        assert characteristics(shop, FIRST_DAY) == CHARACTERISTICS
+        card = train_scorecard(shop, COD, NEWEST_DAY, tmp_path)
+        assert drift_of_orders(shop, COD, card, NEWEST_DAY, tmp_path)
+    assert {"weight", "channel: telephone"} <= set(card["feature_names"])
+    scorecard = Scorecard.from_json(card["scorecard"])
+    light, heavy = (
+        scorecard.score(Order(channel=channel, weight=Decimal(weight)).values(["weight", *found]))
+        for channel, weight in (("shop", 1), ("telephone", 6))
+    )
+    assert light > heavy + 50
