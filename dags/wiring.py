@@ -7,10 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, chain, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from goodstanding.core.vocabulary import STEPS, WRITER_POOL
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from goodstanding.core.days import Days
 
 # A retry meets the same bad data or wrong settings until a person mends them. A day that is not over yet, or
@@ -52,14 +55,26 @@ def run_step(name: str) -> Mapping[str, object]:
 
     Returns:
         What the step reports, as JSON; Airflow keeps it as the task's XCom.
+
+    Raises:
+        AirflowSkipException: the schedule asks for a day after the end of a log that has ended; the rest of
+            the run is skipped too. A person who asks for such a day is refused.
     """
     # Imported in the task: at the top it would cost every parse of the DAG files seconds.
     from goodstanding.core.days import days_of
     from pipeline import steps
 
     context = get_current_context()
+    days = days_of(context)
+    if name == STEPS[0] and is_scheduled(context) and (ended := steps.log_ended_before(days)):
+        raise AirflowSkipException(ended)
     step: Callable[[Days, str], Mapping[str, object]] = getattr(steps, name)
-    return step(days_of(context), context["run_id"])
+    return step(days, context["run_id"])
+
+
+def is_scheduled(context: Context) -> bool:
+    """Whether a run was made by the schedule and by nobody's wish, as when a DAG is unpaused."""
+    return bool(context["dag_run"].run_type == "scheduled")
 
 
 def steps_of_a_run() -> None:

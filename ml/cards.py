@@ -131,6 +131,9 @@ class ModelCard(StoredCard, MadeBy):
     description: str
     """The method, in words."""
     fitted_on: FittedOn
+    figures: NotRequired[dict[str, str]]
+    """How the figures were computed from which it learnt, as `goodstanding.warehouse.figures` says. Absent in
+    cards of earlier versions."""
     references: References
     """Bins of the customers or orders fitted on, against which drift is measured."""
     balance: NotRequired[str | None]

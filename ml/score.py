@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goodstanding.core.errors import DataProblem
+from goodstanding.warehouse.figures import figures, otherwise
 from ml import drift, store, worth
 from ml.candidate import probabilities
 from ml.cards import ModelCard
@@ -64,6 +65,8 @@ class Scoring(TypedDict):
     """{question: the model_id that scored}."""
     notes: dict[str, str]
     """{question: why no model scored}."""
+    remarks: dict[str, str]
+    """{question: why the model that scored should be trained again}."""
 
 
 @dataclass
@@ -76,6 +79,8 @@ class _Answer:
         columns: of `predictions.customers`, (customers,) each; empty where it is refused.
         drifts: what the model was judged by.
         note: why it predicts nothing, or None.
+        learnt_otherwise: what to say of a model that is used and has learnt from figures that were computed
+            otherwise than today's, or None.
         remark: what goes with a scorecard that is used.
     """
 
@@ -84,7 +89,13 @@ class _Answer:
     columns: dict[str, NDArray[Any]] = field(default_factory=dict)
     drifts: list[drift.Drift] = field(default_factory=list)
     note: str | None = None
+    learnt_otherwise: str | None = None
     remark: str | None = None
+
+    @property
+    def said(self) -> str | None:
+        """What readers are told: why it predicts nothing, or why its model should be trained again."""
+        return self.note or self.learnt_otherwise
 
 
 def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> Scoring:
@@ -93,6 +104,8 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> S
     Each question is answered by its newest model whose data day is not after `as_of`. The model is refused
     where today's customers are unlike those it was fitted on (`ml.drift`). A purchase within 60 days is at
     least as likely as one within 30; separate models need not agree with that, so the lower is raised.
+    A model that has learnt from figures of another reading or other SQL is used, as most edits change few
+    customers and drift tells of many, but never without a word.
 
     Raises:
         DataProblem: a model's files cannot be used, or a feature is missing; the tables stay as they were.
@@ -102,6 +115,9 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> S
     answers.append(_ask_worth(connection, snapshot, models))
     decisions = [_ask_decision(connection, method, snapshot, models) for method in orders.METHODS]
     answers += decisions
+    now = figures(connection)
+    for answer in answers:
+        answer.learnt_otherwise = _learnt_otherwise(answer, now)
     rows = {
         "customers": _customers(snapshot, answers),
         "models": [_model(answer, as_of) for answer in answers],
@@ -120,6 +136,9 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> S
             answer.question: answer.card["model_id"] for answer in answers if answer.card and not answer.note
         },
         "notes": {answer.question: answer.note for answer in answers if answer.note},
+        "remarks": {
+            answer.question: answer.learnt_otherwise for answer in answers if answer.learnt_otherwise
+        },
     }
 
 
@@ -206,6 +225,20 @@ def _refusal(card: ModelCard, worst: drift.Drift) -> str:
     )
 
 
+def _learnt_otherwise(answer: _Answer, now: dict[str, str]) -> str | None:
+    """The word about a model that is used and has learnt from other figures than today's, or None."""
+    if answer.note or not answer.card:
+        return None
+    changed = otherwise(answer.card.get("figures", {}), now)
+    if not changed:
+        return None
+    have = "has" if len(changed) == 1 else "have"
+    return (
+        f"its model was trained on figures that were computed otherwise ({' and '.join(changed)} {have} "
+        "changed since); train again (`goodstanding train`)"
+    )
+
+
 def _customers(snapshot: Snapshot, answers: list[_Answer]) -> dict[str, Any]:
     """The columns of `predictions.customers`."""
     columns: dict[str, Any] = dict.fromkeys(TABLES["customers"])
@@ -222,7 +255,7 @@ def _customers(snapshot: Snapshot, answers: list[_Answer]) -> dict[str, Any]:
         "as_of": snapshot.as_of,
         "segment": _segments(snapshot),
         "model_id": last.card["model_id"] if last.columns and last.card else None,
-        "note": last.note,
+        "note": last.said,
     }
 
 
@@ -240,14 +273,16 @@ def _model(answer: _Answer, as_of: date) -> tuple[Any, ...]:
     if card is None:
         return as_of, answer.question, None, None, None, answer.note
     used = None if answer.note else card["model_id"]
-    return as_of, answer.question, used, card["data_day"], card["recipe"], answer.note
+    return as_of, answer.question, used, card["data_day"], card["recipe"], answer.said
 
 
 def _scorecard(answer: _Answer, as_of: date) -> tuple[Any, ...]:
     """A row of `predictions.scorecards`."""
-    _, question, model_id, data_day, _, note = _model(answer, as_of)
-    card = json.dumps(answer.card["scorecard"]) if answer.card and not note else None
-    return as_of, question, model_id, data_day, card, note or answer.remark
+    _, question, model_id, data_day, *_ = _model(answer, as_of)
+    if answer.note or not answer.card:
+        return as_of, question, model_id, data_day, None, answer.note
+    said = "; ".join(filter(None, (answer.remark, answer.learnt_otherwise)))
+    return as_of, question, model_id, data_day, json.dumps(answer.card["scorecard"]), said or None
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, tables: dict[str, pd.DataFrame]) -> None:

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.version import code_version
+from goodstanding.warehouse.figures import figures
 from ml import champions, drift, store
 from ml.candidate import SEED, Candidate, probabilities
 from ml.cards import Matured, ModelCard
@@ -161,6 +162,7 @@ def _fit(
             "customers": len(newest.customers),
             "shares": [round(float(np.mean(newest.labels == n)), 6) for n in range(len(task.classes))],
         },
+        "figures": figures(connection),
         "references": drift.references(newest, method.columns, probability, (tested_on.fit_on, newest)),
         "matured": _matured(connection, task, newest, models),
         "seed": SEED,

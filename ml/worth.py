@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.version import code_version
+from goodstanding.warehouse.figures import figures
 from ml import drift, store
 from ml.cards import Matured, ModelCard
 from ml.features import MINIMUM_OF_CLASS, Snapshot, month_end, read_snapshot
@@ -113,6 +114,7 @@ def train_worth(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path
         "fitted_on": {"cut": str(snapshot.as_of), "customers": len(snapshot.customers)},
         "parameters": _parameters(worth),
         "value_correlation": round(correlation, 6),
+        "figures": figures(connection),
         "references": drift.references(snapshot, (), predicted, (snapshot, snapshot)),
         "matured": _matured(connection, as_of, models),
         "code_version": code_version(),

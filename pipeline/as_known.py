@@ -25,11 +25,12 @@ from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import CLASSES, moment, now_utc
 from goodstanding.core.zones import zone
 from goodstanding.shops.mapping import load_shop
+from goodstanding.warehouse.figures import note_figures
 from goodstanding.warehouse.files import INTAKE, STANDING, open_intake, open_warehouse
 from goodstanding.warehouse.ledger import days_known
 from goodstanding.warehouse.publish import keep_for_readers
 from ml.score import score
-from pipeline.transform import require_success, run_dbt
+from pipeline.transform import require_success, run_dbt, sql_of_figures
 from pipeline.workbench.copies import copy_as_closed
 
 # The folder of a build that was killed is deleted by a later build once it is as old as this.
@@ -87,6 +88,8 @@ def build_as_known(settings: Settings, day: date, known_on: date) -> AsKnown:
         require_success(
             run_dbt(settings, ["build", "--exclude-resource-type", "unit_test"], variables, home=draft), then
         )
+        with open_intake(then) as connection:
+            note_figures(connection, "sql", sql_of_figures())
         with open_warehouse(then) as connection:
             scored = score(connection, day, settings.models)
         shown: _Then = {

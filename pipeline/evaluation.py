@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.warehouse.files import open_warehouse
 from goodstanding.warehouse.ledger import required_newest_day
@@ -18,7 +19,7 @@ from ml.scorecards.orders import DECISIONS
 from ml.scorecards.train import answer_decisions, read_decisions
 from ml.segments.study import read_history, study
 from ml.side_by_side import Progress, answer, read_questions
-from ml.tasks import tasks_named
+from ml.tasks import TASKS, tasks_named
 from ml.value import measure_value, read_value
 from pipeline.pages.evaluation import publish_evaluation
 from pipeline.pages.evaluation.report import EvaluationReport, PublishedEvaluation
@@ -49,6 +50,12 @@ def run_evaluation(
             says what is missing.)
     """
     of_orders = {decision.name for decision in DECISIONS}
+    unknown = sorted({*tasks} - {*TASKS, *of_orders})
+    if unknown:
+        raise WrongUse(
+            f"there is no task {', '.join(unknown)}; there are "
+            f"{', '.join([*TASKS, *(decision.name for decision in DECISIONS)])}"
+        )
     of_customers = [name for name in tasks if name not in of_orders]
     asked = tasks_named(of_customers) if of_customers or not tasks else []
     with open_warehouse(settings) as connection:
@@ -58,8 +65,7 @@ def run_evaluation(
         value = None if tasks else read_value(connection, as_of)
         decisions = []
         if not tasks or of_orders & set(tasks):
-            reported = read_decisions(connection, as_of)
-            decisions = [one for one in reported if not tasks or one[0].task.name in tasks]
+            decisions = read_decisions(connection, as_of, sorted(of_orders & set(tasks)))
         shop, first_day, simulated = connection.execute(
             """
             select any_value(source), min(event_day), bool_or(simulated) from intake.raw.days

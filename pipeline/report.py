@@ -84,7 +84,7 @@ class QuestionAnswer(TypedDict):
     question: str
     model_id: str | None
     note: str | None
-    """Why no model answers, or None."""
+    """Why no model answers, or why the one that does should be trained again; else None."""
     name: str | None
     """What drifted most against its limit: a feature or the score."""
     value: float | None

@@ -17,6 +17,7 @@ from goodstanding.core.settings import settings
 from goodstanding.core.vocabulary import RAW_GATE
 from goodstanding.ingest.load import IngestCounts
 from goodstanding.ingest.load import ingest as load_days
+from goodstanding.shops.mapping import load_shop
 from goodstanding.warehouse.files import open_warehouse
 from goodstanding.warehouse.ledger import (
     days_to_judge,
@@ -61,6 +62,18 @@ def ingest(days: Days, run_id: str) -> IngestCounts:
         ingested = load_days(settings(), days, run_id)
         numbers |= ingested
     return ingested
+
+
+def log_ended_before(days: Days) -> str | None:
+    """Why no file of these days can be expected, where the mapping says that the log has ended; else None."""
+    shop = load_shop(settings())
+    landed = shop.days_in(settings().landing_folder) if shop.archive else None
+    if landed is None or days.first <= landed.last:
+        return None
+    return (
+        f"nothing to do for {days}: {shop.mapping_file} says that the log has ended (archive: true), and its "
+        f"newest file is of {landed.last}. If the log goes on, set archive: false"
+    )
 
 
 def check_raw(days: Days, run_id: str) -> GateNumbers:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
@@ -25,6 +25,7 @@ from goodstanding.core.settings import POLICY, PROJECT, Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.policy import read_policies
 from goodstanding.shops.kinds import OPTIONAL_KINDS
+from goodstanding.warehouse.figures import note_figures
 from goodstanding.warehouse.files import STANDING, machine_problem, open_intake, open_warehouse
 from goodstanding.warehouse.ledger import note_everything, note_whole_days, settle_changes
 from pipeline.workbench.contracts import contract_fault, parse_fault
@@ -89,6 +90,7 @@ def transform(settings: Settings, days: Days, run_id: str) -> TransformNumbers:
         _keep_results(connection, results, days, run_id)
         if not failed:
             settle_changes(connection)
+            note_figures(connection, "sql", sql_of_figures())
         connection.execute("commit")
     if rebuilt and not failed:
         # last: after a crash before this line everything is built once more
@@ -147,13 +149,21 @@ def _fingerprint(settings: Settings) -> str:
     return _files_hash(_stamp()) + f"/{settings.as_of_days}"
 
 
-def _sources() -> list[Path]:
-    files = [path for folder in ("models", "macros", "seeds") for path in (DBT_PROJECT / folder).rglob("*.*")]
+def sql_of_figures() -> str:
+    """A hash of what computes the figures of customers and orders, from which models learn.
+
+    The seeds (policy, benefits) decide what is made of these figures; how many days are kept decides none.
+    """
+    return _files_hash(_stamp(("models", "macros")))
+
+
+def _sources(folders: Sequence[str]) -> list[Path]:
+    files = [path for folder in folders for path in (DBT_PROJECT / folder).rglob("*.*")]
     return sorted([*files, DBT_PROJECT / "dbt_project.yml"])
 
 
-def _stamp() -> tuple[tuple[str, int, int], ...]:
-    stats = [(path, path.stat()) for path in _sources()]
+def _stamp(folders: Sequence[str] = ("models", "macros", "seeds")) -> tuple[tuple[str, int, int], ...]:
+    stats = [(path, path.stat()) for path in _sources(folders)]
     return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
 
 

@@ -64,9 +64,12 @@ def print_report(report: RunReport | LandingReport, console: Console) -> None:
         console.print(f"gate {gate}: {note}", highlight=False, markup=False)
     if any(model["model_id"] for model in report["models"]):
         print_models(report["models"], console, mark)
+        questions: dict[str, list[str]] = {}
         for answer in report["answers"]:
             if answer["note"]:
-                console.print(f"{answer['question']}: {answer['note']}", highlight=False)
+                questions.setdefault(answer["note"], []).append(answer["question"])
+        for note, of in questions.items():
+            console.print(f"{', '.join(of)}: {note}", highlight=False)
     if model_note := report.get("model_note"):
         console.print(f"No model: {model_note}", highlight=False)
     console.print(_costs(report, mark))
@@ -259,7 +262,9 @@ def print_status(status: Status, console: Console) -> None:
             table.add_row(f"gate {gate}", f"{said}; {note}" if note else said)
         for answer in status["answers"]:
             drift = f"{answer['value']:.2f} of {answer['allowed']:.2f}" if answer["name"] else ""
-            said = answer["note"] or f"answered; greatest drift {drift}, in bounds ({answer['name']})"
+            said = f"answered; greatest drift {drift}, in bounds ({answer['name']})"
+            if answer["note"]:
+                said = f"{said}; {answer['note']}" if answer["model_id"] else answer["note"]
             table.add_row(answer["question"], said)
         console.print(table)
         if status["notices"]:

@@ -20,7 +20,7 @@ final as (
         models.as_of,
         models.question,
         coalesce(models.as_of = coalesce(newest.as_of, models.as_of), false) as is_newest,
-        (models.model_id is null) = (coalesce(trim(models.note), '') <> '') as is_explained,
+        models.model_id is not null or coalesce(trim(models.note), '') <> '' as is_explained,
         case
             when models.model_id is not null
                 then coalesce(

@@ -131,7 +131,8 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
             )
             with loader.staged(part):
                 replace_partitions(connection, part)
-        keep_reading(connection, shop)
+        read_anew = not held or (change is not None and change.covered_by(days))
+        keep_reading(connection, shop, read_anew)
         counts = _counts(connection, shop, kinds, days)
         connection.execute("commit")
     if said:

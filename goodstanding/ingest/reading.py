@@ -9,6 +9,7 @@ else it is refused too.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from goodstanding.core.settings import Settings
 from goodstanding.core.version import folder_version
 from goodstanding.core.zones import book_version
 from goodstanding.shops.mapping import ORDERS_KEYS, Shop, load_shop
+from goodstanding.warehouse.figures import figures_are_noted, note_figures
 from goodstanding.warehouse.files import INTAKE, open_intake
 
 # Keys of the mapping that decide which days may lack a file, which day passes a gate, or how old the data
@@ -149,9 +151,19 @@ def pending_change(settings: Settings) -> Change | None:
         return change_of(connection, load_shop(settings))
 
 
-def keep_reading(connection: duckdb.DuckDBPyConnection, shop: Shop) -> None:
-    """Note that every day of the home has been read as files are read now."""
-    connection.execute("insert or replace into ops.facts values (?, ?)", [FACT, reading_of(shop).as_json()])
+def keep_reading(connection: duckdb.DuckDBPyConnection, shop: Shop, anew: bool) -> None:
+    """Note that every day of the home has been read as files are read now.
+
+    Args:
+        connection: to the intake file.
+        shop: the present mapping.
+        anew: whether no line is held of an earlier reading. Else the lines are those of that reading, to
+            which the present one was found to be equal.
+    """
+    text = reading_of(shop).as_json()
+    connection.execute("insert or replace into ops.facts values (?, ?)", [FACT, text])
+    if anew or not figures_are_noted(connection, "reading"):
+        note_figures(connection, "reading", hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 def _flat(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

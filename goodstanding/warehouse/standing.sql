@@ -55,7 +55,7 @@ create table if not exists predictions.scorecards (
     data_day date,
     -- as goodstanding.decisions.scorecard.Scorecard writes and reads it
     card json,
-    -- why there is none, or what its target stands for
+    -- why there is none; else what its target stands for, and why it should be trained again
     note varchar
 );
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.version import code_version
+from goodstanding.warehouse.figures import figures
 from ml import drift, store
 from ml.candidate import SEED, Candidate, probabilities
 from ml.cards import ModelCard
@@ -25,6 +26,7 @@ from ml.scorecards.fit import PointsScorecard
 from ml.scorecards.orders import (
     CHARACTERISTICS,
     COD,
+    DECISIONS,
     Decision,
     characteristics,
     read_orders,
@@ -102,15 +104,25 @@ def read_question(connection: duckdb.DuckDBPyConnection, decision: Decision, as_
 
 
 def read_decisions(
-    connection: duckdb.DuckDBPyConnection, as_of: date
+    connection: duckdb.DuckDBPyConnection, as_of: date, names: Sequence[str] = ()
 ) -> list[tuple[Question, dict[str, Candidate]]]:
-    """The question of each label that the shop reports, with the methods to measure on it."""
+    """The question of each label, with the methods to measure on it.
+
+    Args:
+        connection: a warehouse with the marts.
+        as_of: the last day known.
+        names: of labels; one that the shop does not report is refused. Default: all that it reports.
+    """
+    reported = reported_decisions(connection, as_of)
+    asked = [decision for decision in DECISIONS if decision.name in names] if names else reported
     return [
         (
-            read_question(connection, decision, as_of),
+            read_question(connection, decision, as_of)
+            if decision in reported
+            else Question(decision.task, refused=f"{decision.name}: the shop reported none up to {as_of}"),
             methods_on(decision, characteristics(connection, as_of)),
         )
-        for decision in reported_decisions(connection, as_of)
+        for decision in asked
     ]
 
 
@@ -167,6 +179,7 @@ def train_scorecard(
             "customers": len(np.unique(learnt.customers)),
             "shares": [round(float(np.mean(learnt.labels == n)), 6) for n in range(len(task.classes))],
         },
+        "figures": figures(connection),
         "references": drift.references(learnt, used, predicted, (newest.fit_on, newest.test_on)),
         "measured": {
             "cuts": result["cuts"],

@@ -16,6 +16,7 @@ LIGHT = (
     "__future__",
     "collections.abc",
     "airflow.sdk",
+    "airflow.sdk.exceptions",
     "datetime",
     "goodstanding.core.vocabulary",
     "typing",
@@ -63,7 +64,7 @@ def test_every_task_takes_the_writer_slot_and_retries_only_errors_that_a_retry_c
         assert (task.pool, task.pool_slots) == ("duckdb_writer", 1), "DuckDB admits one writing process"
         assert task.retries >= 2
         decide = task.retry_policy.evaluate
-        for error in (DataProblem(), GateFailed(), WrongUse()):
+        for error in (DataProblem(), GateFailed("no line"), WrongUse()):
             assert decide(error, 1, task.retries).action.value == "fail"
         for error, seconds in ((DayNotOver(), 3600), (WarehouseBusy(), 30)):
             decision = decide(error, 1, task.retries)

@@ -77,7 +77,7 @@ final as (
         predictions.segment,
         predictions.model_id,
         case
-            when predictions.model_id is not null then null
+            when predictions.model_id is not null then predictions.note
             when classed.credit_score is null then 'no invoice still counts: nothing to predict from'
             else coalesce(predictions.note, 'no model had been trained by this day')
         end as prediction_note
