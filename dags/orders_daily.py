@@ -4,6 +4,7 @@
 **Days**: the data interval names the day; a manual run may name another by the param `day`.
 **In**: the day's files in the landing.
 **Out**: `published/current.duckdb` under the home, and beside it the site with the checks (Data Docs).
+**After the end of a log** (`archive: true` in the mapping) the schedule's runs are skipped with a word.
 **On failure**: the failed task's log says what is wrong, where, and what to do. Readers keep the last good
 day. Mend it, then clear the task; the tasks before it are not run again.
 **Backfill**: any range in any order, also while other runs are active; later days are brought up to date too.

@@ -104,8 +104,8 @@ def score(connection: duckdb.DuckDBPyConnection, as_of: date, models: Path) -> S
     Each question is answered by its newest model whose data day is not after `as_of`. The model is refused
     where today's customers are unlike those it was fitted on (`ml.drift`). A purchase within 60 days is at
     least as likely as one within 30; separate models need not agree with that, so the lower is raised.
-    A model that has learnt from figures of another reading or other SQL is used, as most edits change few
-    customers and drift tells of many, but never without a word.
+    A model that has learnt from figures of another reading or other SQL is used, but never without a word:
+    where customers come out unlike those that it learnt from, drift refuses it.
 
     Raises:
         DataProblem: a model's files cannot be used, or a feature is missing; the tables stay as they were.

@@ -488,7 +488,7 @@ class Shop(_Strict):
     """One shop's mapping, as read from its YAML file.
 
     `archive` says that the log has ended and no day will follow: the age of the data then counts from their
-    publication, not from the last day.
+    publication, not from the last day, and the schedule's runs of later days are skipped.
     """
 
     source: str = Field(pattern=r"^[a-z][a-z0-9_]*$")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ml import champions, store
 from ml.candidate import probabilities
 from ml.features import read_snapshot
 from ml.methods import METHODS
-from ml.score import score
+from ml.score import _Answer, _scorecard, score
 from ml.segments.assign import segment_of_each
 from ml.side_by_side import answer, read_questions
 from ml.tasks import SCORED, TASKS, known_to
@@ -142,6 +143,41 @@ def test_a_champion_may_read_a_feature_that_only_its_question_has(
 
     values = [value for (value,) in predictions_of(shop, "buy_90d_probability")]
     assert len(set(values)) > 1 and all(0 <= value <= 1 for value in values)
+
+
+def test_a_model_of_other_figures_predicts_with_a_word_and_a_refused_one_says_why(
+    shop: Shop, own: Path
+) -> None:
+    # the models were stored without a word on how their figures were computed, as those of earlier versions
+    shop.execute("attach ':memory:' as intake; create schema intake.ops")
+    shop.execute("create table intake.ops.facts as select 'figures_sql' as name, 'a hash' as value")
+    path, card = card_of(own, "buys_30d")
+    card["references"]["score"]["allowed"] = 0.001
+    path.write_text(json.dumps(card))
+    scoring = score(shop, NEWEST_DAY, own)
+    word = (
+        "its model was trained on figures that were computed otherwise (the SQL has changed since); "
+        "train again (`goodstanding train`)"
+    )
+    assert scoring["remarks"] == {name: word for name in scoring["models"]}
+    assert set(scoring["models"]) == set(QUESTIONS) - {"buys_30d"}
+    assert scoring["notes"]["buys_30d"].startswith("refused: ")
+    assert set(predictions_of(shop, "model_id, note")) == {(scoring["models"]["buys_90d"], word)}
+    shown = {question: note for question, note in predictions_of(shop, "question, note", "models")}
+    assert shown == scoring["notes"] | scoring["remarks"]
+
+
+def test_a_scorecard_of_other_figures_is_used_with_both_remarks() -> None:
+    card: Any = {
+        "model_id": "cod-1",
+        "data_day": "2011-10-31",
+        "recipe": "points",
+        "scorecard": {"points": 1},
+    }
+    answer = _Answer("cod", card, learnt_otherwise="train again", remark="a stand-in")
+    row = _scorecard(answer, NEWEST_DAY)
+    assert row[4:] == ('{"points": 1}', "a stand-in; train again")
+    assert _scorecard(replace(answer, note="refused"), NEWEST_DAY)[4:] == (None, "refused")
 
 
 def test_a_later_model_never_scores_an_earlier_day(shop: Shop, models: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -16,11 +17,13 @@ from typer.testing import CliRunner, Result
 from app.cli.main import app
 from goodstanding.core.settings import PROJECT, settings
 from ml.champions import appoint
+from ml.scorecards.orders import DECISIONS
 from tests.calls import call_run
 from tests.ran import CLOSED, FIRST, LAST, Ran, published
 from tests.shop import line, write_day
 
 MONDAY = "2010-12-06"
+MODELS_PAGE = PROJECT / "docs" / "explanation" / "models.md"
 Call = Callable[..., Result]
 
 
@@ -254,6 +257,7 @@ def test_a_profile_without_a_publication_says_what_to_run(call: Call) -> None:
         (("run", "--daily"), "--to and --daily need --from"),
         (("train", "--day", "31.12.2011"), "'31.12.2011' is no day"),
         (("evaluate", "--task", "buys_7d"), "there is no task buys_7d; there are present_class, buys_30d"),
+        (("evaluate", "--task", "cod", "--task", "code"), "there is no task code; there are present_class"),
         (("rollback", "buys_7d"), "there is no task buys_7d; there are present_class, buys_30d"),
         (("rollback", "cod"), "cod has no scorecard yet; train or evaluate first"),
         (("rollback", "buys_90d"), "buys_90d has no champion yet; train or evaluate first"),
@@ -363,6 +367,31 @@ def test_an_evaluation_of_a_young_shop_says_of_each_task_what_would_be_enough(
     shown = call("evaluate", "--task", "buys_90d", home=home).stdout
     assert "buys_90d: who buys within 90 days" in shown and "(data up to 2011-06-29) would be enough" in shown
     assert f"page  {page.with_name(f'{LAST}.buys_90d.html')}" in shown
+
+
+def test_an_evaluation_of_a_label_of_orders_answers_it_or_says_why_not(
+    call: Call, at_once: Ran, tmp_path: Path
+) -> None:
+    """Each of those that the docs list, also one of which the shop reports nothing."""
+    home, _ = at_once.copy(tmp_path)
+    listed = re.search(r"^\| (.*) \| whether an order goes bad", MODELS_PAGE.read_text(), re.M)
+    assert listed
+    names = re.findall(r"`(\w+)`", listed[1])
+    assert names == [decision.name for decision in DECISIONS]
+    whys = {
+        "cod_refused": f"cod_refused: the shop reported none up to {LAST}",
+        "cod": "cod needs",
+        "emi": "emi needs",
+    }
+    for name in names:
+        result = call("evaluate", "--task", name, "--json", home=home)
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        assert found["tasks"] == {} and list(found["decisions"]["tasks"]) == [name]
+        assert found["decisions"]["tasks"][name]["refused"].startswith(whys[name])
+        assert Path(found["page"]).name == f"{LAST}.{name}.html"
+    shown = call("evaluate", "--task", "cod_refused", "--task", "buys_90d", home=home).stdout
+    assert whys["cod_refused"] in " ".join(shown.split()) and "buys_90d: who buys" in shown
 
 
 def test_an_evaluation_changes_no_table(at_once: Ran, call: Call, tmp_path: Path) -> None:
