@@ -47,7 +47,8 @@ def publish_evaluation(settings: Settings, report: EvaluationReport) -> Path:
 
 
 def _name(report: EvaluationReport) -> list[str]:
-    measured = [*report["tasks"], *(report["decisions"]["tasks"] if report["decisions"] else [])]
+    decisions = report.get("decisions")
+    measured = [*report["tasks"], *(decisions["tasks"] if decisions else [])]
     some = measured if report["asked"] else []
     return [report["as_of"], *some, *([report["balance"]] if report["balance"] else [])]
 

@@ -21,7 +21,7 @@ class EvaluationReport(Evaluation):
     asked: list[str]
     """The tasks that were named; empty where all were asked."""
     decisions: NotRequired[Evaluation | None]
-    """The scorecards of decisions and their rivals; None where tasks were named, as are the two below."""
+    """The scorecards of decisions and their rivals; None where other tasks were named, as are those below."""
     segments: NotRequired[SegmentStudy | None]
     value: NotRequired[ValueStudy | None]
 
