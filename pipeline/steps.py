@@ -109,11 +109,7 @@ def score(days: Days, run_id: str) -> Scoring:
 
 def check_predictions(days: Days, run_id: str) -> GateNumbers:
     """Gate 4: predictions and profiles as of the newest day."""
-    with open_warehouse(settings()) as connection:
-        newest = required_newest_day(connection)
-    # a training may be asked for as of a day that is still to come
-    judged = days if days.first <= newest else Days(newest, newest)
-    return _check("check_predictions", "predictions", judged, run_id)
+    return _check("check_predictions", "predictions", days, run_id)
 
 
 def publish(days: Days, run_id: str) -> Publishing:
@@ -162,6 +158,10 @@ def _check(step: str, gate: str, days: Days, run_id: str) -> GateNumbers:
     current = settings()
     with measured(current, step, days, run_id) as numbers, open_warehouse(current) as connection:
         days = days_to_judge(connection, gate, days, run_id)
+        if gate == "predictions":
+            # a training may be asked for as of a day that is still to come
+            newest = required_newest_day(connection)
+            days = days if days.first <= newest else Days(newest, newest)
         try:
             result = run_gate(connection, gate, days, run_id, current)
         except GateFailed as error:

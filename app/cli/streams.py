@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -81,6 +82,10 @@ def end_of_output(fault: OutputFailed) -> int:
     return 1
 
 
+# whoever holds it ends the process
+_SAID = threading.Lock()
+
+
 def end_on_signals() -> None:
     """End the process with one word at Ctrl-C, SIGTERM or a closed terminal, also within a long computation.
 
@@ -116,6 +121,10 @@ def _wait(heard: int) -> None:
 
 
 def _end(number: signal.Signals) -> NoReturn:
+    """End the process; of the two that hear a signal one says the word, and the other leaves it the time."""
+    if not _SAID.acquire(blocking=False):
+        time.sleep(1)
+        os._exit(128 + number)
     with suppress(OSError):
         word = f"goodstanding: ended by {ENDED_BY[number]}; what is finished stays, the next run goes on\n"
         # a line of progress may stand there

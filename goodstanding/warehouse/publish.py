@@ -25,9 +25,11 @@ from goodstanding.core.days import Days
 from goodstanding.core.durable import put_in_place
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
+from goodstanding.core.sql import literal
 from goodstanding.core.vocabulary import PUBLICATION, now_utc
 from goodstanding.warehouse.files import STANDING, open_warehouse
 from goodstanding.warehouse.ledger import OpenDay, gate_notes, gate_results, newest_day, open_days
+from goodstanding.warehouse.notices import OF_OTHER_DAYS
 from goodstanding.warehouse.restatements import last_publication, restate
 
 log = logging.getLogger(__name__)
@@ -39,8 +41,9 @@ select files.event_day, files.file_name, files.file_hash, files.lines, days.vers
 from intake.raw.files as files join intake.raw.days as days using (source, event_day)
 order by files.event_day, files.file_name
 """
-NOTICES = """
+NOTICES = f"""
 select event_day, file_name, topic, lines, example, message from intake.raw.notices
+where topic not in ({", ".join(map(literal, sorted(OF_OTHER_DAYS)))})
 order by event_day, file_name, topic, message
 """
 # the columns of what a publication gets from the intake file; a frame without rows has lost their types

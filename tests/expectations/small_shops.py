@@ -110,7 +110,8 @@ def failures(shop: pd.DataFrame, first: date = FIRST, limits: Limits | None = No
             f"""
             insert into raw.order_lines by name
             select {place}, line_number, invoice_no, invoice_kind, 'P' as stock_code, true as is_product,
-                quantity, event_day::timestamp as ordered_at, unit_price, customer_id
+                quantity, event_day::timestamp as ordered_at, unit_price,
+                quantity * unit_price as amount, customer_id
             from shop where is_readable;
             insert into raw.files by name
             select {place}, 1 as bytes, count(*) as lines, count(*) filter (is_readable) as accepted,

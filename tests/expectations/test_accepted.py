@@ -18,7 +18,9 @@ from goodstanding.core.settings import Settings
 from goodstanding.shops.mapping import load_shop
 
 DAY = "2011-03-09"
-CHEAP = f"update intake.raw.order_lines set unit_price = 0.1 where event_day = '{DAY}'"
+CHEAP = (
+    f"update intake.raw.order_lines set unit_price = 0.1, amount = quantity * 0.1 where event_day = '{DAY}'"
+)
 MAPPING = Path(__file__).parents[2] / "shops" / "online_retail.yml"
 
 Accepting = Callable[..., dict[str, Any]]

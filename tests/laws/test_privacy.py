@@ -36,7 +36,7 @@ def spoilt_lines(day: str) -> list[bytes]:
         good().replace(",1,", ",one,"),
         good().replace(",2.5,", ",1e308,"),
         good().replace(day, "2010-12-25"),
-        good().replace(",2.5,", ",-2.5,"),
+        good().replace(f"{day} ", f"{day}T25:"),
         good().replace("A THING", "A,THING"),
         good().removesuffix(",United Kingdom"),
         f"{good()},more,of,it",
@@ -95,7 +95,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     for day in (FIRST, "2010-12-03"):
         good = [line(day, f"{500 + n}", customer).encode() for n, customer in enumerate(KNOWN * 25)]
         aside = spoilt_lines(day) if day == FIRST else []
-        (landing / f"{day}.csv").write_bytes(b"\n".join([HEADER.encode(), *good, *aside]))
+        (landing / f"{day}.csv").write_bytes(b"\n".join([HEADER.encode(), *good, *aside, b""]))
     barred = [line(LAST, "C500", customer, price="much") for customer in BARRED]
     (landing / f"{LAST}.csv").write_text("\n".join([HEADER, *barred, ""]))
 

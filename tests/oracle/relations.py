@@ -158,13 +158,14 @@ class OtherZone(Relation):
                 for name, text in row.items()
             }
 
-        if _is_odd(shop):
-            self.zone = shop.rules.zone
+        self.stays = _is_odd(shop)
+        if self.stays:
+            return shop
         changed = of_rows(shop, moved)
         return replace(changed, rules=replace(shop.rules, zone=self.zone))
 
     def states(self, tables: Tables) -> Tables:
-        return with_instants(tables, self.zone)
+        return tables if self.stays else with_instants(tables, self.zone)
 
 
 class OtherYear(Relation):
@@ -301,6 +302,7 @@ class CancelledOrder(Relation):
     def _invoices(self, like: dict[str, object]) -> Rows:
         shared = {
             **dict.fromkeys(like, 0),
+            **dict.fromkeys(("payment_type", "channel", "weight")),
             **{"customer_id": self.customer, "event_day": self.day, "lines": 1, "is_kept": False},
         }
         at = datetime(*self.day.timetuple()[:3], 23)

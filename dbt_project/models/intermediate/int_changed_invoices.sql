@@ -14,32 +14,8 @@ changes as (
 
 ),
 
--- Of numbers that lines of returns name, every invoice: such a line is of the latest invoice of that number by then, so a
--- changed line, and an invoice that comes or goes, may move it from one invoice to another.
-returned_numbers as (
-
-    select
-        customer_id,
-        invoice_no
-    from changes
-    where kind = 'account' and invoice_no is not null
-
-    union distinct
-
-    select
-        returns.customer_id,
-        returns.invoice_no
-    from {{ ref('stg_returns') }} as returns
-    inner join changes
-        on
-            changes.kind = 'order_line'
-            and returns.customer_id = changes.customer_id
-            and returns.invoice_no = changes.invoice_no
-
-),
-
 -- the changes name an invoice that has no line any more, too
-final as (
+touched as (
 
     select
         customer_id,
@@ -56,6 +32,40 @@ final as (
         event_day
     from changes
     where kind = 'order_line'
+
+),
+
+-- Of numbers that lines of returns name, every invoice: such a line is of the latest invoice of that number by then, so a
+-- changed line, and an invoice that comes or goes, may move it from one invoice to another; and none of them can be computed
+-- without the others, also where a cancellation alone reaches it.
+returned_numbers as (
+
+    select
+        customer_id,
+        invoice_no
+    from changes
+    where kind = 'account' and invoice_no is not null
+
+    union distinct
+
+    select
+        returns.customer_id,
+        returns.invoice_no
+    from {{ ref('stg_returns') }} as returns
+    inner join touched
+        on
+            returns.customer_id = touched.customer_id
+            and returns.invoice_no = touched.invoice_no
+
+),
+
+final as (
+
+    select
+        customer_id,
+        invoice_no,
+        event_day
+    from touched
 
     union distinct
 

@@ -351,8 +351,10 @@ IDS = [f"7700{n:04}" for n in range(40)]
 SHAPES = {
     "accepted": line(invoice="GOOD", customer="{}.0"),
     "other day": line(time="2011-01-05 00:00:00", customer="{}.0"),
-    "negative": line(price="-1", customer="{}.0"),
-    "negative, id repeated": line(price="-1", customer="{}.0", description="FOR {}", country="x{}x"),
+    "next day": line(time="2011-01-05 09:00:00", customer="{}"),
+    "next day, id repeated": line(
+        time="2011-01-05 09:00:00", customer="{}.0", description="FOR {}", country="x{}x"
+    ),
     "quantity": line(quantity="3.7", customer="{}.0"),
     "price": line(price="1e308", customer="{}.0", description="FOR {}"),
     "time": line(time="{}", customer="{}"),
@@ -402,13 +404,13 @@ def test_no_raw_customer_is_stored_or_logged_whatever_is_wrong_with_the_line(
 
 def test_a_line_set_aside_keeps_its_impersonal_fields(home: Home) -> None:
     home.put(
-        line(invoice=1, description='"A ""B"", C"', price="-1", country="of 17850"),
+        line(invoice=1, description='"A ""B"", C"', time="2011-01-05 08:26:00", country="of 17850"),
         line(invoice=2, quantity="3.7"),
     )
     home.ingest()
     who = home.pseudonym("17850")
     assert home.rejected("raw_text") == [
-        (f'1,85123A,"A ""B"", C",6,2011-01-04 08:26:00,-1,{who},xx 99999',),
+        (f'1,85123A,"A ""B"", C",6,2011-01-05 08:26:00,2.55,{who},xx 99999',),
         ("9,99999x,xxxxx xxxxx,9.9,9999-99-99 99:99:99,9.99,99999.9,xxxxxx xxxxxxx",),
     ]
 

@@ -26,6 +26,11 @@ PEOPLE, SAMPLED = 30_000, 10
 # The figures of each person straight from the table: column 6 is April, 1 is September (whose status is 0).
 STATUS = [f"PAY_{n}" for n in (0, 2, 3, 4, 5, 6)]
 BILLS, PAID = [f"BILL_AMT{n}" for n in range(1, 7)], [f"PAY_AMT{n}" for n in range(1, 7)]
+# late, and something of the bill is missing: whoever has paid it is late with nothing
+OVERDUE = [
+    f"({status} > 0 and {bill} > 0 and {paid} < {bill})::int"
+    for status, bill, paid in zip(STATUS, BILLS, PAID, strict=True)
+]
 EXPECTED = f"""
 select
     ID,
@@ -33,7 +38,7 @@ select
     30 * greatest({", ".join(STATUS)}, 0) as worst_days_late,
     5 * list_sum(list_transform([{", ".join(STATUS)}], lambda status: greatest(status, 0))) as mean_days_late,
     30 * greatest(PAY_0, 0) as last_days_late,
-    len(list_filter([{", ".join(STATUS)}], lambda status: status > 0)) as overdue_instalments,
+    {" + ".join(OVERDUE)} as overdue_instalments,
     BILL_AMT1 as outstanding,
     LIMIT_BAL as credit_limit,
     BILL_AMT1 / LIMIT_BAL as utilisation,
