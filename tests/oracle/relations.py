@@ -111,6 +111,26 @@ class Parquet(Relation):
         return replace(shop, rules=replace(shop.rules, format="parquet"))
 
 
+class OtherFiles(Relation):
+    """Each file is split in two and in another order: nothing changes but where the lines stand.
+
+    The lines of an invoice stay together and in their order, which is that in which the shop recorded them.
+    """
+
+    def change(self, shop: Shop, draw: random.Random) -> Shop:
+        files: dict[str, list[Row]] = {}
+        for path, rows in shop.files.items():
+            groups: dict[object, list[Row]] = {}
+            for place, row in enumerate(rows):
+                is_order = path.startswith("orders/")
+                groups.setdefault(normal_text(row["invoice_no"]) if is_order else place, []).append(row)
+            shuffled = draw.sample([*groups.values()], len(groups))
+            for number, half in enumerate((shuffled[::2], shuffled[1::2])):
+                if half or not number:
+                    files[f"{path[:-4]}-part-{number}.csv"] = [row for group in half for row in group]
+        return shop.with_files(files)
+
+
 class DearerPrices(Relation):
     """All prices and payments are 100 times as high: so is all money; shares, scores and classes stay.
 
@@ -346,6 +366,7 @@ ALIKE: tuple[type[Relation], ...] = (
     RenamedCustomers,
     OtherSpelling,
     Parquet,
+    OtherFiles,
     DearerPrices,
     OtherZone,
     OtherYear,
