@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import pytest
 
-from tests.laws.history import use_here
+from tests.laws.history import own_settings, use_here
 from tests.oracle.drawn import draw_shop
 from tests.oracle.published import KEYS, Publication, Runner, differences, expected
 
@@ -16,8 +17,9 @@ BUILT = range(3, 13)
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    return Runner(tmp_path_factory.mktemp("oracle"), use_here)
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with own_settings():  # else a file that follows would find the shop of this one
+        yield Runner(tmp_path_factory.mktemp("oracle"), use_here)
 
 
 @pytest.fixture(scope="module")

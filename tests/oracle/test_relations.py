@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.laws.history import use_here
+from tests.laws.history import own_settings, use_here
 from tests.oracle.drawn import draw_shop
 from tests.oracle.published import Runner
 from tests.oracle.relations import ADDED, ALIKE, Relation, broken, check_relations, combined, tables_of
@@ -13,8 +15,9 @@ SHOPS = (101, 102, 103)
 
 
 @pytest.fixture(scope="module")
-def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    return Runner(tmp_path_factory.mktemp("relations"), use_here)
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with own_settings():  # else a file that follows would find the shop of this one
+        yield Runner(tmp_path_factory.mktemp("relations"), use_here)
 
 
 @pytest.mark.parametrize("seed", SHOPS)
