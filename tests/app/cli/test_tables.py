@@ -78,6 +78,9 @@ def test_the_status_shows_what_answers_each_question_with_its_greatest_drift(hom
             f"greatest drift {answer['value']:.2f} of {answer['allowed']:.2f}, in bounds ({answer['name']})"
         )
         assert drift in text
-    refused = {**status["answers"][0], "note": "refused: the stability index of tenure_days"}
+    refused = {
+        **status["answers"][0],
+        **{"model_id": None, "note": "refused: the stability index of tenure_days"},
+    }
     text = " ".join(shown(print_status, {**status, "answers": [refused]}).split())
     assert "buys_30d │ refused: the stability index of tenure_days" in text
