@@ -1,7 +1,8 @@
 """SQL that casts the text of a column to its canonical value, or to null where it cannot be read exactly.
 
 Nothing is guessed: 3.7 is not a whole number, and a payment with a fifth decimal is set aside. Only what
-`Kind.rounded` names, prices and line totals, is rounded: a shop computes them, to more decimals than it pays.
+`Kind.rounded` names, such as prices and line totals, is rounded: a shop computes them, to more decimals than
+it pays.
 """
 
 from __future__ import annotations
@@ -126,16 +127,16 @@ def _is_instant(name: str, column: Column) -> str:
 
 
 def instant(name: str, column: Column, shop: Shop) -> str:
-    """SQL for the instant (UTC) of a time, of which `<name>_written` is what `cast` gave."""
-    written = f"{name}_read"
-    is_instant, of_clock = _is_instant(name, column), instant_of(column.zone or shop.timezone, written)
+    """SQL for the instant (UTC) of a time, of which `<name>_read` is what `cast` gave."""
+    read = f"{name}_read"
+    is_instant, of_clock = _is_instant(name, column), instant_of(column.zone or shop.timezone, read)
     if column.format:
-        return written if is_instant == "true" else of_clock
-    return f"case when {is_instant} then {written} else {of_clock} end"
+        return read if is_instant == "true" else of_clock
+    return f"case when {is_instant} then {read} else {of_clock} end"
 
 
 def clock(name: str, column: Column, shop: Shop) -> str:
-    """SQL for what the shop's clock showed, from `<name>_written` and the instant `<name>_utc_value`.
+    """SQL for what the shop's clock showed, from `<name>_read` and the instant `<name>_utc_value`.
 
     A time that is written by this clock stays as it is, also one that the clock skipped.
     """
