@@ -187,7 +187,12 @@ def _text_bytes(file: File, source: Section) -> int:
 
 
 def _no_parquet(file: File, error: Exception) -> DataProblem:
-    return DataProblem(f"{file.name} is no readable Parquet file: {str(error).splitlines()[0]}")
+    return DataProblem(f"{file.name} is no readable Parquet file: {_told(error)}")
+
+
+def _told(error: Exception) -> str:
+    # DuckDB quotes a text that is no UTF-8, and it may be a customer's
+    return str(error).partition(': value "')[0].splitlines()[0]
 
 
 def _inspect_csv(file: File, source: Section, limit_mb: int) -> None:
@@ -334,7 +339,7 @@ def _load_parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[File], 
             )
         except duckdb.Error as error:
             named = next((file for file in batch if str(file.path) in str(error)), batch[0])
-            raise DataProblem(f"{named.name} cannot be read: {str(error).splitlines()[0]}") from None
+            raise DataProblem(f"{named.name} cannot be read: {_told(error)}") from None
         finally:
             connection.unregister("file_names")
 

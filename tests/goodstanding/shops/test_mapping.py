@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet
 import pytest
 import yaml
 
@@ -111,6 +112,26 @@ def test_a_file_that_is_no_parquet_is_reported_by_name(tmp_path: Path, content: 
     home.put_bytes(content, f"day={DAY}/orders.parquet")
     with pytest.raises(DataProblem, match=r"day=2011-01-05/orders\.parquet is no readable Parquet file"):
         home.ingest(DAY)
+
+
+# one file is refused as its lines are read, the other as their length is taken
+@pytest.mark.parametrize("rows", [1, 20_000])
+def test_a_text_of_a_parquet_file_that_is_no_utf_8_is_not_repeated(tmp_path: Path, rows: int) -> None:
+    home = Home(tmp_path, str(SHOPS / "book_store.yml"))
+    home.settings = home.settings.model_copy(update={"max_file_mb": 1})
+    parquet(home, f"{book()} from range({rows})")
+    file = home.landing / f"day={DAY}" / "orders.parquet"
+    table, spoiled = pyarrow.parquet.read_table(file, partitioning=None), b"SECRET\xff"
+    ends = b"".join((len(spoiled) * n).to_bytes(4, "little") for n in range(rows + 1))
+    buffers = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(spoiled * rows)]
+    titles = pyarrow.Array.from_buffers(pyarrow.string(), rows, buffers)
+    table = table.set_column(table.column_names.index("title"), "title", titles)
+    pyarrow.parquet.write_table(table, file)
+    with pytest.raises(
+        DataProblem, match=r"orders\.parquet .*: Invalid Input Error: Invalid string"
+    ) as caught:
+        home.ingest(DAY)
+    assert "SECRET" not in str(caught.value)
 
 
 def test_a_parquet_file_without_a_mapped_column_is_reported_like_any_other(tmp_path: Path) -> None:
