@@ -74,7 +74,8 @@ def _content(loader: type[yaml.SafeLoader], text: str, name: object) -> Any:
         return None
     try:
         return loader("").construct_document(tree)
-    except (yaml.YAMLError, ValueError) as error:
+    # PyYAML looks a value up, or takes it apart, without a look whether it is of the type that a tag says
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
         raise _unreadable(error, name) from None
 
 

@@ -81,6 +81,16 @@ def test_what_is_no_yaml_is_refused_in_one_line(read, text):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("read", [as_written, loaded])
+@pytest.mark.parametrize(
+    "value", ["!!int ''", "!!float ''", "!!float x", "!!bool x", "!!timestamp x", "!!mine x"]
+)
+def test_a_value_that_is_not_of_its_tag_is_refused_in_one_line(read, value):
+    with pytest.raises(WrongUse, match=r"^mine\.yml: no readable YAML: ") as caught:
+        read(f"a: {value}\n", "mine.yml")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path):
     path = tmp_path / "mine.yml"
     path.write_bytes(b"source: caf\xe9")
