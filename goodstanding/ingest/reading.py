@@ -112,6 +112,8 @@ def reading_of(shop: Shop) -> Reading:
         versions={
             "the code that reads": code,
             "duckdb": version("duckdb"),
+            # it reads Parquet's metadata and what is not in UTF-8
+            "pyarrow": version("pyarrow"),
             "tzdata": book_version(),
             "unicode": unicodedata.unidata_version,
         },
