@@ -7,6 +7,7 @@ proves gets a fault in `text_lines` (`goodstanding.ingest.read`); nothing else i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 
@@ -21,6 +22,8 @@ from goodstanding.shops.mapping import Column, Section, Source
 LAST = 2**62
 # what may stand around a name of a header: the mark of a file that was put behind another, quotes, blanks
 AROUND = '\ufeff" \t\r'
+# %d or %m in a format of times, with or without zeros in front; %% is no begin of one
+DAY_OR_MONTH = re.compile(r"%%|(%-?)([dm])")
 
 
 def mark_second_headers(
@@ -30,8 +33,13 @@ def mark_second_headers(
     order, all lines behind it up to one in the right order."""
     if source.files.format == "parquet":
         return
-    names = [column.source for column in source.columns.values()]
-    frame = pd.DataFrame({"file_name": [f.name for f in files], "names": [list(f.header) for f in files]})
+    names = [column.source.strip(AROUND) for column in source.columns.values()]
+    frame = pd.DataFrame(
+        {
+            "file_name": [file.name for file in files],
+            "names": [[name.strip(AROUND) for name in file.header] for file in files],
+        }
+    )
     connection.register("headers", frame)
     bare = [f"trim({identifier(name)}, $around)" for name in source.columns]
     known = [f"list_contains(names, {text})" for text in bare]
@@ -111,7 +119,11 @@ def _notations(name: str, column: Column, decimals: int | None) -> Iterator[tupl
         other = column.model_copy(update={"decimal_mark": other_mark, "thousands_mark": mark})
         mapped, swapped = (cast(name, notation, decimals=decimals) for notation in (usual, other))
         yield mapped, swapped, f"contains({name}, '{other_mark}')"
-    elif column.format and "%d" in column.format and "%m" in column.format:
-        turned = column.format.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
+    elif column.format and {"d", "m"} <= {letter for _, letter in DAY_OR_MONTH.findall(column.format)}:
+        turned = DAY_OR_MONTH.sub(_turned, column.format)
         other = column.model_copy(update={"format": turned})
         yield cast(name, column), cast(name, other), f"{name} is not null"
+
+
+def _turned(found: re.Match[str]) -> str:
+    return found[0] if not found[2] else found[1] + {"d": "m", "m": "d"}[found[2]]

@@ -55,6 +55,17 @@ def test_all_lines_behind_a_header_in_another_order_are_set_aside(home: Home, qu
     assert home.accepted("invoice_no") == [("1",), ("3",)]
 
 
+def test_blanks_around_a_name_make_no_other_header(tmp_path: Path) -> None:
+    text = (PROJECT / "shops" / "online_retail.yml").read_text()
+    path = tmp_path / "blanks.yml"
+    path.write_text(text.replace("from: UnitPrice", 'from: " UnitPrice "'))
+    home = Home(tmp_path, str(path))
+    header = HEADER.replace("UnitPrice", " UnitPrice ")
+    home.put(a_line(1), header, a_line(2), header=header)
+    home.ingest()
+    assert faults(home) == {3: "the header again"}
+
+
 def test_a_second_header_with_another_column_of_the_same_number_is_found(home: Home) -> None:
     other = HEADER.replace("UnitPrice", "LineTotal")
     home.put(a_line(1), other, a_line(2))
@@ -71,8 +82,8 @@ def test_a_value_that_is_the_name_of_a_column_is_no_header(home: Home) -> None:
 # --- notations ---
 
 
-@pytest.fixture
-def dotted(tmp_path: Path) -> Home:
+@pytest.fixture(params=["%d/%m/%Y", "%-d/%-m/%Y"])
+def dotted(tmp_path: Path, request: pytest.FixtureRequest) -> Home:
     """A home of a shop that writes prices as 1,234.50 and due days as 31/01/2011."""
     text = (PROJECT / "shops" / "online_retail.yml").read_text()
     text = text.replace(
@@ -88,8 +99,8 @@ payments:
   columns:
     customer_id: {from: Customer, as: whole_number}
     amount: {from: Amount, as: decimal}
-    due_day: {from: Due, as: date, format: "%d/%m/%Y"}
-"""
+    due_day: {from: Due, as: date, format: "FORMAT"}
+""".replace("FORMAT", request.param)
     )
     return Home(tmp_path, str(path))
 
