@@ -35,6 +35,9 @@ class Days:
     def __iter__(self) -> Iterator[date]:
         return (self.first + timedelta(days=n) for n in range(len(self)))
 
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
     def __len__(self) -> int:
         return (self.last - self.first).days + 1
 

@@ -409,7 +409,7 @@ class Closed(_Strict):
         return _ranges_of_days(entries)
 
     def __contains__(self, day: date) -> bool:
-        return WEEKDAYS[day.weekday()] in self.weekdays or any(r.first <= day <= r.last for r in self.days)
+        return WEEKDAYS[day.weekday()] in self.weekdays or any(day in days for days in self.days)
 
 
 class Accepted(_Strict):
@@ -438,7 +438,7 @@ class Accepted(_Strict):
         return _ranges_of_days(entries if isinstance(entries, list) else [entries])
 
     def __contains__(self, day: date) -> bool:
-        return any(days.first <= day <= days.last for days in self.days)
+        return any(day in days for days in self.days)
 
 
 class Limits(_Strict):
