@@ -59,7 +59,8 @@ def written(name: str, section: Section) -> str | None:
 
     None for a column whose value, as `cast` gives it, is that already.
     """
-    if name == CUSTOMER or name not in section.columns or section.case_of(name) == "keep":
+    column = section.columns.get(name)
+    if name == CUSTOMER or column is None or column.cast != "text" or section.case_of(name) == "keep":
         return None
     return _normal(name, "text", "keep", "written")
 

@@ -31,7 +31,7 @@ from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import PROJECT, Settings
 from goodstanding.core.strict_yaml import as_written, text_of
 from goodstanding.core.zones import zone
-from goodstanding.identity.normal_form import NOBODY, Case, CustomerIds, IdCast
+from goodstanding.identity.normal_form import NOBODY, Case, CustomerIds, IdCast, normal_form, normal_text
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, TEXT, CastKind, Kind
 
 CUSTOMER = "customer_id"
@@ -237,6 +237,10 @@ class Section(_Strict):
         """The case in which a text column is stored."""
         return self.columns[name].case or CASES.get(name, "keep")
 
+    def id_cast(self, name: str) -> IdCast:
+        """How an id or code is read."""
+        return "whole_number" if self.columns[name].cast == "whole_number" else "text"
+
 
 class Source(Section):
     """Which files of the landing hold one kind of line, and what their columns say.
@@ -331,7 +335,9 @@ class Orders(Source, kind=ORDERS):
 
     def no_products_pattern(self) -> str:
         """The codes that are no products as one case-blind regular expression, which may match nothing."""
-        codes = [re.escape(code).replace(r"\*", ".*").replace(r"\ ", " ") for code in self.no_products]
+        cast = self.id_cast("stock_code")
+        written = [normal_form(code, cast) or normal_text(code) for code in self.no_products]
+        codes = [re.escape(code).replace(r"\*", ".*").replace(r"\ ", " ") for code in written]
         return "(?i)^(" + "|".join(codes) + ")$" if codes else "$.^"
 
 
@@ -521,8 +527,8 @@ class Shop(_Strict):
     def customer_ids(self) -> CustomerIds:
         """How customer ids are read, in files of every kind and wherever somebody asks for a customer."""
         section = self.sources[0]
-        cast: IdCast = "whole_number" if section.columns[CUSTOMER].cast == "whole_number" else "text"
-        return CustomerIds(cast, section.case_of(CUSTOMER), CustomerIds.words(self.nobody))
+        words = CustomerIds.words(self.nobody)
+        return CustomerIds(section.id_cast(CUSTOMER), section.case_of(CUSTOMER), words)
 
     @property
     def sources(self) -> tuple[Source, ...]:

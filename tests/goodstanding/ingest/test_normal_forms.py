@@ -174,6 +174,21 @@ def test_rules_and_codes_of_no_products_look_at_a_code_as_it_is_written(tmp_path
     ]
 
 
+def test_rules_and_codes_of_no_products_look_at_the_number_that_a_code_is(tmp_path: Path) -> None:
+    columns, kinds = {"stock_code": {"as": "whole_number"}}, {"column": "stock_code", "matches": "^55$"}
+    shop = shop_with(tmp_path, columns, no_products=["99", "0077"], invoice_kinds={"adjustment": kinds})
+    home = Home(tmp_path, shop)
+    ways = ("{}", "0{}", "{}.0", "{}\u00a0", "+{}")
+    home.put(*(line(code=way.format(code)) for code in (55, 77, 99, 11) for way in ways))
+    home.ingest()
+    assert home.accepted("stock_code, invoice_kind, is_product") == [
+        *[("55", "adjustment", True)] * 5,
+        *[("77", "sale", False)] * 5,
+        *[("99", "sale", False)] * 5,
+        *[("11", "sale", True)] * 5,
+    ]
+
+
 def test_a_code_of_blanks_alone_is_missing(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.put(line(), line(code="\u00a0\u200b"), line(invoice="\ufeff"), line(description="\u3000"))
