@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from goodstanding.core.days import Days
-from goodstanding.core.settings import Settings
+from goodstanding.core.settings import PROJECT, Settings
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.ingest.load import ingest
 from goodstanding.shops.kinds import KINDS
@@ -133,3 +133,14 @@ class Home:
     def pseudonym(self, customer: str) -> str:
         """The pseudonym of a customer in this home."""
         return pseudonym(customer, pseudonym_key(self.settings))
+
+
+def home_with(folder: Path, *changes: tuple[str, str]) -> Home:
+    """A home of the online shop whose mapping has other texts in the place of some."""
+    text = (PROJECT / "shops" / "online_retail.yml").read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    mapping = folder / "shop.yml"
+    mapping.write_text(text)
+    return Home(folder, str(mapping))

@@ -7,18 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.goodstanding.ingest.homes import Home, line
+from tests.goodstanding.ingest.homes import Home, home_with, line
 
-MAPPING = Path(__file__).parents[3] / "shops" / "online_retail.yml"
 LOCAL, IN_UTC = 'format: "%Y-%m-%d %H:%M:%S"', 'format: "%Y-%m-%d %H:%M:%S", zone: UTC'
 
 
 def home_in(zone: str, folder: Path, times: str) -> Home:
     """A home of a shop in a time zone; its files give times in that zone or in UTC."""
-    text = MAPPING.read_text().replace("Europe/London", zone).replace(LOCAL, times)
-    mapping = folder / "shop.yml"
-    mapping.write_text(text)
-    return Home(folder, str(mapping))
+    return home_with(folder, ("Europe/London", zone), (LOCAL, times))
 
 
 @pytest.mark.parametrize(

@@ -9,21 +9,9 @@ from pathlib import Path
 import pytest
 
 from goodstanding.core.errors import WrongUse
-from tests.goodstanding.ingest.homes import DAY, HEADER, Home, line
+from tests.goodstanding.ingest.homes import DAY, HEADER, Home, home_with, line
 
-MAPPING = Path(__file__).parents[3] / "shops" / "online_retail.yml"
 PRICE = "  unit_price: {from: UnitPrice, as: decimal}\n"
-
-
-def home_with(folder: Path, *changes: tuple[str, str]) -> Home:
-    """A home of the online shop with another mapping."""
-    text = MAPPING.read_text()
-    for before, after in changes:
-        assert before in text
-        text = text.replace(before, after)
-    mapping = folder / "shop.yml"
-    mapping.write_text(text)
-    return Home(folder, str(mapping))
 
 
 @pytest.mark.parametrize(

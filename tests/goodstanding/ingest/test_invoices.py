@@ -10,8 +10,7 @@ import pytest
 from goodstanding.core.errors import WrongUse
 from goodstanding.warehouse.files import open_intake
 from goodstanding.warehouse.notices import notice_groups
-from tests.goodstanding.ingest.homes import DAY, Home, line
-from tests.goodstanding.ingest.test_facts import home_with
+from tests.goodstanding.ingest.homes import DAY, Home, home_with, line
 
 NEXT = date(2011, 1, 5)
 PARTS = ('path: "{day}.csv"', 'path: "{day}*.csv"')

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from goodstanding.core.settings import PROJECT
-from tests.goodstanding.ingest.homes import DAY, HEADER, Home, line
+from tests.goodstanding.ingest.homes import DAY, HEADER, Home, home_with, line
 
 NAMES = HEADER.split(",")
 
@@ -56,10 +56,7 @@ def test_all_lines_behind_a_header_in_another_order_are_set_aside(home: Home, qu
 
 
 def test_blanks_around_a_name_make_no_other_header(tmp_path: Path) -> None:
-    text = (PROJECT / "shops" / "online_retail.yml").read_text()
-    path = tmp_path / "blanks.yml"
-    path.write_text(text.replace("from: UnitPrice", 'from: " UnitPrice "'))
-    home = Home(tmp_path, str(path))
+    home = home_with(tmp_path, ("from: UnitPrice", 'from: " UnitPrice "'))
     header = HEADER.replace("UnitPrice", " UnitPrice ")
     home.put(a_line(1), header, a_line(2), header=header)
     home.ingest()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodstanding.core.errors import WrongUse
-from goodstanding.core.settings import Settings
+from goodstanding.core.settings import PROJECT, Settings
 from goodstanding.identity.normal_form import LONGEST_ID, normal_form
 from goodstanding.identity.pseudonyms import pseudonym
 from goodstanding.ingest.casts import cast
@@ -30,7 +30,7 @@ texts = st.one_of(
 
 def shop_with(folder: Path, columns: dict[str, object] | None = None, **keys: object) -> str:
     """The path of a mapping like that of the online shop, with other columns and keys."""
-    content = yaml.safe_load((Path("shops") / "online_retail.yml").read_text())
+    content = yaml.safe_load((PROJECT / "shops" / "online_retail.yml").read_text())
     for name, column in (columns or {}).items():
         content["columns"][name].update(column)
     path = folder / "shop.yml"
