@@ -41,8 +41,9 @@ def mark_second_headers(
         }
     )
     connection.register("headers", frame)
-    bare = [f"trim({identifier(name)}, $around)" for name in source.columns]
-    known = [f"list_contains(names, {text})" for text in bare]
+    # a group of people may be called like any name here
+    bare = [f"trim(text_lines.{identifier(name)}, $around)" for name in source.columns]
+    known = [f"list_contains(headers.names, {text})" for text in bare]
     headers = connection.execute(
         f"""
         select file_name, line_number, [{", ".join(bare)}]

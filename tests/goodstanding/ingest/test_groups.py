@@ -53,6 +53,14 @@ def test_everybody_is_listed_under_the_pseudonym_of_their_orders(shop: Home) -> 
     assert groups["group"].to_list()[:2] == ["26 to 40", "x"] and groups["group"].isna().iloc[2]
 
 
+@pytest.mark.parametrize("name", ["names", "headers", "customers", "text", "value", "written", "select"])
+def test_a_group_may_be_called_like_anything_that_reading_it_has(tmp_path: Path, name: str) -> None:
+    columns = {**GROUPS["columns"], name: {"from": "Name", "as": "text"}}
+    home = home_with(tmp_path, {**GROUPS, "columns": columns})
+    put(home, "17850;A;f;x", "18;B\u00a0;m;y")
+    assert read_groups(home.settings)[name].to_list() == ["A", "B"]
+
+
 def test_a_run_takes_in_no_groups(shop: Home) -> None:
     shop.put(line())
     put(shop, "17850.0;SECRET NAME;SECRET SEX;SECRET BAND")
