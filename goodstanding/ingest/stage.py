@@ -180,18 +180,19 @@ def _faults(source: Source, shop: Shop) -> list[tuple[str, str]]:
 
 
 def _other_currency(source: Source, shop: Shop) -> tuple[str, str]:
-    """The fault of a line in another currency than the shop's; one without any has that of its invoice."""
-    code = f"upper({CURRENCY}_value)"
+    """The fault of a line in another currency than the shop's; one without any has that of its invoice, and
+    of several the shop's."""
+    code, own = f"upper({CURRENCY}_value)", literal(shop.currency)
     if source.of is ORDERS and source.columns[CURRENCY].optional:
-        low, high = (
-            f"{end}({code}) filter (not is_unreadable) over (partition by event_day, invoice_no_value)"
-            for end in ("min", "max")
-        )
-        code = f"coalesce({code}, case when {low} = {high} then {low} end)"
+        # what is set aside as of another day is of another invoice
+        lines = f"filter (not is_unreadable and {_own_day(source)} = event_day)"
+        invoice = f"{lines} over (partition by event_day, invoice_no_value)"
+        named = f"case when bool_or({code} = {own}) {invoice} then {own} else min({code}) {invoice} end"
+        code = f"coalesce({code}, {named})"
     # what is no code of a currency may be anything, also a person's name
     shown = f"case when regexp_full_match({code}, '[A-Z]{{3}}') then {code} else 'no code like GBP' end"
     said = literal(f"{CURRENCY}: {OTHER_CURRENCY}{shop.currency}: ")
-    return f"{code} <> {literal(shop.currency)}", f"{said} || {shown}"
+    return f"{code} <> {own}", f"{said} || {shown}"
 
 
 def _event_day(source: Source) -> str:

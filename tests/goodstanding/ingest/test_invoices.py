@@ -177,6 +177,23 @@ def test_a_line_without_a_currency_has_that_of_its_invoice(tmp_path: Path) -> No
     assert told(home) == {}
 
 
+def test_a_line_without_a_currency_is_not_the_shops_where_its_invoice_has_two_others(tmp_path: Path) -> None:
+    home = currency_home(tmp_path)
+    home.put(*(sale(A, country=text, code=f"X{n}") for n, text in enumerate(("USD", "EUR", ""))))
+    home.ingest()
+    assert home.accepted("line_number") == []
+    assert [reason[-5:] for _, reason in home.rejected()] == [": USD", ": EUR", ": EUR"]
+    assert told(home) == {}
+
+
+def test_a_line_of_another_day_says_nothing_of_the_currency_of_an_invoice(tmp_path: Path) -> None:
+    home = currency_home(tmp_path)
+    home.put(sale(A, country="USD", day=NEXT), sale(A, country=""))
+    home.ingest()
+    assert home.accepted("line_number") == [(3,)]
+    assert [reason for _, reason in home.rejected()] == [f"ordered_at: a row of {NEXT} in the file of {DAY}"]
+
+
 def test_equal_lines_in_two_files_of_a_day_are_told(tmp_path: Path) -> None:
     home = home_saying(tmp_path)
     twice = sale(A, code="Y")
