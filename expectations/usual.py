@@ -79,7 +79,9 @@ def add_share(frame: pd.DataFrame, name: str, share: Share, limit: float) -> Non
     """
     count, of, units = (np.asarray(column, dtype=float) for column in (share.count, share.of, share.units))
     figure = np.divide(count, of, out=np.full(len(frame), np.nan), where=of > 0)
-    is_chance = explained_by_chance(np.floor(np.nan_to_num(figure) * units), units, share.recent)
+    # multiplied first: a count must not become one less by rounding where units are all of them
+    of_units = np.floor(np.divide(count * units, of, out=np.zeros(len(frame)), where=of > 0))
+    is_chance = explained_by_chance(of_units, units, share.recent)
     _add(frame, name, figure, share.recent, (figure <= limit) | is_chance)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expectations.usual import Ratio, add_ratio, explained_by_chance
+from expectations.usual import Ratio, Share, add_ratio, add_share, explained_by_chance
 from goodstanding.shops.mapping import Limits
 from tests.expectations.small_shops import BIG, FIRST, STEADY, failures, small_shop
 
@@ -28,6 +28,15 @@ def test_good_days_of_small_and_unsteady_shops_pass(lines_a_day: float, shops: i
 def test_chance_is_the_exact_binomial_tail() -> None:
     count, of = np.array([0, 1, 3, 4, 48]), np.array([10, 1, 10, 10, 49])
     assert list(explained_by_chance(count, of, 0.01)) == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+def test_a_share_of_independent_ones_is_judged_by_its_whole_count(share: float) -> None:
+    for number in range(1, 100):
+        count, of = np.arange(number + 1.0), np.full(number + 1, float(number))
+        frame = pd.DataFrame(index=range(number + 1))
+        add_share(frame, "check", Share(count, of, of, np.full(number + 1, share)), limit=0)
+        assert list(frame["check"]) == list(explained_by_chance(count, of, share))
 
 
 Spoiling = Callable[[pd.DataFrame], pd.DataFrame]
