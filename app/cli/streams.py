@@ -65,7 +65,10 @@ def open_streams() -> None:
         stream = getattr(sys, name) or os.fdopen(descriptor, "w", encoding="utf-8", closefd=False)
         with suppress(AttributeError):  # a stream of a test
             stream.reconfigure(errors="backslashreplace")
-        setattr(sys, name, _Told(stream))
+        told = _Told(stream)
+        setattr(sys, name, told)
+        # what is said past a redirection; missing where the process was started without the stream
+        setattr(sys, f"__{name}__", told)
 
 
 def end_of_output(fault: OutputFailed) -> int:

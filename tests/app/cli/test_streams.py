@@ -65,6 +65,30 @@ def test_a_full_output_is_told_as_that(tmp_path: Path, arguments: str) -> None:
     )
 
 
+PROGRESS = """
+from app.cli import entry, main, shown
+
+@main.app.command()
+def long():
+    with shown.progress_bar() as progress:
+        progress.add_task("computing")
+    print("{}")
+
+entry.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("errors", "code", "said"),
+    [("2>&-", 0, "{}\n"), ("2>/dev/null", 0, "{}\n"), ("2>/dev/full", 1, "")],
+)
+def test_progress_never_gets_into_the_result(tmp_path: Path, errors: str, code: int, said: str) -> None:
+    script = tmp_path / "long.py"
+    script.write_text(PROGRESS)
+    done = shell(tmp_path, f"{sys.executable} {script} long {errors}")
+    assert (done.returncode, done.stdout, done.stderr) == (code, said, "")
+
+
 @pytest.mark.parametrize("arguments", ["status", "status --json"])
 def test_a_closed_output_is_silence(tmp_path: Path, arguments: str) -> None:
     for closed in (">&-", ">&- 2>&-", "<&- >&- 2>&-"):
