@@ -368,7 +368,9 @@ where invoice_kind = 'cancellation' and is_product and customer_id is not null
 """
 CAME_BACK = """
 select distinct customer_id, valid_from from published.features.invoice_states
-where uncancelled_amount > 0
+qualify uncancelled_amount > coalesce(
+    lag(uncancelled_amount) over (partition by customer_id, invoice_no, invoice_day order by valid_from), 0
+)
 """
 
 
