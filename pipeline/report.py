@@ -433,7 +433,7 @@ def read_status(settings: Settings) -> Status:
         "notices": notices,
         "waiting": _waiting_days(snapshot) if snapshot or has_days else [],
         "waiting_as_of": snapshot.taken_at if snapshot else None,
-        "running": any(holder(settings.warehouse / name) for name in (INTAKE, STANDING)),
+        "running": any(holder(settings.warehouse / name) is not None for name in (INTAKE, STANDING)),
     }
 
 

@@ -70,7 +70,8 @@ def read_snapshot(settings: Settings) -> Snapshot | None:
 
 
 def holder(path: Path) -> int | None:
-    """The process that has a DuckDB file open for writing; None where nobody has, or it cannot be told.
+    """The process that has a DuckDB file open for writing (0 for one of another container); None where nobody
+    has, or it cannot be told.
 
     It asks the system who holds the lock and takes none. It is not for the process that has the file open:
     its own locks would end as this closes the file.
