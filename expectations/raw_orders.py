@@ -27,24 +27,24 @@ DAYS = f"with stored_lines as ({STORED_LINES}) select * from ({query('raw_orders
 DAYS_OFF = r"date_diff('day', event_day, try_cast(regexp_extract(reason, ': a row of (\S+) in', 1) as date))"
 
 
-def _about_lines_aside(query_name: str, days: str, parts: str = "") -> str:
-    """A query about every line that was set aside on some days, of all kinds of sources."""
+def _about_lines_aside(query_name: str, asked_days: str, parts: str = "") -> str:
+    """A query about the lines of all kinds that were set aside on the days that `asked_days` selects."""
     lines = " union all ".join(
         f"""
         select
             '{kind.name}' as kind, event_day, file_name, line_number, raw_text, reason,
             ends_with(reason, {literal(WAITS)}) as is_waiting, coalesce({DAYS_OFF}, 0) as days_off
-        from intake.raw.rejected_{kind.table} where {days}
+        from intake.raw.rejected_{kind.table} where event_day in (from asked_days)
         """
         for kind in KINDS
     )
-    return f"with aside_lines as ({lines}) {parts} select * from ({query(query_name)})"
+    given = f"with asked_days as ({asked_days}), aside_lines as ({lines})"
+    return f"{given} {parts} select * from ({query(query_name)})"
 
 
-def _about_neighbours(days: str, at_least: int) -> str:
+def _about_neighbours(asked_days: str, at_least: int) -> str:
     """A query about the lines that were set aside as those of the day before or after, on some days."""
-    parts = f", asked_days as ({days}), least as (select {at_least} as days)"
-    return _about_lines_aside("raw_orders_neighbours", "event_day <= $last", parts)
+    return _about_lines_aside("raw_orders_neighbours", asked_days, f", least as (select {at_least} as days)")
 
 
 FAILED_DAYS = "select unnest(cast($days as date[])) as event_day"
@@ -55,14 +55,14 @@ LAST_DAYS = """
     order by event_day desc limit 7
 """
 SET_ASIDE = f"""
-    select * from ({_about_lines_aside("raw_orders_set_aside", f"event_day in ({FAILED_DAYS})")})
+    select * from ({_about_lines_aside("raw_orders_set_aside", FAILED_DAYS)})
     union all
     select * from ({_about_neighbours(FAILED_DAYS, at_least=1)})
 """
 LOST = f"""
     select * from ({_about_neighbours(LAST_DAYS, at_least=2)})
     union all
-    select * from ({_about_lines_aside("raw_orders_lost", "event_day <= $last")})
+    select * from ({_about_lines_aside("raw_orders_lost", LAST_DAYS)})
 """
 
 # the lines of each day that are set aside until their own day is loaded: they are not lost

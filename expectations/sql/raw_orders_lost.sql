@@ -1,34 +1,26 @@
 -- One row of text per reason that sets lines aside on most of the last 7 days with lines: each day passes its limit, and
--- together they are a loss. `aside_lines` is put before it by `expectations.raw_orders`. Lines that wait for their own day
--- are not lost, and of those of a neighbour day `raw_orders_neighbours` tells.
+-- together they are a loss. `expectations.raw_orders` puts these `asked_days` and their `aside_lines` before it. Lines that
+-- wait for their own day are not lost, and of those of a neighbour day `raw_orders_neighbours` tells.
 with
-
-last_days as (
-    select event_day
-    from intake.raw.days
-    where event_day <= $last and lines > 0
-    order by event_day desc
-    limit 7
-),
 
 all_lines as (
     select
         sum(files.lines) as lines,
         count(distinct files.event_day) as days
     from intake.raw.files as files
-    inner join last_days on files.event_day = last_days.event_day
+    inner join asked_days on files.event_day = asked_days.event_day
 ),
 
 reasons as (
     select
-        max_by(aside_lines.reason, aside_lines.event_day) as reason,
+        -- a line has one place, so the last one is total
+        max_by(reason, (event_day, file_name, line_number)) as reason,
         count(*) as lines,
-        count(distinct aside_lines.event_day) as days,
-        max_by(aside_lines.file_name || ':' || aside_lines.line_number, aside_lines.event_day) as place
+        count(distinct event_day) as days,
+        max_by(file_name || ':' || line_number, (event_day, file_name, line_number)) as place
     from aside_lines
-    inner join last_days on aside_lines.event_day = last_days.event_day
-    where not aside_lines.is_waiting and aside_lines.days_off not in (-1, 1)
-    group by regexp_replace(aside_lines.reason, '[0-9]+', '#', 'g')
+    where not is_waiting and days_off not in (-1, 1)
+    group by regexp_replace(reason, '[0-9]+', '#', 'g')
 ),
 
 final as (

@@ -12,14 +12,13 @@ asked_files as (
 
 neighbour_lines as (
     select
-        aside_lines.kind,
-        aside_lines.days_off,
-        aside_lines.event_day,
-        aside_lines.file_name || ':' || aside_lines.line_number as place,
-        regexp_extract_all(aside_lines.raw_text || ',', '("(?:[^"]|"")*"|[^,]*),', 1)[$invoice_column] as invoice_no
+        kind,
+        days_off,
+        event_day,
+        file_name || ':' || line_number as place,
+        regexp_extract_all(raw_text || ',', '("(?:[^"]|"")*"|[^,]*),', 1)[$invoice_column] as invoice_no
     from aside_lines
-    inner join asked_days on aside_lines.event_day = asked_days.event_day
-    where aside_lines.days_off in (-1, 1) and not aside_lines.is_waiting
+    where days_off in (-1, 1) and not is_waiting
 ),
 
 neighbours as (

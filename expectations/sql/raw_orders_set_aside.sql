@@ -1,11 +1,11 @@
--- One row of text: why lines of $days were set aside, the commonest reasons first, each with a place. `aside_lines` is
--- put before it by `expectations.raw_orders`. Reasons that differ by numbers alone, such as dates, count as one.
+-- One row of text: why lines were set aside, the commonest reasons first, each with a place. `expectations.raw_orders`
+-- puts the `asked_days` and their `aside_lines` before it. Reasons that differ by numbers alone, such as dates, count as one.
 with
 
 all_lines as (
     select coalesce(sum(lines), 0) as lines
     from intake.raw.files
-    where event_day in (select unnest(cast($days as date[])))
+    where event_day in (from asked_days)
 ),
 
 reasons as (
