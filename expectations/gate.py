@@ -131,7 +131,7 @@ class GatePassed(TypedDict):
     #: a day, or a range of days
     days: str
     passed: bool
-    #: how many were judged
+    #: how many there are, judged or not
     expectations: int
     #: none, or the gate would have raised
     failed: list[str]
@@ -337,8 +337,7 @@ class _Judging:
             "last": self._days.last,
             "days": failed_days,
         }
-        used = {name: value for name, value in values.items() if re.search(rf"\${name}\b", sql)}
-        return [str(text) for (text,) in self._connection.execute(sql, used).fetchall()]
+        return [str(text) for (text,) in self._connection.execute(sql, _used(sql, values)).fetchall()]
 
     def _validate(self, frame: pd.DataFrame) -> None:
         """Validate one frame and add its outcomes to the checks, which have the order of the expectations."""
@@ -353,7 +352,7 @@ class _Judging:
         for n, outcome in outcomes.items():
             check = self._checks[n]
             check["rows"] += len(frame)
-            check["judged"] += _judged_rows(frame, check["column"])
+            check["judged"] += _judged_rows(frame, batch.expectations[n])
             self._gather(check, frame, outcome)
 
     def _gather(self, check: Check, frame: pd.DataFrame, outcome: ExpectationValidationResult) -> None:
@@ -383,7 +382,8 @@ class _Judging:
 
     def _conclude(self, check: Check) -> None:
         """Add to a check what all rows say together: what is accepted, why it fails, that none was judged."""
-        if not check["passed"]:
+        # nobody can accept what could not be looked at
+        if not check["passed"] and "error" not in check:
             has_days = bool(check["failed_days"])
             left = {date.fromisoformat(day) for day in check["failed_days"]} if has_days else set(self._days)
             for accepted in self._shop.accepted:
@@ -434,6 +434,11 @@ def _of_mapping(shop: Shop) -> dict[str, str | int | None]:
     }
 
 
+def _used(sql: str, values: Mapping[str, object]) -> dict[str, object]:
+    """The values of the parameters of a query; DuckDB refuses any other."""
+    return {name: value for name, value in values.items() if re.search(rf"\${name}\b", sql)}
+
+
 def _fetch(
     connection: duckdb.DuckDBPyConnection,
     gate: str,
@@ -454,9 +459,8 @@ def _fetch(
         "enough": ENOUGH,
         "stopped": list(shop.invoices.stopped),
     }
-    used = {name: value for name, value in values.items() if re.search(rf"\${name}\b", batch.sql)}
     try:
-        frame: pd.DataFrame = connection.execute(batch.sql, used).df()
+        frame: pd.DataFrame = connection.execute(batch.sql, _used(batch.sql, values)).df()
         return frame
     except duckdb.CatalogException as error:
         reason = str(error).splitlines()[0]
@@ -465,9 +469,12 @@ def _fetch(
         ) from None
 
 
-def _judged_rows(frame: pd.DataFrame, column: str) -> int:
-    """How many rows have something to judge: of one column those with a value, as NULL is not judged."""
-    return int(frame[column].notna().sum()) if column in frame else len(frame)
+def _judged_rows(frame: pd.DataFrame, expectation: Expectation) -> int:
+    """How many rows have something to judge: those with a value, as NULL is judged by `present` alone."""
+    column = _columns(expectation)
+    if column not in frame or expectation.expectation_type == "expect_column_values_to_not_be_null":
+        return len(frame)
+    return int(frame[column].notna().sum())
 
 
 def _key(row: tuple[Any, ...]) -> str:

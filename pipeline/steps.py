@@ -46,7 +46,7 @@ class GateNumbers(TypedDict):
     """What a gate found where it lets the run go on.
 
     Attributes:
-        expectations: how many were judged. rows: of all batches. notes: what was not judged, and what was
+        expectations: how many there are. rows: of all batches. notes: what was not judged, and what was
             accepted. barred: the days (ISO) that gate 1 bars, while the run goes on with the others.
     """
 

@@ -10,7 +10,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from expectations import raw_orders
 from expectations.gate import run_gate
+from expectations.suite import Batch, present
 from expectations.usual import BEYOND
 from goodstanding.core.days import Days
 from goodstanding.core.errors import GateFailed, WrongUse
@@ -100,6 +102,20 @@ def test_an_acceptance_needs_its_days_who_and_why(tmp_path: Path, text: str, mes
     shop.write_text(f"{MAPPING.read_text()}accepted:\n  - {{{text}}}\n")
     with pytest.raises(WrongUse, match=message):
         load_shop(Settings(home=tmp_path, shop=str(shop), _env_file=None))
+
+
+def test_what_could_not_be_judged_cannot_be_accepted(
+    judge_accepting: Accepting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgetful = Batch(
+        name="lines without their file",
+        sql="select event_day from intake.raw.order_lines where event_day between $first and $last",
+        key=("event_day",),
+        expectations=[present("file_name")],
+    )
+    monkeypatch.setattr(raw_orders, "BATCHES", (forgetful,))
+    with pytest.raises(GateFailed, match=r"on file_name of the lines without .* could not be judged"):
+        judge_accepting(entry("file_name"))
 
 
 def test_a_check_without_a_subject_has_not_passed(

@@ -61,6 +61,15 @@ def test_the_result_of_a_failure_is_kept_with_counts_and_keys(warehouse, judge, 
     assert all(len(key.rpartition(":")[2]) == 8 for key in failed["keys"])
 
 
+def test_a_value_that_must_be_there_is_judged_in_rows_without_it_too(warehouse, judge, settings):
+    warehouse.execute("update marts.invoices set customer_id = null where event_day = '2011-03-09'")
+    with pytest.raises(GateFailed):
+        judge("invoices")
+    stored = json.loads((settings.home / "checks" / "invoices" / "2011-03-09.json").read_text())
+    (found,) = [c for batch in stored["batches"] for c in batch["checks"] if c["column"] == "customer_id"]
+    assert (found["unexpected"], found["judged"], found["rows"]) == (111, 111, 111)
+
+
 def test_a_long_range_is_judged_in_chunks_with_the_same_result(warehouse, judge, settings, monkeypatch):
     warehouse.execute("update intake.raw.order_lines set quantity = 2000000 where line_number = 7")
     results = []
