@@ -101,6 +101,8 @@ def end_on_signals() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(number, _handle)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    # a forked process would tell this one of its signals, through the same pipe
+    os.register_at_fork(after_in_child=leave_signals)
     threading.Thread(target=_wait, args=(heard,), name="signals", daemon=True).start()
 
 

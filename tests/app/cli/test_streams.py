@@ -150,6 +150,29 @@ def test_a_signal_ends_a_computation_at_once_with_one_word(
     assert said == f"goodstanding: ended by {word}; what is finished stays, the next run goes on\n"
 
 
+FORK = """
+import os, signal, time
+from app.cli.streams import end_on_signals
+
+end_on_signals()
+child = os.fork()
+if not child:
+    signal.pause()
+time.sleep(0.2)
+os.kill(child, signal.SIGTERM)
+ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+time.sleep(0.2)
+print(ended)
+"""
+
+
+def test_a_signal_to_a_forked_process_ends_that_one_alone(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], env=environment(tmp_path), capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{-signal.SIGTERM}\n", "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_their_parent(tmp_path: Path, number: signal.Signals) -> None:
     script = tmp_path / "work.py"
