@@ -99,7 +99,8 @@ BATCHES = (
             # the real year: 0.196 (2010-12-22) to 1.76 (2011-09-22)
             holds(
                 "invoices_of_usual",
-                "sales invoices are 1/8 to 8 times the median of recent days, with leave for small shops",
+                "sales invoices are 1/8 to 8 times (limits.times_usual) the median of recent days, with "
+                "leave for small shops",
             ),
         ],
         judge=judge_invoices,
@@ -119,8 +120,9 @@ BATCHES = (
             # the real year, of cancellations: 0 to 0.5 where a day has ten or more, 0.15 of all
             holds(
                 "unmatched_share",
-                "at most half of the cancellations, or of what names an order, finds no purchase, and of the "
-                "invoices below zero counts as a sale, or few enough for chance",
+                "at most half (limits.unmatched_share) of the cancellations, or of what names an order, "
+                "finds no purchase, and of the invoices below zero counts as a sale, or few enough for "
+                "chance",
             ),
         ],
         not_judged={"unmatched_share": "fewer than 7 days before it had any"},

@@ -134,25 +134,32 @@ BATCHES = (
         key=("event_day",),
         judge=judge_days,
         expectations=[
-            holds("rejected_share", "at most 5 % of the lines are set aside, or few enough for chance"),
+            holds(
+                "rejected_share",
+                "at most 5 % (limits.rejected_share) of the lines are set aside, or few enough for chance",
+            ),
             # the real years: 0 to 0.55 (2011-01-28), median 0.12; an export that lost the column has 1
             holds(
                 "share_without_customer",
-                "at most 80 % of the invoices lack their customer, or few enough for chance",
+                "at most 80 % (limits.share_without_customer) of the invoices lack their customer, or few "
+                "enough for chance",
             ),
             holds(
                 "share_below_zero",
-                "at most 75 % of the invoices have a quantity below zero, or few enough for chance",
+                "at most 75 % (limits.share_below_zero) of the invoices have a quantity below zero, or few "
+                "enough for chance",
             ),
             # the real year: 0.130 (2010-12-22) to 2.54 (2011-08-30)
             holds(
                 "lines_of_usual",
-                "lines are 1/8 to 8 times the median of recent days, with leave for small shops",
+                "lines are 1/8 to 8 times (limits.times_usual) the median of recent days, with leave for "
+                "small shops",
             ),
             # the real year: 0.134 (2010-12-22) to 3.69 (2011-09-20)
             holds(
                 "sales_of_usual",
-                "sales are 1/8 to 8 times the median of recent days, with leave for small shops",
+                "sales are 1/8 to 8 times (limits.times_usual) the median of recent days, with leave for "
+                "small shops",
             ),
         ],
         not_judged={
@@ -171,7 +178,10 @@ BATCHES = (
         judge=judge_parts,
         # the real years: at most 0.25, 0.28 and 0.33 beyond a tenth of the recent days
         expectations=[
-            holds(f"{name}_share", f"at most half of the {what} recent days, or few enough for chance")
+            holds(
+                f"{name}_share",
+                f"at most half (limits.beyond_usual) of the {what} recent days, or few enough for chance",
+            )
             for name, what in (
                 ("prices_above", "prices are above the highest tenth of"),
                 ("prices_below", "prices are below the lowest tenth of"),

@@ -3,7 +3,8 @@
 A gate's module (`raw_orders`, `invoices`, `scores`, `predictions`) holds its `BATCHES`; long queries are in
 `expectations/sql/`. To add an expectation, add one line to a batch: any class of
 `great_expectations.expectations` on a column that the batch's query selects. `description` is the sentence
-that people read when it fails; without one, Great Expectations words it.
+that people read when it fails; without one, Great Expectations words it. Where the mapping may set a limit of
+its own (`limits`), it gives the usual one and names the key.
 """
 
 from __future__ import annotations

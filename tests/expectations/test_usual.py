@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from expectations import invoices, raw_orders
 from expectations.usual import Ratio, Share, add_ratio, add_share, explained_by_chance
 from goodstanding.shops.mapping import Limits
 from tests.expectations.small_shops import BIG, FIRST, STEADY, failures, small_shop
@@ -110,6 +112,18 @@ def test_a_file_that_changes_in_the_middle_is_found_by_its_second_half() -> None
 def test_the_limits_of_a_mapping_replace_those_of_the_gates() -> None:
     shop = spoiled(small_shop(7, 20, days=60, tastes=STEADY), without_customers)
     assert failures(shop, DAY, Limits(share_without_customer=1)) == set()
+
+
+def test_what_a_mapping_may_limit_is_said_with_the_key_that_limits_it() -> None:
+    compared = [
+        expectation
+        for batch in (*raw_orders.BATCHES, *invoices.BATCHES)
+        for expectation in batch.expectations
+        if re.search("^share_|_share$|_of_usual$", getattr(expectation, "column", ""))
+    ]
+    named = [re.findall(r"\(limits\.(\w+)\)", str(expectation.description)) for expectation in compared]
+    assert all(len(keys) == 1 for keys in named)
+    assert {keys[0] for keys in named} == set(Limits.model_fields)
 
 
 def test_the_first_week_has_nothing_to_compare_with() -> None:
