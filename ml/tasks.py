@@ -43,12 +43,10 @@ RETURNS = """
         union all
         select customer_id, valid_from
         from features.invoice_states
-        qualify returned_amount > coalesce(
-            lag(returned_amount) over (
-                partition by customer_id, invoice_no, invoice_day order by valid_from
-            ),
-            0
-        )
+        window by_day as (partition by customer_id, invoice_no, invoice_day order by valid_from)
+        qualify
+            returned_amount > coalesce(lag(returned_amount) over by_day, 0)
+            or is_returned > coalesce(lag(is_returned) over by_day, false)
     )
     where event_day > $since and event_day <= $until
 """

@@ -3,8 +3,7 @@
     kept days, feat_order_features for the customer of each order as of the day before it. So a scorecard scores the
     same measures that it was fitted on.
 
-    An order is a sale invoice, whether or not anything came back. It is returned once a cancellation matches one of its
-    products or a line of returns says so, and cancelled once nothing is left of its amount.
+    An order is a sale invoice, whether or not anything came back. It is cancelled once nothing is left of its amount.
 -#}
 
 {#- the orders of the customers and days in `moments`, in the state valid then; one row of nulls where there was none -#}
@@ -20,7 +19,7 @@
         orders.net_amount,
         orders.returned_amount,
         orders.is_kept,
-        orders.returned_amount > 0 as is_returned,
+        orders.is_returned,
         not orders.is_kept and orders.net_amount < orders.gross_amount as is_cancelled,
         orders.invoice_day > {{ dbt.dateadd('month', -6, 'moments.as_of') }} as is_of_6m
     from {{ moments }} as moments

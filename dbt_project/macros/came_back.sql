@@ -19,7 +19,8 @@ daily as (
         sum(cancelled_amount) as cancelled_amount,
         sum(cancelled_products) as cancelled_products,
         sum(stated_amount) as stated_amount,
-        max(gives_back_all) as gives_back_all
+        max(gives_back_all) as gives_back_all,
+        sum(return_count) as return_count
     from {{ movements }}
     group by customer_id, invoice_no, invoice_day, event_day
 
@@ -40,7 +41,8 @@ by_then as (
         case
             when max(gives_back_all) over by_day = 1 then sum(gross_amount) over by_day
             else least(sum(stated_amount) over by_day, sum(gross_amount) over by_day)
-        end as stated_amount
+        end as stated_amount,
+        sum(return_count) over by_day as return_count
     from daily
     -- daily has one row per invoice and day, so the order by day is total
     window by_day as (partition by customer_id, invoice_no, invoice_day order by event_day)
@@ -61,7 +63,8 @@ final as (
         cast(greatest(stated_amount - cancelled_amount, 0) as decimal(28, 4)) as uncancelled_amount,
         cast(gross_amount - greatest(cancelled_amount, stated_amount) as decimal(28, 4)) as net_amount,
         cast(greatest(cancelled_products, stated_amount) as decimal(28, 4)) as returned_amount,
-        gross_amount > greatest(cancelled_amount, stated_amount) as is_kept
+        gross_amount > greatest(cancelled_amount, stated_amount) as is_kept,
+        cancelled_products > 0 or return_count > 0 as is_returned
     from by_then
 
 )

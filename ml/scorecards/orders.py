@@ -227,7 +227,7 @@ COD = Decision(
         where
             states.customer_id = orders.customer_id and states.invoice_no = orders.invoice_no
             and states.invoice_day = orders.invoice_day
-            and states.returned_amount > 0 and states.valid_from <= orders.invoice_day + 60
+            and states.is_returned and states.valid_from <= orders.invoice_day + 60
     )
     and not {_refused(60)}
     """,

@@ -46,13 +46,14 @@ returns:
 FILES = {
     "orders/2011-09-01": [
         *("a1,TEA,1,50.00,ann", "b1,TEA,1,50.00,bob", "x1,TEA,2,50.00,cy", "x1,MUG,1,20.00,cy"),
-        "d1,TEA,1,50.00,dan",
+        # free goods
+        *("d1,TEA,1,50.00,dan", "f1,GIFT,1,0.00,flo"),
     ],
     "orders/2011-09-03": ["C9,TEA,-1,50.00,cy"],
     "orders/2011-09-04": ["a2,TEA,1,20.00,ann", "b2,TEA,1,20.00,bob", "d1,TEA,1,30.00,dan"],
     "returns/2011-09-03": [
         *("ann,a1,50.00,does not fit", "bob,b1,,refused", "cy,x1,50.00,broken"),
-        "eve,none,9.00,of no order",
+        *("eve,none,9.00,of no order", "flo,f1,,broken"),
     ],
     # the number d1 came again, so this is of the order of 4 September
     "returns/2011-09-05": ["dan,d1,10.00,late", "cy,x1,30.00,broken too"],
@@ -126,6 +127,7 @@ def test_what_returns_state_is_taken_off_the_order_once(shop: Shop, told: Callab
         ("b2", date(2011, 9, 4), 0, 0, 20, True),
         ("d1", date(2011, 9, 1), 0, 0, 50, True),
         ("d1", date(2011, 9, 4), 0, 10, 20, True),
+        ("f1", date(2011, 9, 1), 0, 0, 0, False),
         # 50 are cancelled and stated, and 30 more are stated
         ("x1", date(2011, 9, 1), 50, 30, 40, True),
     ]
@@ -138,7 +140,10 @@ def test_what_returns_state_is_taken_off_the_order_once(shop: Shop, told: Callab
         ) using (customer_id)
         order by 1
         """
-    ) == [("a1", 2, 1, 1, 0), ("b1", 2, 1, 1, 1), ("d1", 2, 1, 0, 0), ("x1", 1, 1, 0, 0)]
+    ) == [
+        *(("a1", 2, 1, 1, 0), ("b1", 2, 1, 1, 1), ("d1", 2, 1, 0, 0), ("f1", 1, 1, 0, 0)),
+        ("x1", 1, 1, 0, 0),
+    ]
     monetary = (
         "select as_of, frequency, monetary from marts.customer_classes where customer_id = '{}' order by 1"
     )
@@ -159,7 +164,7 @@ def test_the_label_of_returns_knows_what_came_back_without_a_credit_note(
         labels = window_values(connection, TASKS["returns_60d"].outcome, snapshot, date(2011, 9, 3), LAST)
         first = window_values(connection, TASKS["returns_60d"].outcome, snapshot, FIRST, date(2011, 9, 3))
     known = [names[customer] for customer in snapshot.customers]
-    assert {name for name, value in zip(known, first, strict=True) if value} == {"a1", "b1", "x1"}
+    assert {name for name, value in zip(known, first, strict=True) if value} == {"a1", "b1", "f1", "x1"}
     assert {name for name, value in zip(known, labels, strict=True) if value} == {"d1", "x1"}
 
 

@@ -80,7 +80,8 @@ def open_shop(customers: int = 440, seed: int = 1, newest: date = NEWEST_DAY) ->
         create schema features;
         create table features.invoice_states (
             customer_id varchar, invoice_day date, net_amount decimal(28, 4), is_kept boolean,
-            valid_from date, valid_until date, invoice_no varchar, returned_amount decimal(28, 4)
+            valid_from date, valid_until date, invoice_no varchar, returned_amount decimal(28, 4),
+            is_returned boolean generated always as (returned_amount > 0)
         );
         create table features.product_cancellations (
             customer_id varchar, event_day date

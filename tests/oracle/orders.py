@@ -69,6 +69,8 @@ class Invoice:
     lines: tuple[Judged, ...]
     # by lines of returns, no more than the order came to
     stated_back: Decimal = NOTHING
+    # whether lines of returns name it
+    is_named_by_returns: bool = False
 
     @property
     def gross(self) -> Decimal:
@@ -209,19 +211,17 @@ def invoices_of(lines: Iterable[Line], until: date) -> list[Invoice]:
         if of_number:
             stated[max(of_number, key=lambda key: key[2])].append(amount)
     return [
-        replace(
-            invoice,
-            stated_back=_stated_back(stated[invoice.customer, invoice.number, invoice.day], invoice.gross),
-        )
+        _given_back(invoice, stated[invoice.customer, invoice.number, invoice.day])
         if invoice.kind == "sale"
         else invoice
         for invoice in found
     ]
 
 
-def _stated_back(amounts: list[Decimal | None], gross: Decimal) -> Decimal:
-    """What lines of returns state; one without an amount gives back all that was left."""
-    return gross if None in amounts else min(sum(amounts, NOTHING), gross)
+def _given_back(sale: Invoice, amounts: list[Decimal | None]) -> Invoice:
+    """An order after lines of returns; one without an amount gives back all that was left."""
+    stated = sale.gross if None in amounts else min(sum(amounts, NOTHING), sale.gross)
+    return replace(sale, stated_back=stated, is_named_by_returns=bool(amounts))
 
 
 def _invoices(judged: Iterable[Judged]) -> list[Invoice]:

@@ -127,7 +127,8 @@ def _share_back(orders: Iterable[Invoice], back: Callable[[Invoice], Decimal]) -
 
 
 def _is_returned(order: Invoice) -> bool:
-    return order.returned > 0
+    """Whether a product that cost something was cancelled, or a line of returns names it."""
+    return order.returned > 0 or order.is_named_by_returns
 
 
 def _is_cancelled(order: Invoice) -> bool:

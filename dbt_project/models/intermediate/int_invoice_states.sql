@@ -54,7 +54,8 @@ movements as (
         0 as cancelled_amount,
         0 as cancelled_products,
         0 as stated_amount,
-        0 as gives_back_all
+        0 as gives_back_all,
+        0 as return_count
     from sale_lines
 
     union all
@@ -69,7 +70,8 @@ movements as (
         lost_amount as cancelled_amount,
         case when is_product then lost_amount else 0 end as cancelled_products,
         0 as stated_amount,
-        0 as gives_back_all
+        0 as gives_back_all,
+        0 as return_count
     from losses
 
     union all
@@ -84,7 +86,8 @@ movements as (
         0 as cancelled_amount,
         0 as cancelled_products,
         coalesce(amount, 0) as stated_amount,
-        case when amount is null then 1 else 0 end as gives_back_all
+        case when amount is null then 1 else 0 end as gives_back_all,
+        1 as return_count
     from returns
     where invoice_day is not null
 
