@@ -12,7 +12,7 @@ from goodstanding.core.settings import Settings
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.warehouse.files import open_warehouse
 from pipeline import steps
-from tests.shop import HEADER, mapping
+from tests.shop import ACCOUNT_HEADERS, HEADER, mapping
 
 
 class SmallShop:
@@ -25,13 +25,21 @@ class SmallShop:
         shop.write_text(shop.read_text() + more)
         self.landing = folder / "landing"
         self.landing.mkdir(parents=True, exist_ok=True)
-        self.settings = use_settings(home=folder / "home", landing=self.landing, shop=shop)
+        self.folder, self.use_settings = folder, use_settings
+        self.settings = use_settings(
+            home=folder / "home", landing=self.landing, shop=shop, pseudonym_key="ab" * 32
+        )
 
-    def put(self, name: str, *lines: str, header: str = HEADER) -> None:
-        """Write a file of the landing."""
+    def put(self, name: str, *lines: str) -> None:
+        """Write a file of the landing: orders, or one of the kind that its folder names."""
         path = self.landing / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        header = ACCOUNT_HEADERS.get(path.parent.name, HEADER)
         path.write_text("\n".join([header, *lines]) + "\n")
+
+    def move(self) -> None:
+        """Go on in a home that knows nothing yet."""
+        self.settings = self.use_settings(home=self.folder / "clean")
 
     def run(self, first: str, last: str | None = None) -> None:
         """Take in days and transform them."""
@@ -39,10 +47,14 @@ class SmallShop:
         for step in (steps.ingest, steps.check_raw, steps.transform, steps.check_invoices):
             step(days, "run")
 
+    def ids(self) -> dict[str, int]:
+        """The ids of the files, by their pseudonyms."""
+        key = pseudonym_key(self.settings)
+        return {pseudonym(str(number), key): number for number in range(1000)}
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a query on the working files, with the ids of the files in place of pseudonyms."""
-        key = pseudonym_key(self.settings)
-        ids = {pseudonym(str(number), key): number for number in range(1000)}
+        ids = self.ids()
         with open_warehouse(self.settings) as connection:
             rows = connection.execute(sql).fetchall()
         return [

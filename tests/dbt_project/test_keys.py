@@ -30,10 +30,10 @@ ORDERS = {
     # the cancellation's number comes again, too
     THIRD: [line(THIRD, "C17", 103, "A", -1, 5)],
 }
-ACCOUNTS = {
-    FIRST: ["payments", f"17,103,account,1,9,{FIRST},,9,"],
+PAYMENTS = {
+    FIRST: f"17,103,account,1,9,{FIRST},,9,",
     # the instalment of the newer order: that of the older stays unpaid
-    SECOND: ["payments", f"17,103,account,1,7,{SECOND},{SECOND},0,"],
+    SECOND: f"17,103,account,1,7,{SECOND},{SECOND},0,",
 }
 INVOICES = [
     (103, "17", date(2011, 12, 1), "sale", Decimal(10), Decimal(5)),
@@ -56,18 +56,10 @@ def test_a_number_that_comes_again_is_another_invoice(
     shop = SmallShop(tmp_path, use_settings, accounts=True)
     for day in order:
         shop.put(f"{day}.csv", *ORDERS[day])
-        if day in ACCOUNTS:
-            shop.put(
-                f"payments/{day}.csv",
-                ACCOUNTS[day][1],
-                header="Order,Customer,Method,No,Amount,Due,Paid,Left,Limit",
-            )
+        if day in PAYMENTS:
+            shop.put(f"payments/{day}.csv", PAYMENTS[day])
         if day == SECOND:
-            shop.put(
-                "returns/2011-12-05.csv",
-                f"17,103,{SECOND} 11:00:00,torn,7",
-                header="Order,Customer,When,Why,Amount",
-            )
+            shop.put(f"returns/{SECOND}.csv", f"17,103,{SECOND} 11:00:00,torn,7")
         shop.run(day)
     found = shop.rows(
         "select customer_id, invoice_no, event_day, kind, gross_amount, net_amount from marts.invoices"

@@ -11,112 +11,69 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodstanding.core.days import Days
 from goodstanding.core.settings import Settings
 from goodstanding.warehouse.files import open_warehouse
 from ml.features import Snapshot
 from ml.tasks import TASKS, window_values
-from pipeline import steps
+from tests.dbt_project.shops import SmallShop
+from tests.shop import line
 
-MAPPING = """
-source: tiny_shop
-timezone: Europe/London
-currency: GBP
-files: {path: "orders/{day}*.csv"}
-columns:
-  invoice_no: {from: order, as: text}
-  stock_code: {from: sku, as: text}
-  quantity: {from: qty, as: integer}
-  ordered_at: {from: at, as: timestamp}
-  unit_price: {from: price, as: decimal}
-  customer_id: {from: customer, as: text}
-invoice_kinds:
-  cancellation: {column: invoice_no, matches: "^C"}
-returns:
-  files: {path: "returns/{day}*.csv"}
-  columns:
-    customer_id: {from: customer, as: text}
-    invoice_no: {from: order, as: text}
-    returned_at: {from: at, as: timestamp}
-    amount: {from: amount, as: decimal, optional: true}
-    cause: {from: cause, as: text, optional: true}
-  kinds:
-    refusal: {column: cause, matches: "^refused"}
-"""
-FILES = {
-    "orders/2011-09-01": [
-        *("a1,TEA,1,50.00,ann", "b1,TEA,1,50.00,bob", "x1,TEA,2,50.00,cy", "x1,MUG,1,20.00,cy"),
+FIRST, SECOND, THIRD, FOURTH, LAST = tuple(f"2011-09-0{n}" for n in range(1, 6))
+ANN, BOB, CY, DAN, EVE, FLO = range(101, 107)
+
+
+def returned(day: str, invoice: str, customer: int, amount: str, why: str) -> str:
+    """A line of a file of returns."""
+    return f"{invoice},{customer},{day} 10:00:00,{why},{amount}"
+
+
+FILES: dict[str, list[str]] = {
+    f"{FIRST}.csv": [
+        line(FIRST, "a1", ANN, "TEA", 1, 50),
+        line(FIRST, "b1", BOB, "TEA", 1, 50),
+        line(FIRST, "x1", CY, "TEA", 2, 50),
+        line(FIRST, "x1", CY, "MUG", 1, 20),
+        line(FIRST, "d1", DAN, "TEA", 1, 50),
         # free goods
-        *("d1,TEA,1,50.00,dan", "f1,GIFT,1,0.00,flo"),
+        line(FIRST, "f1", FLO, "GIFT", 1, 0),
     ],
-    "orders/2011-09-03": ["C9,TEA,-1,50.00,cy"],
-    "orders/2011-09-04": ["a2,TEA,1,20.00,ann", "b2,TEA,1,20.00,bob", "d1,TEA,1,30.00,dan"],
-    "returns/2011-09-03": [
-        *("ann,a1,50.00,does not fit", "bob,b1,,refused", "cy,x1,50.00,broken"),
-        *("eve,none,9.00,of no order", "flo,f1,,broken"),
+    f"{THIRD}.csv": [line(THIRD, "C9", CY, "TEA", -1, 50)],
+    f"{FOURTH}.csv": [
+        line(FOURTH, "a2", ANN, "TEA", 1, 20),
+        line(FOURTH, "b2", BOB, "TEA", 1, 20),
+        line(FOURTH, "d1", DAN, "TEA", 1, 30),
+    ],
+    f"returns/{THIRD}.csv": [
+        returned(THIRD, "a1", ANN, "50.00", "does not fit"),
+        returned(THIRD, "b1", BOB, "", "refused"),
+        returned(THIRD, "x1", CY, "50.00", "broken"),
+        returned(THIRD, "none", EVE, "9.00", "of no order"),
+        returned(THIRD, "f1", FLO, "", "broken"),
     ],
     # the number d1 came again, so this is of the order of 4 September
-    "returns/2011-09-05": ["dan,d1,10.00,late", "cy,x1,30.00,broken too"],
+    f"returns/{LAST}.csv": [
+        returned(LAST, "d1", DAN, "10.00", "late"),
+        returned(LAST, "x1", CY, "30.00", "broken too"),
+    ],
 }
-HEADERS = {"orders": "order,sku,qty,price,customer,at", "returns": "customer,order,amount,cause,at"}
-FIRST, LAST = date(2011, 9, 1), date(2011, 9, 5)
 TABLES = (
     *("marts.invoices", "marts.return_behaviour", "marts.customer_classes", "marts.customer_features"),
     *("features.invoice_states", "features.order_accounts"),
 )
-Tables = dict[str, list[tuple[object, ...]]]
-Shop = Callable[..., Tables]
 
 
 @pytest.fixture
-def shop(tmp_path: Path, use_settings: Callable[..., Settings]) -> Shop:
-    """Write files into the landing (None takes one away) and run some days; what the tables then hold.
-
-    A name of a home gives the shop another one, which knows nothing yet.
-    """
-    landing, mapping = tmp_path / "landing", tmp_path / "shop.yml"
-    mapping.write_text(MAPPING)
-    for kind in HEADERS:
-        (landing / kind).mkdir(parents=True)
-
-    def run(files: dict[str, list[str] | None], *days: str, home: str = "home") -> Tables:
-        for name, lines in files.items():
-            kind, day = name.split("/")
-            path = landing / f"{name}.csv"
-            if lines is None:
-                path.unlink()
-            else:
-                at = [f"{day[:10]} 10:{n:02d}" for n in range(len(lines))]
-                rows = [f"{line},{time}" for line, time in zip(lines, at, strict=True)]
-                path.write_text("\n".join([HEADERS[kind], *rows]) + "\n")
-        current = use_settings(
-            home=tmp_path / home, landing=landing, shop=str(mapping), pseudonym_key="ab" * 32
-        )
-        for day in days or (f"{FIRST}/{LAST}",):
-            span = Days(*(date.fromisoformat(end) for end in (day.split("/") * 2)[:2]))
-            for step in (steps.ingest, steps.check_raw, steps.transform, steps.check_invoices):
-                step(span, "run")
-        with open_warehouse(current) as connection:
-            return {
-                table: connection.execute(f"select * from {table} order by all").fetchall()
-                for table in TABLES
-            }
-
-    return run
+def shop(tmp_path: Path, use_settings: Callable[..., Settings]) -> SmallShop:
+    """A shop with all files in its landing, of which it knows nothing yet."""
+    shop = SmallShop(tmp_path, use_settings, accounts=True)
+    for name, lines in FILES.items():
+        shop.put(name, *lines)
+    return shop
 
 
-@pytest.fixture
-def told(use_settings: Callable[..., Settings], tmp_path: Path) -> Callable[[str], list[tuple[object, ...]]]:
-    def rows(sql: str) -> list[tuple[object, ...]]:
-        with open_warehouse(use_settings(home=tmp_path / "home")) as connection:
-            return connection.execute(sql).fetchall()
-
-    return rows
-
-
-def test_what_returns_state_is_taken_off_the_order_once(shop: Shop, told: Callable[[str], list]) -> None:
-    shop(FILES)
-    assert told(
+def test_what_returns_state_is_taken_off_the_order_once(shop: SmallShop) -> None:
+    shop.run(FIRST, LAST)
+    assert shop.rows(
         "select invoice_no, event_day, cancelled_amount, returned_amount, net_amount, is_kept "
         "from marts.invoices where kind = 'sale' order by 1, 2"
     ) == [
@@ -131,59 +88,61 @@ def test_what_returns_state_is_taken_off_the_order_once(shop: Shop, told: Callab
         # 50 are cancelled and stated, and 30 more are stated
         ("x1", date(2011, 9, 1), 50, 30, 40, True),
     ]
-    assert told(
-        """
-        select first_order, orders, returned_orders, cancelled_orders, refused_orders
-        from marts.return_behaviour
-        inner join (
-            select customer_id, min(invoice_no) as first_order from features.invoice_states group by 1
-        ) using (customer_id)
-        order by 1
-        """
-    ) == [
-        *(("a1", 2, 1, 1, 0), ("b1", 2, 1, 1, 1), ("d1", 2, 1, 0, 0), ("f1", 1, 1, 0, 0)),
-        ("x1", 1, 1, 0, 0),
+    counts = "select customer_id, orders, returned_orders, cancelled_orders, refused_orders "
+    assert sorted(shop.rows(f"{counts} from marts.return_behaviour")) == [
+        *((ANN, 2, 1, 1, 0), (BOB, 2, 1, 1, 1), (CY, 1, 1, 0, 0), (DAN, 2, 1, 0, 0), (FLO, 1, 1, 0, 0)),
     ]
-    monetary = (
-        "select as_of, frequency, monetary from marts.customer_classes where customer_id = '{}' order by 1"
+    classes = shop.rows(
+        "select customer_id, as_of, frequency, monetary from marts.customer_classes order by 2"
     )
-    [(ann,)] = told("select customer_id from features.invoice_states where invoice_no = 'a2'")
-    assert told(monetary.format(ann)) == [
+    assert [row[1:] for row in classes if row[0] == ANN] == [
         *((date(2011, 9, day), 1, Decimal(50)) for day in (1, 2)),
         *((date(2011, 9, day), 1, Decimal(20)) for day in (4, 5)),
     ]
 
 
-def test_the_label_of_returns_knows_what_came_back_without_a_credit_note(
-    shop: Shop, told: Callable[[str], list], tmp_path: Path, use_settings: Callable[..., Settings]
-) -> None:
-    shop(FILES)
-    names = dict(told("select customer_id, min(invoice_no) from features.invoice_states group by 1"))
-    snapshot = Snapshot(FIRST, np.array(list(names), dtype=object), pd.DataFrame())
-    with open_warehouse(use_settings(home=tmp_path / "home")) as connection:
-        labels = window_values(connection, TASKS["returns_60d"].outcome, snapshot, date(2011, 9, 3), LAST)
-        first = window_values(connection, TASKS["returns_60d"].outcome, snapshot, FIRST, date(2011, 9, 3))
-    known = [names[customer] for customer in snapshot.customers]
-    assert {name for name, value in zip(known, first, strict=True) if value} == {"a1", "b1", "f1", "x1"}
-    assert {name for name, value in zip(known, labels, strict=True) if value} == {"d1", "x1"}
+def test_the_label_of_returns_knows_what_came_back_without_a_credit_note(shop: SmallShop) -> None:
+    shop.run(FIRST, LAST)
+    first, third, last = map(date.fromisoformat, (FIRST, THIRD, LAST))
+    customers = {name: number for name, number in shop.ids().items() if number in (ANN, BOB, CY, DAN, FLO)}
+    snapshot = Snapshot(first, np.array(list(customers), dtype=object), pd.DataFrame())
+
+    def who_returned(since: date, until: date) -> set[int]:
+        with open_warehouse(shop.settings) as connection:
+            labels = window_values(connection, TASKS["returns_60d"].outcome, snapshot, since, until)
+        return {customers[name] for name, label in zip(snapshot.customers, labels, strict=True) if label}
+
+    assert who_returned(first, third) == {ANN, BOB, CY, FLO}
+    assert who_returned(third, last) == {CY, DAN}
 
 
-CHANGES: dict[str, dict[str, list[str] | None]] = {
-    "a return is taken back": {"returns/2011-09-03": ["bob,b1,,refused", "cy,x1,50.00,broken"]},
-    "a file of returns is withdrawn": {"returns/2011-09-05": None},
-    "a return is of another amount": {"returns/2011-09-03": ["ann,a1,10.00,does not fit"]},
-    "the newer order of a number goes": {"orders/2011-09-04": ["a2,TEA,1,20.00,ann"]},
-    "an older order of a number comes": {"orders/2011-09-02": ["a2,TEA,1,40.00,ann"]},
-    "the order comes after its return": {"orders/2011-09-02": ["none,TEA,1,12.00,eve"]},
-    "a cancellation comes late": {"orders/2011-09-05": ["C8,MUG,-1,20.00,cy"]},
+CHANGES: dict[str, tuple[str, list[str] | None]] = {
+    "a return is taken back": (f"returns/{THIRD}.csv", FILES[f"returns/{THIRD}.csv"][1:3]),
+    "a file of returns is withdrawn": (f"returns/{LAST}.csv", None),
+    "a return is of another amount": (
+        f"returns/{THIRD}.csv",
+        [returned(THIRD, "a1", ANN, "10.00", "does not fit")],
+    ),
+    "the newer order of a number goes": (f"{FOURTH}.csv", FILES[f"{FOURTH}.csv"][:1]),
+    "an older order of a number comes": (f"{SECOND}.csv", [line(SECOND, "a2", ANN, "TEA", 1, 40)]),
+    "the order comes after its return": (f"{SECOND}.csv", [line(SECOND, "none", EVE, "TEA", 1, 12)]),
+    "a cancellation comes late": (f"{LAST}.csv", [line(LAST, "C8", CY, "MUG", -1, 20)]),
 }
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(("name", "lines"), CHANGES.values(), ids=CHANGES)
 def test_days_in_any_order_and_late_changes_end_in_one_clean_build(
-    shop: Shop, change: dict[str, list[str] | None]
+    shop: SmallShop, name: str, lines: list[str] | None
 ) -> None:
-    shop(FILES, "2011-09-03", "2011-09-05", "2011-09-01", "2011-09-04", "2011-09-02")
-    day = next(iter(change)).split("/")[1]
-    found = shop(change, day)
-    assert found == shop({}, home="clean")
+    for day in (THIRD, LAST, FIRST, FOURTH, SECOND):
+        shop.run(day)
+    if lines is None:
+        (shop.landing / name).unlink()
+    else:
+        shop.put(name, *lines)
+    shop.run(Path(name).stem)
+    found = [shop.rows(f"select * from {table} order by all") for table in TABLES]
+    assert all(found)
+    shop.move()
+    shop.run(FIRST, LAST)
+    assert [shop.rows(f"select * from {table} order by all") for table in TABLES] == found
