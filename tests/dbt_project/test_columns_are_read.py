@@ -11,11 +11,12 @@ from datetime import date
 import pytest
 
 from goodstanding.core.days import Days
-from goodstanding.core.settings import Settings, settings
+from goodstanding.core.settings import Settings
 from goodstanding.identity.pseudonyms import pseudonym
 from goodstanding.shops.kinds import KINDS
 from goodstanding.warehouse.files import open_intake, open_warehouse
 from pipeline import steps
+from tests.laws.history import own_settings, use_here
 
 KEY = "ab" * 32
 DAYS = Days(date(2011, 3, 1), date(2011, 3, 4))
@@ -70,16 +71,17 @@ deliveries:
     delivered_at: {from: at, as: timestamp}
     method: {from: method, as: text}
 """
+ORDERS = "customer,order,sku,text,qty,at,price,country,pay,channel,weight"
 FILES = {
     "orders-2011-03-01": (
-        "customer,order,sku,text,qty,at,price,country,pay,channel,weight",
+        ORDERS,
         [
             "1,TEA,tea,4,2011-03-01 10:00,10.00,UK,card,web,2.5",
             "1,POST,post,1,2011-03-01 10:00,3.00,UK,card,web,2.5",
         ],
     ),
     "orders-2011-03-02": (
-        "customer,order,sku,text,qty,at,price,country,pay,channel,weight",
+        ORDERS,
         [
             "2,MUG,mug,1,2011-03-02 10:00,5.00,UK,card,web,2.5",
             "C1,TEA,tea,-1,2011-03-02 11:00,10.00,UK,card,web,2.5",
@@ -156,6 +158,8 @@ UNREAD = {
 }
 
 
+# the rows of each table
+Tables = dict[str, list[tuple[object, ...]]]
 IDS = ("customer_id", "order_line_id", "file_name", "line_number", "source")
 
 
@@ -165,7 +169,7 @@ def test_each_stored_column_is_changed_below_or_said_to_be_read_by_nobody() -> N
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[tuple[object, ...]]]]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tables]:
     """By customer, and by table, the rows without what tells the customers apart."""
     folder = tmp_path_factory.mktemp("columns")
     (folder / "landing").mkdir()
@@ -175,22 +179,15 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, l
         rows = [f"{person},{line}" for person in people for line in lines]
         (folder / "landing" / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
     ids = {person: pseudonym(person, bytes.fromhex(KEY)) for person in people}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "HOME": folder / "home",
-            "LANDING": folder / "landing",
-            "SHOP": folder / "shop.yml",
-            "PSEUDONYM_KEY": KEY,
-        }.items():
-            patch.setenv(f"GOODSTANDING_{name}", str(value))
-        settings.cache_clear()
+    with own_settings():
+        current = use_here(
+            home=folder / "home", landing=folder / "landing", shop=folder / "shop.yml", pseudonym_key=KEY
+        )
         for step in (steps.ingest, steps.check_raw):
             step(DAYS, "run")
-        _change(settings(), ids)
+        _change(current, ids)
         steps.transform(DAYS, "run")
-        found = {person: _published(settings(), customer) for person, customer in ids.items()}
-    settings.cache_clear()
-    return found
+        return {person: _published(current, customer) for person, customer in ids.items()}
 
 
 def _change(current: Settings, ids: dict[str, str]) -> None:
@@ -208,7 +205,7 @@ def _change(current: Settings, ids: dict[str, str]) -> None:
             assert changed and changed[0] > 0, name
 
 
-def _published(current: Settings, customer: str) -> dict[str, list[tuple[object, ...]]]:
+def _published(current: Settings, customer: str) -> Tables:
     with open_warehouse(current) as connection:
         tables = connection.execute(
             """
@@ -229,14 +226,10 @@ def _published(current: Settings, customer: str) -> dict[str, list[tuple[object,
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_a_changed_column_changes_what_is_published(
-    published: dict[str, dict[str, list[tuple[object, ...]]]], name: str
-) -> None:
+def test_a_changed_column_changes_what_is_published(published: dict[str, Tables], name: str) -> None:
     assert published[name] != published["nothing"]
 
 
 @pytest.mark.parametrize("name", UNREAD)
-def test_a_column_that_is_said_to_be_read_by_nobody_is(
-    published: dict[str, dict[str, list[tuple[object, ...]]]], name: str
-) -> None:
+def test_a_column_that_is_said_to_be_read_by_nobody_is(published: dict[str, Tables], name: str) -> None:
     assert published[name] == published["nothing"], UNREAD[name]
