@@ -11,12 +11,11 @@ sale_lines as (
 
 final as (
 
-    select
+    select distinct
         customer_id,
         invoice_no,
         event_day as invoice_day
     from sale_lines
-    group by customer_id, invoice_no, event_day
 
 )
 
