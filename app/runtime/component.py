@@ -6,11 +6,15 @@ import os
 import pwd
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from goodstanding.core.settings import PROJECT
+
+# Becomes the command, under the same process id, once a line arrives; where its starter is killed, none does.
+WAIT = ["/bin/sh", "-c", 'read -r go && exec "$@" < /dev/null', "sh"]
 
 
 @dataclass
@@ -35,14 +39,19 @@ class Component:
     deaths: list[float] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start the program; signals of this terminal, like Ctrl-C, do not reach it."""
+    def start(self, write_down: Callable[[], None] = lambda: None) -> None:
+        """Start the program; signals of this terminal, like Ctrl-C, do not reach it.
+
+        Args:
+            write_down: keeps the process id of what has been started, before it becomes the program: so no
+                program runs that a killed starter did not write down.
+        """
         account = pwd.getpwnam(self.user) if self.user else None
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command,
+                [*WAIT, *self.command],
                 env=self.environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # Another user may not be allowed into the project's folder.
@@ -52,6 +61,11 @@ class Component:
                 extra_groups=[] if account else None,
                 start_new_session=True,
             )
+        write_down()
+        assert self.process.stdin
+        # whoever ended it meanwhile is noticed by its end
+        with suppress(BrokenPipeError), self.process.stdin as stdin:
+            stdin.write(b"go\n")
 
     @property
     def pid(self) -> int | None:

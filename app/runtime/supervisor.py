@@ -289,8 +289,7 @@ class _Stack:
         return component
 
     def _launch(self, component: Component) -> None:
-        component.start()
-        self._record()
+        component.start(self._record)
 
     def _record(self) -> None:
         leaders = {component.name: component.pid for component in self._components if component.pid}
