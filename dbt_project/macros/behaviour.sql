@@ -50,9 +50,17 @@
 {%- endmacro %}
 
 {#-
-    One row per customer and as_of of `orders` (of orders_as_of), with the columns of return_behaviour. Rates are
-    shrunk towards 1/6, as (n + 1/2) / (orders + 3): else one return of a customer's only order would be a rate of 1.
-    Refusals are those of `accounts` (of accounts_as_of).
+    A rate shrunk towards 1/6, as (n + 1/2) / (orders + 3): else one return of a customer's only order would be a rate
+    of 1. Whoever has ordered and never had anything has a rate of 0, a value of its own that no other count has: what
+    did not happen must not cost a customer points. The counts themselves are columns beside the rate.
+-#}
+{% macro shrunk_rate(count, orders) -%}
+    case when {{ count }} = 0 and count(orders.invoice_no) > 0 then 0e0 else ({{ count }} + 0.5e0) / ({{ orders }} + 3) end
+{%- endmacro %}
+
+{#-
+    One row per customer and as_of of `orders` (of orders_as_of), with the columns of return_behaviour. Refusals are those
+    of `accounts` (of accounts_as_of).
 -#}
 {% macro return_measures(orders, cancellations, accounts) -%}
     {%- set windows = {'': 'orders.invoice_no', '_6m': 'case when orders.is_of_6m then orders.invoice_no end'} -%}
@@ -64,7 +72,7 @@
         cast(count({{ order }}) as integer) as orders{{ window }},
         cast(count(case when orders.is_returned then {{ order }} end) as integer) as returned_orders{{ window }},
         cast(count(case when orders.is_cancelled then {{ order }} end) as integer) as cancelled_orders{{ window }},
-        (count(case when orders.is_returned then {{ order }} end) + 0.5e0) / (count({{ order }}) + 3)
+        {{ shrunk_rate('count(case when orders.is_returned then ' ~ order ~ ' end)', 'count(' ~ order ~ ')') }}
             as return_rate{{ window }},
         {% endfor -%}
         coalesce(
@@ -73,13 +81,14 @@
             0
         ) as returned_share,
         cast({{ back % 'cancellations' }} as integer) as cancellations,
-        ({{ back % 'cancellations' }} + 0.5e0) / (count(orders.invoice_no) + 3) as cancellation_rate,
-        ({{ back % 'cancelled_lines' }} + 0.5e0) / (count(orders.invoice_no) + 3) as cancelled_lines_rate,
+        cast({{ back % 'cancelled_lines' }} as integer) as cancelled_lines,
+        {{ shrunk_rate(back % 'cancellations', 'count(orders.invoice_no)') }} as cancellation_rate,
+        {{ shrunk_rate(back % 'cancelled_lines', 'count(orders.invoice_no)') }} as cancelled_lines_rate,
         cast({{ dbt.datediff('max(cancellations.last_day)', 'orders.as_of', 'day') }} as integer)
             as days_since_cancellation,
         cast(coalesce(max(accounts.refused_orders), 0) as integer) as refused_orders,
         cast(coalesce(max(accounts.refused_orders_6m), 0) as integer) as refused_orders_6m,
-        (coalesce(max(accounts.refused_orders), 0) + 0.5e0) / (count(orders.invoice_no) + 3) as refusal_rate
+        {{ shrunk_rate('coalesce(max(accounts.refused_orders), 0)', 'count(orders.invoice_no)') }} as refusal_rate
     from {{ orders }} as orders
     left join {{ cancellations }} as cancellations
         on orders.customer_id = cancellations.customer_id and orders.as_of = cancellations.as_of

@@ -116,7 +116,8 @@ def share(part: Decimal | int, whole: Decimal | int) -> Fraction | None:
 
 
 def _rate(count: int, orders: int) -> Fraction:
-    return (count + Fraction(1, 2)) / (orders + 3)
+    """Shrunk towards 1/6; 0 where there never was any."""
+    return Fraction(0) if not count else (count + Fraction(1, 2)) / (orders + 3)
 
 
 def _share_back(orders: Iterable[Invoice], back: Callable[[Invoice], Decimal]) -> Fraction:
@@ -149,6 +150,7 @@ def _returns(orders: list[Invoice], cancellations: list[Invoice], as_of: date) -
         **row,
         "returned_share": _share_back(orders, lambda order: order.returned),
         "cancellations": len(cancellations),
+        "cancelled_lines": len(cancelled_lines),
         "cancellation_rate": _rate(len(cancellations), len(orders)),
         "cancelled_lines_rate": _rate(len(cancelled_lines), len(orders)),
         "days_since_cancellation": min(((as_of - each.day).days for each in cancellations), default=None),
