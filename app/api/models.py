@@ -28,7 +28,17 @@ EXAMPLE_ANSWER: dict[str, Any] = {
         "The chance that the order is refused or returned is 9.5%, within the 33.3% up to which the margin "
         "covers the loss."
     ),
-    "reasons": ["The RFM credit score is 6, which gives 60 points fewer than more than 10 would."],
+    "reasons": [
+        {
+            "code": "standing",
+            "text": "By how recently, how often and for how much you ordered you have 6 of 12 points.",
+            "formal": (
+                "The score of how recently, how often and for how much was ordered is 6 of 12 points."
+            ),
+            "fact": {"credit_score": 6},
+            "points": 60,
+        }
+    ],
     "points": [
         {
             "characteristic": "credit_score",
@@ -42,11 +52,7 @@ EXAMPLE_ANSWER: dict[str, Any] = {
     "pay_now": "0.00",
     "granted": "120.00",
     "plan": None,
-    "nearest_change": {
-        "characteristic": "basket",
-        "value": "400.01",
-        "sentence": "A basket above 400.00 would not be answered yes.",
-    },
+    "nearest_change": None,
     "class": "Average",
     "class_move": None,
     "benefits": "free delivery above 50",
@@ -121,6 +127,20 @@ class Batch(_Strict):
     questions: list[Asked] = Field(min_length=1, max_length=MOST_QUESTIONS)
 
 
+class Reason(BaseModel):
+    """One reason; no two of an answer have the same code."""
+
+    code: str = Field(description="Of the family, such as returns, or of what caps the sum.")
+    text: str = Field(description="For a clerk to say.")
+    formal: str = Field(description="For a letter.")
+    fact: dict[str, int | float | str | None] = Field(
+        description="The plain values that both sentences state, as counted."
+    )
+    points: int | None = Field(
+        description="Lost against the best value; null for a reason that is none of the score."
+    )
+
+
 class Best(BaseModel):
     """The values of the best bin: above `above` and up to `up_to`, or the missing ones."""
 
@@ -161,10 +181,10 @@ class Plan(BaseModel):
 
 
 class Change(BaseModel):
-    """The smallest change of one thing that changes a yes, or makes a yes of another answer."""
+    """What the customer can change to get a yes: `pay_now`, the `basket`, or the `months` of the plan."""
 
-    characteristic: str
-    value: str | float
+    characteristic: Literal["pay_now", "basket", "months"]
+    value: str | int
     sentence: str
 
 
@@ -189,7 +209,9 @@ class Decision(BaseModel):
     probability: float | None = Field(description="Of a bad outcome, by the stated odds of the scorecard.")
     threshold: float = Field(description="The probability up to which the margin covers the loss.")
     summary: str
-    reasons: list[str] = Field(max_length=4)
+    reasons: list[Reason] = Field(
+        max_length=4, description="What limits the sum, then what costs points, one of each family."
+    )
     points: list[Points]
     next_step: Literal["ask for part payment", "send to a person"] | None
     pay_now: Money = Field(description="What of the basket is to be paid at once.")

@@ -27,6 +27,7 @@ from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.sql import literal
 from goodstanding.core.vocabulary import CLASSES
 from goodstanding.decisions.decide import Standing
+from goodstanding.decisions.facts import facts_of, in_stated_direction
 from goodstanding.decisions.instalments import CENT
 from goodstanding.decisions.order import is_of_order
 from goodstanding.decisions.policy import (
@@ -38,7 +39,6 @@ from goodstanding.decisions.policy import (
     UNKNOWN_CUSTOMER,
     Policy,
     in_effect,
-    monotone_in_basket,
     parse_policies,
     require_unprotected,
 )
@@ -85,7 +85,7 @@ class Published:
         benefits: what customers of a class get, by class.
         before_day: the end of last month; None where nothing is published as of it.
         borders: the borders between the classes on that day.
-        characteristics: the names of what any scorecard asks for of a customer.
+        characteristics: the names of what any scorecard asks for of a customer, and of the plain facts.
         of_order: likewise, of the order that is asked about; the basket left out.
         keys: the pseudonyms, sorted, of shape (customers,).
         columns: by name, of the same shape; NaN where a value is missing, a class as its place in
@@ -269,7 +269,8 @@ def _read(
     cards, notes = _cards(file, known) if "predictions.scorecards" in tables else ({}, {})
     used = {*others, *cards.values(), *(rules.card for policy in policies for rules in policy.rules.values())}
     names = {characteristic.name for card in used for characteristic in card.characteristics} - {BASKET}
-    characteristics = tuple(sorted(names & known))
+    # with the plain facts that reasons tell of them
+    characteristics = tuple(sorted((names | facts_of(names)) & known))
     # a shop without data on payments has neither column: nobody is known to owe or to have paid anything
     owed = {OUTSTANDING, INSTALMENTS} & known
     before_day = _one(
@@ -333,7 +334,7 @@ def _cards(file: duckdb.DuckDBPyConnection, known: set[str]) -> tuple[dict[str, 
             notes[decision] = note
         if text is None:
             continue
-        card = monotone_in_basket(Scorecard.from_json(json.loads(text)))
+        card = in_stated_direction(Scorecard.from_json(json.loads(text)))
         require_unprotected(card, f"scorecard {card.model_id}")
         unknown = [
             characteristic.name

@@ -39,7 +39,7 @@ def print_decision(answer: KeptAnswer, console: Console) -> None:
     table = titled_table(f"{mark_of(answer)}{answer['decision'].capitalize()} ({as_of})", "", "")
     fields: Mapping[str, object] = answer
     rows = [(name, fields[name]) for name in SHOWN]
-    rows += [("", answer["summary"]), *(("reason", reason) for reason in answer["reasons"])]
+    rows += [("", answer["summary"]), *(("reason", reason["text"]) for reason in answer["reasons"])]
     plan = answer["plan"]
     if plan:
         last = plan["schedule"][-1]["instalment"]

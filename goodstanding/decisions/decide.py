@@ -8,9 +8,10 @@ again from its receipt.
   leave.
 - **partial**: p is within the threshold and the basket above what the caps leave; or p is in the band above
   the threshold, where a share is to be paid beforehand. The rest is granted, as far as the caps allow.
-- **no**: otherwise. A little above the band a person may still grant it.
+- **no**: otherwise, also where the part would be less than the policy's smallest share of the basket. A
+  little above the band a person may still grant it.
 
-The points of a scorecard never rise with the basket (`policy.monotone_in_basket`) and caps do not depend on
+The points of a scorecard never rise with the basket (`facts.in_stated_direction`) and caps do not depend on
 it, so there is a largest basket that is answered yes, the limit, and every smaller basket is answered yes
 too. No larger basket and no greater cost of failure ever improves an answer; the one exception is a basket of
 a single cent, which cannot be split.
@@ -24,6 +25,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import TypedDict
 
 from goodstanding.core.vocabulary import CLASSES
+from goodstanding.decisions.facts import Fact, Reason
 from goodstanding.decisions.instalments import CENT, schedule
 from goodstanding.decisions.policy import (
     BASKET,
@@ -44,17 +46,17 @@ from goodstanding.decisions.reasons import (
     Measures,
     MonthEnd,
     PointsLost,
-    bin_text,
-    changes,
     class_move,
     grounds,
-    label,
     losses,
+    reasons_of,
 )
 from goodstanding.decisions.scorecard import Scorecard, Value
 
 YES, PARTIAL, NO = "yes", "partial", "no"
 PART_PAYMENT, PERSON = "ask for part payment", "send to a person"
+PAY_NOW = "pay_now"
+HOW = {COD: "on delivery", EMI: "by instalments"}
 MOST_REASONS = 4
 NOTHING, UNLIMITED = Decimal(0), Decimal("1e15")
 HAND_SET = {
@@ -66,6 +68,8 @@ DEBT_UNKNOWN = (
     "What the customer owes already is not known, so no debt is taken off what a customer of the class "
     "may have open."
 )
+NO_PLAN, CAP_CUSTOMER, CAP_DAY = "no_plan", "cap_customer", "cap_day"
+ALL_IS_GRANTED = "What may be granted to all customers together on one day has been granted."
 SITUATION_REASONS = {
     UNKNOWN_CUSTOMER: "Nothing is known of this customer",
     FIRST_TIME_BUYER: "The customer has no order yet that still counts",
@@ -168,13 +172,14 @@ class GrantedPlan(TypedDict):
 
 
 class Change(TypedDict):
-    """The smallest change of one thing that changes a yes, or makes a yes of another answer.
+    """What the customer can change to get a yes: one thing, the nearest there is.
 
-    `characteristic` is `basket` (the value is money as text), `months`, or a characteristic of the scorecard.
+    `characteristic` is `pay_now` (what is paid at once) or `basket`, whose values are money as text, or
+    `months`.
     """
 
     characteristic: str
-    value: str | float
+    value: str | int
     sentence: str
 
 
@@ -196,8 +201,8 @@ class Answer(_AnswerClass):
     # the probability up to which the margin covers the loss, with four decimals
     threshold: float
     summary: str
-    # at most `MOST_REASONS` sentences: what limits the sum, then what costs points
-    reasons: list[str]
+    # at most `MOST_REASONS`: what limits the sum, then what costs points
+    reasons: list[Reason]
     points: list[PointsLost]
     next_step: str | None
     # what of the basket is to be paid at once, and what of it may be paid by the method
@@ -222,6 +227,7 @@ class Answer(_AnswerClass):
 class _Cap:
     """One upper bound on what may be granted: `left` of `limit`; `left` is below 0 where more was granted."""
 
+    code: str
     text: str
     limit: Decimal
     owed: Decimal = NOTHING
@@ -240,6 +246,14 @@ class _Cap:
             used.append(f"{money(self.granted)} is granted already")
         end = f", of which {' and '.join(used)}." if used else "."
         return self.text.format(money(self.limit)) + end
+
+    def reason(self) -> Reason:
+        fact: Fact = {"limit": money(self.limit)}
+        if self.shows_used:
+            fact |= {"owed": money(self.owed), "granted": money(self.granted)}
+        # what all customers together may have is nobody's own matter, so a letter does not say it
+        formal = ALL_IS_GRANTED if self.code == CAP_DAY else self.sentence()
+        return {"code": self.code, "text": self.sentence(), "formal": formal, "fact": fact, "points": None}
 
 
 @dataclass(frozen=True)
@@ -313,7 +327,8 @@ class _Case:
         else:
             is_for_person = probability <= rules.threshold(rules.person_share) and self.room > 0
             return NO, NOTHING, PERSON if is_for_person else None
-        return (PARTIAL, granted, PART_PAYMENT) if granted > 0 else (NO, NOTHING, None)
+        is_worth_it = granted > 0 and granted >= basket * rules.smallest_partial_share
+        return (PARTIAL, granted, PART_PAYMENT) if is_worth_it else (NO, NOTHING, None)
 
 
 def _with_basket(values: Mapping[str, Value], basket: Decimal) -> dict[str, Value]:
@@ -369,27 +384,24 @@ def verdict(question: Question, standing: Standing, card: Scorecard, rules: Rule
 
 
 def _nearest_change(case: _Case, verdict: Verdict) -> Change | None:
-    """The smallest change of one thing that changes a yes, or makes a yes of another answer; None: there is
-    none.
+    """What the customer can change to get a yes; None where the answer is yes, or nothing does.
 
-    It is a smaller basket, where one would do; else the characteristic with the fewest bins to go, and of
-    those the one that needs the fewest points. Each change is tried by deciding again.
+    It is another plan where there is none of so many months, the part that is to be paid at once, or else a
+    smaller basket. Plans and baskets are tried by deciding again.
     """
     if case.has_no_plan:
         return _other_plan(case)
-    if verdict.decision == YES:
-        more = verdict.limit + CENT
-        if case.verdict(more).decision != YES:
-            sentence = f"A basket above {money(verdict.limit)} would not be answered yes."
-            return {"characteristic": BASKET, "value": money(more), "sentence": sentence}
-        return None
-    if verdict.limit > 0:
-        less = verdict.limit
-        if case.verdict(less).decision == YES:
-            sentence = f"A basket of {money(less)} or less would be answered yes."
-            return {"characteristic": BASKET, "value": money(less), "sentence": sentence}
-        return None
-    return _other_value(case) if verdict.score is not None else None
+    if verdict.decision == PARTIAL:
+        pay_now, by_method = money(case.question.basket - verdict.granted), money(verdict.granted)
+        sentence = (
+            f"With {pay_now} paid at once, the other {by_method} may be paid {HOW[case.question.method]}."
+        )
+        return {"characteristic": PAY_NOW, "value": pay_now, "sentence": sentence}
+    if verdict.decision == NO and verdict.limit > 0 and case.verdict(verdict.limit).decision == YES:
+        less = money(verdict.limit)
+        sentence = f"A basket of {less} or less would be answered yes."
+        return {"characteristic": BASKET, "value": less, "sentence": sentence}
+    return None
 
 
 def _other_plan(case: _Case) -> Change | None:
@@ -400,28 +412,6 @@ def _other_plan(case: _Case) -> Change | None:
         return None
     sentence = f"In {nearest.months} months it would be a yes."
     return {"characteristic": "months", "value": nearest.months, "sentence": sentence}
-
-
-def _other_value(case: _Case) -> Change | None:
-    """The nearest value of one characteristic that makes a yes."""
-    values = case.standing.values
-    tries = [
-        (
-            move.bins_away,
-            move.bin.points - characteristic.points(values.get(characteristic.name)),
-            order,
-            characteristic.name,
-            move,
-        )
-        for order, characteristic in enumerate(case.card.characteristics)
-        if characteristic.name != BASKET
-        for move in changes(characteristic, values.get(characteristic.name))
-    ]
-    for _, _, _, name, move in sorted(tries, key=lambda attempt: attempt[:3]):
-        if case.verdict(values={**values, name: move.value}).decision == YES:
-            sentence = f"With {label(name).removeprefix('the ')} {bin_text(move.bin)} it would be a yes."
-            return {"characteristic": name, "value": move.value, "sentence": sentence}
-    return None
 
 
 def money(amount: Decimal) -> str:
@@ -435,15 +425,16 @@ def _caps(standing: Standing, rules: Rules, stale: str | None) -> tuple[_Cap, ..
     caps = []
     for situation in dict.fromkeys(filter(None, (standing.situation, stale))):
         text = f"{SITUATION_REASONS[situation]}: the policy then grants {{}} at most"
-        caps.append(_Cap(text, rules.limits[situation], granted=granted, shows_used=False))
+        caps.append(_Cap(situation, text, rules.limits[situation], granted=granted, shows_used=False))
     if standing.situation is None:
         class_ = standing.customer_class or CLASSES[0]
         who = f"of class {class_}" if standing.customer_class else "without a class"
         # on delivery everything is paid at the door: what a customer owes are instalments and accounts
         owed = (standing.outstanding or NOTHING) if rules.decision == EMI else NOTHING
-        caps.append(_Cap(f"A customer {who} may have {{}} open", rules.cap_customer[class_], owed, granted))
+        text = f"A customer {who} may have {{}} open"
+        caps.append(_Cap(CAP_CUSTOMER, text, rules.cap_customer[class_], owed, granted))
     text = "All customers together may have {} a day"
-    caps.append(_Cap(text, rules.cap_day, granted=standing.granted_day))
+    caps.append(_Cap(CAP_DAY, text, rules.cap_day, granted=standing.granted_day))
     return tuple(caps)
 
 
@@ -469,15 +460,19 @@ def _limit_by_score(card: Scorecard, points: Mapping[str, int], threshold: float
     return limit
 
 
-def _reasons(case: _Case, points_lost: list[Loss]) -> list[str]:
+def _reasons(case: _Case, points_lost: list[Loss]) -> list[Reason]:
     """What keeps the basket from being granted, the tightest cap first, then what lowers the score."""
-    reasons = []
+    reasons: list[Reason] = []
     if case.has_no_plan:
+        months = case.question.months
         offered = ", ".join(str(plan.months) for plan in case.rules.plans)
-        reasons.append(f"There is no plan of {case.question.months} months; there are plans of {offered}.")
+        text = f"There is no plan of {months} months; there are plans of {offered}."
+        fact: Fact = {"months": months, "plans": offered}
+        reasons.append({"code": NO_PLAN, "text": text, "formal": text, "fact": fact, "points": None})
     caps = sorted(case.caps, key=lambda cap: cap.left)
-    reasons += [cap.sentence() for cap in caps if cap.left < case.question.basket]
-    return [*reasons, *(loss.sentence() for loss in points_lost)][:MOST_REASONS]
+    reasons += [cap.reason() for cap in caps if cap.left < case.question.basket]
+    values = _with_basket(case.standing.values, case.question.basket)
+    return [*reasons, *reasons_of(points_lost, values, case.standing.as_of)][:MOST_REASONS]
 
 
 def _summary(case: _Case, verdict: Verdict) -> str:
@@ -497,6 +492,8 @@ def _summary(case: _Case, verdict: Verdict) -> str:
         text += f"; with {case.rules.part_payment_share:.0%} paid beforehand it does"
     elif verdict.decision != YES and is_within:
         text += ", but more is asked than may be granted"
+    if verdict.decision == NO and 0 < case.room < case.question.basket * case.rules.smallest_partial_share:
+        text += f", which is less than {case.rules.smallest_partial_share:.0%} of the basket"
     return f"{text}."
 
 

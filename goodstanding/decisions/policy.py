@@ -18,15 +18,16 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.vocabulary import CLASSES
+from goodstanding.decisions.facts import in_stated_direction
 from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard
 
 COD, EMI = "cod", "emi"
@@ -81,6 +82,7 @@ class Rules:
         failure_cost_share: what is lost where it is bad, as a share of the basket.
         part_payment_share: the share to be paid beforehand above the threshold.
         person_share: the larger share up to whose threshold a person may still grant.
+        smallest_partial_share: the share of the basket below which a part is no answer; 0 where not stated.
         cap_customer: what a customer may have open, by class.
         cap_day: what may be granted to all customers on one day.
         stale_after_days: data older than this count as too old.
@@ -94,6 +96,7 @@ class Rules:
     failure_cost_share: Decimal
     part_payment_share: Decimal
     person_share: Decimal
+    smallest_partial_share: Decimal
     cap_customer: Mapping[str, Decimal]
     cap_day: Decimal
     stale_after_days: int
@@ -208,30 +211,6 @@ def require_unprotected(card: Scorecard, where: str) -> None:
             )
 
 
-def monotone_in_basket(card: Scorecard) -> Scorecard:
-    """The scorecard with the points of each basket lowered to the fewest of all smaller baskets.
-
-    So a customer who is granted a basket is granted every smaller one, and there is a largest one. A card
-    whose points never rise with the basket stays as it is.
-    """
-    characteristics = tuple(
-        replace(characteristic, bins=_never_rising(characteristic.bins))
-        if characteristic.name == BASKET
-        else characteristic
-        for characteristic in card.characteristics
-    )
-    return replace(card, characteristics=characteristics)
-
-
-def _never_rising(bins: Iterable[Bin]) -> tuple[Bin, ...]:
-    """Bins in the order of their values, none with more points than an earlier one."""
-    in_order = sorted(bins, key=_start)
-    known = [bin_ for bin_ in in_order if not bin_.is_missing]
-    fewest = accumulate((bin_.points for bin_ in known), min)
-    lowered = [replace(bin_, points=points) for bin_, points in zip(known, fewest, strict=True)]
-    return (*lowered, *in_order[len(known) :])
-
-
 def _start(bin_: Bin) -> float:
     """Where a bin begins, to sort bins by their values; that of missing values comes last."""
     if bin_.is_missing:
@@ -261,7 +240,9 @@ class _Reader:
     def take_all(self, rule: str) -> list[PlacedRow]:
         return [self.left.pop(key) for key in list(self.left) if key[0] == rule]
 
-    def share(self, rule: str, highest: str = "1") -> Decimal:
+    def share(self, rule: str, highest: str = "1", default: str | None = None) -> Decimal:
+        if default is not None and (rule, "", "", "") not in self.left:
+            return Decimal(default)
         return _number(*self.take(rule), lowest="0", highest=highest)
 
     def money(self, rule: str, applies_to: str = "") -> Decimal:
@@ -331,16 +312,22 @@ def _rules(version: str, decision: str, rows: list[PlacedRow]) -> Rules:
         failure_cost_share=_number(*reader.take("failure_cost_share"), lowest="0", highest="100"),
         part_payment_share=reader.share("part_payment_share", "0.9999"),
         person_share=reader.share("person_share"),
+        smallest_partial_share=reader.share("smallest_partial_share", default="0"),
         cap_customer={class_: reader.money("cap_customer", class_) for class_ in reversed(CLASSES)},
         cap_day=reader.money("cap_day"),
         stale_after_days=reader.count("stale_after_days"),
         limits={situation: reader.money("limit", situation) for situation in SITUATIONS},
         plans=tuple(plans),
-        card=monotone_in_basket(card),
+        card=in_stated_direction(card),
     )
     if rules.person_share < rules.part_payment_share:
         raise WrongUse(
             f"{rows[0][0]}: version {version}: {decision} person_share: must not be below part_payment_share"
+        )
+    if rules.smallest_partial_share > 1 - rules.part_payment_share:
+        raise WrongUse(
+            f"{rows[0][0]}: version {version}: {decision} smallest_partial_share: must not be above what a "
+            "part payment leaves (1 - part_payment_share)"
         )
     for where, row in reader.left.values():
         _refuse(where, row, "there is no such rule")

@@ -1,59 +1,25 @@
-"""Gives the reasons of an answer as sentences: what cost the customer points, and why the class changed.
+"""Gives the reasons of an answer: what cost the customer points, and why the class changed.
 
 Points are added up, so a characteristic costs the points between its bin and its best bin: with a value of
-the best bin the same customer would score that many points more. The characteristic that costs most is named
-first, like the "principal reasons" of Regulation B.
+the best bin the same customer would score that many points more. Of each family of characteristics the one
+that costs most is told, by its plain facts (`facts`), and the most costly first, like the "principal reasons"
+of Regulation B.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, TypedDict
 
 from goodstanding.core.vocabulary import CLASSES
-from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard, Value
+from goodstanding.decisions.facts import GROUNDS, Reason, is_missing, sentences, shown, told
+from goodstanding.decisions.scorecard import Bin, Scorecard, Value
 
-# Significant digits of a number in a sentence: the first that keep a value and a bin's border apart.
-DIGITS = (4, 6, 9, 17)
 Measure = Literal["recency", "frequency", "monetary"]
 MEASURES: tuple[Measure, ...] = ("recency", "frequency", "monetary")
 # By measure, and by "credit_score": the quantiles .25, .50 and .75 over all customers of a day.
 Borders = Mapping[str, Sequence[float]]
-WINDOW = re.compile(r"_(\d+)([md])$")
-# Characteristics whose names do not read as words.
-LABELS = {
-    "basket": "the basket",
-    "recency_days": "the time since the last order in days",
-    "tenure_days": "the time since the first order in days",
-    "days_since_return": "the time since the last return in days",
-    "mean_gap_days": "the mean time between orders in days",
-    "mean_lines": "the mean number of lines of an order",
-    "days_since_cancellation": "the time since the last cancellation in days",
-    "cancelled_lines_rate": "the rate of cancelled lines to orders",
-    "credit_score": "the RFM credit score",
-    "r_score": "the recency score",
-    "f_score": "the frequency score",
-    "m_score": "the monetary score",
-}
-
-# What a scorecard rests on, by the names of its characteristics; the first pattern that matches counts.
-GROUNDS = (
-    (re.compile(r"^([rfm]|credit)_score$"), "the RFM credit score"),
-    (re.compile(r"return|cancel|refus"), "return behaviour"),
-    (
-        re.compile(
-            r"instalment|late$|paid|on_time|utilisation|credit_limit|outstanding|^orders_(e|auto|on)_"
-        ),
-        "payment behaviour",
-    ),
-    (re.compile(r"^basket$"), "the basket"),
-    (re.compile(r"^weight$|^payment_type: |^channel: "), "the order itself"),
-    (re.compile(""), "earlier orders"),
-)
 
 
 class Measures(TypedDict, total=False):
@@ -107,14 +73,6 @@ class PointsLost(TypedDict):
     best: BinEnds
 
 
-class Move(NamedTuple):
-    """Another bin of a characteristic: how many bins away it is, its nearest value, and the bin."""
-
-    bins_away: int
-    value: float
-    bin: Bin
-
-
 @dataclass(frozen=True)
 class Loss:
     """What a characteristic costs: `lost` = `best.points` - `points`, above 0."""
@@ -129,26 +87,12 @@ class Loss:
         """The points that a value of the best bin would add."""
         return self.best.points - self.points
 
-    def sentence(self) -> str:
-        """Such as: The return rate is 0.38, which gives 150 points fewer than 0.1 or less would."""
-        digits = next(digits for digits in DIGITS if digits == DIGITS[-1] or self._is_apart(digits))
-        verb = "is not known" if _is_missing(self.value) else f"is {shown(self.value, digits)}"
-        fewer = f"which gives {self.lost} points fewer than {bin_text(self.best, digits)} would"
-        return _begin(f"{label(self.name)} {verb}, {fewer}.")
-
-    def _is_apart(self, digits: int) -> bool:
-        """Whether the value, written with so many digits, still lies outside the best bin."""
-        if _is_missing(self.value):
-            return True
-        above, up_to = (end and _as_shown(end, digits) for end in (self.best.above, self.best.up_to))
-        return not Bin(0, above, up_to, self.best.is_missing).holds(_as_shown(self.value, digits))
-
     def to_json(self) -> PointsLost:
         """Plain values, as an answer shows them."""
         best = self.best
         return PointsLost(
             characteristic=self.name,
-            value=None if _is_missing(self.value) else self.value,
+            value=None if is_missing(self.value) else self.value,
             points=self.points,
             best_points=best.points,
             best=BinEnds(above=best.above, up_to=best.up_to, is_missing=best.is_missing),
@@ -157,11 +101,8 @@ class Loss:
 
 def grounds(card: Scorecard) -> str:
     """The kinds of facts in a scorecard, such as: the RFM credit score and return behaviour."""
-    matched = {
-        next(ground for pattern, ground in GROUNDS if pattern.search(characteristic.name))
-        for characteristic in card.characteristics
-    }
-    *others, last = [ground for _, ground in GROUNDS if ground in matched]
+    used = {told(characteristic.name).family.ground for characteristic in card.characteristics}
+    *others, last = [ground for ground in GROUNDS if ground in used]
     return f"{', '.join(others)} and {last}" if others else last
 
 
@@ -187,28 +128,24 @@ def losses(card: Scorecard, values: Mapping[str, Value]) -> list[Loss]:
     return sorted(losses_of_card, key=lambda loss: -loss.lost)
 
 
-def changes(characteristic: Characteristic, value: Value) -> list[Move]:
-    """Every other bin of a characteristic, the nearest first.
+def reasons_of(
+    points_lost: Sequence[Loss], values: Mapping[str, Value], as_of: str | None = None
+) -> list[Reason]:
+    """What lowers a score, one reason of each family, the most costly first.
 
-    A missing value lies one bin away from each bin; a known value cannot become missing.
+    Args:
+        points_lost: as `losses` gives them.
+        values: of the customer and the basket, with the columns of the plain facts.
+        as_of: the last day that the data cover.
     """
-    bins = [bin_ for bin_ in characteristic.bins if not bin_.is_missing]
-    here = next((place for place, bin_ in enumerate(bins) if bin_.holds(value)), None)
-    moves = []
-    for place, bin_ in enumerate(bins):
-        if place != here:
-            bins_away = 1 if here is None else abs(place - here)
-            is_higher = here is None or place > here
-            moves.append(Move(bins_away, _nearest(bin_, is_higher), bin_))
-    return sorted(moves, key=lambda move: (move.bins_away, move.bin.points))
-
-
-def _nearest(bin_: Bin, is_higher: bool) -> float:
-    """A bin's value that is nearest to the bins below it (or above it); a whole number where one fits."""
-    if not is_higher or bin_.above is None:
-        return bin_.up_to if bin_.up_to is not None else 0.0
-    whole = math.floor(bin_.above) + 1.0
-    return whole if bin_.holds(whole) else math.nextafter(bin_.above, math.inf)
+    most_costly: dict[str, Loss] = {}
+    for loss in points_lost:
+        most_costly.setdefault(told(loss.name).family.code, loss)
+    reasons: list[Reason] = []
+    for code, loss in most_costly.items():
+        text, formal, fact = sentences(loss.name, values, as_of)
+        reasons.append({"code": code, "text": text, "formal": formal, "fact": fact, "points": loss.lost})
+    return reasons
 
 
 def class_move(
@@ -234,7 +171,7 @@ def class_move(
         cause, why = "borders", "only the borders between the classes moved"
     else:
         changed = [
-            f"{measure} from {_shown_or_none(before[measure])} to {_shown_or_none(measures[measure])}"
+            f"{measure} from {shown(before[measure])} to {shown(measures[measure])}"
             for measure in MEASURES
             if measures[measure] != before[measure]
         ]
@@ -266,46 +203,3 @@ def class_by(measures: Measures, borders: Borders) -> str:
 
 def _quarter(value: float, borders: Sequence[float]) -> int:
     return 1 + sum(value > border for border in borders)
-
-
-def bin_text(bin_: Bin, digits: int = 4) -> str:
-    """The values of a bin in words: `0.1 or less`, `more than 4 and up to 6`."""
-    above, up_to = (None if end is None else shown(end, digits) for end in (bin_.above, bin_.up_to))
-    if bin_.is_missing:
-        return "none known"
-    if above is None:
-        return "any other" if up_to is None else f"{up_to} or less"
-    return f"more than {above}" if up_to is None else f"more than {above} and up to {up_to}"
-
-
-def label(name: str) -> str:
-    """A characteristic in words, like `the return rate of 6 months`."""
-    window = WINDOW.search(name)
-    if window:
-        return f"{label(name[: window.start()])} of {window[1]} {'months' if window[2] == 'm' else 'days'}"
-    return LABELS.get(name) or "the " + name.replace("_", " ")
-
-
-def shown(value: float | Decimal | str | None, digits: int = 4) -> str:
-    """A number as people write it: so many significant digits, from 1,000 on at least two decimals."""
-    if isinstance(value, Decimal):
-        value = float(value)
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:,.{max(2, digits - 4)}f}"
-    return f"{int(value):,}" if isinstance(value, int | float) else str(value)
-
-
-def _as_shown(value: Value, digits: int) -> float:
-    return float(shown(value, digits).replace(",", ""))
-
-
-def _is_missing(value: Value) -> bool:
-    return value is None or math.isnan(value)
-
-
-def _shown_or_none(value: float | None) -> str:
-    return "none" if value is None else shown(value)
-
-
-def _begin(sentence: str) -> str:
-    return sentence[0].upper() + sentence[1:]

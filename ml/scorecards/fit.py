@@ -6,6 +6,10 @@ logistic regression weighs the characteristics; a linear scale turns the result 
 two, all steps from one bin to the next are weighed once more together, because a weight of evidence is
 computed as if its characteristic were the only one. Measures are those of the card as it is applied, with
 whole points.
+
+Where it is stated of a characteristic which way it may go (`goodstanding.decisions.facts`), it goes that way
+or, if the data say the opposite, earns nobody a point. A missing value then earns no more than the worst
+known one or, where missing means that something never happened, no less than the best.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from goodstanding.decisions.facts import AS_DATA_SAY, MORE_IS_BETTER, Direction
 from goodstanding.decisions.scorecard import HIGHEST, LOWEST, Bin, Characteristic, Scorecard
 from ml.measures import Floats
 
@@ -49,6 +54,20 @@ MINIMUM_SPAN = 5.0
 
 
 @dataclass(frozen=True)
+class Stated:
+    """Which way a characteristic may go, and whether a missing value means that something never happened."""
+
+    direction: Direction = AS_DATA_SAY
+    is_never: bool = False
+
+    def of_missing(self, own: float, weights: Floats) -> float:
+        """The weight of a missing value, which by itself is `own`, beside those of the known values."""
+        if not len(weights):
+            return own
+        return max(own, float(weights.max())) if self.is_never else min(own, float(weights.min()))
+
+
+@dataclass(frozen=True)
 class Woe:
     """The bins of one characteristic, ascending, with their weights of evidence.
 
@@ -58,35 +77,50 @@ class Woe:
         missing: the weight of a missing value; None where no value was missing.
         information: the information value: the sum over the bins of their weight times the difference of the
             shares of the good and of the bad.
+        stated: what is stated of the characteristic; None: missing values may earn whatever the data say.
     """
 
     borders: Floats
     weights: Floats
     missing: float | None
     information: float
+    stated: Stated | None = None
 
     def bins(self, values: Floats) -> NDArray[np.intp]:
         """(rows,) the number of each value's bin; a missing value is in the bin after the last."""
         return np.where(np.isnan(values), len(self.weights), np.searchsorted(self.borders, values))
 
     def of(self, values: Floats) -> Floats:
-        """(rows,) the weight of each value; missing ones get the least where none was missing in the fit."""
-        missing = self.weights.min() if self.missing is None else self.missing
-        return np.append(self.weights, missing)[self.bins(values)]
+        """(rows,) the weight of each value; see `missing_weight` for those missing."""
+        return np.append(self.weights, self.missing_weight)[self.bins(values)]
+
+    @property
+    def missing_weight(self) -> float:
+        """The weight of a missing value; where none was missing in the fit the least, of what never was the
+        greatest."""
+        if self.missing is not None:
+            return self.missing
+        return float(self.weights.max() if self.stated and self.stated.is_never else self.weights.min())
 
 
-def bin_monotonely(values: Floats, bad: NDArray[np.bool_], minimum_share: float = MINIMUM_SHARE) -> Woe:
+def bin_monotonely(
+    values: Floats,
+    bad: NDArray[np.bool_],
+    minimum_share: float = MINIMUM_SHARE,
+    stated: Stated | None = None,
+) -> Woe:
     """Split the values of a characteristic into bins whose weights of evidence only rise, or only fall.
 
     Fifty bins of equal size are pooled by the pool-adjacent-violators algorithm (Ayer et al. 1955) until
-    their bad rates rise, or fall, whichever they do on the whole; then each bin with less than
-    `minimum_share` of the rows joins the neighbour that is more like it. Missing values are a bin of their
-    own; where they are fewer than `minimum_share`, their weight is 0.
+    their bad rates rise, or fall, as is stated or else whichever they do on the whole; then each bin with
+    less than `minimum_share` of the rows joins the neighbour that is more like it. Missing values are a bin
+    of their own; where they are fewer than `minimum_share`, their weight is 0.
 
     Args:
         values: (rows,), NaN where missing.
         bad: (rows,) which rows are bad.
         minimum_share: the least share of the rows in a bin.
+        stated: what is stated of the characteristic.
     """
     is_known = ~np.isnan(values)
     known, known_bad = values[is_known], bad[is_known]
@@ -95,6 +129,8 @@ def bin_monotonely(values: Floats, bad: NDArray[np.bool_], minimum_share: float 
     rows = np.bincount(fine, minlength=len(borders) + 1)
     bad_rows = np.bincount(fine, weights=known_bad, minlength=len(borders) + 1)
     falls = float(np.dot(np.cumsum(rows) - rows / 2 - rows.sum() / 2, bad_rows)) < 0
+    if stated and stated.direction != AS_DATA_SAY:
+        falls = stated.direction == MORE_IS_BETTER
     pools = [_Pool(float(n), float(k), 1) for n, k in zip(rows, bad_rows, strict=True)]
     # pooled again: with the half customer of `SMOOTHING`, joined pools may no longer be in order
     pools = _pooled(_joined(_pooled(pools, falls), minimum_share * len(values)), falls)
@@ -102,15 +138,20 @@ def bin_monotonely(values: Floats, bad: NDArray[np.bool_], minimum_share: float 
     prior = float(np.log((~bad).sum() / bad.sum()))
     missing = _Pool(float((~is_known).sum()), float(bad[~is_known].sum()), 0)
     missing_counts = missing.rows >= minimum_share * len(values)
-    counted = [*pools, missing] if missing_counts else pools
+    weights = np.array([pool.log_odds - prior for pool in pools])
+    of_missing = missing.log_odds - prior if missing_counts else 0.0
+    if stated and is_known.any():
+        of_missing = stated.of_missing(of_missing, weights)
+    counted = [*zip(pools, weights, strict=True), *([(missing, of_missing)] if missing_counts else [])]
     return Woe(
         borders[ends],
-        np.array([pool.log_odds - prior for pool in pools]),
-        (missing.log_odds - prior if missing_counts else 0.0) if missing.rows else None,
+        weights,
+        of_missing if missing.rows else None,
         sum(
-            (pool.log_odds - prior) * ((pool.rows - pool.bad) / (~bad).sum() - pool.bad / bad.sum())
-            for pool in counted
+            float(weight) * ((pool.rows - pool.bad) / (~bad).sum() - pool.bad / bad.sum())
+            for pool, weight in counted
         ),
+        stated,
     )
 
 
@@ -225,12 +266,16 @@ def refine(
     bounds: list[tuple[float | None, float | None]] = [(None, None)]
     for woe, coefficient in zip(woes, coefficients, strict=True):
         steps = coefficient * np.diff(woe.weights)
-        missing = coefficient * (woe.of(np.array([np.nan]))[0] - woe.weights[0])
+        beside = _beside(woe)
+        missing = coefficient * (woe.missing_weight - woe.weights[beside])
         starts.append(np.append(steps, missing))
-        # a bin's weight is the sum of the steps up to it, the first bin's is 0; missing has its own
-        maps.append(sparse.block_diag([np.tri(len(woe.weights), len(steps), -1), [[1.0]]]))
+        # a bin's weight is the sum of the steps up to it, the first bin's is 0; missing has a step of its own
+        # from the bin that it lies beside
+        to_known = np.tri(len(woe.weights), len(steps) + 1, -1)
+        to_known[:, -1] = 0
+        maps.append(np.vstack([to_known, np.append(to_known[beside, :-1], 1.0)]))
         bounds += [(0, None) if step > 0 else (None, 0) for step in np.diff(woe.weights)]
-        bounds.append((None, None) if woe.missing is not None else (missing, missing))
+        bounds.append(_bounds_of_missing(woe, missing))
     start, to_bins = np.concatenate(starts), sparse.block_diag(maps, "csr")
     sizes = [len(woe.weights) + 1 for woe in woes]
     first = np.cumsum([0, *sizes[:-1]])
@@ -266,14 +311,37 @@ def refine(
     ]
 
 
+def _beside(woe: Woe) -> int:
+    """The bin from which a missing value's step begins: the best one for never, the worst for not known."""
+    if woe.stated is None:
+        return 0
+    return int(woe.weights.argmax() if woe.stated.is_never else woe.weights.argmin())
+
+
+def _bounds_of_missing(woe: Woe, start: float) -> tuple[float | None, float | None]:
+    if woe.missing is None:
+        return start, start
+    if woe.stated is None:
+        return None, None
+    return (0, None) if woe.stated.is_never else (None, 0)
+
+
 class PointsScorecard(ClassifierMixin, BaseEstimator):
     """A scorecard as a scikit-learn classifier: the second of its two classes is the bad one.
+
+    `stated` has what is stated of each column, or is None where nothing is.
 
     After `fit`: `woes_` has one `Woe` per column; `kept_` the numbers of the columns that count; `weighed_`
     the `Woe`s of those, with weights in log-odds of the good that add up with `intercept_` to a row's.
     """
 
-    def __init__(self, minimum_share: float = MINIMUM_SHARE, minimum_span: float = MINIMUM_SPAN) -> None:
+    def __init__(
+        self,
+        minimum_share: float = MINIMUM_SHARE,
+        minimum_span: float = MINIMUM_SPAN,
+        stated: tuple[Stated, ...] | None = None,
+    ) -> None:
+        self.stated = stated
         self.minimum_share = minimum_share
         self.minimum_span = minimum_span
 
@@ -281,7 +349,11 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         """Fit on X (rows, columns), NaN where missing, and y (rows,), of two classes."""
         self.classes_, codes = np.unique(y, return_inverse=True)
         bad = codes == 1
-        self.woes_ = [bin_monotonely(column, bad, self.minimum_share) for column in X.T]
+        stated = self.stated or (None,) * X.shape[1]
+        self.woes_ = [
+            bin_monotonely(column, bad, self.minimum_share, of_column)
+            for column, of_column in zip(X.T, stated, strict=True)
+        ]
         evidence = np.column_stack([woe.of(column) for woe, column in zip(self.woes_, X.T, strict=True)])
         kept = np.array([woe.information >= MINIMUM_INFORMATION for woe in self.woes_])
         self.kept_ = np.flatnonzero(kept)
@@ -356,8 +428,8 @@ def _characteristic(name: str, woe: Woe) -> Characteristic:
     ends = [float(border) for border in woe.borders[steps]]
     earned = [points[0], *(points[at + 1] for at in steps)]
     bins = [Bin(*bin_) for bin_ in zip(earned, [None, *ends], [*ends, None], strict=True)]
-    if woe.missing is not None:
-        missing = round(_points_per_log_odds() * (woe.missing - _least(woe)))
+    if woe.missing is not None or (woe.stated and woe.stated.is_never):
+        missing = round(_points_per_log_odds() * (woe.missing_weight - _least(woe)))
         bins.append(Bin(missing, is_missing=True))
     return Characteristic(name, tuple(bins))
 

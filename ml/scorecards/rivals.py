@@ -23,7 +23,7 @@ from sklearn.preprocessing import QuantileTransformer
 from ml.candidate import LIGHTGBM_REPEATABLE, SEED, Candidate
 from ml.measures import Floats
 from ml.methods import METHODS, ON_MEASURES
-from ml.scorecards.fit import PointsScorecard
+from ml.scorecards.fit import PointsScorecard, Stated
 
 SCORECARD = "scorecard"
 RIVALS = ("decision_tree", "svm", "logistic_regression", "mlp", "extra_trees", "random_forest")
@@ -78,12 +78,15 @@ def _on_gaps(method: Candidate) -> Callable[[], Any]:
     return method.build if method.columns == ON_MEASURES else partial(on_quantiles, method.build)
 
 
-def risk_methods(columns: tuple[str, ...], alone: Mapping[str, str]) -> dict[str, Candidate]:
+def risk_methods(
+    columns: tuple[str, ...], alone: Mapping[str, str], stated: tuple[Stated, ...] | None = None
+) -> dict[str, Candidate]:
     """The methods on some characteristics; NaN in them is a missing value.
 
     Args:
         columns: the characteristics.
         alone: {characteristic: description} of those that are a baseline, each alone.
+        stated: of each characteristic, which way a scorecard may go; None: whichever the data say.
     """
     baselines = [
         replace(METHODS["majority"], columns=columns[:1]),
@@ -96,7 +99,12 @@ def risk_methods(columns: tuple[str, ...], alone: Mapping[str, str]) -> dict[str
         replace(METHODS[name], columns=columns, build=_on_gaps(METHODS[name]), rival=True) for name in RIVALS
     ]
     challengers = [
-        Candidate(SCORECARD, "points scorecard of monotone weights of evidence", columns, PointsScorecard),
+        Candidate(
+            SCORECARD,
+            "points scorecard of monotone weights of evidence",
+            columns,
+            partial(PointsScorecard, stated=stated),
+        ),
         Candidate(
             "lightgbm_monotone",
             "gradient boosted trees in which each characteristic counts one way",

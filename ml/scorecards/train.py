@@ -16,13 +16,14 @@ import numpy as np
 
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.version import code_version
+from goodstanding.decisions.facts import told
 from goodstanding.warehouse.figures import figures
 from ml import drift, store
 from ml.candidate import SEED, Candidate, probabilities
 from ml.cards import ModelCard
 from ml.features import MINIMUM_OF_CLASS, TEST_CUTS, month_end
 from ml.pairs import Pair, rarest
-from ml.scorecards.fit import PointsScorecard
+from ml.scorecards.fit import PointsScorecard, Stated
 from ml.scorecards.orders import (
     CHARACTERISTICS,
     COD,
@@ -39,7 +40,11 @@ from ml.side_by_side import Evaluation, Progress, Question, answer
 
 def methods_on(decision: Decision, names: tuple[str, ...] = CHARACTERISTICS) -> dict[str, Candidate]:
     """The methods of `ml.scorecards.rivals` and the baselines that a decision's scorecard has to beat."""
-    return risk_methods(names, decision.baselines)
+    return risk_methods(names, decision.baselines, tuple(map(_stated, names)))
+
+
+def _stated(name: str) -> Stated:
+    return Stated(told(name).direction, told(name).is_never)
 
 
 METHODS = methods_on(COD)

@@ -153,10 +153,10 @@ def test_an_answer_of_instalments_rests_on_whichever_card_there_is(home, card):
         assert late["model_id"] == in_time["model_id"] == card.model_id
         assert (late["score"], in_time["score"]) == (500, 590)
     else:
-        # what orders would say is missing, which has its points
-        assert late["score"] == in_time["score"] == 450 and late["model_id"] == "hand-set-emi-1"
+        # what orders would say is not known, which earns as little as the worst of what is
+        assert late["score"] == in_time["score"] == 410 and late["model_id"] == "hand-set-emi-1"
         assert "set by hand" in late["notes"][0]
-        assert "The RFM credit score is not known" in late["reasons"][0]
+        assert "The RFM credit score is not known" in late["reasons"][0]["text"]
 
 
 def test_a_customer_who_cancelled_everything_since_last_month_learns_why_the_class_moved(home):
@@ -172,7 +172,14 @@ def test_a_customer_who_cancelled_everything_since_last_month_learns_why_the_cla
 
 @pytest.mark.parametrize(
     ("said", "score"),
-    [([], 500), (["channel=web"], 560), (["channel=app", "weight=2.5"], 450), (["weight=1"], 500)],
+    # what is not said of an order earns as little as the worst that could be
+    [
+        ([], 450),
+        (["channel=web"], 510),
+        (["channel=web", "weight=1"], 560),
+        (["channel=app", "weight=2.5"], 450),
+        (["weight=1"], 500),
+    ],
 )
 def test_a_card_may_ask_for_the_channel_and_weight_of_the_order(home, said, score):
     web = Characteristic("channel: web", (Bin(0, up_to=0.5), Bin(60, above=0.5), Bin(0, is_missing=True)))

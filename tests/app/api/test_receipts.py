@@ -81,9 +81,17 @@ def test_receipts_that_earlier_code_wrote_are_computed_again_equal(receipts):
             kept = (each["receipt_id"], each["at"], each["day"], written(each["content"]))
             connection.execute("insert into receipts values (?, ?, ?, ?)", kept)
     assert len(earlier["receipts"]) > 10
+    checked = 0
     for each in earlier["receipts"]:
+        values = each["content"]["standing"]["values"]
+        # what is not known earned more than the worst of what is, by cards that were set by hand
+        if each["content"]["standing"]["situation"] is None and (not values or None in values.values()):
+            continue
         found = receipts.verify(each["receipt_id"])
-        assert found["equal"] and not found["same_code"], (each, found)
+        changed = {key.removeprefix("shadow.") for key in found["differences"]}
+        assert changed <= {"reasons", "nearest_change"} and not found["same_code"], (each, found)
+        checked += 1
+    assert checked > 5
 
 
 def written(content: Any) -> str:
@@ -124,7 +132,7 @@ def test_what_is_granted_counts_for_the_next_answer_and_the_same_question_once(r
     assert ask(receipts, "700.00")["granted"] == "700.00"
     other = ask(receipts, "350.00")
     assert (other["decision"], other["limit"], other["granted"]) == ("partial", "300.00", "300.00")
-    assert "700.00 is granted already" in other["reasons"][0]
+    assert "700.00 is granted already" in other["reasons"][0]["text"]
     assert receipts.verify(other["receipt_id"])["equal"]
     # others' room and other methods are their own
     assert ask(receipts, "350.00", BOB)["decision"] == "yes"

@@ -70,7 +70,7 @@ def test_instalments_come_with_their_schedule(published, client):
     plan = ask(client, method=EMI, months=6)["plan"]
     assert plan["months"] == 6 and len(plan["schedule"]) == 6
     none = ask(client, method=EMI, months=7)
-    assert none["decision"] == "no" and "plans of 3, 6, 12" in none["reasons"][0]
+    assert none["decision"] == "no" and "plans of 3, 6, 12" in none["reasons"][0]["text"]
 
 
 @pytest.mark.parametrize(

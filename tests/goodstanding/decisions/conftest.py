@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from goodstanding.core.vocabulary import CLASSES
 from goodstanding.decisions.decide import Question, Standing
-from goodstanding.decisions.policy import COD, EMI, Policy, monotone_in_basket, read_policies
+from goodstanding.decisions.facts import in_stated_direction
+from goodstanding.decisions.policy import COD, EMI, Policy, read_policies
 from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard
 
 POLICY = Path(__file__).parents[3] / "dbt_project" / "seeds" / "policy.csv"
@@ -38,7 +39,7 @@ def characteristics(draw: st.DrawFn, name: str) -> Characteristic:
 
 @st.composite
 def cards(draw: st.DrawFn) -> Scorecard:
-    return monotone_in_basket(
+    return in_stated_direction(
         Scorecard(
             model_id="drawn",
             decision=COD,

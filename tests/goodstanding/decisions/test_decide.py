@@ -73,6 +73,7 @@ def test_no_more_is_granted_than_caps_and_part_payment_allow(policy, question, s
             and decided.granted > CENT
         ):
             assert question.basket - decided.granted >= rules.part_payment_share * question.basket
+        assert decided.granted >= rules.smallest_partial_share * question.basket
     assert (decided.granted == question.basket) == (decided.decision == YES)
     assert (decided.granted == 0) == (decided.decision == NO)
 
@@ -82,6 +83,7 @@ def test_each_reason_of_the_score_is_true_and_the_costliest_come_first(policy, q
     card = fitted(card, question)
     answer = decide(question, standing, card, policy)
     assert len(answer["reasons"]) <= 4
+    assert len({reason["code"] for reason in answer["reasons"]}) == len(answer["reasons"])
     known = {**standing.values, "basket": float(question.basket)}
     lost = [row["best_points"] - row["points"] for row in answer["points"]]
     assert lost == sorted(lost, reverse=True)
@@ -96,21 +98,21 @@ def test_each_reason_of_the_score_is_true_and_the_costliest_come_first(policy, q
 
 
 @given(questions, standings, cards())
-def test_the_nearest_change_flips_the_answer(policy, question, standing, card):
+def test_the_nearest_change_is_one_that_the_customer_can_make(policy, question, standing, card):
     card = fitted(card, question)
     answer = decide(question, standing, card, policy)
     change = answer["nearest_change"]
-    if change is None:
-        assert answer["decision"] != YES
-        return
-    if change["characteristic"] == "basket":
-        question = replace(question, basket=Decimal(change["value"]))
-    elif change["characteristic"] == "months":
-        question = replace(question, months=change["value"])
+    if answer["decision"] == YES:
+        assert change is None
+    elif change is None:
+        assert answer["decision"] == NO and Decimal(answer["limit"]) == 0
+    elif change["characteristic"] == "pay_now":
+        assert answer["decision"] == PARTIAL and change["value"] == answer["pay_now"]
+        assert Decimal(change["value"]) < question.basket
     else:
-        standing = replace(standing, values={**standing.values, change["characteristic"]: change["value"]})
-    again = decide(question, standing, card, policy)["decision"]
-    assert (again == YES) != (answer["decision"] == YES)
+        key = "basket" if change["characteristic"] == "basket" else "months"
+        value = Decimal(change["value"]) if key == "basket" else change["value"]
+        assert decide(replace(question, **{key: value}), standing, card, policy)["decision"] == YES
 
 
 @given(questions, standings, cards())
@@ -155,7 +157,7 @@ def standing_of(**changes) -> Standing:
 def test_each_situation_has_its_own_answer(policy, standing, decision, limit, text):
     answer = decide(Question(COD, Decimal("120.00")), standing, None, policy)
     assert (answer["decision"], answer["limit"]) == (decision, limit)
-    assert text in " ".join([answer["summary"], *answer["reasons"]])
+    assert text in " ".join([answer["summary"], *(reason["text"] for reason in answer["reasons"])])
 
 
 def test_a_debt_that_is_not_known_is_said_to_be_so_and_taken_off_nothing(policy):
@@ -173,7 +175,10 @@ def test_outstanding_debt_lowers_the_limit_for_instalments_but_not_for_delivery(
     owing = standing_of(outstanding=Decimal("1300.00"), granted_customer=Decimal("150.00"))
     answer = decide(Question(EMI, Decimal("120.00"), 6), owing, None, policy)
     assert (answer["decision"], answer["limit"], answer["granted"]) == (PARTIAL, "50.00", "50.00")
-    assert "1500.00 open, of which 1300.00 is owed and 150.00 is granted already." in answer["reasons"][0]
+    assert (
+        "1500.00 open, of which 1300.00 is owed and 150.00 is granted already."
+        in answer["reasons"][0]["text"]
+    )
     at_the_door = decide(Question(COD, Decimal("120.00")), owing, None, policy)
     assert (at_the_door["decision"], at_the_door["limit"]) == (YES, "850.00")
 
@@ -252,3 +257,23 @@ def test_the_band_asks_for_part_payment_and_then_for_a_person(policy):
         (NO, None),
     ]
     assert answers[1]["pay_now"] == "36.00" and answers[1]["granted"] == "84.00"
+
+
+def test_a_part_below_the_stated_share_of_the_basket_is_a_no(policy):
+    few = standing_of(granted_customer=Decimal("970.00"))
+    part = decide(Question(COD, Decimal("120.00")), few, None, policy)
+    assert (part["decision"], part["granted"]) == (PARTIAL, "30.00")
+    assert part["nearest_change"]["sentence"] == (
+        "With 90.00 paid at once, the other 30.00 may be paid on delivery."
+    )
+    none = decide(Question(COD, Decimal("120.01")), few, None, policy)
+    assert (none["decision"], none["granted"], none["limit"]) == (NO, "0.00", "30.00")
+    assert none["nearest_change"]["sentence"] == "A basket of 30.00 or less would be answered yes."
+    assert "which is less than 25% of the basket" in none["summary"]
+
+
+def test_a_policy_that_states_no_smallest_part_has_none(policy):
+    rows = [{**row, "note": ""} for row in policy.rows if row["rule"] != "smallest_partial_share"]
+    (earlier,) = parse_policies(("here", row) for row in rows)
+    few = standing_of(granted_customer=Decimal("999.00"))
+    assert decide(Question(COD, Decimal("120.00")), few, None, earlier)["granted"] == "1.00"

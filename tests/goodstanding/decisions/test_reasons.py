@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
-from goodstanding.decisions.reasons import bin_text, changes, class_by, class_move, label, losses, shown
+from goodstanding.decisions.reasons import class_by, class_move, losses, reasons_of
 from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard
 
 BORDERS = {
@@ -71,40 +66,44 @@ def test_a_customer_who_kept_the_class_or_had_none_has_not_moved():
     assert move_of(now, now | {"as_of": "2011-11-30", "class": "Good"}, None) is None
 
 
-def test_a_sentence_names_value_points_and_the_best_values():
-    rate = Characteristic("return_rate", (Bin(90, None, 0.1), Bin(30, 0.1), Bin(50, is_missing=True)))
-    never = Characteristic("days_since_return", (Bin(-10, None, 30.0), Bin(40, is_missing=True)))
-    card = Scorecard("m", "cod", "x", 500, 600, 10.0, 20, (rate, never))
-    sentences = [loss.sentence() for loss in losses(card, {"return_rate": 0.375, "days_since_return": 5})]
-    assert sentences == [
-        "The return rate is 0.375, which gives 60 points fewer than 0.1 or less would.",
-        "The time since the last return in days is 5, which gives 50 points fewer than none known would.",
+def test_a_reason_tells_the_plain_fact_and_not_the_rate_that_is_scored():
+    rate = Characteristic("return_rate", (Bin(90, None, 0.1), Bin(30, 0.1), Bin(30, is_missing=True)))
+    card = Scorecard("m", "cod", "x", 500, 600, 10.0, 20, (rate,))
+    values = {"return_rate": 2.5 / 12, "returned_orders": 2, "orders": 9}
+    assert reasons_of(losses(card, values), values, "2011-12-09") == [
+        {
+            "code": "returns",
+            "text": "2 of your 9 orders came back.",
+            "formal": "As of 2011-12-09, 2 of the 9 orders came back.",
+            "fact": {"returned_orders": 2, "orders": 9},
+            "points": 60,
+        }
     ]
-    (unknown,) = losses(card, {})
-    assert unknown.sentence().startswith("The return rate is not known, which gives 40 points")
+    (unknown,) = reasons_of(losses(card, {}), {})
+    assert unknown["text"] == "How many of your orders came back is not known."
+    assert unknown["fact"] == {"returned_orders": None, "orders": None}
 
 
-@given(
-    st.floats(0.001, 5000) | st.integers(0, 50),
-    st.integers(-3, 3).filter(bool) | st.floats(-100, 100).filter(bool),
-    st.sampled_from([1.0, 0.01, 1e-5, 1e-9]),
-)
-def test_a_sentence_is_true_as_it_is_written(border, steps, size):
-    """However close a value is to the border, the written number lies on the right side of it."""
-    value = border + steps * size
-    assume(value != border and value >= 0)
-    low, high = Bin(50, None, float(border)), Bin(50, float(border))
-    best = low if value > border else high
-    worse = replace(high if best is low else low, points=0)
-    card = Scorecard("m", "cod", "x", 500, 600, 10.0, 20, (Characteristic("rate", (best, worse)),))
-    (loss,) = losses(card, {"rate": value})
-    number = r"([\d.,e-]+)"
-    best_bin = f"(?:more than {number}|{number} or less)"
-    pattern = rf"The rate is {number}, which gives 50 points fewer than {best_bin} would\."
-    match = re.fullmatch(pattern, loss.sentence())
-    assert match
-    written, above, up_to = (text and float(text.replace(",", "")) for text in match.groups())
-    assert written <= above if up_to is None else written > up_to
+def test_of_a_family_the_most_costly_is_told_alone_and_the_most_costly_family_first():
+    cost = {"return_rate": 20, "cancellations": 50, "days_since_cancellation": 30, "recency_days": 40}
+    card = Scorecard(
+        "m",
+        "cod",
+        "x",
+        500,
+        600,
+        10.0,
+        20,
+        tuple(
+            Characteristic(name, (Bin(0, None, 10.0), Bin(points, 10.0)))
+            if name == "days_since_cancellation"
+            else Characteristic(name, (Bin(points, None, 0.1), Bin(0, 0.1)))
+            for name, points in cost.items()
+        ),
+    )
+    values = {name: 5 for name in cost}
+    told = [(reason["code"], reason["points"]) for reason in reasons_of(losses(card, values), values)]
+    assert told == [("returns", 50), ("recency", 40)]
 
 
 def test_points_cut_off_by_the_ends_of_the_scale_are_no_reason():
@@ -112,42 +111,3 @@ def test_points_cut_off_by_the_ends_of_the_scale_are_no_reason():
     assert losses(Scorecard("m", "cod", "x", 950, 600, 10.0, 20, (characteristic,)), {"return_rate": 1}) == []
     assert losses(Scorecard("m", "cod", "x", 250, 600, 10.0, 20, (characteristic,)), {"return_rate": 1}) == []
     assert losses(Scorecard("m", "cod", "x", 320, 600, 10.0, 20, (characteristic,)), {"return_rate": 1}) != []
-
-
-def test_changes_begin_with_the_nearest_bin_and_end_inside_it():
-    characteristic = Characteristic(
-        "frequency", (Bin(0, None, 2.0), Bin(10, 2.0, 2.5), Bin(20, 2.5, 9.0), Bin(30, 9.0))
-    )
-    tried = changes(characteristic, 8)
-    assert [(away, value) for away, value, _ in tried][0:1] == [(1, 2.5)]
-    assert all(bin_.holds(value) for _, value, bin_ in tried)
-    assert {value for _, value, _ in tried} == {2.5, 10.0, 2.0}
-    assert all(bin_.holds(value) for _, value, bin_ in changes(characteristic, None))
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(3, "3"), (3.0, "3"), (0.12345, "0.1235"), (1234.5, "1,234.50"), (12345, "12,345"), ("x", "x")],
-)
-def test_numbers_are_written_as_people_do(value, text):
-    assert shown(value) == text
-
-
-def test_names_are_shown_in_words():
-    names = ("return_rate", "return_rate_6m", "orders_30d", "credit_score")
-    assert [label(name) for name in names] == [
-        "the return rate",
-        "the return rate of 6 months",
-        "the orders of 30 days",
-        "the RFM credit score",
-    ]
-
-
-def test_bins_are_shown_in_words():
-    assert [bin_text(bin_) for bin_ in (Bin(1), Bin(1, 2.0), Bin(1, None, 2.0), Bin(1, 1.0, 2.0))] == [
-        "any other",
-        "more than 2",
-        "2 or less",
-        "more than 1 and up to 2",
-    ]
-    assert bin_text(Bin(1, is_missing=True)) == "none known"
