@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -85,6 +86,26 @@ class Answers:
     def age_days(self, published: Published) -> int:
         """How old the data of a publication are."""
         return published.age_days(self.today(), self._is_archive)
+
+    def prune(
+        self, clock_is_right: bool = False, has_ended: Callable[[float], bool | None] = time.sleep
+    ) -> dict[str, int]:
+        """Drop old receipts, as `Receipts.prune` does.
+
+        Args:
+            clock_is_right: somebody vouches for the clock: what is old by it is dropped.
+            has_ended: waits for so many seconds and says whether to stop.
+        """
+        today = self.today()
+        return self.receipts.prune(today, today if clock_is_right else self._data_day(), has_ended)
+
+    def clock_doubt(self) -> str | None:
+        """What to say where receipts are old by the clock alone, and so are kept; else None."""
+        return self.receipts.clock_doubt(self.today(), self._data_day())
+
+    def _data_day(self) -> date | None:
+        published = self.watch.current if self.watch else read_published(self._path, only="")
+        return published.data_day(self._is_archive) if published else None
 
     def decide(self, asked: Sequence[Asked]) -> list[KeptAnswer]:
         """Answer questions in turn, each with its receipt, in one transaction.

@@ -111,8 +111,11 @@ class Published:
 
     def age_days(self, today: date, is_archive: bool) -> int:
         """Days since `as_of`; for a log that has ended and for a simulated shop, since it was published."""
-        since = self.published_at.date() if is_archive or self.simulated else self.as_of
-        return max(0, (today - since).days)
+        return max(0, (today - self.data_day(is_archive)).days)
+
+    def data_day(self, is_archive: bool) -> date:
+        """`as_of`; for a log that has ended and for a simulated shop, the day on which it was published."""
+        return self.published_at.date() if is_archive or self.simulated else self.as_of
 
     def policy(self, today: date, mode: str = "live") -> Policy | None:
         """The policy of a mode that is in effect."""

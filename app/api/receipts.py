@@ -76,6 +76,16 @@ DROPPED = (
 BATCH, PAUSE_SECONDS = 20, 0.05
 # Caps are per day; grants are kept for a week in case a clock was wrong.
 GRANT_DAYS = 7
+# A day is over for good once receipts were made on so many later ones, whatever the clock says.
+LATER_DAYS = 30
+DAY_WITH_LATER_DAYS = """
+with recursive days (day, later) as (
+    select max(day), 0 from receipts
+    union all
+    select (select max(day) from receipts where day < days.day), later + 1 from days where later < ?
+)
+select day from days where later = ?
+"""
 
 # By the id of an object and the day: the object, and the hash under which its content is kept.
 Kept = dict[tuple[int, str], tuple[Policy | Scorecard, str]]
@@ -294,24 +304,29 @@ class Receipts:
             return [str(altered)]
         return [key for key in {**answer, **again} if answer.get(key) != again.get(key)]
 
-    def prune(self, today: date, has_ended: Callable[[float], bool | None] = time.sleep) -> dict[str, int]:
+    def prune(
+        self, today: date, data_day: date | None, has_ended: Callable[[float], bool | None] = time.sleep
+    ) -> dict[str, int]:
         """Drop old receipts, what no receipt rests on any longer, and grants of past days.
 
+        Age is counted from the day that has come without doubt (`_day_that_came`), as a clock may be wrong.
         It works in small transactions with a pause after each, so that answers get through. While another
         process does it, nothing is done here.
 
         Args:
-            today: the day of the shop.
+            today: the day of the shop, by the clock.
+            data_day: the day of what is published, `Published.data_day`; None where nothing is.
             has_ended: waits for so many seconds and says whether to stop.
 
         Returns:
             The number of rows dropped, by table.
         """
         dropped = {table: 0 for table, _, _ in DROPPED}
-        if not self._path.exists():
+        came = self._day_that_came(today, data_day)
+        if came is None:
             return dropped
-        kept_from = months_before(today, self._months)
-        granted_from = today - timedelta(days=GRANT_DAYS)
+        kept_from = months_before(came, self._months)
+        granted_from = came - timedelta(days=GRANT_DAYS)
         try:
             with FileLock(self._path.with_suffix(".prune"), blocking=False):
                 for table, count in self._drop(kept_from, granted_from):
@@ -321,6 +336,36 @@ class Receipts:
         except Timeout:
             log.debug("another process drops old receipts")
         return dropped
+
+    def clock_doubt(self, today: date, data_day: date | None) -> str | None:
+        """What to say where receipts are old by the clock alone, and so are kept; else None."""
+        if not self._path.exists():
+            return None
+        sql = "select count(*) from receipts where day < ?"
+        old_from = months_before(today, self._months).isoformat()
+        (count,) = self._file.connection.execute(sql, (old_from,)).fetchone()
+        came = self._day_that_came(today, data_day)
+        if not count or came == today or (came and months_before(came, self._months).isoformat() > old_from):
+            return None
+        return (
+            f"the clock says {today}, but the newest day known without it is {came or 'none'}: {count:,} "
+            f"receipts that would be older than {self._months} months are kept; if the clock is right, "
+            "`goodstanding receipt prune --clock-is-right` drops them"
+        )
+
+    def _day_that_came(self, today: date, data_day: date | None) -> date | None:
+        """The newest day that has come without doubt, at most today; None where none is known.
+
+        A clock that is wrong makes receipts of its wrong days. So either orders of the day are published, or
+        receipts were made on `LATER_DAYS` later days.
+        """
+        if not self._path.exists():
+            return None
+        row = self._file.connection.execute(DAY_WITH_LATER_DAYS, (LATER_DAYS, LATER_DAYS)).fetchone()
+        known = [data_day] if data_day else []
+        if row and row[0]:
+            known.append(date.fromisoformat(row[0]))
+        return min(today, max(known)) if known else None
 
     def _drop(self, kept_from: date, granted_from: date) -> Iterator[tuple[str, int]]:
         """Drop rows of earlier days; each batch is one transaction, and yields its table and row count."""
@@ -381,6 +426,19 @@ class Receipts:
         pending: Kept = self._local.pending
         return pending
 
+    def hold(self, identity: str | None = None) -> str:
+        """Answer from now on into one file and no other, and return its identity.
+
+        Args:
+            identity: of the file that another process holds; None: the one that is there, or a new one.
+        """
+        if identity is None:
+            with self.transaction():
+                identity = self._file.identity
+        assert identity
+        self._file.identity = identity
+        return identity
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that excludes all other writers; if it fails, it leaves nothing."""
@@ -393,6 +451,8 @@ class Receipts:
             connection.execute("rollback")
             raise
         connection.execute("commit")
+        # what was committed into a file that was moved meanwhile gives no answer
+        self._file.require_in_place()
         self._kept |= self._pending()
 
 

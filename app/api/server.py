@@ -7,6 +7,7 @@ log, an error or a receipt: requests are not logged, and a refusal names the fie
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -19,10 +20,14 @@ from app.api.answers import Answers
 from app.api.keys import Keys, Rates
 from app.api.problems import BodyLimit, answer_problems
 from app.api.published import Watch
+from app.api.receipts import Receipts
+from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings, settings
 
 log = logging.getLogger(__name__)
 DAY_SECONDS = 24 * 60 * 60
+# By this variable of the environment, workers learn the identity of the file of receipts.
+RECEIPTS = "RECEIPTS_OF_THE_SERVER"
 
 
 def create(current: Settings | None = None) -> FastAPI:
@@ -34,6 +39,7 @@ def create(current: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watch.load()
+        answers.receipts.hold(os.environ.get(RECEIPTS))
         ended = threading.Event()
         threading.Thread(target=_prune_daily, args=(answers, ended), daemon=True).start()
         yield
@@ -59,8 +65,10 @@ def _prune_daily(answers: Answers, ended: threading.Event) -> None:
     """Drop old receipts at the start and then once a day; of several workers one does it."""
     while True:
         try:
-            answers.receipts.prune(answers.today(), ended.wait)
-        except (sqlite3.Error, OSError) as error:
+            answers.prune(has_ended=ended.wait)
+            if doubt := answers.clock_doubt():
+                log.warning("%s", doubt)
+        except (DataProblem, sqlite3.Error, OSError) as error:
             log.error("old receipts are not dropped today: %s", error)
         if ended.wait(DAY_SECONDS):
             return
@@ -70,6 +78,9 @@ def serve(current: Settings, host: str, port: int, workers: int) -> None:
     """Run the API until it is ended. Each worker is a process that takes up publications by itself."""
     import uvicorn
 
+    # held open here, it is one file for as long as the server runs, also for a worker that starts anew
+    receipts = Receipts(current.receipts, current.receipt_months)
+    os.environ[RECEIPTS] = receipts.hold()
     uvicorn.run(
         "app.api.server:create",
         factory=True,

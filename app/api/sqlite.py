@@ -1,7 +1,12 @@
-"""Opens the SQLite files under the home, to which threads of many processes write at once."""
+"""Opens the SQLite files under the home, to which threads of many processes write at once.
+
+A file that is moved, deleted or replaced while a process has it open is noticed: SQLite itself would go on
+writing into what no path leads to any longer.
+"""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -9,8 +14,12 @@ from typing import Literal
 
 from filelock import FileLock
 
+from goodstanding.core.errors import DataProblem
+
 BUSY_SECONDS = 10
 Synchronous = Literal["normal", "off"]
+# What was committed last is in the second; both are there for as long as one connection is open.
+PARTS = ("", "-wal")
 
 
 class SqliteFile:
@@ -19,14 +28,49 @@ class SqliteFile:
     def __init__(self, path: Path, schema: str, synchronous: Synchronous) -> None:
         self.path, self._schema, self._synchronous = path, schema, synchronous
         self._of_thread = threading.local()
+        self._opening = threading.Lock()
+        # what tells the file from another with its name
+        self.identity: str | None = None
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The connection of this thread; see `open_sqlite`."""
+        """The connection of this thread; see `open_sqlite`.
+
+        Raises:
+            DataProblem: `require_in_place`.
+        """
+        self.require_in_place()
         if not hasattr(self._of_thread, "connection"):
-            self._of_thread.connection = open_sqlite(self.path, self._schema, self._synchronous)
+            with self._opening:
+                self._of_thread.connection = open_sqlite(self.path, self._schema, self._synchronous)
+                # all threads write to the file that the first one opened
+                self.identity = self.identity or self._identity()
+            self.require_in_place()
         connection: sqlite3.Connection = self._of_thread.connection
         return connection
+
+    def require_in_place(self) -> None:
+        """Refuse to go on where the path leads to another file than the first that was opened.
+
+        Raises:
+            DataProblem: it was moved, deleted or replaced.
+        """
+        if self.identity is not None and self._identity() != self.identity:
+            raise DataProblem(
+                f"{self.path.name} was moved, deleted or replaced while it was in use: nothing is written; "
+                "put the file back, or start again with the one that is there"
+            )
+
+    def _identity(self) -> str:
+        return " ".join(_inode(f"{self.path}{part}") for part in PARTS)
+
+
+def _inode(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    return f"{status.st_dev}:{status.st_ino}"
 
 
 def open_sqlite(path: Path, schema: str, synchronous: Synchronous) -> sqlite3.Connection:

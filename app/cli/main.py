@@ -17,7 +17,7 @@ import typer
 from app.cli.dbt import dbt_app
 from app.cli.keys import key_app
 from app.cli.policy import policy_app
-from app.cli.receipts import receipt_app
+from app.cli.receipts import clock_doubt, receipt_app
 from app.cli.shown import AsJson, console, print_json, progress_bar, reports_errors, screen, show
 from app.cli.streams import leave_signals
 from app.cli.tables import (
@@ -181,7 +181,10 @@ def status(as_json: AsJson = False) -> None:
     """The last published day, its age, its gates, and which newer days wait and why."""
     from pipeline.report import read_status
 
-    show(read_status(settings()), as_json, print_status)
+    doubt = clock_doubt(settings())
+    show({**read_status(settings()), "clock_doubt": doubt}, as_json, print_status)
+    if doubt and not as_json:
+        console.print(doubt, markup=False, highlight=False)
 
 
 @app.command()

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from app.cli.shown import AsJson, console, print_json, reports_errors
-from goodstanding.core.settings import settings
+from goodstanding.core.errors import GoodstandingError
+from goodstanding.core.settings import Settings, settings
+
+
+def clock_doubt(current: Settings) -> str | None:
+    """What to say where receipts of a home are old by the clock alone, and so are kept; else None."""
+    if not current.receipts.is_dir():
+        return None
+    from app.api.answers import Answers
+
+    # the state of a home is also told where its shop or its publication cannot be read
+    with suppress(GoodstandingError):
+        return Answers(current).clock_doubt()
+    return None
+
 
 receipt_app = typer.Typer(help="Receipts of answers.", no_args_is_help=True)
 
@@ -33,15 +48,23 @@ def receipt_verify(
 
 @receipt_app.command("prune")
 @reports_errors
-def receipt_prune(as_json: AsJson = False) -> None:
+def receipt_prune(
+    clock_is_right: Annotated[
+        bool,
+        typer.Option("--clock-is-right", help="Go by this machine's clock alone."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Delete the receipts whose time to be kept is over, as `goodstanding serve` does once a day."""
     from app.api.answers import Answers
 
     answers = Answers(settings())
-    dropped = answers.receipts.prune(answers.today())
+    dropped, doubt = answers.prune(clock_is_right), answers.clock_doubt()
     if as_json:
-        print_json({"ok": True, "dropped": dropped})
+        print_json({"ok": True, "dropped": dropped, "clock_doubt": doubt})
     else:
+        if doubt:
+            console.print(doubt, highlight=False)
         console.print(
             f"{dropped['receipts']:,} receipts dropped, and {dropped['basis']:,} of what they rested on"
         )

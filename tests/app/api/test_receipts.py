@@ -6,15 +6,17 @@ import json
 import multiprocessing
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.api.receipts import Inquiry, KeptQuestion, KeptStanding, Receipts, months_before
+import goodstanding.decisions.decide as decide_module
+from app.api.receipts import LATER_DAYS, Inquiry, KeptQuestion, KeptStanding, Receipts, months_before
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import POLICY
 from goodstanding.decisions.decide import Question, Standing
@@ -215,7 +217,8 @@ def test_what_is_older_than_the_months_is_dropped_with_what_it_alone_rested_on(t
             (answer,) = receipts.decide([Inquiry(day, ANN, question, STANDING, policy=live, **more)])
             told.setdefault(day, []).append(answer["receipt_id"])
 
-    assert receipts.prune(date(2026, 2, 28)) == {
+    last = date(2026, 2, 28)
+    assert receipts.prune(last, last) == {
         **{"receipts": 7, "basis": 1, "basis_days": 1},
         # of the days before 2026-02-21
         **{"grants": 14, "granted": 2},
@@ -227,7 +230,7 @@ def test_what_is_older_than_the_months_is_dropped_with_what_it_alone_rested_on(t
     assert all(receipts.verify(each["receipt_id"])["equal"] for each in left)
     # what the comparison with a shadow policy reads
     assert {receipts.policy(each["shadow"]["policy"]).version for each in left} == {"2"}
-    assert set(receipts.prune(date(2026, 2, 28)).values()) == {0}
+    assert set(receipts.prune(last, last).values()) == {0}
 
 
 @pytest.mark.parametrize(
@@ -243,8 +246,10 @@ def test_of_a_file_that_knew_no_days_nothing_is_dropped_that_a_receipt_rests_on(
     with file_of(receipts) as connection:
         connection.execute("drop table basis_days")
     again = Receipts(receipts._path.parent)
-    assert again.prune(date(2028, 4, 10))["basis"] == 0 and again.verify(answer["receipt_id"])["equal"]
-    assert again.prune(date(2028, 4, 12))["basis"] == 1
+    day = date(2028, 4, 10)
+    assert again.prune(day, day)["basis"] == 0 and again.verify(answer["receipt_id"])["equal"]
+    day = date(2028, 4, 12)
+    assert again.prune(day, day)["basis"] == 1
 
 
 def test_answers_go_on_beside_the_dropping_of_which_there_is_one_at_a_time(receipts, monkeypatch):
@@ -255,14 +260,100 @@ def test_answers_go_on_beside_the_dropping_of_which_there_is_one_at_a_time(recei
     later, kept = date(2028, 5, 1), []
 
     def has_ended(_: float) -> bool:
-        assert set(Receipts(receipts._path.parent).prune(later).values()) == {0}, "another is at it"
+        assert set(Receipts(receipts._path.parent).prune(later, later).values()) == {0}, "another is at it"
         kept.append(ask(receipts, "10.00", BOB, day=later)["receipt_id"])
         return len(kept) == 4
 
-    assert receipts.prune(later, has_ended)["receipts"] == 4, "it was told to stop"
+    assert receipts.prune(later, later, has_ended)["receipts"] == 4, "it was told to stop"
     monkeypatch.undo()
-    assert receipts.prune(later)["receipts"] == 1
+    assert receipts.prune(later, later)["receipts"] == 1
     assert all(receipts.verify(each)["equal"] for each in kept)
+
+
+AHEAD = DAY + timedelta(days=900)
+
+
+@pytest.mark.parametrize("data_day", [None, DAY - timedelta(days=1), date(2011, 12, 9)])
+@pytest.mark.parametrize("days_ahead", [0, 1, LATER_DAYS - 1])
+def test_a_clock_that_jumps_drops_nothing_though_answers_are_given_on_its_days(
+    receipts, data_day, days_ahead
+):
+    told = [ask(receipts, f"{number}.00")["receipt_id"] for number in range(1, 4)]
+    for day in range(days_ahead):
+        ask(receipts, "5.00", BOB, day=AHEAD + timedelta(days=day))
+    assert set(receipts.prune(AHEAD + timedelta(days=days_ahead), data_day).values()) == {0}
+    assert "3 receipts that would be older than 25 months are kept" in receipts.clock_doubt(AHEAD, data_day)
+    assert all(receipts.verify(each)["equal"] for each in told)
+    assert receipts.clock_doubt(DAY, data_day) is None, "the clock is right again"
+    assert ask(receipts, "999.00")["granted"] == "994.00", "what was granted today is not forgotten"
+
+
+@pytest.mark.parametrize("data_day", [AHEAD, AHEAD + timedelta(days=9)])
+def test_a_day_has_come_once_its_orders_are_published(receipts, data_day):
+    ask(receipts, "1.00")
+    assert receipts.prune(AHEAD, data_day)["receipts"] == 1
+
+
+def test_a_day_has_come_once_receipts_were_made_on_a_month_of_later_days(receipts):
+    ask(receipts, "1.00")
+    for day in range(LATER_DAYS + 1):
+        ask(receipts, "1.00", day=AHEAD + timedelta(days=2 * day))
+    today = AHEAD + timedelta(days=2 * LATER_DAYS)
+    assert receipts.prune(today, None)["receipts"] == 1 and receipts.clock_doubt(today, None) is None
+
+
+def away(path: Path) -> None:
+    path.rename(path.with_name("away"))
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> None:
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    copy.replace(path)
+
+
+def folder_away(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("away"))
+
+
+def only_its_log(path: Path) -> None:
+    path.with_name(path.name + "-wal").unlink()
+
+
+@pytest.mark.parametrize("change", [away, deleted, replaced, folder_away, only_its_log])
+@pytest.mark.parametrize("at", ["between two answers", "while one is written"])
+def test_nothing_is_granted_into_a_file_that_is_not_there_any_more(receipts, change, at, monkeypatch):
+    ask(receipts, "1.00")
+    if at == "while one is written":
+        plain = decide_module.decide
+
+        def meanwhile(*arguments: Any) -> Any:
+            change(receipts._path)
+            return plain(*arguments)
+
+        monkeypatch.setattr("app.api.receipts.decide", meanwhile)
+    else:
+        change(receipts._path)
+    for _ in range(2):
+        with pytest.raises(DataProblem, match=r"receipts.sqlite was moved, deleted or replaced"):
+            ask(receipts, "2.00")
+        monkeypatch.undo()
+        with ThreadPoolExecutor(1) as another_thread, pytest.raises(DataProblem, match="put the file back"):
+            another_thread.submit(ask, receipts, "3.00").result()
+    assert change is replaced or not receipts._path.exists() or change is only_its_log
+
+
+def test_a_file_that_is_put_back_is_written_again(receipts):
+    ask(receipts, "700.00")
+    receipts._path.rename(receipts._path.with_name("away"))
+    with pytest.raises(DataProblem):
+        ask(receipts, "2.00")
+    receipts._path.with_name("away").rename(receipts._path)
+    assert ask(receipts, "350.00")["granted"] == "300.00"
 
 
 def worker(folder: str, number: int) -> None:

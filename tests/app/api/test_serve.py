@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from typer.testing import CliRunner
 from app.cli.main import app
 from goodstanding.core.settings import POLICY, settings
 from tests.app.api.publication import KEY, Publication, publish
+from tests.app.api.serving import serving
 from tests.shop import mapping
 
 Call = Callable[..., Any]
@@ -73,43 +72,10 @@ def call(home: Path) -> Call:
 
 
 @pytest.fixture(scope="module")
-def served(home: Path, call: Call) -> Iterator[httpx.Client]:
+def served(home: Path) -> Iterator[httpx.Client]:
     """Two workers, and a client with a key of every scope."""
-    made = call("key", "new", "--scope", "decisions", "--scope", "policy", "--scope", "profiles")
-    assert made.returncode == 0, made.stderr
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        str(Path(sys.executable).with_name("goodstanding")),
-        "serve",
-        "--port",
-        str(port),
-        "--workers",
-        "2",
-    ]
-    own = {"GOODSTANDING_SHOP": str(home.parent / "tiny.yml"), "GOODSTANDING_PSEUDONYM_KEY": KEY}
-    with (home.parent / "log").open("w") as log:
-        process = subprocess.Popen(
-            command,
-            env={"GOODSTANDING_HOME": str(home), **own, "PATH": "/usr/bin:/bin"},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            headers = {"X-API-Key": made.stdout.strip()}
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20) as client:
-                for _ in range(300):
-                    try:
-                        if client.get("/ready").status_code == 200:
-                            break
-                    except httpx.TransportError:
-                        assert process.poll() is None, (home.parent / "log").read_text()
-                        time.sleep(0.1)
-                yield client
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(20) in (0, -signal.SIGTERM)
+    with serving(home) as server:
+        yield server.client
 
 
 @pytest.mark.parametrize(

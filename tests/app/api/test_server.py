@@ -158,7 +158,7 @@ def test_old_receipts_are_dropped_while_it_serves(published, home, client):
     receipt_id = ask(client)["receipt_id"]
     receipts = Receipts(home.receipts)
     with receipts.transaction() as connection:
-        connection.execute("update receipts set day = '2024-02-10'")
+        connection.execute("update receipts set day = '2024-02-09'")
     assert receipts.read(receipt_id), "it is done at the start and once a day"
     with TestClient(create(home)):
         for _ in range(200):
