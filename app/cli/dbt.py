@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.shown import AsJson, console, reports_errors, screen, show
+from app.cli.shown import AsJson, console, reports_errors, say, screen, show
 from goodstanding.core.settings import settings
 
 dbt_app = typer.Typer(
@@ -48,7 +48,7 @@ def _pass_on(name: str, help_text: str) -> None:
             settings(),
             [name, *arguments],
             fresh=FRESH in context.args,
-            say=lambda text: console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True),
+            say=lambda text: say(console, text, "dim", wraps=False),
         )
         sys.stdout.flush()
         print_workbench_run(done, screen(), console)
@@ -72,12 +72,12 @@ def dbt_describe(
 
     described = describe(settings(), model, write)
     if write:
-        console.print(f"{described.path} is written", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"{described.path} is written", wraps=False)
     else:
         sys.stdout.write(described.text)
     if described.to_write:
         text = f"write {described.to_write}: what a row says, its grain, what the columns hold"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, text, wraps=False)
 
 
 @dbt_app.command("impact")

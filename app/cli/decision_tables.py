@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from rich.console import Console
 
+from app.cli.shown import say
 from app.cli.tables import mark_of, titled_table
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def print_groups(rates: ApprovalRates, console: Console) -> None:
     if rates["unmatched"]:
         texts.append(f"{rates['unmatched']:,} people of the file are no customers of the last published day.")
     for text in texts:
-        console.print(text, markup=False, highlight=False)
+        say(console, text)
 
 
 def _with_interval(value: float | None, bounds: Sequence[float] | None) -> str:
@@ -132,7 +133,7 @@ def _with_interval(value: float | None, bounds: Sequence[float] | None) -> str:
 def print_shadow(comparison: ShadowComparison, console: Console) -> None:
     """Print the live and the shadow policy on answers whose outcomes are known."""
     if comparison["shadow"] is None:
-        console.print("no receipt has the answer of a shadow policy", highlight=False)
+        say(console, "no receipt has the answer of a shadow policy")
         return
     waiting = f"{comparison['receipts']:,} receipts, {comparison['waiting']:,} wait for their outcome"
     days, policy = comparison["days"], comparison["shadow"]
@@ -150,4 +151,4 @@ def print_shadow(comparison: ShadowComparison, console: Console) -> None:
         )
     console.print(table)
     for note in comparison["notes"]:
-        console.print(note, highlight=False)
+        say(console, note)

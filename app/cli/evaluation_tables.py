@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from app.cli.shown import say
 from app.cli.tables import mark_of, titled_table
 from pipeline.pages.evaluation.questions import is_risk
 from pipeline.pages.evaluation.report import figure
@@ -46,7 +47,7 @@ def print_evaluation(evaluation: PublishedEvaluation, console: Console) -> None:
     for name, task in tasks.items():
         title = f"{mark}{name}: {task['question']}"
         if task["refused"]:
-            console.print(f"[bold]{title}[/bold]\nnot measured: {task['refused']}", highlight=False)
+            say(console, f"\nnot measured: {task['refused']}", head=title)
             continue
         over = f"AUC gain over {task['baseline']}"
         shown = SHOWN_OF_RISKS if is_risk(task) else SHOWN
@@ -60,14 +61,14 @@ def print_evaluation(evaluation: PublishedEvaluation, console: Console) -> None:
                 interval(gain, "+.3f") if gain else "",
                 "yes" if method == task["champion"] else "",
             )
-        table.caption = " ".join(_notes(task))
+        table.add_caption(" ".join(_notes(task)))
         table.caption_justify = "left"
         console.print(table)
     if segments := evaluation.get("segments"):
         _print_segments(segments, mark, console)
     if value := evaluation.get("value"):
         _print_value(value, mark, console)
-    console.print(f"[bold]page[/bold]  {evaluation['page']}", highlight=False, soft_wrap=True)
+    say(console, f"  {evaluation['page']}", head="page", wraps=False)
 
 
 def _print_segments(study: SegmentStudy, mark: str, console: Console) -> None:
@@ -79,7 +80,7 @@ def _print_segments(study: SegmentStudy, mark: str, console: Console) -> None:
         study["clumpiness"],
     )
     if study["refused"] or not (segments and curves and past and clumpiness):
-        console.print(f"[bold]{title}[/bold]\nnot measured: {study['refused']}", highlight=False)
+        say(console, f"\nnot measured: {study['refused']}", head=title)
         return
     table = titled_table(
         title, "segment", "customers", "share", "of the money", "recency", "frequency", "monetary"
@@ -88,13 +89,13 @@ def _print_segments(study: SegmentStudy, mark: str, console: Console) -> None:
         medians = (f"{median:,.0f}" for median in (row["recency_days"], row["frequency"], row["monetary"]))
         shares = f"{row['share']:.1%}", f"{row['money_share']:.1%}"
         table.add_row(f"{row['number']} {row['name']}", f"{row['customers']:,}", *shares, *medians)
-    table.caption = f"Recency (days), frequency and monetary: medians. {_what_became(past)}."
+    table.add_caption(f"Recency (days), frequency and monetary: medians. {_what_became(past)}.")
     curve = curves["rfm"]
     by_k = titled_table(f"{mark}how many segments", "segments", "inertia", "silhouette", "stability")
     for fit in curve["by_k"]:
         measured = f"{fit['inertia']:,.0f}", f"{fit['silhouette']:.3f}", interval(fit["stability"])
         by_k.add_row(str(fit["k"]), *measured)
-    by_k.caption = (
+    by_k.add_caption(
         f"{study['k']} are kept for use. The inertia lies farthest under its chord at {curve['elbow']}, the "
         f"silhouette is greatest at {curve['greatest_silhouette']}. Stability: adjusted Rand index to "
         f"{curve['resamples']} fits of resampled customers, mean and where 95 % of them lie. "
@@ -128,7 +129,7 @@ def _print_value(value: ValueStudy, mark: str, console: Console) -> None:
     title = f"{mark}value: {value['question']}"
     scores = value["rfm_score"]
     if value["refused"] or not scores:
-        console.print(f"[bold]{title}[/bold]\nnot measured: {value['refused']}", highlight=False)
+        say(console, f"\nnot measured: {value['refused']}", head=title)
         return
     table = titled_table(title, *VALUE_COLUMNS)
     for method, measured in value["pooled"].items():
@@ -143,7 +144,7 @@ def _print_value(value: ValueStudy, mark: str, console: Console) -> None:
             interval(measured["gini"]),
             interval(gain, "+.3f") if gain else "",
         )
-    table.caption = " ".join(_notes_on_value(value))
+    table.add_caption(" ".join(_notes_on_value(value)))
     table.caption_justify = "left"
     console.print(table)
     table = titled_table(
@@ -163,13 +164,14 @@ def _print_value(value: ValueStudy, mark: str, console: Console) -> None:
             "" if spend is None else interval(spend, ",.0f"),
             "" if share is None else f"{share:.1%}",
         )
-    table.caption = " ".join(
+    correlations = [
         f"Rank correlation with {what} {interval(correlation['spearman'])} (p {correlation['p_value']:.3f})."
         for correlation, what in (
             (scores["predicted"], f"the value that {scores['value_by']} predicts"),
             (scores["spend"], "what was spent"),
         )
-    )
+    ]
+    table.add_caption(" ".join(correlations))
     table.caption_justify = "left"
     console.print(table)
 

@@ -9,6 +9,7 @@ from typing import TypedDict
 from rich.console import Console
 
 from app.api.impact import DecisionChange
+from app.cli.shown import say
 from app.cli.tables import titled_table
 from app.cli.workbench_tables import change_lines
 from pipeline.workbench.impact import ClassChanges, TouchedModel
@@ -33,14 +34,14 @@ class Impact(TypedDict):
 
 def print_impact(impact: Impact, console: Console) -> None:
     """Print what a change of the SQL changes as tables, and under them some of the keys that change."""
-    console.print(_title(impact), style="bold", markup=False, highlight=False, soft_wrap=True)
+    say(console, _title(impact), "bold", wraps=False)
     for title, columns, cells in _parts(impact):
         table = titled_table(title, *columns)
         for row in cells:
             table.add_row(*row)
         console.print(table)
     for text in _details(impact):
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, text, wraps=False)
 
 
 def impact_markdown(impact: Impact) -> str:

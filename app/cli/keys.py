@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.shown import AsJson, console, print_json, reports_errors, show
+from app.cli.shown import AsJson, console, print_json, reports_errors, say, show
 from goodstanding.core.settings import settings
 
 key_app = typer.Typer(help="Keys of the API: made, listed, rotated, revoked.", no_args_is_help=True)
@@ -57,7 +57,7 @@ def key_revoke(
     if as_json:
         print_json({"ok": True, "key_id": ended.key_id, "ends_at": ended.ends_at})
     else:
-        console.print(f"key {ended.key_id} has ended", highlight=False)
+        say(console, f"key {ended.key_id} has ended")
 
 
 @key_app.command("list")
@@ -86,5 +86,5 @@ def _show_key(key_id: str, text: str, as_json: bool) -> None:
     if as_json:
         print_json({"ok": True, "key_id": key_id, "key": text})
     else:
-        console.print(f"key {key_id}, shown this once:", highlight=False)
+        say(console, f"key {key_id}, shown this once:")
         sys.stdout.write(text + "\n")

@@ -18,7 +18,7 @@ from app.cli.dbt import dbt_app
 from app.cli.keys import key_app
 from app.cli.policy import policy_app
 from app.cli.receipts import clock_doubt, receipt_app
-from app.cli.shown import AsJson, console, print_json, progress_bar, reports_errors, screen, show
+from app.cli.shown import AsJson, console, print_json, progress_bar, reports_errors, say, screen, show
 from app.cli.streams import leave_signals
 from app.cli.tables import (
     print_as_known,
@@ -171,7 +171,7 @@ def serve(
     from app.api.server import serve as start
 
     leave_signals()
-    console.print(f"http://{host}:{port} (its OpenAPI: /openapi.json); Ctrl-C ends it", highlight=False)
+    say(console, f"http://{host}:{port} (its OpenAPI: /openapi.json); Ctrl-C ends it")
     start(settings(), host, port, workers)
 
 
@@ -227,7 +227,7 @@ def simulate(
         print_json({"ok": True, "simulated": True, **written})
     else:
         text = "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in written.items())
-        screen().print(f"SIMULATED: nobody stands behind these files\n{text}", markup=False, highlight=False)
+        say(screen(), f"SIMULATED: nobody stands behind these files\n{text}")
 
 
 @app.command()
@@ -247,7 +247,7 @@ def credit_default(
     if as_json:
         print_json({"ok": True, "landing": landing.resolve(), "statements": statements})
     else:
-        screen().print(f"{statements:,} statements of account in {landing}", markup=False, highlight=False)
+        say(screen(), f"{statements:,} statements of account in {landing}")
 
 
 @app.command()
@@ -257,7 +257,7 @@ def docs() -> None:
     from app.cli.runs import build_sites
 
     for name, path in build_sites(settings()).items():
-        console.print(f"{name}: {path}", highlight=False)
+        say(console, f"{name}: {path}")
 
 
 @app.command()
@@ -277,7 +277,7 @@ def down() -> None:
     from app.runtime.supervisor import down as stop
 
     if not stop(settings()):
-        console.print("nothing is running", highlight=False)
+        say(console, "nothing is running")
 
 
 @app.command(

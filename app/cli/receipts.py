@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.shown import AsJson, console, print_json, reports_errors
+from app.cli.shown import AsJson, console, print_json, reports_errors, say
 from goodstanding.core.errors import GoodstandingError
 from goodstanding.core.settings import Settings, settings
 
@@ -41,7 +41,7 @@ def receipt_verify(
     else:
         text = "equal" if verified["equal"] else f"not equal in {', '.join(verified['differences'])}"
         code = "the same code" if verified["same_code"] else f"other code (then {verified['code_version']})"
-        console.print(f"receipt {receipt_id}: {text}, by {code}", highlight=False)
+        say(console, f"receipt {receipt_id}: {text}, by {code}")
     if not verified["equal"]:
         raise typer.Exit(1)
 
@@ -64,7 +64,8 @@ def receipt_prune(
         print_json({"ok": True, "dropped": dropped, "clock_doubt": doubt})
     else:
         if doubt:
-            console.print(doubt, highlight=False)
-        console.print(
-            f"{dropped['receipts']:,} receipts dropped, and {dropped['basis']:,} of what they rested on"
+            say(console, doubt)
+        say(
+            console,
+            f"{dropped['receipts']:,} receipts dropped, and {dropped['basis']:,} of what they rested on",
         )

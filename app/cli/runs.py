@@ -8,6 +8,7 @@ from typing import TypedDict, TypeVar
 
 from rich.progress import Progress
 
+from app.cli.shown import say
 from app.runtime.airflow_env import airflow_home
 from app.runtime.local import LocalRuns
 from goodstanding.core.days import Days, parse_day
@@ -133,11 +134,11 @@ def _fill_landing(current: Settings, progress: Progress) -> None:
         try:
             download_online_retail(folder, progress.console)
         except NoNetwork as error:
-            progress.console.print(f"{error}\nRunning on a simulated shop instead.", highlight=False)
+            say(progress.console, f"{error}\nRunning on a simulated shop instead.")
             simulate_shop(current.simulated_landing)
     if current.landing_folder == current.simulated_landing:
         text = f"SIMULATED: the orders are made up ({current.simulated_landing})"
-        progress.console.print(text, highlight=False)
+        say(progress.console, text)
 
 
 class _Steps:
@@ -159,7 +160,7 @@ class _Steps:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self._progress.console, text, wraps=False)
 
     def step(self, name: str) -> None:
         self.describe(f"{self._name}: {name}")

@@ -23,9 +23,11 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
 from app.cli.streams import OutputFailed
 from goodstanding.core.errors import GoodstandingError, WrongUse
+from goodstanding.core.printable import printable
 from goodstanding.core.settings import Settings, settings
 from goodstanding.core.vocabulary import moment
 
@@ -38,7 +40,25 @@ REMIND_SECONDS = 30.0
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
-def _plain(value: Any) -> Any:
+def plain(text: str, style: str = "") -> Text:
+    """Text as it stands, for a terminal: neither rich's markup nor a terminal's own is read in it."""
+    return Text(printable(text), style=style)
+
+
+def say(console: Console, text: str, style: str = "", *, head: str = "", wraps: bool = True) -> None:
+    """Print text as it stands; whoever prints anything but a table does it here.
+
+    Args:
+        console: where to.
+        text: a line or several; parts of it may come from files.
+        style: of all of it.
+        head: stands before it in bold.
+        wraps: whether a line that is too long goes on in the next, between words.
+    """
+    console.print(plain(head, "bold") + plain(text, style), highlight=False, soft_wrap=not wraps)
+
+
+def _as_json(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, date | datetime):
@@ -48,7 +68,7 @@ def _plain(value: Any) -> Any:
 
 def print_json(content: Mapping[str, object]) -> None:
     """Print one JSON object; days and moments as ISO 8601, decimals as numbers."""
-    sys.stdout.write(json.dumps(content, default=_plain, indent=2) + "\n")
+    sys.stdout.write(json.dumps(content, default=_as_json, indent=2) + "\n")
 
 
 def show(result: Mapping[str, object], as_json: bool, print_tables: Callable[[Any, Console], None]) -> None:
@@ -79,7 +99,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             if kwargs.get("as_json"):
                 print_json({"ok": False, "error": str(problem), "kind": type(problem).__name__})
             text = f"goodstanding: {problem}"
-            console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+            say(console, text, "red", wraps=False)
             raise typer.Exit(problem.exit_code) from None
 
     return wrapped
@@ -144,7 +164,7 @@ class _Lines(Progress):
 
     def _print(self, text: str) -> None:
         line = f"{moment():%H:%M:%S} {text}"
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(self.console, line, wraps=False)
 
 
 def progress_bar() -> Progress:
@@ -155,7 +175,7 @@ def progress_bar() -> Progress:
         return _Lines(told)
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

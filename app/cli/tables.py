@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from app.cli.shown import plain, say
 from goodstanding.core.days import in_words
 from goodstanding.core.vocabulary import GATES
 from pipeline.pages.words import interval
@@ -31,11 +31,24 @@ SHOWN_NOTICES = 12
 TRAIN = (".venv/bin/goodstanding train", "the models, on what is known now; then chances in profiles")
 
 
-def titled_table(title: str, *columns: str) -> Table:
+class PlainTable(Table):
+    """A table whose cells and caption are text as it stands: they may come from files."""
+
+    def add_row(self, *cells: str | None) -> None:  # type: ignore[override]
+        """Add a row of texts."""
+        super().add_row(*(plain(cell or "") for cell in cells))
+
+    def add_caption(self, text: str) -> None:
+        """Put a text under the table."""
+        self.caption = plain(text, "table.caption")
+
+
+def titled_table(title: str, *columns: str) -> PlainTable:
     """An empty table of the command line: the first column names, the others count."""
+    heading = plain(title, "bold")
     # a title may be wider than its table
-    heading = Text(title, style="bold", no_wrap=True, overflow="ignore")
-    table = Table(title=heading, title_justify="left", header_style="dim", show_header=any(columns))
+    heading.no_wrap, heading.overflow = True, "ignore"
+    table = PlainTable(title=heading, title_justify="left", header_style="dim", show_header=any(columns))
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right")
     return table
@@ -61,7 +74,7 @@ def print_report(report: RunReport | LandingReport, console: Console) -> None:
         if table.row_count:
             console.print(table)
     for gate, note in report["gate_notes"].items():
-        console.print(f"gate {gate}: {note}", highlight=False, markup=False)
+        say(console, f"gate {gate}: {note}")
     if any(model["model_id"] for model in report["models"]):
         print_models(report["models"], console, mark)
         questions: dict[str, list[str]] = {}
@@ -69,9 +82,9 @@ def print_report(report: RunReport | LandingReport, console: Console) -> None:
             if answer["note"]:
                 questions.setdefault(answer["note"], []).append(answer["question"])
         for note, of in questions.items():
-            console.print(f"{', '.join(of)}: {note}", highlight=False)
+            say(console, f"{', '.join(of)}: {note}")
     if model_note := report.get("model_note"):
-        console.print(f"No model: {model_note}", highlight=False)
+        say(console, f"No model: {model_note}")
     console.print(_costs(report, mark))
     names = {
         "published": "published warehouse",
@@ -80,8 +93,8 @@ def print_report(report: RunReport | LandingReport, console: Console) -> None:
         "dbt_docs": "dbt docs",
     }
     for key, path in report["paths"].items():
-        console.print(f"[bold]{names[key]}[/bold]  {path}", highlight=False, soft_wrap=True)
-    console.print("\nNext:")
+        say(console, f"  {path}", head=names[key], wraps=False)
+    say(console, "\nNext:")
     for command, what in (
         (
             ".venv/bin/goodstanding profile ID",
@@ -91,10 +104,10 @@ def print_report(report: RunReport | LandingReport, console: Console) -> None:
         (".venv/bin/goodstanding status", "the last good day, its age, its gates"),
         ("make up", "the Airflow UI: runs, backfills, logs"),
     ):
-        console.print(f"  {command:<38} {what}", highlight=False)
+        say(console, f"  {command:<38} {what}")
 
 
-def _counts(report: RunReport, mark: str) -> Table:
+def _counts(report: RunReport, mark: str) -> PlainTable:
     table = titled_table(f"{mark}Every customer's standing as of {report['as_of']}", "", "")
     outcomes, others = report["outcomes"], report["lines"] - report["order_lines"]
     for name, value in (
@@ -115,14 +128,14 @@ def _counts(report: RunReport, mark: str) -> Table:
     return table
 
 
-def _rejected(report: RunReport, mark: str) -> Table:
+def _rejected(report: RunReport, mark: str) -> PlainTable:
     table = titled_table(f"{mark}Rejected lines (raw.rejected_order_lines)", "reason", "lines")
     for row in report["rejected_reasons"]:
         table.add_row(row["reason"], f"{row['lines']:,}")
     return table
 
 
-def _notices(notices: Sequence[NoticeGroup], mark: str) -> Table:
+def _notices(notices: Sequence[NoticeGroup], mark: str) -> PlainTable:
     """The newest notices, as many as fit a screen."""
     table = titled_table(
         f"{mark}Noticed, and stopped nothing (marts.notices)", "what", "lines", "days", "last at"
@@ -130,11 +143,11 @@ def _notices(notices: Sequence[NoticeGroup], mark: str) -> Table:
     for row in notices[:SHOWN_NOTICES]:
         table.add_row(row["message"], f"{row['lines']:,}", f"{row['days']:,}", row["example"])
     if len(notices) > SHOWN_NOTICES:
-        table.caption = f"and {len(notices) - SHOWN_NOTICES} more: see --json, or marts.notices"
+        table.add_caption(f"and {len(notices) - SHOWN_NOTICES} more: see --json, or marts.notices")
     return table
 
 
-def _cancellations(report: RunReport, mark: str) -> Table:
+def _cancellations(report: RunReport, mark: str) -> PlainTable:
     title = f"{mark}Cancellation lines, by the rule that found their purchase"
     table = titled_table(title, "rule", "lines", "units", "matched")
     for row in report["cancellation_rules"]:
@@ -142,23 +155,23 @@ def _cancellations(report: RunReport, mark: str) -> Table:
     return table
 
 
-def _borders(report: RunReport, mark: str) -> Table:
+def _borders(report: RunReport, mark: str) -> PlainTable:
     table = titled_table(f"{mark}Borders of the quarters", "measure", "25 %", "50 %", "75 %")
     for row in report["borders"]:
         table.add_row(row["measure"], f"{row['q25']:,.2f}", f"{row['q50']:,.2f}", f"{row['q75']:,.2f}")
     return table
 
 
-def _classes(report: RunReport, mark: str) -> Table:
+def _classes(report: RunReport, mark: str) -> PlainTable:
     table = titled_table(f"{mark}Customers per class", "class", "customers", "share")
     for name, count in report["classes"].items():
         table.add_row(name, f"{count:,}", f"{count / max(report['customers'], 1):.1%}")
     if report["worst_by_rule"]:
-        table.caption = f"{report['worst_by_rule']} of Worst by rule: no invoice of theirs still counts"
+        table.add_caption(f"{report['worst_by_rule']} of Worst by rule: no invoice of theirs still counts")
     return table
 
 
-def _costs(report: RunReport, mark: str) -> Table:
+def _costs(report: RunReport, mark: str) -> PlainTable:
     title = f"{mark}Cost of each step, in this call"
     table = titled_table(title, "step", "runs", "seconds", "median", "peak MB")
     for row in report["steps"]:
@@ -194,7 +207,9 @@ def print_models(models: Sequence[ModelInUse], console: Console, mark: str = "")
             "" if is_baseline else model["baseline"],
             *(f"{measures[name][0]:.3f}" for name in ("brier", "ece")),
         )
-    table.caption = "On the future of rolling cuts, with 95 % intervals. All methods: goodstanding evaluate"
+    table.add_caption(
+        "On the future of rolling cuts, with 95 % intervals. All methods: goodstanding evaluate"
+    )
     table.caption_justify = "left"
     console.print(table)
 
@@ -202,7 +217,7 @@ def print_models(models: Sequence[ModelInUse], console: Console, mark: str = "")
 def print_refused(refused: Mapping[str, str], console: Console) -> None:
     """Print for which questions a training fitted nothing; each reason names its question."""
     for why in refused.values():
-        console.print(f"not fitted: {why}", highlight=False)
+        say(console, f"not fitted: {why}")
 
 
 def print_training(training: TrainingReport, console: Console) -> None:
@@ -213,16 +228,16 @@ def print_training(training: TrainingReport, console: Console) -> None:
 
 def print_rollback(rollback: Rollback, console: Console) -> None:
     """Print what `ml.champions.roll_back` did."""
-    console.print(
+    say(
+        console,
         f"{rollback['target']}: {rollback['champion']} is in use again, as of {rollback['since']}, "
         f"instead of {rollback['instead_of']}; "
         f"{len(rollback['withdrawn'])} cards were moved to folders named withdrawn",
-        highlight=False,
     )
     if rollback["model_id"]:
-        console.print(f"from the next run on {rollback['model_id']} scores", highlight=False)
+        say(console, f"from the next run on {rollback['model_id']} scores")
     else:
-        console.print("no model of it is left: .venv/bin/goodstanding train", highlight=False)
+        say(console, "no model of it is left: .venv/bin/goodstanding train")
 
 
 def print_profile(profile: Profile, console: Console) -> None:
@@ -243,14 +258,14 @@ def print_as_known(built: AsKnown, console: Console) -> None:
     console.print(table)
     if built["left_out"]:
         days = ", ".join(str(day) for day in built["left_out"])
-        console.print(f"left out, as they had not passed the gate of raw orders: {days}", highlight=False)
-    console.print(f"[bold]marts[/bold]  {built['path']}", highlight=False, soft_wrap=True)
+        say(console, f"left out, as they had not passed the gate of raw orders: {days}")
+    say(console, f"  {built['path']}", head="marts", wraps=False)
 
 
 def print_status(status: Status, console: Console) -> None:
     """Print the state of the publication."""
     if status["last_good_day"] is None:
-        console.print("nothing is published yet; run `goodstanding run`", highlight=False)
+        say(console, "nothing is published yet; run `goodstanding run`")
     else:
         table = titled_table(f"{mark_of(status)}Last good day {status['last_good_day']}", "", "")
         table.add_row("age", f"{status['age_days']:,} days")
@@ -271,9 +286,9 @@ def print_status(status: Status, console: Console) -> None:
             console.print(_notices(status["notices"], mark_of(status)))
     if status["running"]:
         since = f"; of {status['waiting_as_of']:%Y-%m-%d %H:%M:%S} UTC:" if status["waiting"] else ""
-        console.print(f"a run is writing now{since}", highlight=False)
+        say(console, f"a run is writing now{since}")
     if status["waiting"] is None:
-        console.print("which days wait is known after the next step of a run", highlight=False)
+        say(console, "which days wait is known after the next step of a run")
     days_by_reason: dict[str, list[date]] = {}
     for day in status["waiting"] or []:
         why = "not through its gates yet"
@@ -281,4 +296,4 @@ def print_status(status: Status, console: Console) -> None:
             why = f"failed the gate of {day['failed_gate']}: {day['message']}"
         days_by_reason.setdefault(why, []).append(day["day"])
     for why, days in days_by_reason.items():
-        console.print(f"waiting for {in_words(days)}: {why}", highlight=False, markup=False)
+        say(console, f"waiting for {in_words(days)}: {why}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from app.cli.shown import say
 from pipeline.workbench.compare import Example, TableChange
 from pipeline.workbench.run import WorkbenchRun
 
@@ -16,7 +17,7 @@ def print_workbench_run(done: WorkbenchRun, console: Console, errors: Console) -
         for text in change_lines(change):
             _line(console, text)
     for text in done.problems:
-        errors.print(f"goodstanding: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+        say(errors, f"goodstanding: {text}", "red", wraps=False)
 
 
 def change_lines(change: TableChange) -> list[str]:
@@ -68,4 +69,4 @@ def _example(example: Example) -> str:
 
 
 def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(console, text, wraps=False)

@@ -11,13 +11,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from goodstanding.core.durable import write_in_place
+from goodstanding.core.printable import printable
 from pipeline.pages.words import bounds, number, what_is_enough
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+
+def _as_text(value: object) -> object:
+    """Text from files as it stands; what was drawn is a page's own."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 PAGES = Environment(
     loader=PackageLoader("pipeline.pages"),
     autoescape=True,
+    finalize=_as_text,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
