@@ -7,7 +7,11 @@ with
 order_lines as (
     select
         *,
-        bool_or(reason is null) over (partition by event_day, invoice_no) as has_accepted
+        -- of a line that lacks its customer: of whomever the number is
+        case
+            when customer_id is null then bool_or(reason is null) over (partition by event_day, invoice_no)
+            else bool_or(reason is null) over (partition by event_day, invoice_no, customer_id)
+        end as has_accepted
     from read_order_lines
     where event_day between {{ first }} and {{ last }}
 ),

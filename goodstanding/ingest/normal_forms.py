@@ -11,10 +11,14 @@ import duckdb
 import pandas as pd
 
 from goodstanding.core.sql import identifier
-from goodstanding.identity.normal_form import CustomerIds, normal_form, normal_text
+from goodstanding.identity.in_texts import id_pattern, squeezed
+from goodstanding.identity.normal_form import CustomerIds, normal_form
 from goodstanding.identity.pseudonyms import pseudonym
 from goodstanding.ingest.casts import is_plain
 from goodstanding.shops.mapping import CUSTOMER, Section
+
+# what is known of a customer whom a text names
+OF_CUSTOMER = ("customer", "pseudonym", "pattern", "squeezed", "written")
 
 
 def read_customers(
@@ -26,20 +30,22 @@ def read_customers(
         A row for each text, with the columns
 
         - text: as the files write it,
-        - written: the same without blanks at its ends, where it names a customer,
-        - customer: the id in normal form, missing where the text names no customer,
+        - customer: the id in normal form, missing where the text names no customer, as are the next four,
         - pseudonym: of the customer,
+        - pattern: what finds the id in other texts (`in_texts.id_pattern`),
+        - squeezed, written: the id and the text by which fields of lines set aside are searched,
         - fault: why a line with this text cannot be used, if so.
     """
     rows: list[tuple[str | None, ...]] = []
     for text in _texts(connection, CUSTOMER, "true"):
         customer, reason, is_nobody = ids.read(text)
         if customer is not None:
-            rows.append((text, normal_text(text), customer, pseudonym(customer, key), None))
+            found_by = (id_pattern(customer), squeezed(customer), squeezed(text))
+            rows.append((text, customer, pseudonym(customer, key), *found_by, None))
         else:
             may_lack_it = is_nobody and section.columns[CUSTOMER].optional
-            rows.append((text, None, None, None, None if may_lack_it else reason))
-    return _frame(rows, "text", "written", "customer", "pseudonym", "fault")
+            rows.append((text, *[None] * 5, None if may_lack_it else reason))
+    return _frame(rows, "text", *OF_CUSTOMER, "fault")
 
 
 def read_texts(connection: duckdb.DuckDBPyConnection, section: Section) -> Mapping[str, pd.DataFrame]:

@@ -278,14 +278,14 @@ def load_text(connection: duckdb.DuckDBPyConnection, files: Sequence[File], sour
     """Fill the temporary table `text_lines`: a row for every record of the files.
 
     Its columns are file_name, line_number, every mapped column as text, `fault` (why the record must be set
-    aside, else null) and `shape` (the masked text of a record that cannot be split into columns, else null).
+    aside, else null) and `record` (the text of a record that cannot be split into columns, else null).
     Afterwards `records` of every file is exact.
     """
     mapped = ", ".join(f"{identifier(name)} varchar" for name in source.columns)
     connection.execute(
         f"""
         create or replace temp table text_lines (
-            file_name varchar, line_number bigint, {mapped}, fault varchar, shape varchar
+            file_name varchar, line_number bigint, {mapped}, fault varchar, record varchar
         )
         """
     )
@@ -488,9 +488,9 @@ def _load_transcoded(connection: duckdb.DuckDBPyConnection, file: File, source: 
 def _load_record_by_record(connection: duckdb.DuckDBPyConnection, file: File, source: Section) -> None:
     positions = [file.header.index(column.source) for column in source.columns.values()]
     blank = [None] * len(positions)
-    columns = ["line_number", *source.columns, "fault", "shape"]
+    columns = ["line_number", *source.columns, "fault", "record"]
     rows = (
-        (record.number, *blank, record.fault, masked(record.text))
+        (record.number, *blank, record.fault, record.text)
         if record.fields is None
         else (record.number, *(record.fields[position] or None for position in positions), record.fault, None)
         for record in records(text_blocks(file.path, source), file.header, source)
@@ -501,8 +501,3 @@ def _load_record_by_record(connection: duckdb.DuckDBPyConnection, file: File, so
         connection.register("record_lines", pd.DataFrame(batch, columns=columns, dtype=object))
         connection.execute("insert into text_lines select ?, * from record_lines", [file.name])
         connection.unregister("record_lines")
-
-
-def masked(text: str) -> str:
-    """The shape of a text: digits become 9, letters x. For lines in which the customer cannot be found."""
-    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", text))

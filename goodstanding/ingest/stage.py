@@ -16,9 +16,9 @@ import pandas as pd
 from goodstanding.core.sql import literal, rendered
 from goodstanding.ingest.casts import cast, clock, instant, unreadable_reason, written
 from goodstanding.ingest.neighbours import days_beside
-from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
+from goodstanding.ingest.normal_forms import OF_CUSTOMER, joined_texts, read_customers, read_texts
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
-from goodstanding.shops.kinds import ORDERS, WAITS, Kind
+from goodstanding.shops.kinds import ORDERS, TEXT, WAITS, Kind
 from goodstanding.shops.mapping import CUSTOMER, Orders, Shop, Source
 
 # a total that the shop states is exact; what is computed has the decimals of an amount
@@ -26,23 +26,10 @@ AMOUNT = "cast(coalesce(line_total_value, round(quantity_value * unit_price_valu
 # what the reason of a line in another currency than the shop's begins with, behind the column's name
 CURRENCY, OTHER_CURRENCY = "currency", "not that of the shop, "
 STAGED_LINES = Path(__file__).with_name("staged_lines.sql")
-# how a set-aside line is written down again: CSV fields, or the shape of a text (as `ingest.read.masked`)
-MACROS = r"""
-create or replace temp macro as_field(field) as
-case
-    when regexp_matches(field, '[",\r\n]') then '"' || replace(field, '"', '""') || '"'
-    else coalesce(field, '')
-end;
-create or replace temp macro masked(line) as
-regexp_replace(regexp_replace(line, '\p{N}', '9', 'g'), '\p{L}', 'x', 'g');
-create or replace temp macro names(field, customer) as
-contains(lower(nfc_normalize(field)), lower(customer));
-create or replace temp macro without_customer(field, written, customer) as
-case
-    when names(field, written) or names(field, customer) then masked(as_field(field))
-    else as_field(field)
-end;
-"""
+# how texts with a customer's id are stored
+MASKS = Path(__file__).with_name("masks.sql")
+# the texts by which lines belong together: they stay apart for two customers, all others keep their shape
+KEYS = ("invoice_no", "stock_code")
 
 
 def stage_nothing(connection: duckdb.DuckDBPyConnection, kind: Kind) -> None:
@@ -62,6 +49,12 @@ def read_staged(connection: duckdb.DuckDBPyConnection, kind: Kind, staged: Path)
     connection.execute(
         f"create or replace temp view staged_{kind.table} as from read_parquet({file}, {NO_PARTITIONS})"
     )
+
+
+def define_masks(connection: duckdb.DuckDBPyConnection) -> None:
+    """Define the macros by which customers' ids are masked in texts."""
+    for statement in connection.extract_statements(MASKS.read_text(encoding="utf-8")):
+        connection.execute(statement.query)
 
 
 def cast_lines(
@@ -99,7 +92,8 @@ def cast_lines(
     }
     for name, frame in frames.items():
         reader.register(name, frame)
-    reader.execute(MACROS)
+    define_masks(reader)
+    has_numbers = _may_lack_customer(source)
     lines = rendered(
         STAGED_LINES,
         texts_and_values=[
@@ -108,6 +102,11 @@ def cast_lines(
             *((f"{name}_written", text) for name in kind.casts if (text := written(name, source))),
         ],
         joined_texts=joined_texts(texts),
+        of_customer=", ".join(f"{name} := {name}" for name in OF_CUSTOMER),
+        number=values["invoice_no"] if has_numbers else None,
+        joined_numbers=joined_texts(
+            {name: frame for name, frame in texts.items() if name == "invoice_no_forms"}
+        ),
         times=[
             (name, instant(name, column, shop), clock(name, column, shop)) for name, column in times.items()
         ],
@@ -117,12 +116,13 @@ def cast_lines(
         faults=_faults(source, shop),
         event_day=_event_day(source),
         source=literal(shop.source),
-        stored=[(name, _stored(name, source)) for name in kind.kept],
-        shape=" || ',' || ".join(f"as_field({name})" for name in source.columns),
+        texts_and_masks=[(name, _instead(name, "owner")) for name in _texts(source)],
+        stored=[(name, _stored(name, source, has_numbers)) for name in kind.kept],
+        record=" || ',' || ".join(f"as_field({name})" for name in source.columns),
         readable=" || ',' || ".join(
             "coalesce(pseudonym, '')"
             if name == CUSTOMER
-            else f"without_customer({name}, customer_written, {CUSTOMER}_value)"
+            else f"without_customer({name}, owner, {'other_owner' if has_numbers else 'owner'})"
             for name in source.columns
         ),
     )
@@ -142,8 +142,23 @@ def _written(name: str, source: Source) -> str:
     return f"{name}_value" if written(name, source) is None else f"{name}_written"
 
 
-def _stored(name: str, source: Source) -> str:
-    """SQL for a column of the kind's table."""
+def _may_lack_customer(source: Source) -> bool:
+    """Whether lines may lack the customer whom others of their invoice name."""
+    return source.of is ORDERS and source.columns[CUSTOMER].optional
+
+
+def _texts(source: Source) -> list[str]:
+    """The mapped columns that are texts and may hold a customer's id."""
+    return [name for name in source.columns if name != CUSTOMER and source.of.casts[name] == TEXT]
+
+
+def _instead(name: str, customer: str) -> str:
+    """SQL for what stands in a text instead of a customer's id."""
+    return f"{customer}.pseudonym" if name in KEYS else f"masked({customer}.customer)"
+
+
+def _stored(name: str, source: Source, has_numbers: bool) -> str:
+    """SQL for a column of the kind's table; `has_numbers` is whether lines have an `other_owner`."""
     if name == source.of.sort:
         return name
     if name == CUSTOMER:
@@ -160,6 +175,9 @@ def _stored(name: str, source: Source) -> str:
         return AMOUNT
     if name == "tells_payment":
         return literal("paid_day" in source.columns or "paid_amount" in source.columns)
+    if name in _texts(source):
+        other = _instead(name, "other_owner")
+        return f"hidden({name}_masked, other_owner, {other})" if has_numbers else f"{name}_masked"
     return f"{name}_value"
 
 
@@ -186,7 +204,11 @@ def _other_currency(source: Source, shop: Shop) -> tuple[str, str]:
     if source.of is ORDERS and source.columns[CURRENCY].optional:
         # what is set aside as of another day is of another invoice
         lines = f"filter (not is_unreadable and {_own_day(source)} = event_day)"
-        invoice = f"{lines} over (partition by event_day, invoice_no_value)"
+        customer = "pseudonym"
+        if _may_lack_customer(source) and shop.invoices.missing_customer == "carry_over":
+            is_only_one = "owner.pseudonym = other_owner.pseudonym"
+            customer = f"coalesce(pseudonym, case when {is_only_one} then owner.pseudonym end)"
+        invoice = f"{lines} over (partition by event_day, invoice_no_value, {customer})"
         named = f"case when bool_or({code} = {own}) {invoice} then {own} else min({code}) {invoice} end"
         code = f"coalesce({code}, {named})"
     # what is no code of a currency may be anything, also a person's name

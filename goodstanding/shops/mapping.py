@@ -43,7 +43,7 @@ ORDERS_KEYS = ("files", "columns", "invoice_kinds", "no_products")
 # placeholders for year, month and day in a formatted path: characters that no file name has
 _PARTS = {"%Y": "\ue001", "%m": "\ue002", "%d": "\ue003"}
 # what the table of lines as text holds beside the mapped columns
-_READERS_OWN = ("file_name", "line_number", "fault", "shape")
+_READERS_OWN = ("file_name", "line_number", "fault", "record")
 # what Python can decode, but not line by line: names of hosts, and text that itself spells its line breaks
 _NO_ENCODINGS_OF_LINES = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape")
 _DAY = re.compile(r"\{day(?::([^{}]*))?\}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -101,12 +102,13 @@ class Home:
             assert len({*(number for number, _ in taken), *aside}) == lines
             if name.endswith(".csv"):
                 physical = (self.landing / name).read_bytes().split(b"\n")
-                # a whole number has lost its leading zeros, and the case may be that of the mapping
+                # a whole number has lost its leading zeros, the case may be that of the mapping, and an id in
+                # it is a pseudonym
                 begins = [
                     physical[number - 1]
                     .lstrip(b"0 ")
                     .upper()
-                    .startswith(invoice.lstrip("0").upper().encode())
+                    .startswith(re.split("[0-9a-f]{32}", invoice)[0].lstrip("0").upper().encode())
                     for number, invoice in taken
                 ]
                 assert all(begins)

@@ -186,6 +186,43 @@ def test_a_line_without_a_currency_is_not_the_shops_where_its_invoice_has_two_ot
     assert told(home) == {}
 
 
+@pytest.mark.parametrize(
+    ("invoices", "aside"),
+    [
+        ("", [2, 4]),
+        ("missing_customer: leave", [2, 4]),
+    ],
+)
+def test_a_line_without_a_currency_has_that_of_its_own_customers_invoice(
+    tmp_path: Path, invoices: str, aside: list[int]
+) -> None:
+    changes = (COUNTRY, "  currency: {from: Country, as: text, optional: true}\n")
+    home = home_saying(tmp_path, invoices, changes)
+    home.put(
+        sale(A, country="USD"),
+        sale(B, country="GBP"),
+        sale(A, country="", code="Y"),
+        sale(B, country="", code="Y"),
+        sale("", country="", code="Y"),
+    )
+    home.ingest()
+    assert [number for (number,) in home.rejected("line_number")] == aside
+    # that of B has one currency
+    assert "two_currencies" not in told(home)
+
+
+@pytest.mark.parametrize(("invoices", "aside"), [("", [2, 3]), ("missing_customer: leave", [2])])
+def test_a_line_without_customer_and_currency_has_both_of_its_invoice(
+    tmp_path: Path, invoices: str, aside: list[int]
+) -> None:
+    home = home_saying(
+        tmp_path, invoices, (COUNTRY, "  currency: {from: Country, as: text, optional: true}\n")
+    )
+    home.put(sale(A, country="USD"), sale("", country="", code="Y"), sale("", country="GBP", invoice="2"))
+    home.ingest()
+    assert [number for (number,) in home.rejected("line_number")] == aside
+
+
 def test_a_line_of_another_day_says_nothing_of_the_currency_of_an_invoice(tmp_path: Path) -> None:
     home = currency_home(tmp_path)
     home.put(sale(A, country="USD", day=NEXT), sale(A, country=""))
