@@ -184,7 +184,7 @@ def status(as_json: AsJson = False) -> None:
     doubt = clock_doubt(settings())
     show({**read_status(settings()), "clock_doubt": doubt}, as_json, print_status)
     if doubt and not as_json:
-        console.print(doubt, markup=False, highlight=False)
+        say(console, doubt)
 
 
 @app.command()
