@@ -1,7 +1,8 @@
 """Gate 2, after the transform: is every raw order line of the days in the marts, and does the money add up?
 
 dbt's tests hold the marts to their contracts as a whole; this gate compares the days of the run with raw,
-exactly (decimals, never floats), and with recent days.
+exactly (decimals, never floats), and with recent days. Of other days it compares the invoices that the run's
+transform computed anew.
 """
 
 import great_expectations.expectations as gxe
@@ -9,6 +10,7 @@ import great_expectations.expectations as gxe
 from expectations.suite import TOO_YOUNG, Batch, between, holds, one_of, present, query, unique
 from expectations.usual import judge_invoices, judge_unmatched
 
+TAKEN_IN_SINCE = "another run has ingested the day since"
 OUTCOMES = (
     "no_customer",
     "duplicate",
@@ -35,6 +37,57 @@ from marts.invoices
 where event_day between $first and $last
 """
 
+# the day's invoices, those of other days that the transform computed anew, and those of failed days
+OF_DAYS = "event_day between $first and $last"
+CHANGED = """
+    event_day not between $first and $last
+    and event_day in (select event_day from intermediate.int_changed_invoices)
+    and customer_id in (select customer_id from intermediate.int_changed_invoices)
+    and exists (
+        from intermediate.int_changed_invoices as changed
+        where
+            changed.customer_id = compared_table.customer_id
+            and changed.invoice_no = compared_table.invoice_no
+            and changed.event_day = compared_table.event_day
+    )
+"""
+OF_FAILED_DAYS = "event_day in (select unnest(cast($days as date[])))"
+
+
+def _beside_raw(query_name: str, asked: str) -> str:
+    """A query about the invoices of which a condition holds, beside what their lines in raw make of them."""
+    tables = {
+        "raw_lines": "intake.raw.order_lines",
+        "mart_lines": "marts.order_lines",
+        "mart_invoices": "marts.invoices",
+    }
+    given = [
+        f"{name} as (select * from {table} as compared_table where {asked})" for name, table in tables.items()
+    ]
+    given.append(f"compared as ({query('invoices_compared')})")
+    return f"with {', '.join(given)} select * from ({query(query_name)}) order by all"
+
+
+def _invoices_beside_raw(name: str, asked: str, chunked_by: str | None) -> Batch:
+    """The days of invoices, each compared with what its lines in raw make of it."""
+    columns = {
+        "invoices_are_conserved": "as many invoices as raw has customers and numbers of a day, and the same",
+        "invoice_lines_are_conserved": "each invoice has as many lines as raw has of it",
+        "invoice_amounts_are_conserved": "each invoice has the sum of its lines in raw, and of what was "
+        "cancelled of them",
+    }
+    return Batch(
+        name=name,
+        sql=_beside_raw("invoices_beside_raw", asked),
+        key=("event_day",),
+        chunked_by=chunked_by,
+        optional=True,
+        expectations=[holds(column, meaning) for column, meaning in columns.items()],
+        not_judged=dict.fromkeys(columns, TAKEN_IN_SINCE),
+        causes=dict.fromkeys(columns, _beside_raw("invoices_beside_raw_causes", OF_FAILED_DAYS)),
+    )
+
+
 ACCOUNTS = f"accounts as ({query('invoices_accounts')})"
 BELOW_ZERO = f"below_zero as ({query('invoices_below_zero')})"
 UNMATCHED = (
@@ -56,6 +109,7 @@ BATCHES = (
         chunked_by="marts.order_lines",
         expectations=[
             unique(["file_name", "line_number"], "no order line appears twice"),
+            holds("is_as_in_raw", "a line says what its line in raw says"),
             present("outcome", "every line has an outcome"),
             one_of("outcome", OUTCOMES),
             one_of("cancellation_rule", ["mirror", "reach_back"]),
@@ -71,6 +125,7 @@ BATCHES = (
             holds("outcome_is_right", "the outcome says how much of the line was cancelled"),
             holds("kept_amount_is_right", "kept_amount is what is left of a purchase, else 0"),
         ],
+        not_judged={"is_as_in_raw": TAKEN_IN_SINCE},
     ),
     Batch(
         name="invoices",
@@ -105,11 +160,13 @@ BATCHES = (
         ],
         judge=judge_invoices,
         not_judged={
-            "lines_are_conserved": "another run has ingested the day since",
-            "amount_is_conserved": "another run has ingested the day since",
+            "lines_are_conserved": TAKEN_IN_SINCE,
+            "amount_is_conserved": TAKEN_IN_SINCE,
             "invoices_of_usual": TOO_YOUNG,
         },
     ),
+    _invoices_beside_raw("invoices of days beside raw", OF_DAYS, "intake.raw.order_lines"),
+    _invoices_beside_raw("invoices beside raw that the run changed on other days", CHANGED, None),
     Batch(
         name="references to purchases",
         sql=UNMATCHED,

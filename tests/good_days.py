@@ -19,6 +19,7 @@ DAY = date(2011, 3, 9)
 TODAY = Days(DAY, DAY)
 
 Judge = Callable[..., dict[str, Any]]
+Stops = Callable[[str, str, str, str], None]
 
 # 120 lines a day: 110 customers who each buy once a day, the more the higher their number, and ten lines
 # without customer. On the last day customer 1 takes back one of the two pieces bought that day.
@@ -71,6 +72,9 @@ select
     gross_amount - cancelled_amount - returned_amount as net_amount,
     kind = 'sale' and net_amount > 0 as is_kept
 from marts.order_lines where customer_id is not null;
+create schema intermediate;
+create table intermediate.int_changed_invoices as
+select customer_id, invoice_no, event_day from marts.invoices where false;
 create table marts.rfm_scores as
 with measures as (
     select customer_id, as_of, (as_of - max(event_day))::integer as recency, count(*)::integer as frequency,
@@ -182,14 +186,13 @@ def judge(warehouse: duckdb.DuckDBPyConnection, settings: Settings) -> Judge:
     return judged
 
 
-@pytest.fixture
-def stops(warehouse: duckdb.DuckDBPyConnection, judge: Judge, settings: Settings) -> Callable[..., None]:
+def stops_of(warehouse: duckdb.DuckDBPyConnection, settings: Settings) -> Stops:
     """Spoil the good days by SQL and require that the gate stops, with the right words and counts."""
 
     def stopped(gate: str, spoiling: str, column: str, found: str) -> None:
         warehouse.execute(spoiling)
         with pytest.raises(GateFailed) as stop:
-            judge(gate)
+            run_gate(warehouse, gate, TODAY, "run 1", settings)
         message = str(stop.value)
         assert message.startswith(f"gate {gate} stops {DAY}: ")
         assert f" on {column} of the " in message
@@ -200,3 +203,9 @@ def stops(warehouse: duckdb.DuckDBPyConnection, judge: Judge, settings: Settings
             assert not re.search(r"[0-9a-f]{9}", text), "more of a pseudonym than its first 8 characters"
 
     return stopped
+
+
+@pytest.fixture
+def stops(warehouse: duckdb.DuckDBPyConnection, settings: Settings) -> Stops:
+    """Spoil the good days by SQL and require that the gate stops, with the right words and counts."""
+    return stops_of(warehouse, settings)
