@@ -9,30 +9,43 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
+from app.api.commitments import Because, Commitment, NoOrderId
 from app.api.models import BASKET, WEIGHT
 from app.api.published import Cell, Published, Watch, read_published, require
-from app.api.receipts import Inquiry, KeptAnswer, Receipts
+from app.api.receipts import Identity, Inquiry, KeptAnswer, Now, Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY, Settings
 from goodstanding.core.vocabulary import moment
 from goodstanding.core.zones import zone
 from goodstanding.decisions.decide import Question, Standing
+from goodstanding.decisions.instalments import CENT
 from goodstanding.decisions.order import WEIGHT as WEIGHT_NAME
 from goodstanding.decisions.order import WORDS, Order
 from goodstanding.decisions.policy import NO_PUBLICATION, Policy, in_effect, read_policies
-from goodstanding.identity.normal_form import NoCustomerId
-from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
+from goodstanding.identity.normal_form import LONGEST_ID, NoCustomerId, normal_form
+from goodstanding.identity.pseudonyms import keyed_hash, pseudonym, pseudonym_key
 from goodstanding.shops.mapping import load_shop
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question as it comes in: with the shop's own customer id as its files write it, or None for a buyer
-    without one."""
+    """A question as it comes in.
+
+    Attributes:
+        customer_id: the shop's own as its files write it, or None for a buyer without one.
+        question: what is asked.
+        order: what is said of the order.
+        guest: an e-mail address, a phone or a device by which a buyer without an id is known again.
+        basket_id: which basket it is; its newest quote takes the place of those before.
+        idempotency_key: of this one question, which asked again gets the same answer.
+    """
 
     customer_id: str | None
     question: Question
     order: Order = field(default_factory=Order)
+    guest: str | None = None
+    basket_id: str | None = None
+    idempotency_key: str | None = None
 
 
 def basket_of(text: str) -> Decimal:
@@ -43,7 +56,8 @@ def basket_of(text: str) -> Decimal:
     """
     if not re.fullmatch(BASKET, text):
         raise WrongUse(f"a basket of '{text}': write an amount above 0 like 120.00, of 999999999.99 at most")
-    return Decimal(text)
+    # 120 and 120.00 are one amount
+    return Decimal(text).quantize(CENT)
 
 
 def order_of(texts: Sequence[str]) -> Order:
@@ -64,6 +78,19 @@ def order_of(texts: Sequence[str]) -> Order:
     return Order(said.get("payment_type"), said.get("channel"), None if weight is None else Decimal(weight))
 
 
+def guest_form(text: str) -> str | None:
+    """One form of what a guest is known by; a phone number loses its blanks and signs. None: it is blank."""
+    form = normal_form(text, case="lower")
+    if form and re.fullmatch(r"\+?[0-9 ()./-]{6,}", form):
+        return re.sub(r"^00", "+", re.sub(r"[^0-9+]", "", form))
+    return form
+
+
+def _known(published: Published | None) -> str:
+    """When a publication was made."""
+    return published.published_at.isoformat(timespec="microseconds") if published else ""
+
+
 class Answers:
     """Answers questions and shows profiles; the shop's mapping and the pseudonyms' key are read once.
 
@@ -77,7 +104,8 @@ class Answers:
         self._path = settings.publication
         self._fallback: tuple[Policy, ...] | None = None
         self.watch = watch
-        self.receipts = Receipts(settings.receipts, settings.receipt_months)
+        self._order_form = shop.order_form
+        self.receipts = Receipts(settings.receipts, settings.receipt_months, settings.quote_minutes)
 
     def today(self) -> date:
         """The present day in the shop's time zone."""
@@ -112,6 +140,7 @@ class Answers:
 
         Raises:
             NoCustomerId: the mapping gives no customer such an id; nothing is answered.
+            Conflict: an idempotency key was used for another question; nothing is answered.
             DataProblem: no policy is in effect.
         """
         pseudonyms = self._pseudonyms(asked)
@@ -123,7 +152,7 @@ class Answers:
             raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
         inquiries = []
         for customer, request in zip(pseudonyms, asked, strict=True):
-            standing, card = Standing(NO_PUBLICATION), None
+            standing, card = Standing(NO_PUBLICATION, is_stranger=customer is None), None
             if published is not None:
                 method = request.question.method
                 standing = published.standing(customer, method, self.age_days(published))
@@ -131,8 +160,58 @@ class Answers:
                 if standing.situation is None:
                     said = request.order.values(published.of_order)
                     standing = replace(standing, values={**standing.values, **said})
-            inquiries.append(Inquiry(today, customer, request.question, standing, card, policy, shadow))
+            inquiries.append(
+                Inquiry(
+                    *(today, customer, request.question, standing, card, policy, shadow),
+                    identity=self._identity(request),
+                    known=_known(published),
+                )
+            )
         return self.receipts.decide(inquiries)
+
+    def commit(self, receipt_id: str, order_id: str, months: int | None = None) -> Commitment:
+        """Let an order take what a receipt grants; see `Receipts.commit`.
+
+        Args:
+            receipt_id: of the answer.
+            order_id: the shop's own, as its files write it.
+            months: of the plan, where the question named several.
+
+        Raises:
+            NoOrderId: no order can have this id.
+            NoReceipt: there is no such receipt.
+            Conflict: the receipt can be taken no more, or the caps leave less than it grants.
+        """
+        form = normal_form(order_id, *self._order_form)
+        if form is None or len(form) > LONGEST_ID:
+            raise NoOrderId("order_id: no order can have it; write it as the shop's files do")
+        receipt = self.receipts.read(receipt_id)
+        customer, method = receipt["customer"], receipt["question"]["method"]
+        published = self.watch.current if self.watch else read_published(self._path, only=customer or "")
+        owed = None
+        if published is not None and customer:
+            owed = published.standing(customer, method, self.age_days(published)).outstanding
+        now = Now(self.today(), _known(published), owed)
+        return self.receipts.commit(receipt_id, form, now, months)
+
+    def release(self, receipt_id: str, because: Because) -> Commitment:
+        """Give back what an order took.
+
+        Raises:
+            NoReceipt: nothing was committed by this receipt.
+        """
+        return self.receipts.release(receipt_id, because)
+
+    def _identity(self, asked: Asked) -> Identity:
+        """What binds the question to others, hashed: none of it is kept as it was written."""
+
+        def hashed(kind: str, text: str | None) -> str | None:
+            return None if text is None else keyed_hash(kind, text, self._key)
+
+        guest = None if asked.guest is None or asked.customer_id is not None else guest_form(asked.guest)
+        return Identity(
+            hashed("guest", guest), hashed("basket", asked.basket_id), hashed("key", asked.idempotency_key)
+        )
 
     def profile(self, customer_id: str) -> dict[str, Cell] | None:
         """The published profile of a customer with `age_days` and `simulated`, or None.

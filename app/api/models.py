@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.api.commitments import Because
 from goodstanding.identity.normal_form import LONGEST_ID
 
 MOST_QUESTIONS = 100
@@ -51,7 +52,9 @@ EXAMPLE_ANSWER: dict[str, Any] = {
     "next_step": None,
     "pay_now": "0.00",
     "granted": "120.00",
+    "open_after": "220.00",
     "plan": None,
+    "plans": [],
     "nearest_change": None,
     "class": "Average",
     "class_move": None,
@@ -63,6 +66,7 @@ EXAMPLE_ANSWER: dict[str, Any] = {
     "as_of": "2011-12-09",
     "age_days": 0,
     "simulated": False,
+    "quote_until": "2026-01-31T10:00:00.000000Z",
     "receipt_id": "5d3f0c7f1a5b4c1e9a52f3b7a6c8d9e0",
     "at": "2026-01-31T09:30:00.000000Z",
 }
@@ -87,6 +91,9 @@ class _Strict(BaseModel):
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+Months = Annotated[int, Field(ge=1, le=120), BeforeValidator(_whole)]
+
+
 class _Question(_Strict):
     customer_id: CustomerId | None = Field(description=f"{CUSTOMER_ID} null: a buyer without an id.")
     basket: Annotated[str, Field(pattern=BASKET)] = Field(
@@ -101,6 +108,22 @@ class _Question(_Strict):
     weight: Annotated[str, Field(pattern=WEIGHT)] | None = Field(
         default=None, description="Its weight in the shop's unit, likewise.", examples=["2.5"]
     )
+    guest: Word | None = Field(
+        default=None,
+        description="An e-mail address, a phone or a device by which a buyer without an id is known again. "
+        "Only a hash of it is kept.",
+        examples=["ann@example.org"],
+    )
+    basket_id: Word | None = Field(
+        default=None,
+        description="Which basket it is: its newest quote takes the place of those before.",
+        examples=["cart-81"],
+    )
+    idempotency_key: Word | None = Field(
+        default=None,
+        description="Of this one question: while its quote holds, it gets the same answer again.",
+        examples=["8f14e45f"],
+    )
 
 
 class OnDelivery(_Question):
@@ -113,8 +136,10 @@ class ByInstalments(_Question):
     """May this basket be paid by instalments?"""
 
     method: Literal["emi"]
-    months: Annotated[int, Field(ge=1, le=120), BeforeValidator(_whole)] | None = Field(
-        default=None, description="A plan of the policy; default: the shortest.", examples=[6]
+    months: Months | Annotated[list[Months], Field(min_length=1, max_length=12)] | None = Field(
+        default=None,
+        description="A plan of the policy, or several to compare; default: the shortest.",
+        examples=[6],
     )
 
 
@@ -122,7 +147,7 @@ Asked = Annotated[OnDelivery | ByInstalments, Field(discriminator="method")]
 
 
 class Batch(_Strict):
-    """Several questions, answered in turn: what the first is granted counts for the second one."""
+    """Several questions at once; none of them counts for another."""
 
     questions: list[Asked] = Field(min_length=1, max_length=MOST_QUESTIONS)
 
@@ -216,7 +241,11 @@ class Decision(BaseModel):
     next_step: Literal["ask for part payment", "send to a person"] | None
     pay_now: Money = Field(description="What of the basket is to be paid at once.")
     granted: Money = Field(description="What of the basket may be paid by the method.")
-    plan: Plan | None
+    open_after: Money = Field(
+        description="What the customer would have open by the method if an order took what is granted."
+    )
+    plan: Plan | None = Field(description="The first plan that was asked for.")
+    plans: list[Plan] = Field(description="All plans that were asked for.")
     nearest_change: Change | None
     class_: Class | None = Field(alias="class")
     class_move: ClassMove | None
@@ -228,8 +257,46 @@ class Decision(BaseModel):
     as_of: str | None
     age_days: int | None
     simulated: bool
+    quote_until: str | None = Field(
+        description="Until then an order may take what is granted; null where nothing is."
+    )
     receipt_id: str
     at: str
+
+
+class Taking(_Strict):
+    """The order that takes what a receipt grants."""
+
+    order_id: Annotated[str, Field(min_length=1, max_length=200, examples=["581587"])] = Field(
+        description="The shop's own id of the order, as its files write it."
+    )
+    months: Months | None = Field(
+        default=None, description="Of the plan, where the question named several; default: the first."
+    )
+
+
+class Releasing(_Strict):
+    """Why an order gives back what it took."""
+
+    because: Because = "cancelled"
+
+
+class Commitment(BaseModel):
+    """What an order took of the caps."""
+
+    receipt_id: str
+    order_id: str
+    method: Literal["cod", "emi"]
+    granted: Money
+    months: int | None
+    day: str = Field(description="Of the shop, on which it was committed.")
+    until: str = Field(
+        description="The last day on which something of it is open, unless a release, or what the shop's "
+        "files tell of the order, ends it before."
+    )
+    at: str
+    state: Literal["open", "released"]
+    released_because: Because | None
 
 
 class Decisions(BaseModel):

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.commitments import Conflict, NoOrderId, NoReceipt
 from app.api.models import Problem
 from goodstanding.core.errors import GoodstandingError
 from goodstanding.identity.normal_form import NoCustomerId
@@ -55,8 +56,17 @@ def answer_problems(api: FastAPI) -> None:
         return _problem(422, where)
 
     @api.exception_handler(NoCustomerId)
-    async def of_ids(_: Request, error: NoCustomerId) -> Response:
+    @api.exception_handler(NoOrderId)
+    async def of_ids(_: Request, error: NoCustomerId | NoOrderId) -> Response:
         return _problem(422, str(error))
+
+    @api.exception_handler(NoReceipt)
+    async def of_receipts(_: Request, error: NoReceipt) -> Response:
+        return _problem(404, str(error))
+
+    @api.exception_handler(Conflict)
+    async def of_conflicts(_: Request, error: Conflict) -> Response:
+        return _problem(409, str(error))
 
     @api.exception_handler(GoodstandingError)
     async def of_ours(_: Request, error: GoodstandingError) -> Response:

@@ -158,6 +158,7 @@ class Published:
             outstanding=Decimal(0) if situation else _owed(row),
             simulated=self.simulated,
             note=self.notes.get(method),
+            is_stranger=situation is not None,
         )
 
     def _before(self, row: dict[str, Value]) -> MonthEnd | None:

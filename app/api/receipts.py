@@ -1,9 +1,10 @@
 """Keeps a receipt of every answer: what was asked, known and decided, so that it can be computed again.
 
 Receipts lie in one SQLite file under the home, in WAL mode, which many worker processes write safely. An
-answer is decided and kept in one transaction, so each grant is counted once and two workers together exceed
-no cap. A worker's crash loses no receipt whose answer went out; a power cut may lose those of the last
-moments (synchronous = normal), because a wait for the disk at each answer costs more than they are worth.
+answer is a quote and counts against nothing; an order takes it by a commitment (`app.api.commitments`), which
+is checked against the caps and kept in one transaction, so two workers together exceed no cap. A worker's
+crash loses no receipt whose answer went out; a power cut may lose those of the last moments (synchronous =
+normal), because a wait for the disk at each answer costs more than they are worth.
 
 Policies and scorecards, on which many receipts rest, are kept once each, by the SHA-256 of their content. A
 receipt has a pseudonym and never the shop's own customer id. Receipts are kept for some months (a setting)
@@ -21,8 +22,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
@@ -30,32 +31,33 @@ from typing import Any, NotRequired, TypedDict, cast
 from dateutil.relativedelta import relativedelta
 from filelock import FileLock, Timeout
 
+from app.api import commitments
+from app.api.commitments import Because, Commitment, Conflict, NoReceipt, Quote
 from app.api.sqlite import SqliteFile
-from goodstanding.core.errors import DataProblem
-from goodstanding.core.settings import RECEIPT_MONTHS
+from goodstanding.core.settings import QUOTE_MINUTES, RECEIPT_MONTHS
 from goodstanding.core.version import folder_version
 from goodstanding.core.vocabulary import now_utc
-from goodstanding.decisions.decide import Answer, Question, Standing, decide
-from goodstanding.decisions.policy import Policy, parse_policies
+from goodstanding.decisions.decide import Answer, Question, Standing, decide, left_by_caps, money
+from goodstanding.decisions.policy import Plan, Policy, parse_policies
 from goodstanding.decisions.reasons import Borders, Measures, MonthEnd
 from goodstanding.decisions.scorecard import CardContent, Scorecard, Value
 
 log = logging.getLogger(__name__)
 
 FILE = "receipts.sqlite"
-SCHEMA = """
+SCHEMA = f"""
 create table if not exists receipts (
     receipt_id text primary key, at text not null, day text not null, content text not null
 );
--- what the last answer to each question of a day grants, in cents
-create table if not exists grants (
-    day text not null, question text not null, method text not null, customer text, cents integer not null,
-    primary key (day, question)
+-- of files of before commitments, when each answer counted on its day
+drop table if exists grants;
+drop table if exists granted;
+-- the newest receipt of what a question names as its own: an idempotency key, a basket
+create table if not exists identities (
+    identity text primary key, receipt_id text not null, day text not null
 ) without rowid;
-create index if not exists grants_of_a_customer on grants (customer, day, method);
-create table if not exists granted (
-    day text not null, method text not null, cents integer not null, primary key (day, method)
-) without rowid;
+create index if not exists identities_by_day on identities (day);
+{commitments.SCHEMA}
 create table if not exists basis (hash text primary key, content text not null) without rowid;
 create index if not exists receipts_by_day on receipts (day);
 -- the last day with a receipt that rests on it; for files of before this table, the newest day at worst
@@ -65,17 +67,22 @@ select hash, (select max(day) from receipts) from basis where hash not in (selec
 """
 # What is dropped, in this order, because receipts rest on the basis: table, key, where its days are.
 DROPPED = (
-    ("receipts", "rowid", "receipts where day"),
+    (
+        "parts",
+        "receipt_id, until",
+        "parts where receipt_id in (select receipt_id from commitments where until < ?1) and until",
+    ),
+    ("commitments", "receipt_id", "commitments where until"),
+    ("receipts", "rowid", "receipts where receipt_id not in (select receipt_id from commitments) and day"),
+    ("identities", "identity", "identities where day"),
     ("basis", "hash", "basis natural join basis_days where last_day"),
     ("basis_days", "hash", "basis_days where last_day"),
-    ("grants", "day, question", "grants where day"),
-    ("granted", "day, method", "granted where day"),
 )
 # Rows dropped in one transaction, for which answers wait, and the pause after it. Dropping 20 of a million
 # took 0.6 ms (100: 5 ms), and at this pace 30 million rows can be dropped in a day.
 BATCH, PAUSE_SECONDS = 20, 0.05
-# Caps are per day; grants are kept for a week in case a clock was wrong.
-GRANT_DAYS = 7
+# What an answer has had only since answers are quotes: in an earlier receipt it is no difference.
+ADDED = frozenset(("open_after", "plans"))
 # A day is over for good once receipts were made on so many later ones, whatever the clock says.
 LATER_DAYS = 30
 DAY_WITH_LATER_DAYS = """
@@ -99,10 +106,12 @@ class Inquiry:
         day: of the shop.
         customer: the pseudonym, or None for a first-time buyer without an id.
         question: what is asked.
-        standing: of the customer; what was granted today is filled in from the receipts.
+        standing: of the customer; what is open of commitments is filled in.
         card: the fitted scorecard, or None for the policy's own.
         policy: the one in effect.
         shadow: a policy whose answer is kept in the receipt and not shown.
+        identity: who asks, and which question it is.
+        known: when the publication was made on which the standing rests, as ISO 8601; empty: there is none.
     """
 
     day: date
@@ -112,11 +121,32 @@ class Inquiry:
     card: Scorecard | None
     policy: Policy
     shadow: Policy | None = None
+    identity: Identity = field(default_factory=lambda: Identity())
+    known: str = ""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What binds questions to each other; each is None, or a hash of what the shop named.
+
+    Attributes:
+        guest: who asks without a customer's id: an e-mail address, a phone, a device.
+        basket: which basket it is: its newest quote takes the place of those before.
+        key: of this one question: asked again, it gets the very same answer.
+    """
+
+    guest: str | None = None
+    basket: str | None = None
+    key: str | None = None
 
 
 class KeptAnswer(Answer):
-    """An answer with its receipt: `at` is the time in UTC, as ISO 8601."""
+    """An answer with its receipt: `at` is the time in UTC, as ISO 8601.
 
+    `quote_until` is the time until which an order may take it; None where nothing is granted.
+    """
+
+    quote_until: str | None
     receipt_id: str
     at: str
 
@@ -127,6 +157,7 @@ class KeptQuestion(TypedDict):
     method: str
     basket: str
     months: int | None
+    other_months: list[int]
 
 
 class KeptStanding(TypedDict):
@@ -147,6 +178,7 @@ class KeptStanding(TypedDict):
     granted_day: str
     simulated: bool
     note: str | None
+    is_stranger: bool
 
 
 class ShadowAnswer(TypedDict):
@@ -174,6 +206,9 @@ class Receipt(TypedDict):
     code_version: str
     answer: Answer
     shadow: NotRequired[ShadowAnswer]
+    # receipts of before answers were quotes have none of these
+    quote_until: NotRequired[str | None]
+    identity: NotRequired[dict[str, str | None]]
 
 
 class Verification(TypedDict):
@@ -189,13 +224,18 @@ class Verification(TypedDict):
 
 
 @dataclass(frozen=True)
-class _Grants:
-    """The sums granted on the day by the method, in cents: by the last answer to this same question (`own`),
-    to the customer, and to all customers."""
+class Now:
+    """When an order takes a quote, and what is known then.
 
-    own: int
-    customer: int
-    all: int
+    Attributes:
+        day: of the shop.
+        known: as of an `Inquiry`.
+        outstanding: what the customer owes by now; None: as the receipt has it.
+    """
+
+    day: date
+    known: str = ""
+    outstanding: Decimal | None = None
 
 
 def code_version() -> str:
@@ -206,63 +246,187 @@ def code_version() -> str:
 class Receipts:
     """The receipts of a home; each thread has its own connection to the file."""
 
-    def __init__(self, folder: Path, months: int = RECEIPT_MONTHS) -> None:
+    def __init__(
+        self, folder: Path, months: int = RECEIPT_MONTHS, quote_minutes: int = QUOTE_MINUTES
+    ) -> None:
         self._path, self._months = folder / FILE, months
+        self._quote = timedelta(minutes=quote_minutes)
         self._file = SqliteFile(self._path, SCHEMA, synchronous="normal")
         self._local = threading.local()
         self._kept: Kept = {}
 
     def decide(self, inquiries: Sequence[Inquiry]) -> list[KeptAnswer]:
-        """Answer questions in turn, and keep the receipts, in one transaction; grants count for the next."""
+        """Answer questions in turn, and keep the receipts, in one transaction. None counts for another.
+
+        Raises:
+            Conflict: an idempotency key was used for another question; nothing is answered.
+        """
         with self.transaction() as connection:
             return [self._decide(connection, inquiry) for inquiry in inquiries]
 
     def _decide(self, connection: sqlite3.Connection, inquiry: Inquiry) -> KeptAnswer:
-        question, policy = inquiry.question, inquiry.policy
-        day, receipt_id = inquiry.day.isoformat(), secrets.token_hex(16)
-        plan = policy.rules[question.method].plan(question.months)
-        asked = (inquiry.customer, question.method, str(question.basket), plan and plan.months)
-        # without an id it is unknown whether the same buyer asks again
-        key = _hash(json.dumps(asked)) if inquiry.customer else receipt_id
-        grants = _grants(connection, day, key, inquiry)
-        standing = replace(
-            inquiry.standing,
-            granted_customer=_money(grants.customer - grants.own),
-            granted_day=_money(grants.all - grants.own),
-        )
+        question, policy, identity = inquiry.question, inquiry.policy, inquiry.identity
+        if identity.key and (earlier := self._earlier(connection, inquiry, identity.key)):
+            return earlier
+        day, receipt_id, now = inquiry.day.isoformat(), secrets.token_hex(16), now_utc()
+        buyer, is_stranger = inquiry.customer or identity.guest, inquiry.standing.is_stranger
+        quote = Quote(receipt_id, question.method, buyer, is_stranger, 0, None)
+        standing = _with_taken(inquiry.standing, connection, quote, inquiry.day, inquiry.known)
         answer = decide(question, standing, inquiry.card, policy)
-        at = now_utc().isoformat(timespec="microseconds") + "Z"
+        quote_until = _stamp(now + self._quote) if Decimal(answer["granted"]) else None
         content: dict[str, Any] = {
             "day": day,
             "customer": inquiry.customer,
+            "identity": vars(identity),
             "question": vars(question),
             "standing": vars(standing),
             "policy": self._keep_basis(connection, policy, day),
             "scorecard": self._keep_basis(connection, inquiry.card, day) if inquiry.card else None,
             "code_version": code_version(),
             "answer": answer,
+            "quote_until": quote_until,
         }
         if inquiry.shadow:
             content["shadow"] = ShadowAnswer(
                 policy=self._keep_basis(connection, inquiry.shadow, day),
                 answer=decide(question, standing, inquiry.card, inquiry.shadow),
             )
+        at = _stamp(now)
         connection.execute("insert into receipts values (?, ?, ?, ?)", (receipt_id, at, day, _json(content)))
-        cents = int(Decimal(answer["granted"]) * 100)
-        if cents != grants.own or not grants.own:
-            _keep_grant(connection, day, key, inquiry, cents, grants.own)
-        return {**answer, "receipt_id": receipt_id, "at": at}
+        for name in filter(None, (identity.key, identity.basket)):
+            connection.execute("insert or replace into identities values (?, ?, ?)", (name, receipt_id, day))
+        return {**answer, "quote_until": quote_until, "receipt_id": receipt_id, "at": at}
+
+    def _earlier(self, connection: sqlite3.Connection, inquiry: Inquiry, key: str) -> KeptAnswer | None:
+        """The answer that a question with this key got, while it holds; None where there is none."""
+        receipt = self._newest(connection, key)
+        if receipt is None:
+            return None
+        asked = {
+            "customer": inquiry.customer,
+            "identity": vars(inquiry.identity),
+            "question": vars(inquiry.question),
+        }
+        if json.loads(_json(asked)) != {name: receipt.get(name) for name in asked}:
+            raise Conflict(
+                "this idempotency_key was used for another question; give each question a key of its own"
+            )
+        until = receipt.get("quote_until") or _stamp(datetime.fromisoformat(receipt["at"]) + self._quote)
+        if until < _stamp(now_utc()):
+            return None
+        return {
+            **receipt["answer"],
+            "quote_until": receipt.get("quote_until"),
+            "receipt_id": receipt["receipt_id"],
+            "at": receipt["at"],
+        }
+
+    def _newest(self, connection: sqlite3.Connection, identity: str) -> Receipt | None:
+        row = connection.execute(
+            "select receipt_id, at, content from identities join receipts using (receipt_id) "
+            "where identity = ?",
+            (identity,),
+        ).fetchone()
+        return _receipt(*row) if row else None
+
+    def commit(self, receipt_id: str, order_id: str, now: Now, months: int | None = None) -> Commitment:
+        """Let an order take what a receipt grants; the same order and receipt again change nothing.
+
+        Args:
+            receipt_id: of the answer.
+            order_id: the shop's own, in normal form.
+            now: the day, and what is known on it.
+            months: of the plan, where the question named several; default: the first of them.
+
+        Raises:
+            NoReceipt: there is no such receipt.
+            Conflict: the receipt grants nothing, its quote is over or was replaced, it or the order is
+                committed otherwise, or the caps leave less than it grants.
+        """
+        with self.transaction() as connection:
+            receipt = self.read(receipt_id)
+            answer, method = receipt["answer"], receipt["question"]["method"]
+            plan = _plan_of(answer, months)
+            kept = commitments.find(connection, receipt_id)
+            if kept:
+                _require_same(kept, order_id, plan)
+                return kept
+            taker = commitments.receipt_of(connection, order_id, method)
+            if taker:
+                raise Conflict(
+                    f"the order {order_id} has taken receipt {taker} already; release that one first"
+                )
+            self._require_quote(connection, receipt)
+            quote = Quote(
+                receipt_id,
+                method,
+                receipt["customer"] or receipt["identity"]["guest"],
+                receipt["standing"]["is_stranger"],
+                int(Decimal(answer["granted"]) * 100),
+                plan,
+            )
+            self._require_room(connection, receipt, quote, now)
+            rules = self.policy(receipt["policy"]).rules[method]
+            commitments.keep(connection, quote, order_id, now.day, _stamp(now_utc()), rules)
+            committed = commitments.find(connection, receipt_id)
+            assert committed is not None
+            self._keep_basis_until(connection, receipt, committed["until"])
+            return committed
+
+    def release(self, receipt_id: str, because: Because) -> Commitment:
+        """Give back what an order took; again, it changes nothing.
+
+        Raises:
+            NoReceipt: nothing was committed by this receipt.
+        """
+        with self.transaction() as connection:
+            return commitments.release(connection, receipt_id, because, _stamp(now_utc()))
+
+    def _require_quote(self, connection: sqlite3.Connection, receipt: Receipt) -> None:
+        receipt_id, until = receipt["receipt_id"], receipt.get("quote_until")
+        if not Decimal(receipt["answer"]["granted"]):
+            raise Conflict(f"receipt {receipt_id} grants nothing, so no order can take it")
+        if until is None or until < _stamp(now_utc()):
+            ended = f"was good until {until}" if until else "is of before answers were quotes"
+            raise Conflict(f"receipt {receipt_id} {ended}; ask again")
+        basket = receipt["identity"]["basket"]
+        newest = self._newest(connection, basket) if basket else None
+        if newest and newest["receipt_id"] != receipt_id:
+            raise Conflict(
+                f"the basket of receipt {receipt_id} was asked about again; take receipt "
+                f"{newest['receipt_id']}"
+            )
+
+    def _require_room(self, connection: sqlite3.Connection, receipt: Receipt, quote: Quote, now: Now) -> None:
+        """Refuse what the caps do not leave any more, by what is open now and owed now."""
+        standing = _standing(receipt)
+        if now.outstanding is not None and standing.situation is None:
+            standing = replace(standing, outstanding=now.outstanding)
+        standing = _with_taken(standing, connection, quote, now.day, now.known)
+        left, sentence = left_by_caps(_question(receipt), standing, self.policy(receipt["policy"]))
+        granted = Decimal(quote.cents) / 100
+        if left < granted:
+            raise Conflict(f"{money(granted)} was quoted and {money(left)} is left. {sentence} Ask again.")
+
+    def _keep_basis_until(self, connection: sqlite3.Connection, receipt: Receipt, until: str) -> None:
+        """Keep what a receipt rests on for as long as its commitment."""
+        shadow = receipt.get("shadow")
+        hashes = (receipt["policy"], receipt["scorecard"], shadow and shadow["policy"])
+        connection.executemany(
+            "update basis_days set last_day = max(last_day, ?) where hash = ?",
+            [(until, content_hash) for content_hash in hashes if content_hash],
+        )
 
     def read(self, receipt_id: str) -> Receipt:
         """A receipt as it is kept.
 
         Raises:
-            DataProblem: there is none with this id.
+            NoReceipt: there is none with this id.
         """
         sql = "select receipt_id, at, content from receipts where receipt_id = ?"
         row = self._file.connection.execute(sql, (receipt_id,)).fetchone()
         if row is None:
-            raise DataProblem(
+            raise NoReceipt(
                 f"there is no receipt {receipt_id}; it may be older than the {self._months} months for which "
                 "receipts are kept"
             )
@@ -281,7 +445,7 @@ class Receipts:
         """Compute a receipt's answers again, from the receipts alone.
 
         Raises:
-            DataProblem: there is none with this id.
+            NoReceipt: there is none with this id.
         """
         receipt = self.read(receipt_id)
         differences = self._differences(receipt, receipt["policy"], receipt["answer"])
@@ -302,12 +466,16 @@ class Receipts:
             again = self._again(receipt, policy_hash)
         except _Altered as altered:
             return [str(altered)]
-        return [key for key in {**answer, **again} if answer.get(key) != again.get(key)]
+        return [
+            key
+            for key in {**answer, **again}
+            if answer.get(key) != again.get(key) and (key in answer or key not in ADDED)
+        ]
 
     def prune(
         self, today: date, data_day: date | None, has_ended: Callable[[float], bool | None] = time.sleep
     ) -> dict[str, int]:
-        """Drop old receipts, what no receipt rests on any longer, and grants of past days.
+        """Drop old receipts and commitments that have ended, and what no receipt rests on any longer.
 
         Age is counted from the day that has come without doubt (`_day_that_came`), as a clock may be wrong.
         It works in small transactions with a pause after each, so that answers get through. While another
@@ -326,10 +494,9 @@ class Receipts:
         if came is None:
             return dropped
         kept_from = months_before(came, self._months)
-        granted_from = came - timedelta(days=GRANT_DAYS)
         try:
             with FileLock(self._path.with_suffix(".prune"), blocking=False):
-                for table, count in self._drop(kept_from, granted_from):
+                for table, count in self._drop(kept_from):
                     dropped[table] += count
                     if count == BATCH and has_ended(PAUSE_SECONDS):
                         break
@@ -367,15 +534,14 @@ class Receipts:
             known.append(date.fromisoformat(row[0]))
         return min(today, max(known)) if known else None
 
-    def _drop(self, kept_from: date, granted_from: date) -> Iterator[tuple[str, int]]:
+    def _drop(self, kept_from: date) -> Iterator[tuple[str, int]]:
         """Drop rows of earlier days; each batch is one transaction, and yields its table and row count."""
         for table, key, source in DROPPED:
-            first = granted_from if table in ("grants", "granted") else kept_from
-            sql = f"delete from {table} where ({key}) in (select {key} from {source} < ? limit {BATCH})"
+            sql = f"delete from {table} where ({key}) in (select {key} from {source} < ?1 limit {BATCH})"
             count = BATCH
             while count == BATCH:
                 with self.transaction() as connection:
-                    count = connection.execute(sql, (first.isoformat(),)).rowcount
+                    count = connection.execute(sql, (kept_from.isoformat(),)).rowcount
                 yield table, count
 
     def policy(self, content_hash: str) -> Policy:
@@ -388,13 +554,7 @@ class Receipts:
         if receipt["scorecard"]:
             content: CardContent = self._basis("scorecard", receipt["scorecard"])
             card = Scorecard.from_json(content)
-        question: dict[str, Any] = {**receipt["question"]}
-        standing: dict[str, Any] = {**receipt["standing"]}
-        question["basket"] = Decimal(question["basket"])
-        for name in ("outstanding", "granted_customer", "granted_day"):
-            if standing[name] is not None:
-                standing[name] = Decimal(standing[name])
-        return decide(Question(**question), Standing(**standing), card, self.policy(policy_hash))
+        return decide(_question(receipt), _standing(receipt), card, self.policy(policy_hash))
 
     def _keep_basis(self, connection: sqlite3.Connection, basis: Policy | Scorecard, day: str) -> str:
         """Keep a policy or scorecard once, and return the hash of its content."""
@@ -465,41 +625,61 @@ class _Altered(Exception):
     """A policy or scorecard that a receipt needs is missing, or was changed."""
 
 
-def _grants(connection: sqlite3.Connection, day: str, key: str, inquiry: Inquiry) -> _Grants:
-    method, customer = inquiry.question.method, inquiry.customer
-    own = _cents(connection, "select cents from grants where day = ? and question = ?", day, key)
-    all_ = _cents(connection, "select cents from granted where day = ? and method = ?", day, method)
-    if not customer:
-        return _Grants(own, 0, all_)
-    sql = "select sum(cents) from grants where customer = ? and day = ? and method = ?"
-    return _Grants(own, _cents(connection, sql, customer, day, method), all_)
+def _with_taken(
+    standing: Standing, connection: sqlite3.Connection, quote: Quote, day: date, known: str
+) -> Standing:
+    """The standing with what is open of commitments on a day."""
+    taken = commitments.taken(connection, quote, day, known)
+    return replace(
+        standing,
+        granted_customer=Decimal(taken["buyer"]) / 100,
+        granted_day=Decimal(taken["day"]) / 100,
+    )
 
 
-def _keep_grant(
-    connection: sqlite3.Connection, day: str, key: str, inquiry: Inquiry, cents: int, before: int
-) -> None:
-    """Keep what the last answer to a question grants, and the sum of the day."""
-    method = inquiry.question.method
-    connection.execute(
-        "insert or replace into grants values (?, ?, ?, ?, ?)", (day, key, method, inquiry.customer, cents)
-    )
-    connection.execute(
-        "insert into granted values (?, ?, ?) on conflict do update set cents = cents + ?",
-        (day, method, cents, cents - before),
-    )
+def _plan_of(answer: Answer, months: int | None) -> Plan | None:
+    """The plan by which an order takes an answer; None on delivery."""
+    plans = answer.get("plans") or []
+    plan = next((plan for plan in plans if months in (None, plan["months"])), None)
+    if months is not None and plan is None:
+        raise Conflict(f"the answer has no plan of {months} months; ask again for one")
+    return plan and Plan(plan["months"], Decimal(plan["yearly_rate"]))
+
+
+def _require_same(kept: Commitment, order_id: str, plan: Plan | None) -> None:
+    receipt_id = kept["receipt_id"]
+    if kept["state"] == commitments.RELEASED:
+        raise Conflict(f"receipt {receipt_id} was released ({kept['released_because']}); ask again")
+    if kept["order_id"] != order_id:
+        raise Conflict(
+            f"receipt {receipt_id} is taken by the order {kept['order_id']}; ask again for another order"
+        )
+    if plan and plan.months != kept["months"]:
+        raise Conflict(
+            f"receipt {receipt_id} is taken with {kept['months']} months; release it, and ask again"
+        )
+
+
+def _question(receipt: Receipt) -> Question:
+    question: dict[str, Any] = {**receipt["question"]}
+    more = tuple(question.pop("other_months", ()))
+    return Question(**{**question, "basket": Decimal(question["basket"]), "other_months": more})
+
+
+def _standing(receipt: Receipt) -> Standing:
+    standing: dict[str, Any] = {**receipt["standing"]}
+    for name in ("outstanding", "granted_customer", "granted_day"):
+        if standing[name] is not None:
+            standing[name] = Decimal(standing[name])
+    return Standing(**standing)
 
 
 def _receipt(receipt_id: str, at: str, content: str) -> Receipt:
     return cast(Receipt, {"receipt_id": receipt_id, "at": at, **json.loads(content)})
 
 
-def _cents(connection: sqlite3.Connection, sql: str, *parameters: str) -> int:
-    row = connection.execute(sql, parameters).fetchone()
-    return int(row[0] or 0) if row else 0
-
-
-def _money(cents: int) -> Decimal:
-    return Decimal(cents) / 100
+def _stamp(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _json(content: Any) -> str:

@@ -13,12 +13,13 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
 from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
-from app.api.answers import Answers, Asked
+from app.api.answers import Answers, Asked, basket_of
 from app.api.keys import Keys, Rates
 from app.api.models import Asked as AskedBody
 from app.api.models import (
     Batch,
     ByInstalments,
+    Commitment,
     CustomerId,
     Decision,
     Decisions,
@@ -27,6 +28,8 @@ from app.api.models import (
     PolicyInEffect,
     Profile,
     Readiness,
+    Releasing,
+    Taking,
 )
 from app.api.problems import documented
 from app.api.published import Watch
@@ -77,7 +80,7 @@ def decisions(answers: Answers, keys: Keys, rates: Rates) -> APIRouter:
 
     @router.post(
         "/v1/decisions",
-        responses=documented(Decision, 400, 413, 422, 503),
+        responses=documented(Decision, 400, 409, 413, 422, 503),
         response_class=Response,
         summary="May this customer pay for this basket on delivery, or by instalments?",
     )
@@ -87,12 +90,30 @@ def decisions(answers: Answers, keys: Keys, rates: Rates) -> APIRouter:
 
     @router.post(
         "/v1/decisions/batch",
-        responses=documented(Decisions, 400, 413, 422, 503),
+        responses=documented(Decisions, 400, 409, 413, 422, 503),
         response_class=Response,
         summary="Several questions at once",
     )
     def batch(questions: Batch) -> Response:
         return _json({"answers": answers.decide([_asked(question) for question in questions.questions])})
+
+    @router.post(
+        "/v1/decisions/{receipt_id}/commit",
+        responses=documented(Commitment, 400, 404, 409, 413, 422, 503),
+        response_class=Response,
+        summary="Let an order take what an answer grants",
+    )
+    def commit(receipt_id: Annotated[str, Path()], taking: Taking) -> Response:
+        return _json(answers.commit(receipt_id, taking.order_id, taking.months))
+
+    @router.post(
+        "/v1/decisions/{receipt_id}/release",
+        responses=documented(Commitment, 400, 404, 413, 422, 503),
+        response_class=Response,
+        summary="Give back what an order took",
+    )
+    def release(receipt_id: Annotated[str, Path()], releasing: Releasing | None = None) -> Response:
+        return _json(answers.release(receipt_id, (releasing or Releasing()).because))
 
     return router
 
@@ -189,10 +210,16 @@ def _is_unicode(request: Request) -> None:
 
 def _asked(question: OnDelivery | ByInstalments) -> Asked:
     months = question.months if isinstance(question, ByInstalments) else None
+    first, *others = dict.fromkeys(months) if isinstance(months, list) else [months]
     order = Order(
         question.payment_type, question.channel, None if question.weight is None else Decimal(question.weight)
     )
-    return Asked(question.customer_id, Question(question.method, Decimal(question.basket), months), order)
+    return Asked(
+        question.customer_id,
+        Question(question.method, basket_of(question.basket), first, tuple(filter(None, others))),
+        order,
+        *(question.guest, question.basket_id, question.idempotency_key),
+    )
 
 
 def _json(content: Mapping[str, object], status: int = 200) -> Response:

@@ -11,12 +11,22 @@ from app.cli.shown import say
 from app.cli.tables import mark_of, titled_table
 
 if TYPE_CHECKING:
+    from app.api.commitments import Commitment
     from app.api.groups import ApprovalRates
     from app.api.policies import PolicyDiff, ShadowComparison
     from app.api.receipts import KeptAnswer
 
-SHOWN = ("limit", "score", "probability", "threshold", "next_step", "pay_now", "granted")
-FACTS = ("class", "benefits", "situation", "policy_version", "model_id", "age_days", "receipt_id")
+SHOWN = ("limit", "score", "probability", "threshold", "next_step", "pay_now", "granted", "open_after")
+FACTS = (
+    "class",
+    "benefits",
+    "situation",
+    "policy_version",
+    "model_id",
+    "age_days",
+    "quote_until",
+    "receipt_id",
+)
 
 
 class KeyRow(TypedDict):
@@ -41,8 +51,7 @@ def print_decision(answer: KeptAnswer, console: Console) -> None:
     fields: Mapping[str, object] = answer
     rows = [(name, fields[name]) for name in SHOWN]
     rows += [("", answer["summary"]), *(("reason", reason["text"]) for reason in answer["reasons"])]
-    plan = answer["plan"]
-    if plan:
+    for plan in answer["plans"]:
         last = plan["schedule"][-1]["instalment"]
         paid = f"{plan['months']} of {plan['instalment']}, the last {last}: {plan['total']} in all"
         rows.append(("instalments", paid))
@@ -53,6 +62,19 @@ def print_decision(answer: KeptAnswer, console: Console) -> None:
         if value is not None:
             table.add_row(name.replace("_", " "), str(value))
     console.print(table)
+
+
+def print_commitment(commitment: Commitment, console: Console) -> None:
+    """Print what an order took, or gave back."""
+    state = commitment["state"]
+    if commitment["released_because"]:
+        state += f" ({commitment['released_because'].replace('_', ' ')})"
+    console.print(
+        f"order {commitment['order_id']} by {commitment['method']}: {commitment['granted']}, {state}, "
+        f"until {commitment['until']} at most (receipt {commitment['receipt_id']})",
+        markup=False,
+        highlight=False,
+    )
 
 
 def print_keys(keys: Sequence[KeyRow], console: Console) -> None:

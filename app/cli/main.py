@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.cli.dbt import dbt_app
+from app.cli.decisions import commit, decide, release
 from app.cli.keys import key_app
 from app.cli.policy import policy_app
 from app.cli.receipts import clock_doubt, receipt_app
@@ -131,33 +132,9 @@ def profile(
     show(read_profile(settings(), customer_id), as_json, print_profile)
 
 
-@app.command()
-@reports_errors
-def decide(
-    customer_id: Annotated[str, typer.Argument(help="The shop's own customer id, like 17850.")],
-    basket: Annotated[str, typer.Option("--basket", help="Money of the order, like 120.00.")],
-    method: Annotated[
-        Literal["cod", "emi"], typer.Option("--method", help="On delivery (cod) or by instalments (emi).")
-    ],
-    months: Annotated[
-        int | None, typer.Option("--months", help="A plan of the policy; default: its shortest.")
-    ] = None,
-    said: Annotated[
-        list[str] | None,
-        typer.Option("--order", help="channel=web, payment_type=card or weight=2.5; again for more."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """May this customer pay for this basket on delivery, or by instalments? Answers as the API does."""
-    from app.api.answers import Answers, Asked, basket_of, order_of
-    from app.cli.decision_tables import print_decision
-    from goodstanding.decisions.decide import Question
-
-    if months is not None and method != "emi":
-        raise WrongUse("--months is for --method emi")
-    asked = Asked(customer_id, Question(method, basket_of(basket), months), order_of(said or []))
-    (answer,) = Answers(settings()).decide([asked])
-    show(answer, as_json, print_decision)
+app.command()(decide)
+app.command()(commit)
+app.command()(release)
 
 
 @app.command()

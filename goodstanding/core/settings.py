@@ -25,6 +25,8 @@ DEFAULT_LANDING = PROJECT / "data" / "landing"
 POLICY = PROJECT / "dbt_project" / "seeds" / "policy.csv"
 # What Regulation B asks of creditors (12 CFR 1002.12(b)): 25 months from when an applicant was notified.
 RECEIPT_MONTHS = 25
+# How long an answer to a question holds for an order to take it.
+QUOTE_MINUTES = 30
 
 
 def _absolute(path: Path) -> Path:
@@ -81,6 +83,7 @@ class Settings(BaseSettings):
     max_file_mb: int = Field(default=500, ge=1)
     as_of_days: int = Field(default=400, ge=1)
     receipt_months: int = Field(default=RECEIPT_MONTHS, ge=3, le=1200)
+    quote_minutes: int = Field(default=QUOTE_MINUTES, ge=1, le=1440)
     airflow_database: SecretStr | None = None
     port: int = Field(default=8080, ge=1, le=65535)
     real_data_required: bool = False

@@ -1,8 +1,9 @@
 """Answers whether a customer may pay a basket by a method: yes, a part of it, or no, with limit and reasons.
 
 `decide` takes a question, what is known of the customer (the standing), a scorecard and a policy. It opens no
-file and reads no clock: what was granted earlier today is part of the standing, so the answer can be computed
-again from its receipt.
+file and reads no clock: what is open of earlier commitments is part of the standing, so the answer can be
+computed again from its receipt. An answer is a quote and takes nothing of any cap; what an order takes of it,
+and when that ends, is kept beside the receipts (`app.api.commitments`).
 
 - **yes**: the chance p of a bad outcome is within the threshold, and the basket within the room that the caps
   leave.
@@ -68,7 +69,8 @@ DEBT_UNKNOWN = (
     "What the customer owes already is not known, so no debt is taken off what a customer of the class "
     "may have open."
 )
-NO_PLAN, CAP_CUSTOMER, CAP_DAY = "no_plan", "cap_customer", "cap_day"
+NO_PLAN, CAP_CUSTOMER = "no_plan", "cap_customer"
+CAP_DAY, CAP_GUESTS_DAY = "cap_day", "cap_guests_day"
 ALL_IS_GRANTED = "What may be granted to all customers together on one day has been granted."
 SITUATION_REASONS = {
     UNKNOWN_CUSTOMER: "Nothing is known of this customer",
@@ -83,17 +85,18 @@ class Question:
     """May a customer pay a basket by a method?
 
     `method` is one of `policy.DECISIONS`. `basket` is in whole cents, above 0. `months` is for instalments
-    only; None asks for the shortest plan.
+    only; None asks for the shortest plan. `other_months` are those of more plans to compare with.
     """
 
     method: str
     basket: Decimal
     months: int | None = None
+    other_months: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known about a customer as of a day, and what was granted today.
+    """What is known about a customer as of a day, and what is open of commitments.
 
     Attributes:
         situation: one of `policy.SITUATIONS` where there is nothing to score, else None.
@@ -106,10 +109,12 @@ class Standing:
         before: class and measures at the end of last month.
         borders: the borders between the classes on that day.
         outstanding: what the customer owes by `as_of`; None where the shop does not state it.
-        granted_customer: the sum that other answers of today grant this customer by this method.
-        granted_day: the sum that other answers of today grant all customers by this method.
+        granted_customer: what is open of this customer's commitments by this method.
+        granted_day: the sum of today's commitments by this method: of all strangers where the customer is
+            one, else of all others.
         simulated: whether the orders are made up.
         note: what is to be said of the scorecard of this method.
+        is_stranger: whether nobody knows an order of theirs: such buyers share a budget per day.
     """
 
     situation: str | None
@@ -126,6 +131,7 @@ class Standing:
     granted_day: Decimal = NOTHING
     simulated: bool = False
     note: str | None = None
+    is_stranger: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,7 +214,11 @@ class Answer(_AnswerClass):
     # what of the basket is to be paid at once, and what of it may be paid by the method
     pay_now: str
     granted: str
+    # what the customer would have open by this method if an order took what is granted
+    open_after: str
+    # the first plan that was asked for, and all of them, in the order of the question
     plan: GrantedPlan | None
+    plans: list[GrantedPlan]
     nearest_change: Change | None
     class_move: ClassMove | None
     benefits: str | None
@@ -252,7 +262,7 @@ class _Cap:
         if self.shows_used:
             fact |= {"owed": money(self.owed), "granted": money(self.granted)}
         # what all customers together may have is nobody's own matter, so a letter does not say it
-        formal = ALL_IS_GRANTED if self.code == CAP_DAY else self.sentence()
+        formal = ALL_IS_GRANTED if self.code in (CAP_DAY, CAP_GUESTS_DAY) else self.sentence()
         return {"code": self.code, "text": self.sentence(), "formal": formal, "fact": fact, "points": None}
 
 
@@ -266,8 +276,8 @@ class _Case:
     rules: Rules
     # what applies: the situation of the standing, or that its data are too old
     situation: str | None
-    # the plan that is asked for; None for another method, or where there is none of so many months
-    plan: Plan | None
+    # the plans that are asked for; none for another method, or where there is none of so many months
+    plans: tuple[Plan, ...]
     caps: tuple[_Cap, ...]
     # what the caps leave, not below 0
     room: Decimal
@@ -284,7 +294,7 @@ class _Case:
             card=card,
             rules=rules,
             situation=standing.situation or stale,
-            plan=rules.plan(question.months),
+            plans=tuple(filter(None, map(rules.plan, (question.months, *question.other_months)))),
             caps=caps,
             room=max(NOTHING, min(cap.left for cap in caps)),
             threshold=rules.threshold(),
@@ -293,7 +303,7 @@ class _Case:
     @property
     def has_no_plan(self) -> bool:
         """Whether instalments are asked for over a number of months that no plan has."""
-        return self.question.method == EMI and self.plan is None
+        return self.question.method == EMI and not self.plans
 
     def verdict(self, basket: Decimal | None = None, values: Mapping[str, Value] | None = None) -> Verdict:
         """The answer, with another basket or other values of the customer where they are given."""
@@ -349,6 +359,7 @@ def decide(question: Question, standing: Standing, scorecard: Scorecard | None, 
     verdict = case.verdict()
     is_scored = verdict.score is not None
     points_lost = losses(case.card, _with_basket(standing.values, question.basket)) if is_scored else []
+    plans = _plans(case, verdict)
     return {
         "decision": verdict.decision,
         "limit": money(verdict.limit),
@@ -361,7 +372,9 @@ def decide(question: Question, standing: Standing, scorecard: Scorecard | None, 
         "next_step": verdict.next_step,
         "pay_now": money(question.basket - verdict.granted),
         "granted": money(verdict.granted),
-        "plan": _plan(case, verdict),
+        "open_after": money(_owed(standing, rules) + standing.granted_customer + verdict.granted),
+        "plan": plans[0] if plans else None,
+        "plans": plans,
         "nearest_change": _nearest_change(case, verdict),
         "class": standing.customer_class,
         "class_move": class_move(
@@ -381,6 +394,13 @@ def decide(question: Question, standing: Standing, scorecard: Scorecard | None, 
 def verdict(question: Question, standing: Standing, card: Scorecard, rules: Rules) -> Verdict:
     """Answer a question without reasons, for many customers at once; see the module."""
     return _Case.of(question, standing, card, rules).verdict()
+
+
+def left_by_caps(question: Question, standing: Standing, policy: Policy) -> tuple[Decimal, str]:
+    """What the caps leave, not below 0, and the sentence on the tightest."""
+    rules = policy.rules[question.method]
+    case = _Case.of(question, standing, rules.card, rules)
+    return case.room, min(case.caps, key=lambda cap: cap.left).sentence()
 
 
 def _nearest_change(case: _Case, verdict: Verdict) -> Change | None:
@@ -408,7 +428,7 @@ def _other_plan(case: _Case) -> Change | None:
     """The plan whose months are nearest to those asked for, where it makes a yes."""
     months = case.question.months or 0
     nearest = min(case.rules.plans, key=lambda plan: abs(plan.months - months))
-    if replace(case, plan=nearest).verdict().decision != YES:
+    if replace(case, plans=(nearest,)).verdict().decision != YES:
         return None
     sentence = f"In {nearest.months} months it would be a yes."
     return {"characteristic": "months", "value": nearest.months, "sentence": sentence}
@@ -419,22 +439,33 @@ def money(amount: Decimal) -> str:
     return f"{amount:.2f}"
 
 
+def _owed(standing: Standing, rules: Rules) -> Decimal:
+    # on delivery everything is paid at the door: what a customer owes are instalments and accounts
+    return (standing.outstanding or NOTHING) if rules.decision == EMI else NOTHING
+
+
 def _caps(standing: Standing, rules: Rules, stale: str | None) -> tuple[_Cap, ...]:
     """The most that may be granted: by each situation that applies, by the customer's class, on one day."""
     granted = standing.granted_customer
     caps = []
     for situation in dict.fromkeys(filter(None, (standing.situation, stale))):
         text = f"{SITUATION_REASONS[situation]}: the policy then grants {{}} at most"
-        caps.append(_Cap(situation, text, rules.limits[situation], granted=granted, shows_used=False))
+        limit = rules.limits[situation]
+        if situation == UNKNOWN_CUSTOMER and standing.is_stranger:
+            # who is refused for being new could ask without the id
+            limit = max(limit, rules.limits[FIRST_TIME_BUYER])
+        caps.append(_Cap(situation, text, limit, granted=granted, shows_used=False))
     if standing.situation is None:
         class_ = standing.customer_class or CLASSES[0]
         who = f"of class {class_}" if standing.customer_class else "without a class"
-        # on delivery everything is paid at the door: what a customer owes are instalments and accounts
-        owed = (standing.outstanding or NOTHING) if rules.decision == EMI else NOTHING
         text = f"A customer {who} may have {{}} open"
-        caps.append(_Cap(CAP_CUSTOMER, text, rules.cap_customer[class_], owed, granted))
-    text = "All customers together may have {} a day"
-    caps.append(_Cap(CAP_DAY, text, rules.cap_day, granted=standing.granted_day))
+        caps.append(_Cap(CAP_CUSTOMER, text, rules.cap_customer[class_], _owed(standing, rules), granted))
+    code, who, budget = (
+        (CAP_GUESTS_DAY, "buyers who are not known", rules.cap_guests_day)
+        if standing.is_stranger
+        else (CAP_DAY, "customers", rules.cap_day)
+    )
+    caps.append(_Cap(code, f"All {who} together may have {{}} a day", budget, granted=standing.granted_day))
     return tuple(caps)
 
 
@@ -466,7 +497,8 @@ def _reasons(case: _Case, points_lost: list[Loss]) -> list[Reason]:
     if case.has_no_plan:
         months = case.question.months
         offered = ", ".join(str(plan.months) for plan in case.rules.plans)
-        text = f"There is no plan of {months} months; there are plans of {offered}."
+        asked = " or ".join(map(str, (months, *case.question.other_months)))
+        text = f"There is no plan of {asked} months; there are plans of {offered}."
         fact: Fact = {"months": months, "plans": offered}
         reasons.append({"code": NO_PLAN, "text": text, "formal": text, "fact": fact, "points": None})
     caps = sorted(case.caps, key=lambda cap: cap.left)
@@ -497,11 +529,12 @@ def _summary(case: _Case, verdict: Verdict) -> str:
     return f"{text}."
 
 
-def _plan(case: _Case, verdict: Verdict) -> GrantedPlan | None:
-    """The instalments of what is granted; None where nothing is, or for another method."""
-    plan = case.plan
-    if plan is None or not verdict.granted:
-        return None
+def _plans(case: _Case, verdict: Verdict) -> list[GrantedPlan]:
+    """The instalments of what is granted, by each plan that is asked for; none where nothing is granted."""
+    return [_plan(plan, verdict) for plan in case.plans] if verdict.granted else []
+
+
+def _plan(plan: Plan, verdict: Verdict) -> GrantedPlan:
     payments = schedule(verdict.granted, plan.months, plan.yearly_rate)
     return {
         "months": plan.months,
@@ -537,6 +570,8 @@ def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:
         notes.append("None of what the points rest on is known of this customer.")
     if case.question.method == EMI and standing.outstanding is None:
         notes.append(DEBT_UNKNOWN)
+    if missing := [str(months) for months in case.question.other_months if not case.rules.plan(months)]:
+        notes.append(f"There is no plan of {', '.join(missing)} months.")
     if standing.note:
         notes.append(standing.note)
     if standing.simulated:

@@ -37,6 +37,9 @@ UNKNOWN_CUSTOMER, FIRST_TIME_BUYER = "unknown_customer", "first_time_buyer"
 STALE_DATA, NO_PUBLICATION = "stale_data", "no_publication"
 SITUATIONS = (UNKNOWN_CUSTOMER, FIRST_TIME_BUYER, STALE_DATA, NO_PUBLICATION)
 MODES = ("live", "shadow")
+# What holds where a version, like those of before commitments, does not say it.
+DAYS = {"delivery_days": 7, "return_days": 14, "expires_after_days": 30}
+GUESTS_SHARE = Decimal("0.1")
 BASKET = "basket"
 # Attributes on which no score may rest, under each name that a shop's files may have for them.
 PROTECTED = frozenset(
@@ -84,7 +87,11 @@ class Rules:
         person_share: the larger share up to whose threshold a person may still grant.
         smallest_partial_share: the share of the basket below which a part is no answer; 0 where not stated.
         cap_customer: what a customer may have open, by class.
-        cap_day: what may be granted to all customers on one day.
+        cap_day: what orders of one day may take, of all customers together.
+        cap_guests_day: likewise, of all buyers who are not known, who take nothing of `cap_day`.
+        delivery_days: within which an order is delivered, where no file tells when it was.
+        return_days: within which an order may come back after its delivery.
+        expires_after_days: the days after which a commitment ends whose order never came.
         stale_after_days: data older than this count as too old.
         limits: what is granted at most where there is nothing to score, by situation.
         plans: of instalments, the shortest first; none for other decisions.
@@ -99,6 +106,10 @@ class Rules:
     smallest_partial_share: Decimal
     cap_customer: Mapping[str, Decimal]
     cap_day: Decimal
+    cap_guests_day: Decimal
+    delivery_days: int
+    return_days: int
+    expires_after_days: int
     stale_after_days: int
     limits: Mapping[str, Decimal]
     plans: tuple[Plan, ...]
@@ -255,6 +266,12 @@ class _Reader:
     def count(self, rule: str, lowest: str = "0") -> int:
         return _whole(*self.take(rule), lowest=lowest)
 
+    def has(self, rule: str) -> bool:
+        return (rule, "", "", "") in self.left
+
+    def days(self, rule: str) -> int:
+        return self.count(rule, "1") if self.has(rule) else DAYS[rule]
+
 
 def _policy(rows: list[PlacedRow]) -> Policy:
     first, head = rows[0]
@@ -306,6 +323,7 @@ def _rules(version: str, decision: str, rows: list[PlacedRow]) -> Rules:
         characteristics=_characteristics(reader),
     )
     require_unprotected(card, f"{rows[0][0]}: version {version}: {decision} points")
+    cap_day = reader.money("cap_day")
     rules = Rules(
         decision=decision,
         margin_share=_number(*reader.take("margin_share"), lowest="0.0001", highest="1"),
@@ -314,7 +332,15 @@ def _rules(version: str, decision: str, rows: list[PlacedRow]) -> Rules:
         person_share=reader.share("person_share"),
         smallest_partial_share=reader.share("smallest_partial_share", default="0"),
         cap_customer={class_: reader.money("cap_customer", class_) for class_ in reversed(CLASSES)},
-        cap_day=reader.money("cap_day"),
+        cap_day=cap_day,
+        cap_guests_day=(
+            reader.money("cap_guests_day")
+            if reader.has("cap_guests_day")
+            else round(cap_day * GUESTS_SHARE, 2)
+        ),
+        delivery_days=reader.days("delivery_days") if decision == COD else 0,
+        return_days=reader.days("return_days") if decision == COD else 0,
+        expires_after_days=reader.days("expires_after_days"),
         stale_after_days=reader.count("stale_after_days"),
         limits={situation: reader.money("limit", situation) for situation in SITUATIONS},
         plans=tuple(plans),

@@ -54,6 +54,14 @@ def _make_key(path: Path) -> None:
         os.unlink(draft)
 
 
+def keyed_hash(kind: str, text: str, key: bytes) -> str:
+    """What is kept in place of a text that is no customer's id, such as the e-mail address of a guest.
+
+    No text has the pseudonym of a customer: no id in normal form begins with a control character.
+    """
+    return pseudonym(f"\0{kind}\0{text}", key)
+
+
 def pseudonym(customer: str, key: bytes) -> str:
     """The pseudonym of the shop's own customer id, which is in normal form (`normal_form.CustomerIds`)."""
     return hmac.new(key, customer.encode(), hashlib.sha256).hexdigest()[:LENGTH]

@@ -34,9 +34,9 @@ from goodstanding.core.zones import zone
 from goodstanding.identity.normal_form import NOBODY, Case, CustomerIds, IdCast, normal_form, normal_text
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, TEXT, CastKind, Kind
 
-CUSTOMER = "customer_id"
+CUSTOMER, INVOICE = "customer_id", "invoice_no"
 # the case of ids and codes where the mapping says none; other texts keep theirs
-CASES: Mapping[str, Case] = {CUSTOMER: "keep", "invoice_no": "keep", "stock_code": "upper"}
+CASES: Mapping[str, Case] = {CUSTOMER: "keep", INVOICE: "keep", "stock_code": "upper"}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # the keys of orders, which have no section of their own in a mapping
 ORDERS_KEYS = ("files", "columns", "invoice_kinds", "no_products")
@@ -529,6 +529,12 @@ class Shop(_Strict):
         section = self.sources[0]
         words = CustomerIds.words(self.nobody)
         return CustomerIds(section.id_cast(CUSTOMER), section.case_of(CUSTOMER), words)
+
+    @property
+    def order_form(self) -> tuple[IdCast, Case]:
+        """How the ids of orders are read: the cast and case of invoice numbers."""
+        section = next((section for section in self.sources if INVOICE in section.columns), None)
+        return (section.id_cast(INVOICE), section.case_of(INVOICE)) if section else ("text", CASES[INVOICE])
 
     @property
     def sources(self) -> tuple[Source, ...]:

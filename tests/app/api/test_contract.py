@@ -28,6 +28,8 @@ OPERATIONS = (
     ("GET", "/v1/customers/{customer_id}"),
     ("POST", "/v1/decisions"),
     ("POST", "/v1/decisions/batch"),
+    ("POST", "/v1/decisions/{receipt_id}/commit"),
+    ("POST", "/v1/decisions/{receipt_id}/release"),
     ("GET", "/v1/policy"),
     ("GET", "/health"),
     ("GET", "/ready"),

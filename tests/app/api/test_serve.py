@@ -102,7 +102,8 @@ def test_the_command_and_the_server_give_one_answer(call, served, arguments, ask
     by_server = served.post("/v1/decisions", json=asked).json()
     assert by_command.pop("ok") is True
     ids = {found.pop("receipt_id") for found in (by_command, by_server)}
-    assert by_command.pop("at") < by_server.pop("at")
+    for moment in ("at", "quote_until"):
+        assert by_command.pop(moment) < by_server.pop(moment)
     assert by_command == by_server
     for receipt_id in ids:
         verified = call("receipt", "verify", receipt_id)

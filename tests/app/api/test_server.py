@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from app.api.answers import Answers
 from app.api.keys import Keys
-from app.api.models import EXAMPLE_ANSWER, Decision, PolicyInEffect, Profile, Readiness
+from app.api.models import EXAMPLE_ANSWER, Commitment, Decision, PolicyInEffect, Profile, Readiness
 from app.api.receipts import Receipts
 from app.api.server import create
 from goodstanding.core.errors import DataProblem
@@ -75,7 +75,7 @@ def test_instalments_come_with_their_schedule(published, client):
 
 @pytest.mark.parametrize(
     ("customer", "situation", "decision", "limit"),
-    [("17", "unknown_customer", "no", "0.00"), (None, "first_time_buyer", "partial", "50.00")],
+    [("17", "unknown_customer", "partial", "50.00"), (None, "first_time_buyer", "partial", "50.00")],
 )
 def test_who_is_not_known_gets_the_safe_answer_of_the_policy(
     published, client, customer, situation, decision, limit
@@ -124,12 +124,74 @@ def test_the_policy_in_effect_is_shown_row_by_row(published, client):
     assert len(found["rules"]) == len(policy_rows()) and found["effective_to"] is None
 
 
-def test_questions_of_a_batch_are_answered_in_turn(published, client):
+def test_questions_of_a_batch_take_nothing_of_each_other(published, client):
     asked = [question(basket="900.00"), question(basket="300.00"), question("11", "10.00", EMI)]
     answers = client.post("/v1/decisions/batch", json={"questions": asked}).json()["answers"]
-    assert [each["granted"] for each in answers] == ["900.00", "100.00", "10.00"]
+    assert [each["granted"] for each in answers] == ["900.00", "300.00", "10.00"]
     too_many = client.post("/v1/decisions/batch", json={"questions": asked * 34})
     assert too_many.status_code == 422
+
+
+def test_an_order_takes_an_answer_and_gives_it_back(published, client):
+    found = ask(client, basket="900.00")
+    path = f"/v1/decisions/{found['receipt_id']}"
+    taken = client.post(f"{path}/commit", json={"order_id": " A-1 "})
+    assert taken.status_code == 200, taken.text
+    Commitment.model_validate(taken.json())
+    assert (taken.json()["order_id"], taken.json()["granted"]) == ("A-1", "900.00")
+    assert client.post(f"{path}/commit", json={"order_id": "A-1"}).json() == taken.json()
+    other = ask(client, basket="100.01")
+    assert (other["granted"], other["open_after"]) == ("100.00", "1000.00")
+    again = client.post(f"/v1/decisions/{other['receipt_id']}/commit", json={"order_id": "A-1"})
+    assert again.status_code == 409 and "has taken receipt" in again.json()["detail"]
+    released = client.post(f"{path}/release", json={"because": "expired"})
+    assert released.status_code == 200 and released.json()["released_because"] == "expired"
+    assert client.post(f"{path}/release").json() == released.json()
+    assert ask(client, basket="900.00")["open_after"] == "900.00"
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "status"),
+    [
+        ("nothing/commit", {"order_id": "A-1"}, 404),
+        ("nothing/release", {"because": "cancelled"}, 404),
+        ("nothing/commit", {"order_id": "\u200b "}, 422),
+        ("nothing/commit", {"order_id": ""}, 422),
+        ("nothing/commit", {}, 422),
+        ("nothing/release", {"because": "no reason"}, 422),
+    ],
+)
+def test_what_no_order_can_take_is_a_problem(published, client, path, content, status):
+    refused = client.post(f"/v1/decisions/{path}", json=content)
+    assert refused.status_code == status and refused.json()["title"]
+
+
+def test_a_question_has_an_identity_of_its_own(published, client, home):
+    first = ask(client, basket="120.00", idempotency_key="k", months=None, **{"method": EMI})
+    assert ask(client, basket="120", idempotency_key="k", method=EMI) == first
+    other = client.post("/v1/decisions", json=question(basket="121", method=EMI, idempotency_key="k"))
+    assert other.status_code == 409
+    old, new = (ask(client, basket=basket, basket_id="cart 8") for basket in ("100.00", "110"))
+    taken = [
+        client.post(f"/v1/decisions/{found['receipt_id']}/commit", json={"order_id": "B-1"}).status_code
+        for found in (old, new)
+    ]
+    assert taken == [409, 200]
+    plans = ask(client, basket="90.00", method=EMI, months=[3, 12, 3])["plans"]
+    assert [plan["months"] for plan in plans] == [3, 12]
+
+
+def test_a_guest_is_known_again_however_the_address_is_written_and_it_is_kept_nowhere(
+    published, client, home
+):
+    guests = ("Ann@Example.org", " ann@example.ORG", "+49 170-123 45", "0049 17012345")
+    for number, guest in enumerate(guests):
+        found = ask(client, customer_id=None, basket="30.00", guest=guest)
+        assert found["granted"] == ("20.00" if number % 2 else "30.00")
+        client.post(f"/v1/decisions/{found['receipt_id']}/commit", json={"order_id": f"G-{number}"})
+    for path in home.receipts.iterdir():
+        kept = path.read_bytes().lower()
+        assert b"example.org" not in kept and b"17012345" not in kept
 
 
 def test_a_fitted_scorecard_answers_by_its_model_id(home, client):

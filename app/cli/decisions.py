@@ -1,0 +1,96 @@
+"""The commands `decide`, `commit` and `release`: ask, let an order take the answer, give it back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from app.cli.shown import AsJson, console, reports_errors, show
+from goodstanding.core.errors import WrongUse
+from goodstanding.core.settings import settings
+
+Method = Literal["cod", "emi"]
+Because = Literal["cancelled", "expired", "typed_wrongly"]
+ReceiptId = Annotated[str, typer.Argument(help="The receipt_id of an answer.")]
+
+
+@reports_errors
+def decide(
+    basket: Annotated[str, typer.Option("--basket", help="Money of the order, like 120.00.")],
+    method: Annotated[Method, typer.Option("--method", help="On delivery (cod) or by instalments (emi).")],
+    customer_id: Annotated[
+        str | None, typer.Argument(help="The shop's own customer id, like 17850; for a guest, none.")
+    ] = None,
+    months: Annotated[
+        list[int] | None,
+        typer.Option("--months", help="A plan of the policy, again for more; default: its shortest."),
+    ] = None,
+    said: Annotated[
+        list[str] | None,
+        typer.Option("--order", help="channel=web, payment_type=card or weight=2.5; again for more."),
+    ] = None,
+    guest: Annotated[
+        str | None, typer.Option("--guest", help="A buyer without an id: their e-mail, phone or device.")
+    ] = None,
+    order_id: Annotated[
+        str | None, typer.Option("--commit", help="The shop's id of the order that takes what is granted.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """May this customer pay for this basket on delivery, or by instalments? Answers as the API does."""
+    from decimal import Decimal
+
+    from app.api.answers import Answers, Asked, basket_of, order_of
+    from app.cli.decision_tables import print_commitment, print_decision
+    from goodstanding.decisions.decide import Question
+
+    if months and method != "emi":
+        raise WrongUse("--months is for --method emi")
+    if (customer_id is None) == (guest is None):
+        raise WrongUse("name a customer by their id, or a buyer without one by --guest")
+    first, *others = dict.fromkeys(months) if months else [None]
+    question = Question(method, basket_of(basket), first, tuple(filter(None, others)))
+    answers = Answers(settings())
+    (answer,) = answers.decide([Asked(customer_id, question, order_of(said or []), guest)])
+    if order_id is None:
+        show(answer, as_json, print_decision)
+        return
+    taken = answers.commit(answer["receipt_id"], order_id) if Decimal(answer["granted"]) else None
+    show({**answer, "commitment": taken}, as_json, print_decision)
+    if not as_json:
+        if taken:
+            print_commitment(taken, console)
+        else:
+            console.print(f"nothing is granted, so the order {order_id} takes nothing", markup=False)
+
+
+@reports_errors
+def commit(
+    receipt_id: ReceiptId,
+    order_id: Annotated[str, typer.Argument(help="The shop's id of the order, as its files write it.")],
+    months: Annotated[
+        int | None, typer.Option("--months", help="Of the plan, where the question named several.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let an order take what an answer grants: from then on it counts against the caps, until it ends."""
+    from app.api.answers import Answers
+    from app.cli.decision_tables import print_commitment
+
+    show(Answers(settings()).commit(receipt_id, order_id, months), as_json, print_commitment)
+
+
+@reports_errors
+def release(
+    receipt_id: ReceiptId,
+    because: Annotated[
+        Because, typer.Option("--because", help="Why nothing is open any more.")
+    ] = "cancelled",
+    as_json: AsJson = False,
+) -> None:
+    """Give back what an order took of the caps: it was cancelled, is too old, or was typed wrongly."""
+    from app.api.answers import Answers
+    from app.cli.decision_tables import print_commitment
+
+    show(Answers(settings()).release(receipt_id, because), as_json, print_commitment)
