@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.answers import Answers, Asked, basket_of
 from app.api.keys import Keys, Rates
+from app.api.letters import as_pdf, letter_of
 from app.api.models import Asked as AskedBody
 from app.api.models import (
     Batch,
@@ -33,6 +34,7 @@ from app.api.models import (
 )
 from app.api.problems import documented
 from app.api.published import Watch
+from goodstanding.core.errors import DataProblem
 from goodstanding.decisions.decide import Question
 from goodstanding.decisions.order import Order
 
@@ -114,6 +116,38 @@ def decisions(answers: Answers, keys: Keys, rates: Rates) -> APIRouter:
     )
     def release(receipt_id: Annotated[str, Path()], releasing: Releasing | None = None) -> Response:
         return _json(answers.release(receipt_id, (releasing or Releasing()).because))
+
+    return router
+
+
+def letters(answers: Answers, keys: Keys, rates: Rates) -> APIRouter:
+    """Letters about answers that were given, for keys with the scope `decisions`."""
+    router = APIRouter(dependencies=[Depends(_may("decisions", keys, rates))])
+    forms = {
+        "text/plain": {"schema": {"type": "string"}},
+        "application/pdf": {"schema": {"type": "string", "format": "binary"}},
+    }
+
+    @router.get(
+        "/v1/decisions/{receipt_id}/letter",
+        responses={
+            **documented(Decision, 404, 422, 503),
+            200: {"description": "The letter.", "content": forms},
+        },
+        response_class=Response,
+        summary="What a customer is told of an answer, as text or as PDF",
+    )
+    def letter(
+        receipt_id: Annotated[str, Path(pattern="^[0-9a-f]{32}$")],
+        form: Annotated[Literal["text", "pdf"], Query()] = "text",
+    ) -> Response:
+        try:
+            content = letter_of(answers.receipts, receipt_id)
+        except DataProblem as error:
+            raise HTTPException(404, str(error)) from None
+        if form == "pdf":
+            return Response(as_pdf(content), media_type="application/pdf")
+        return Response(content.text(), media_type="text/plain; charset=utf-8")
 
     return router
 

@@ -55,7 +55,7 @@ def create(current: Settings | None = None) -> FastAPI:
     )
     answer_problems(api)
     api.add_middleware(BodyLimit)
-    for router in (routes.profiles, routes.decisions, routes.policies):
+    for router in (routes.profiles, routes.decisions, routes.letters, routes.policies):
         api.include_router(router(answers, keys, rates))
     api.include_router(routes.health(answers, watch))
     return api

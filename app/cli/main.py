@@ -17,6 +17,7 @@ import typer
 from app.cli.dbt import dbt_app
 from app.cli.decisions import commit, decide, release
 from app.cli.keys import key_app
+from app.cli.letters import letter
 from app.cli.policy import policy_app
 from app.cli.receipts import clock_doubt, receipt_app
 from app.cli.shown import AsJson, console, print_json, progress_bar, reports_errors, say, screen, show
@@ -44,6 +45,7 @@ app.add_typer(dbt_app, name="dbt")
 app.add_typer(key_app, name="key")
 app.add_typer(policy_app, name="policy")
 app.add_typer(receipt_app, name="receipt")
+app.command("letter")(letter)
 
 
 @app.command()

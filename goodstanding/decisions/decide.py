@@ -72,6 +72,14 @@ DEBT_UNKNOWN = (
 NO_PLAN, CAP_CUSTOMER = "no_plan", "cap_customer"
 CAP_DAY, CAP_GUESTS_DAY = "cap_day", "cap_guests_day"
 ALL_IS_GRANTED = "What may be granted to all customers together on one day has been granted."
+# What caps the sum as a letter says it, without classes.
+FORMAL_CAPS = {
+    UNKNOWN_CUSTOMER: "No earlier order was found under this customer number, so {} may be paid this way",
+    FIRST_TIME_BUYER: "There is no earlier order that still counts, so {} may be paid this way",
+    STALE_DATA: "Our records are not up to date at present, so {} may be paid this way",
+    NO_PUBLICATION: "Our records cannot be read at present, so {} may be paid this way",
+    CAP_CUSTOMER: "By the record of your orders {} may be open at a time",
+}
 SITUATION_REASONS = {
     UNKNOWN_CUSTOMER: "Nothing is known of this customer",
     FIRST_TIME_BUYER: "The customer has no order yet that still counts",
@@ -248,22 +256,27 @@ class _Cap:
     def left(self) -> Decimal:
         return self.limit - self.owed - self.granted
 
+    def reason(self) -> Reason:
+        fact: Fact = {"limit": money(self.limit)}
+        if self.shows_used:
+            fact |= {"owed": money(self.owed), "granted": money(self.granted)}
+        # what all customers together may have is nobody's own matter, so a letter does not say it
+        most = f"up to {money(self.limit)}" if self.limit else "nothing"
+        of_all = self.code in (CAP_DAY, CAP_GUESTS_DAY)
+        formal = ALL_IS_GRANTED if of_all else self._filled(FORMAL_CAPS[self.code], most)
+        return {"code": self.code, "text": self.sentence(), "formal": formal, "fact": fact, "points": None}
+
     def sentence(self) -> str:
+        return self._filled(self.text, money(self.limit))
+
+    def _filled(self, text: str, most: str) -> str:
         used = []
         if self.owed and self.shows_used:
             used.append(f"{money(self.owed)} is owed")
         if self.granted and self.shows_used:
             used.append(f"{money(self.granted)} is granted already")
         end = f", of which {' and '.join(used)}." if used else "."
-        return self.text.format(money(self.limit)) + end
-
-    def reason(self) -> Reason:
-        fact: Fact = {"limit": money(self.limit)}
-        if self.shows_used:
-            fact |= {"owed": money(self.owed), "granted": money(self.granted)}
-        # what all customers together may have is nobody's own matter, so a letter does not say it
-        formal = ALL_IS_GRANTED if self.code in (CAP_DAY, CAP_GUESTS_DAY) else self.sentence()
-        return {"code": self.code, "text": self.sentence(), "formal": formal, "fact": fact, "points": None}
+        return text.format(most) + end
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ def _held(characteristic: Characteristic) -> Characteristic:
         lowered = [replace(bin_, points=points) for bin_, points in zip(from_best, fewest, strict=True)]
         known = sorted(lowered, key=_start)
     if known and stated.is_never:
-        missing = [Bin(max(bin_.points for bin_ in known), is_missing=True)]
+        missing = [Bin(max(bin_.points for bin_ in (*known, *missing)), is_missing=True)]
     elif known and missing:
         worst = min(bin_.points for bin_ in known)
         missing = [replace(bin_, points=min(bin_.points, worst)) for bin_ in missing]
@@ -315,6 +315,15 @@ def _you(
     )
 
 
+def _asked(
+    text: str, formal: str, column: str, show: Callable[[Value], str] = shown
+) -> tuple[Sentence, Sentence]:
+    """Sentences of what is asked now, which are of no day of the data."""
+    of_data, _ = _you(text, "", column, show=show)
+    in_letter, _ = _you(formal, "", column, show=show)
+    return of_data, in_letter
+
+
 def _things(thing: str) -> Callable[[Value], str]:
     return lambda number: count_of(number, thing)
 
@@ -358,12 +367,6 @@ def _windows(family: Family, direction: Direction, name: str, count: str, did: s
 
 def _returns() -> list[tuple[str, Told]]:
     back, worse = RETURNS, MORE_IS_WORSE
-    lines = _you(
-        "you cancelled {} of what you ordered",
-        "cancellations of {} were recorded",
-        "cancelled_lines",
-        show=_things("line"),
-    )
     refused = ("was ", "were ")
     return [
         *_windows(back, worse, "return_rate", "returned_orders", "came back"),
@@ -381,8 +384,15 @@ def _returns() -> list[tuple[str, Told]]:
             ),
         ),
         _state("cancellations", back, worse, _cancelled()),
-        _state("cancellation_rate", back, worse, _cancelled("orders"), "cancellations", "orders"),
-        _state("cancelled_lines_rate", back, worse, lines, "cancelled_lines"),
+        _state(
+            "cancellation_rate",
+            back,
+            worse,
+            _cancelled("orders"),
+            "cancellations",
+            "orders",
+        ),
+        _state("cancelled_lines_rate", back, worse, _cancelled_lines(), "cancelled_lines", "orders"),
         *(
             _state(
                 f"days_since_{event}",
@@ -431,6 +441,18 @@ def _cancelled(*orders: str) -> tuple[Sentence, Sentence]:
     return (
         lambda values, _: said(values, "you"),
         lambda values, day: day + said(values, "products were"),
+    )
+
+
+def _cancelled_lines() -> tuple[Sentence, Sentence]:
+    def lines(values: Mapping[str, Value]) -> str:
+        return f"{count_of(values['cancelled_lines'], 'line')} in {count_of(values['orders'], 'order')}"
+
+    return (
+        lambda values, _: f"you cancelled {lines(values)}",
+        lambda values, day: (
+            f"{day}{lines(values)} {'was' if values['cancelled_lines'] == 1 else 'were'} cancelled"
+        ),
     )
 
 
@@ -648,13 +670,13 @@ def _of_order() -> list[tuple[str, Told]]:
             "basket",
             BASKET_FAMILY,
             MORE_IS_WORSE,
-            _you("the basket is {}", "the amount of the order is {}", "basket", show=money_of),
+            _asked("the basket is {}", "the amount of the order is {}", "basket", show=money_of),
         ),
         _state(
             "weight",
             ORDER,
             AS_DATA_SAY,
-            _you("the order weighs {}", "the weight of the order is {}", "weight"),
+            _asked("the order weighs {}", "the weight of the order is {}", "weight"),
             missing=("the weight of the order was not said", "the weight of the order was not stated"),
         ),
     ]

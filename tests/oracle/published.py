@@ -22,7 +22,7 @@ from tests.oracle.drawn import days_of
 from tests.oracle.lines import Line, read_lines
 from tests.oracle.orders import invoices_of, judge
 from tests.oracle.shop import Shop, write
-from tests.oracle.standing import Key, Table, order_behaviour, standing
+from tests.oracle.standing import Key, Table, order_behaviour, shrunk_rate, standing
 
 # tables and the columns that name a row of each; all other columns that the oracle gives are compared
 KEYS = {
@@ -209,7 +209,7 @@ def _behaviour(lines: list[Line], day: date) -> dict[str, dict[str, dict[str, ob
     scores = {customer: row for (customer, _), row in standing(lines, day)["customer_classes"].items()}
     for customer, row in tables["return_behaviour"].items():
         counts = refused.get(customer, (0, 0))
-        rate = (counts[0] + Fraction(1, 2)) / (int(str(row["orders"])) + 3)
+        rate = shrunk_rate(counts[0], int(str(row["orders"])))
         row |= dict(zip(ADDED_TO_RETURNS, (*counts, rate), strict=True))
         of_customer = scores.get(customer, {})
         tables["master_data"][customer] |= {

@@ -115,7 +115,7 @@ def share(part: Decimal | int, whole: Decimal | int) -> Fraction | None:
     return Fraction(part) / Fraction(whole) if whole else None
 
 
-def _rate(count: int, orders: int) -> Fraction:
+def shrunk_rate(count: int, orders: int) -> Fraction:
     """Shrunk towards 1/6; 0 where there never was any."""
     return Fraction(0) if not count else (count + Fraction(1, 2)) / (orders + 3)
 
@@ -145,14 +145,14 @@ def _returns(orders: list[Invoice], cancellations: list[Invoice], as_of: date) -
         row[f"orders{window}"] = len(of_window)
         row[f"returned_orders{window}"] = sum(map(_is_returned, of_window))
         row[f"cancelled_orders{window}"] = sum(map(_is_cancelled, of_window))
-        row[f"return_rate{window}"] = _rate(sum(map(_is_returned, of_window)), len(of_window))
+        row[f"return_rate{window}"] = shrunk_rate(sum(map(_is_returned, of_window)), len(of_window))
     return {
         **row,
         "returned_share": _share_back(orders, lambda order: order.returned),
         "cancellations": len(cancellations),
         "cancelled_lines": len(cancelled_lines),
-        "cancellation_rate": _rate(len(cancellations), len(orders)),
-        "cancelled_lines_rate": _rate(len(cancelled_lines), len(orders)),
+        "cancellation_rate": shrunk_rate(len(cancellations), len(orders)),
+        "cancelled_lines_rate": shrunk_rate(len(cancelled_lines), len(orders)),
         "days_since_cancellation": min(((as_of - each.day).days for each in cancellations), default=None),
     }
 

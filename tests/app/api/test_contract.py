@@ -30,6 +30,7 @@ OPERATIONS = (
     ("POST", "/v1/decisions/batch"),
     ("POST", "/v1/decisions/{receipt_id}/commit"),
     ("POST", "/v1/decisions/{receipt_id}/release"),
+    ("GET", "/v1/decisions/{receipt_id}/letter"),
     ("GET", "/v1/policy"),
     ("GET", "/health"),
     ("GET", "/ready"),

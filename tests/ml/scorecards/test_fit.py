@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from goodstanding.decisions.facts import MORE_IS_BETTER, MORE_IS_WORSE
 from ml.scorecards.fit import (
     ANCHOR_ODDS,
     ANCHOR_SCORE,
     POINTS_TO_DOUBLE,
     PointsScorecard,
+    Stated,
     bin_monotonely,
     card_probability,
     card_scores,
@@ -209,3 +211,47 @@ def test_without_any_information_the_card_gives_everyone_the_bad_rate() -> None:
     model = PointsScorecard().fit(X, bad)
     assert model.card(["a", "b"]).characteristics == ()
     assert model.predict_proba(X[:3])[:, 1] == pytest.approx([bad.mean()] * 3, abs=0.003)
+
+
+def test_a_characteristic_goes_the_stated_way_or_earns_nobody_a_point() -> None:
+    X, bad = made_up(4000)
+    names = ["first", "second", "copy", "noise"]
+    agrees, opposes = Stated(MORE_IS_WORSE), Stated(MORE_IS_BETTER)
+    # the first raises the bad rate: stated so, the card is the one that the data alone give
+    free, agreed, opposed = (
+        PointsScorecard(stated=stated).fit(X[:, :1], bad).card(names)
+        for stated in (None, (agrees,), (opposes,))
+    )
+    assert agreed == free and free.characteristics
+    assert opposed.characteristics == ()
+
+
+# known values are bad from .08 (the best) to .38 (the worst)
+@pytest.mark.parametrize(("is_never", "gap_rate"), [(True, 0.15), (True, 0.01), (False, 0.05), (False, 0.6)])
+def test_a_missing_value_is_the_best_where_it_means_never_and_else_no_better_than_the_worst(
+    is_never: bool, gap_rate: float
+) -> None:
+    generator = np.random.default_rng(5)
+    days = generator.integers(1, 200, 8000).astype(float)
+    bad = generator.random(8000) < 1 / (1 + np.exp(0.5 + days / 100))
+    days[generator.random(8000) < 0.3] = np.nan
+    bad[np.isnan(days)] = generator.random(np.isnan(days).sum()) < gap_rate
+    model = PointsScorecard(stated=(Stated(MORE_IS_BETTER, is_never),)).fit(days[:, np.newaxis], bad)
+    (characteristic,) = model.card(["days_since_cancellation"]).characteristics
+    known = [bin_.points for bin_ in characteristic.bins if not bin_.is_missing]
+    assert known == sorted(known) and known[-1] > known[0]
+    missing = characteristic.points(None)
+    assert missing >= max(known) if is_never else missing <= min(known)
+
+
+def test_never_earns_the_most_points_also_where_nobody_of_the_fit_was_without() -> None:
+    generator = np.random.default_rng(5)
+    days = generator.integers(1, 200, 4000).astype(float)
+    bad = generator.random(4000) < 1 / (1 + np.exp(0.5 + days / 100))
+    model = PointsScorecard(stated=(Stated(MORE_IS_BETTER, True),)).fit(days[:, np.newaxis], bad)
+    card = model.card(["0"])
+    (characteristic,) = card.characteristics
+    assert characteristic.points(None) == max(bin_.points for bin_ in characteristic.bins)
+    assert model.predict_proba(np.array([[np.nan]]))[0, 1] == pytest.approx(
+        card_probability(card, {"0": np.array([199.0])})[0]
+    )
