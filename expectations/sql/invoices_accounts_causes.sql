@@ -7,6 +7,7 @@ orders as (
         customer_id,
         invoice_no,
         ltrim(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '0') as plain_no,
+        ltrim(regexp_replace(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '^0*\p{L}*0*([1-9])', '\1'), '0') as bare_no,
         min(event_day) as first_day
     from marts.invoices
     where kind = 'sale' and exists (from accounts)
@@ -17,7 +18,8 @@ lines as (
     select
         *,
         file_name || ':' || line_number as place,
-        ltrim(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '0') as plain_no
+        ltrim(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '0') as plain_no,
+        ltrim(regexp_replace(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '^0*\p{L}*0*([1-9])', '\1'), '0') as bare_no
     from accounts
     where event_day between $first and $last
 ),
@@ -27,10 +29,18 @@ compared as (
         lines.kind,
         lines.place,
         bool_or(orders.invoice_no = lines.invoice_no and orders.first_day <= lines.event_day) as is_found,
-        bool_or(orders.invoice_no <> lines.invoice_no) as is_written_otherwise,
+        -- also with letters before it that one of the two lacks: INV-1001 and 1001, but not A1 and B1
+        bool_or(
+            orders.invoice_no <> lines.invoice_no
+            and (
+                orders.plain_no = lines.plain_no
+                or regexp_full_match(lines.plain_no, '\p{L}+0*' || orders.plain_no)
+                or regexp_full_match(orders.plain_no, '\p{L}+0*' || lines.plain_no)
+            )
+        ) as is_written_otherwise,
         bool_or(orders.invoice_no = lines.invoice_no) as comes_later
     from lines
-    left join orders on lines.customer_id = orders.customer_id and lines.plain_no = orders.plain_no
+    left join orders on lines.customer_id = orders.customer_id and lines.bare_no = orders.bare_no
     group by lines.kind, lines.place, lines.customer_id, lines.invoice_no
 ),
 

@@ -3,7 +3,9 @@
 with
 
 unmatched as (
-    select *
+    select
+        *,
+        lower(regexp_replace(stock_code, '[^\p{L}\p{N}]', '', 'g')) as plain_code
     from marts.order_lines
     where outcome = 'unmatched_cancellation' and event_day between $first and $last
 ),
@@ -24,9 +26,14 @@ sales as (
 of_the_customer as (
     select
         unmatched.order_line_id,
+        -- also with letters before it that one of the two lacks: SKU-1001 and 1001
         bool_or(
             sales.stock_code <> unmatched.stock_code
-            and sales.plain_code = lower(regexp_replace(unmatched.stock_code, '[^\p{L}\p{N}]', '', 'g'))
+            and (
+                sales.plain_code = unmatched.plain_code
+                or regexp_replace(sales.plain_code, '^\p{L}+([0-9])', '\1') = unmatched.plain_code
+                or sales.plain_code = regexp_replace(unmatched.plain_code, '^\p{L}+([0-9])', '\1')
+            )
         ) as has_code_written_otherwise,
         bool_or(sales.stock_code = unmatched.stock_code) as has_code,
         bool_or(sales.quantity = -unmatched.quantity and sales.unit_price = unmatched.unit_price) as has_amount

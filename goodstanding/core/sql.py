@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +30,11 @@ def literal(value: object) -> str:
 def identifier(name: str) -> str:
     """A name of a table or column, quoted whatever characters it has."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def escaped(text: str) -> str:
+    """A text as a regular expression that finds it, as DuckDB and Python read it: only signs have a mark."""
+    return re.sub(r"([!-/:-@\[-^`{-~])", r"\\\1", text)
 
 
 def rendered(path: Path, **values: object) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from goodstanding.core.sql import escaped
+
 # a number below 1,000 and a word of one or two letters name nobody by themselves: PACK OF 12, SIZE L
 _IN_EVERY_TEXT = re.compile(r"[0-9]{1,3}|[^\W\d_]{1,2}")
 # of a shorter name a longer word is another one: ann and hannah
 _LONG = 6
-_SIGNS = re.compile(r"([!-/:-@\[-^`{-~])")
 _BLANKS = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf"))
 
 
@@ -30,7 +31,7 @@ def id_pattern(customer: str) -> str | None:
     """
     if _IN_EVERY_TEXT.fullmatch(customer):
         return None
-    body = f"0*{customer}(?:\\.0+)?" if re.fullmatch("[0-9]+", customer) else _SIGNS.sub(r"\\\1", customer)
+    body = f"0*{customer}(?:\\.0+)?" if re.fullmatch("[0-9]+", customer) else escaped(customer)
     first, last = (_edge(character, len(customer)) for character in (customer[0], customer[-1]))
     return f"({f'^|{first}' if first else ''}){body}({f'$|{last}' if last else ''})"
 

@@ -105,7 +105,7 @@ def _is_inexact(digits: str) -> bool:
     return (len(digits), digits) > (len(_LARGEST_EXACT_FLOAT), _LARGEST_EXACT_FLOAT)
 
 
-def _word(text: str) -> str:
+def word_of(text: str) -> str:
     """What a word of nobody is compared by: whole numbers by their value, all else without case."""
     match = _NUMBER.fullmatch(normal_text(text))
     if match is None:
@@ -145,13 +145,13 @@ class CustomerIds:
     @staticmethod
     def words(nobody: Iterable[str]) -> frozenset[str]:
         """Words that stand for no customer, each in the form in which ids are compared with them."""
-        return frozenset(map(_word, nobody))
+        return frozenset(map(word_of, nobody))
 
     def read(self, text: str) -> Reading:
         """The customer whom a text names."""
         if not normal_text(text):
             return Reading(None, "missing", is_nobody=True)
-        if _word(text) in self.nobody:
+        if word_of(text) in self.nobody:
             return Reading(None, IS_NOBODY, is_nobody=True)
         customer = normal_form(text, self.cast, self.case)
         if customer is None:

@@ -23,7 +23,8 @@ REASONS = {
     "timestamp": "no time as the mapping writes it",
     "date": "no day as the mapping writes it",
 }
-ROUNDED = "no amount as the mapping writes it, below 10,000,000,000"
+# of an amount, as `shops.kinds` stores it
+DIGITS = 18
 # ISO 8601, as DuckDB prints times too. Matched first, because a cast to a timestamp drops an offset silently.
 LOCAL_TIME = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
 LOCAL_DAY = r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?"
@@ -95,7 +96,7 @@ def _decimal(name: str, column: Column, decimals: int | None) -> str:
         text = f"replace({text}, {literal(column.thousands_mark)}, '')"
     if column.decimal_mark != ".":
         text = f"replace({text}, {literal(column.decimal_mark)}, '.')"
-    return f"case when {exact} then try_cast({text} as decimal(18, {decimals or 4})) end"
+    return f"case when {exact} then try_cast({text} as decimal({DIGITS}, {decimals or 4})) end"
 
 
 def _date(name: str, column: Column) -> str:
@@ -171,6 +172,8 @@ def unreadable_reason(source: Source) -> str:
             )
             branches.append(f"when {is_missing} then '{name}: missing'")
         if column.cast != "text" and name != CUSTOMER:
-            reason = ROUNDED if name in source.of.rounded else REASONS[column.cast]
+            reason = REASONS[column.cast]
+            if decimals := source.of.rounded.get(name):
+                reason = f"no amount as the mapping writes it, below {10 ** (DIGITS - decimals):,}"
             branches.append(f"when {no_value} and {_has_text(name)} then '{name}: {reason}'")
     return "case " + " ".join(branches) + " end"

@@ -34,7 +34,7 @@ from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
-from goodstanding.ingest.invoices import make_invoices_whole
+from goodstanding.ingest.invoices import make_invoices_whole, tell_equal_lines
 from goodstanding.ingest.misread import mark_other_notations, mark_second_headers
 from goodstanding.ingest.neighbours import HeldFiles, beside, let_neighbours_take, with_neighbours
 from goodstanding.ingest.partitions import Part, differing_days, replace_partitions
@@ -217,9 +217,29 @@ class _Loader:
         """Have the lines of a part staged, in a folder that is deleted at the end."""
         # a name for each part: what DuckDB has read of a file it may keep by the name
         folder = Path(mkdtemp(prefix="staged-", dir=spill_folder(self.settings)))
-        _stage(self.connection, self.reader, part, self.shop, self.key, folder)
+        self._stage(part, folder)
         yield  # what a fault leaves there is swept by the next run
         shutil.rmtree(folder)
+
+    def _stage(self, part: Part, folder: Path) -> None:
+        """Read and type the lines of a part, each kind into a file of `folder`."""
+        stage_notices(self.connection)
+        files = [file for file in (*part.files, *part.beside) if file.note is None]
+        for kind in part.kinds:
+            readable = [file for file in files if file.kind == kind.name]
+            source = next((source for source in self.shop.sources if source.of is kind), None)
+            if source is None or not readable:
+                stage_nothing(self.connection, kind)
+                continue
+            staged = folder / f"{kind.table}.parquet"
+            load_text(self.reader, readable, source)
+            mark_second_headers(self.reader, readable, source)
+            mark_other_notations(self.reader, source)
+            cast_lines(self.reader, readable, self.shop, source, self.key, staged)
+            read_staged(self.connection, kind, staged)
+            if kind is ORDERS:
+                make_invoices_whole(self.connection, self.shop, part.days, staged)
+            tell_equal_lines(self.connection, kind, part.days)
 
 
 def held_files(connection: duckdb.DuckDBPyConnection) -> HeldFiles:
@@ -236,33 +256,6 @@ def held_files(connection: duckdb.DuckDBPyConnection) -> HeldFiles:
         if name is not None:
             held[day][name] = file_hash
     return held
-
-
-def _stage(
-    connection: duckdb.DuckDBPyConnection,
-    reader: duckdb.DuckDBPyConnection,
-    part: Part,
-    shop: Shop,
-    key: bytes,
-    folder: Path,
-) -> None:
-    """Read and type the lines of a part, each kind into a file of `folder`."""
-    stage_notices(connection)
-    files = [file for file in (*part.files, *part.beside) if file.note is None]
-    for kind in part.kinds:
-        readable = [file for file in files if file.kind == kind.name]
-        source = next((source for source in shop.sources if source.of is kind), None)
-        if source is None or not readable:
-            stage_nothing(connection, kind)
-            continue
-        staged = folder / f"{kind.table}.parquet"
-        load_text(reader, readable, source)
-        mark_second_headers(reader, readable, source)
-        mark_other_notations(reader, source)
-        cast_lines(reader, readable, shop, source, key, staged)
-        read_staged(connection, kind, staged)
-        if kind is ORDERS:
-            make_invoices_whole(connection, shop, part.days, staged)
 
 
 def _kinds(connection: duckdb.DuckDBPyConnection, shop: Shop) -> list[Kind]:

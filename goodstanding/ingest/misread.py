@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 import duckdb
 import pandas as pd
 
-from goodstanding.core.sql import identifier
+from goodstanding.core.sql import escaped, identifier, literal
 from goodstanding.ingest.casts import cast
 from goodstanding.ingest.read import File
 from goodstanding.shops.mapping import Column, Section, Source
@@ -41,6 +41,14 @@ def mark_second_headers(
         }
     )
     connection.register("headers", frame)
+    enough = max(2, (len(names) + 1) // 2)
+    # of any so many columns a header has a name in one; looked for first, as trimming every text takes long
+    all_names = sorted({name.strip(AROUND) for file in files for name in file.header})
+    a_name = literal(f"[{AROUND}]*({'|'.join(map(escaped, all_names))})[{AROUND}]*")
+    some = " or ".join(
+        f"regexp_full_match(text_lines.{identifier(name)}, {a_name})"
+        for name in [*source.columns][: len(names) - enough + 1]
+    )
     # a group of people may be called like any name here
     bare = [f"trim(text_lines.{identifier(name)}, $around)" for name in source.columns]
     known = [f"list_contains(headers.names, {text})" for text in bare]
@@ -48,10 +56,10 @@ def mark_second_headers(
         f"""
         select file_name, line_number, [{", ".join(bare)}]
         from text_lines join headers using (file_name)
-        where ({known[0]} or {known[1]}) and {" + ".join(f"{one}::int" for one in known)} >= $enough
+        where ({some}) and {" + ".join(f"coalesce({one}, false)::int" for one in known)} >= $enough
         order by all
         """,
-        {"around": AROUND, "enough": max(2, (len(names) + 1) // 2)},
+        {"around": AROUND, "enough": enough},
     ).fetchall()
     connection.unregister("headers")
     for file_name, of_file in groupby(headers, key=lambda row: row[0]):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from goodstanding.core.sql import identifier
 from goodstanding.identity.in_texts import id_pattern, squeezed
-from goodstanding.identity.normal_form import CustomerIds, normal_form
+from goodstanding.identity.normal_form import CustomerIds, normal_form, word_of
 from goodstanding.identity.pseudonyms import pseudonym
 from goodstanding.ingest.casts import is_plain
 from goodstanding.shops.mapping import CUSTOMER, Section
@@ -34,18 +34,20 @@ def read_customers(
         - pseudonym: of the customer,
         - pattern: what finds the id in other texts (`in_texts.id_pattern`),
         - squeezed, written: the id and the text by which fields of lines set aside are searched,
-        - fault: why a line with this text cannot be used, if so.
+        - fault: why a line with this text cannot be used, if so,
+        - nobody: the word of nobody that the text is, where a line may lack its customer.
     """
     rows: list[tuple[str | None, ...]] = []
     for text in _texts(connection, CUSTOMER, "true"):
         customer, reason, is_nobody = ids.read(text)
         if customer is not None:
             found_by = (id_pattern(customer), squeezed(customer), squeezed(text))
-            rows.append((text, customer, pseudonym(customer, key), *found_by, None))
+            rows.append((text, customer, pseudonym(customer, key), *found_by, None, None))
         else:
             may_lack_it = is_nobody and section.columns[CUSTOMER].optional
-            rows.append((text, *[None] * 5, None if may_lack_it else reason))
-    return _frame(rows, "text", *OF_CUSTOMER, "fault")
+            word = word_of(text) if may_lack_it else None
+            rows.append((text, *[None] * 5, None if may_lack_it else reason, word or None))
+    return _frame(rows, "text", *OF_CUSTOMER, "fault", "nobody")
 
 
 def read_texts(connection: duckdb.DuckDBPyConnection, section: Section) -> Mapping[str, pd.DataFrame]:

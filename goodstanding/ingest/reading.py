@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,8 @@ def reading_of(shop: Shop) -> Reading:
             "duckdb": version("duckdb"),
             # it reads Parquet's metadata and what is not in UTF-8
             "pyarrow": version("pyarrow"),
+            # it splits what is read record by record, and knows the encodings
+            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
             "tzdata": book_version(),
             "unicode": unicodedata.unidata_version,
         },

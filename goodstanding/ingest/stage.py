@@ -20,6 +20,7 @@ from goodstanding.ingest.normal_forms import OF_CUSTOMER, joined_texts, read_cus
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
 from goodstanding.shops.kinds import ORDERS, TEXT, WAITS, Kind
 from goodstanding.shops.mapping import CUSTOMER, Orders, Shop, Source
+from goodstanding.warehouse.notices import NOBODY, Notice
 
 # a total that the shop states is exact; what is computed has the decimals of an amount
 AMOUNT = "cast(coalesce(line_total_value, round(quantity_value * unit_price_value, 4)) as decimal(28, 4))"
@@ -127,9 +128,29 @@ def cast_lines(
         ),
     )
     reader.execute(f"copy ({lines}) to {literal(staged)} (format parquet)")
+    _notice_nobody(reader, files)
     for name in frames:
         reader.unregister(name)
     reader.execute("drop table text_lines")
+
+
+def _notice_nobody(reader: duckdb.DuckDBPyConnection, files: Sequence[File]) -> None:
+    """Note at each file which words of nobody it has, on how many lines."""
+    by_name = {file.name: file for file in files}
+    rows = reader.execute(
+        """
+        select text_lines.file_name, customers.nobody, count(*), min(text_lines.line_number)
+        from text_lines join customers on text_lines.customer_id = customers.text
+        where customers.nobody is not null and text_lines.fault is null
+        group by all order by all
+        """
+    ).fetchall()
+    for name, word, lines, first in rows:
+        said = f"a customer_id of '{word}' stands for nobody (nobody of the mapping): no customer's lines"
+        notice = Notice(by_name[name].day, name, NOBODY, lines, f"{name}:{first}", said)
+        # a file is read for a neighbour day too
+        if notice not in by_name[name].notices:
+            by_name[name].notices.append(notice)
 
 
 def _value_name(name: str, source: Source) -> str:

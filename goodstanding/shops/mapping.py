@@ -29,6 +29,7 @@ from pydantic import (
 from goodstanding.core.days import Days
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.core.sql import escaped
 from goodstanding.core.strict_yaml import as_written, text_of
 from goodstanding.core.zones import zone
 from goodstanding.identity.normal_form import NOBODY, Case, CustomerIds, IdCast, normal_form, normal_text
@@ -155,7 +156,7 @@ class Form(_Strict):
 
     @model_validator(mode="after")
     def _keys_fit_the_format(self) -> Self:
-        for key in ("encoding", "last_line_break"):
+        for key in ("delimiter", "encoding", "last_line_break"):
             if self.format != "csv" and key in self.model_fields_set:
                 raise ValueError(f"{key} may be set with 'format: csv' only")
         return self
@@ -275,9 +276,9 @@ class Source(Section):
                 raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(allowed)}")
             if column.optional and name not in self.of.may_be_blank:
                 raise ValueError(f"columns.{name}.optional: a line without {name} cannot be used")
-        if self.takes_in and self.of.happened not in self.columns:
+        if "rows_of_other_days" in self.files.model_fields_set and self.of.happened not in self.columns:
             raise ValueError(
-                f"files.rows_of_other_days: take_in needs columns.{self.of.happened}, which says a row's day"
+                f"files.rows_of_other_days: needs columns.{self.of.happened}, which says a row's day"
             )
         for name in self.of.casts:
             if name not in self.columns and name not in self.of.may_be_unmapped:
@@ -337,7 +338,7 @@ class Orders(Source, kind=ORDERS):
         """The codes that are no products as one case-blind regular expression, which may match nothing."""
         cast = self.id_cast("stock_code")
         written = [normal_form(code, cast) or normal_text(code) for code in self.no_products]
-        codes = [re.escape(code).replace(r"\*", ".*").replace(r"\ ", " ") for code in written]
+        codes = [escaped(code).replace(r"\*", ".*") for code in written]
         return "(?i)^(" + "|".join(codes) + ")$" if codes else "$.^"
 
 
@@ -382,6 +383,8 @@ class Groups(Section):
                 )
             if column.cast not in TEXT:
                 raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(TEXT)}")
+            if name != CUSTOMER and "optional" in column.model_fields_set:
+                raise ValueError(f"columns.{name}.optional: a group may always be blank; leave it out")
         if self.columns[CUSTOMER].optional:
             raise ValueError(f"columns.{CUSTOMER}.optional: a line without {CUSTOMER} cannot be used")
         return self
@@ -510,7 +513,8 @@ class Shop(_Strict):
     """Days without trade. On any other day a missing file stops the run; without it, any day may lack one."""
     nobody: tuple[str, ...] = NOBODY
     """Words and numbers that stand for no customer, in any case: a line whose customer_id is one of them is a
-    line without a customer. A list here replaces the default; an empty one makes each of them a customer."""
+    line without a customer. A list here replaces the default; an empty one makes each of them a customer.
+    Which words a day has, on how many lines, is told where it is new or unusual."""
     invoices: Invoices = Invoices()
     """What becomes of invoice numbers that contradict themselves."""
     accepted: tuple[Accepted, ...] = ()
@@ -558,9 +562,18 @@ class Shop(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _invoices_are_of_orders(self) -> Shop:
-        if self.orders is None and "invoices" in self.model_fields_set:
-            raise ValueError("invoices: the shop has no orders; leave it out")
+    def _keys_of_orders_have_some(self) -> Shop:
+        """Refuse what would do nothing here."""
+        for key in ("invoices", "closed"):
+            if self.orders is None and key in self.model_fields_set:
+                raise ValueError(f"{key}: the shop has no orders; leave it out")
+        if self.orders and not self.orders.columns[CUSTOMER].optional:
+            for name, key in (("invoices", "missing_customer"), ("limits", "share_without_customer")):
+                if key in getattr(self, name).model_fields_set:
+                    raise ValueError(
+                        f"{name}.{key}: no line may lack its customer here; leave it out, or say optional: "
+                        f"true at columns.{CUSTOMER}"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -667,6 +680,11 @@ def load_shop(settings: Settings) -> Shop:
     content = as_written(text_of(path), path)
     if not isinstance(content, dict):
         raise WrongUse(f"{path}: must hold the keys source, timezone, currency, files and columns")
+    for section, keys in content.items():
+        # it is filled in here
+        if section == "mapping_file" or (isinstance(keys, dict) and "mapping_file" in keys):
+            within = "" if section == "mapping_file" else f"{section}."
+            raise WrongUse(f"{path}: {within}mapping_file: there is no such key")
     if ORDERS.name in content:
         raise WrongUse(f"{path}: orders: there is no such key; files and columns of orders have no section")
     try:

@@ -16,11 +16,13 @@ import duckdb
 
 from goodstanding.core.days import Days
 
+NOBODY = "nobody"
 # Every topic, and what a notice of it says. One entry per kind of trouble; the message has the particulars.
 TOPICS: Mapping[str, str] = {
     "same_bytes": "a file with the bytes of another file of the day was not read",
     "missing_customer": "lines lack the customer whom the other lines of their invoice name",
     "two_customers": "an invoice number has several customers on one day",
+    NOBODY: "lines name a customer by a word that stands for nobody",
     "number_again": "an invoice number comes again on another day",
     "two_currencies": "lines of an invoice are in another currency than its other lines",
     "equal_lines": "two files of a day have equal lines",
@@ -111,13 +113,29 @@ def replace_notices(connection: duckdb.DuckDBPyConnection, source: str, days: Da
 
 def notice_groups(connection: duckdb.DuckDBPyConnection, table: str) -> list[NoticeGroup]:
     """The notices in a table with the columns of raw.notices, taken together by topic and message: those of
-    the newest day first."""
+    the newest day first.
+
+    A word of nobody is told of the days on which it is new, or on three times as many lines as on the median
+    of the 28 days before that have it: a shop with guests has some every day.
+    """
     cursor = connection.execute(
         f"""
+        with words as (
+            select
+                event_day, message,
+                coalesce(sum(lines) > 3 * median(sum(lines)) over before, true) as is_unusual
+            from {table}
+            where topic = '{NOBODY}'
+            group by event_day, message
+            window before as (
+                partition by message order by event_day rows between 28 preceding and 1 preceding
+            )
+        )
         select
             topic, message, sum(lines)::bigint as lines, count(distinct event_day) as days,
             max(event_day) as last_day, min_by(example, (-epoch(event_day), example)) as example
-        from {table}
+        from {table} left join words using (event_day, message)
+        where topic <> '{NOBODY}' or is_unusual
         group by topic, message order by last_day desc, lines desc, topic, message
         """
     )

@@ -217,6 +217,7 @@ LAST = "event_day = '2011-03-09' and line_number > 500"
     ("spoiling", "cause"),
     [
         ("stock_code = lower(stock_code) || ' '", "a code that the customer bought is written otherwise"),
+        ("stock_code = stock_code[2:]", "a code that the customer bought is written otherwise"),
         ("quantity = 1", "a quantity that is not below zero"),
         (
             "stock_code = 'other', quantity = -line_number + 500",
@@ -281,6 +282,12 @@ ACCOUNTS = {
         ("invoice_no = '#' || invoice_no", OTHERWISE),
         ("invoice_no = lower(invoice_no)", OTHERWISE),
         ("invoice_no = '00-' || invoice_no", OTHERWISE),
+        ("invoice_no = 'INV-' || invoice_no", OTHERWISE),
+        ("invoice_no = invoice_no[2:]", OTHERWISE),
+        (
+            "invoice_no = 'order #00' || invoice_no[3:]",
+            "there is no such order, or from before the log begins",
+        ),
         ("invoice_no = invoice_no[:3] || ' ' || invoice_no[4:]", OTHERWISE),
         ("customer_id = sha256('another')", "the number is that of an order of another customer"),
         ("invoice_no = 'I03106'", "the order comes later"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import duckdb
 import pytest
 from jinja2 import UndefinedError
 
-from goodstanding.core.sql import identifier, literal, rendered
+from goodstanding.core.sql import escaped, identifier, literal, rendered
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,12 @@ def test_a_template_is_filled_in_and_a_missing_value_is_an_error(tmp_path: Path)
     assert " ".join(text.split()) == f"select {day} from a union all select {day} from b"
     with pytest.raises(UndefinedError, match="'day' is undefined"):
         rendered(path, tables=["a"])
+
+
+@pytest.mark.parametrize(
+    "text", ["a.b*c", "x [1] (2) {3}", r"back\slash", "a_b-c", "#&~`^$|?+", "ä 茶", "two\nlines"]
+)
+def test_an_escaped_text_finds_itself_and_nothing_else_in_duckdb_and_python(text: str) -> None:
+    found = duckdb.execute("select regexp_full_match(?, ?)", [text, escaped(text)]).fetchone()
+    assert found == (True,) and re.fullmatch(escaped(text), text)
+    assert not re.fullmatch(escaped("a.b"), "axb")

@@ -9,7 +9,7 @@ import pytest
 
 from goodstanding.core.errors import WrongUse
 from goodstanding.warehouse.files import open_intake
-from goodstanding.warehouse.notices import notice_groups
+from goodstanding.warehouse.notices import NOBODY, notice_groups
 from tests.goodstanding.ingest.homes import DAY, Home, home_with, line
 
 NEXT = date(2011, 1, 5)
@@ -37,9 +37,10 @@ def customers(home: Home) -> list[str | None]:
 
 
 def told(home: Home) -> dict[str, tuple[int, str]]:
-    """How many lines the notices of each topic are about, and where one of them is."""
+    """How many lines the notices of each topic are about, and where one of them is; but those of words of
+    nobody, of which each has its own."""
     with open_intake(home.settings) as connection:
-        groups = notice_groups(connection, "raw.notices")
+        groups = [group for group in notice_groups(connection, "raw.notices") if group["topic"] != NOBODY]
     assert len({group["topic"] for group in groups}) == len(groups)
     return {group["topic"]: (group["lines"], group["example"]) for group in groups}
 
@@ -264,3 +265,26 @@ def test_payments_and_returns_have_a_currency_too(tmp_path: Path) -> None:
         (4, "currency: not that of the shop, GBP: EUR")
     ]
     assert home.rows("select line_number from raw.returns order by 1") == [(2,), (3,)]
+
+
+def test_equal_lines_of_payments_and_returns_in_two_files_are_told_too(tmp_path: Path) -> None:
+    home = home_with(
+        tmp_path,
+        (
+            "archive: true",
+            "archive: true\nreturns:\n  files: {path: 'r/{day}*.csv'}\n  columns:\n"
+            "    customer_id: {from: c, as: whole_number}\n    invoice_no: {from: i, as: text}\n"
+            "    returned_at: {from: t, as: timestamp}\n"
+            "payments:\n  files: {path: 'p/{day}*.csv'}\n  columns:\n"
+            "    customer_id: {from: c, as: whole_number}\n    amount: {from: i, as: decimal}\n"
+            "    due_day: {from: t, as: date}",
+        ),
+    )
+    home.put(sale(A))
+    for kind, at in (("r", f"{DAY} 10:00:00"), ("p", str(DAY))):
+        lines = [f"{number},{A},{at}\n" for number in (1, 2, 3)]
+        home.put_bytes(f"i,c,t\n{lines[0]}{lines[1]}{lines[1]}".encode(), f"{kind}/{DAY}-1.csv")
+        home.put_bytes(f"i,c,t\n{lines[2]}{lines[1]}".encode(), f"{kind}/{DAY}-2.csv")
+    home.ingest()
+    notices = home.rows("select file_name, topic, lines, example from raw.notices order by all")
+    assert notices == [(f"{kind}/{DAY}-2.csv", "equal_lines", 1, f"{kind}/{DAY}-2.csv:3") for kind in "pr"]

@@ -173,3 +173,24 @@ def test_rules_of_the_mapping_see_a_text_before_an_id_is_hidden_in_it(tmp_path: 
     home.put(line(code="GIFT-CUST-000781", who="CUST-000781"), line(), header=HEADER, day=DAY)
     home.ingest(DAY)
     assert home.accepted("is_product") == [(False,), (True,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "bound"),
+    [
+        ("line_total", "100,000,000,000,000"),
+        ("weight", "100,000,000,000,000"),
+        ("unit_price", "10,000,000,000"),
+    ],
+)
+def test_the_reason_of_an_amount_that_is_too_large_names_its_bound(
+    tmp_path: Path, column: str, bound: str
+) -> None:
+    home = shop(
+        tmp_path, **{column: {"from": "land", "as": "decimal"}, "country": {"from": "what", "as": "text"}}
+    )
+    number = bound.replace(",", "")
+    home.put(line(no="1", land="9" * (len(number) - 1)), line(no="2", land=number), header=HEADER, day=DAY)
+    home.ingest(DAY)
+    aside = [reason for _, reason in home.rejected()]
+    assert aside == [f"{column}: no amount as the mapping writes it, below {bound}"]

@@ -70,6 +70,22 @@ def test_a_second_header_with_another_column_of_the_same_number_is_found(home: H
     assert sorted(faults(home)) == [3, 4]
 
 
+def test_a_second_header_whose_first_columns_have_other_names_or_none_is_found(home: Home) -> None:
+    blank = HEADER.replace("InvoiceNo,StockCode", ",")
+    other = HEADER.replace("InvoiceNo,StockCode,Description", "Order,Item,What")
+    home.put(a_line(1), blank, a_line(2), HEADER, a_line(3), other, a_line(4))
+    home.ingest()
+    assert sorted(faults(home)) == [3, 4, 5, 7, 8]
+
+
+def test_a_name_of_signs_is_found_as_it_is_written(tmp_path: Path) -> None:
+    home = home_with(tmp_path, ("from: InvoiceNo", 'from: "Order (no.) [*]"'))
+    header = HEADER.replace("InvoiceNo", "Order (no.) [*]")
+    home.put(a_line(1), header, a_line(2), header=header)
+    home.ingest()
+    assert faults(home) == {3: "the header again"}
+
+
 def test_a_value_that_is_the_name_of_a_column_is_no_header(home: Home) -> None:
     home.put(line(invoice="InvoiceNo", country="Country"), line(invoice="StockCode", description="Quantity"))
     home.ingest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,8 @@ from goodstanding.identity.pseudonyms import pseudonym
 from goodstanding.ingest.casts import cast
 from goodstanding.ingest.normal_forms import joined_texts, read_customers, read_texts
 from goodstanding.shops.mapping import Section, Shop, load_shop
+from goodstanding.warehouse.files import open_intake
+from goodstanding.warehouse.notices import notice_groups
 from tests.goodstanding.ingest.homes import DAY, SHOPS, Home, line
 
 KEY = b"k" * 32
@@ -204,6 +207,25 @@ def test_what_stands_for_nobody_makes_a_line_without_a_customer(tmp_path: Path, 
     home.put(*(line(invoice=number, customer=word) for number, word in enumerate(words, 1)))
     assert home.ingest()["accepted"] == len(words)
     assert home.accepted("customer_id") == [(None,)] * len(words)
+
+
+def test_a_word_of_nobody_is_counted_and_told_where_it_is_new_or_more_than_usual(tmp_path: Path) -> None:
+    home = Home(tmp_path, shop_with(tmp_path, {}, closed={"days": []}))
+    days = [DAY + timedelta(days=n) for n in range(5)]
+    guests = [2, 3, 2, 7, 2]
+    for day, count in zip(days, guests, strict=True):
+        words = [" Guest"] * count + ["0.0"] * (day == days[2]) + ["", "17850"]
+        home.put(*(line(invoice=n, customer=word, time=day) for n, word in enumerate(words)), day=day)
+    home.ingest(days[0], days[-1])
+    counted = home.rows("select event_day, lines from raw.notices where message like '%guest%' order by all")
+    assert counted == list(zip(days, guests, strict=True))
+    with open_intake(home.settings) as connection:
+        groups = notice_groups(connection, "raw.notices")
+    said = "a customer_id of '{}' stands for nobody (nobody of the mapping): no customer's lines"
+    assert [(group["message"], group["lines"], group["days"], group["example"]) for group in groups] == [
+        (said.format("guest"), 9, 2, f"{days[3]}.csv:2"),
+        (said.format("0"), 1, 1, f"{days[2]}.csv:4"),
+    ]
 
 
 def test_where_a_customer_is_needed_nobody_is_set_aside_and_named(tmp_path: Path) -> None:

@@ -324,6 +324,116 @@ def test_a_bad_mapping_names_the_key_and_the_file(
     assert "\n" not in str(problem.value)
 
 
+RETURNS = {
+    "files": {"path": "r-{day}.csv"},
+    "columns": {
+        "customer_id": {"from": "c", "as": "whole_number"},
+        "invoice_no": {"from": "i", "as": "text"},
+        "returned_at": {"from": "t", "as": "timestamp"},
+    },
+}
+PAYMENTS = {
+    "files": {"path": "p-{day}.csv"},
+    "columns": {
+        "customer_id": {"from": "c", "as": "whole_number"},
+        "amount": {"from": "a", "as": "decimal"},
+        "due_day": {"from": "d", "as": "date"},
+    },
+}
+GROUPS = {
+    "files": {"path": "groups.csv"},
+    "columns": {"customer_id": {"from": "c", "as": "whole_number"}, "sex": {"from": "s", "as": "text"}},
+}
+
+
+def _with(section: dict[str, Any], part: str, **keys: Any) -> dict[str, Any]:
+    return {**section, part: {**section[part], **keys}}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        *(
+            ("files", {"path": "{day}", "format": "parquet", key: value}, f"files: {key} may be set with")
+            for key, value in (("delimiter", ";"), ("encoding", "latin-1"), ("last_line_break", "optional"))
+        ),
+        (
+            "returns",
+            _with(RETURNS, "files", format="parquet", delimiter=","),
+            "returns.files: delimiter may be set with 'format: csv' only",
+        ),
+        (
+            "groups",
+            _with(GROUPS, "files", format="parquet", delimiter=","),
+            "groups.files: delimiter may be set with 'format: csv' only",
+        ),
+        *(
+            (
+                "payments",
+                _with(PAYMENTS, "files", rows_of_other_days=value),
+                "payments: files.rows_of_other_days: needs columns.recorded_at",
+            )
+            for value in ("set_aside", "take_in")
+        ),
+        (
+            "groups",
+            _with(GROUPS, "columns", sex={"from": "s", "as": "text", "optional": True}),
+            "groups: columns.sex.optional: a group may always be blank",
+        ),
+        ("mapping_file", "mine.yml", "mapping_file: there is no such key"),
+        ("returns", {**RETURNS, "mapping_file": "mine.yml"}, "returns.mapping_file: there is no such key"),
+        ("returns", {**RETURNS, "no_products": ["M"]}, "returns.no_products: there is no such key"),
+        ("columns.customer_id.case", "lower", "columns.customer_id: case may be set with 'as: text' only"),
+        ("columns.quantity.zone", "UTC", "columns.quantity: zone may be set with"),
+        ("columns.quantity.thousands_mark", ",", "columns.quantity: thousands_mark may be set with"),
+        ("columns.country.case", "lower", "columns: columns.country.case: only"),
+    ],
+)
+def test_a_key_that_would_do_nothing_is_refused(
+    changed: Callable[..., Path], key: str, value: Any, message: str
+) -> None:
+    path = changed(key, value)
+    with pytest.raises(WrongUse) as problem:
+        shop_of(path)
+    assert str(problem.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "invoices",
+            {"missing_customer": "leave"},
+            "invoices.missing_customer: no line may lack its customer",
+        ),
+        ("limits", {"share_without_customer": 0.5}, "limits.share_without_customer: no line may lack its"),
+    ],
+)
+def test_a_key_about_lines_without_a_customer_needs_that_there_may_be_some(
+    tmp_path: Path, changed: Callable[..., Path], key: str, value: Any, message: str
+) -> None:
+    path = changed(key, value)
+    shop_of(path)
+    content = yaml.safe_load(path.read_text())
+    del content["columns"]["customer_id"]["optional"]
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(WrongUse) as problem:
+        shop_of(path)
+    assert str(problem.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("closed", {"weekdays": ["sunday"]}), ("invoices", {"number_again": "stop"})]
+)
+def test_a_key_of_orders_is_refused_where_there_are_none(tmp_path: Path, key: str, value: Any) -> None:
+    path = tmp_path / "mine.yml"
+    content = {"source": "s", "timezone": "UTC", "currency": "GBP", "payments": PAYMENTS, key: value}
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(WrongUse) as problem:
+        shop_of(path)
+    assert str(problem.value) == f"{path}: {key}: the shop has no orders; leave it out"
+
+
 def test_a_time_zone_together_with_an_offset_in_the_format_is_refused(changed: Callable[..., Path]) -> None:
     path = changed("columns.ordered_at", {"from": "T", "as": "timestamp", "format": "%c %z", "zone": "UTC"})
     with pytest.raises(WrongUse, match=r"columns\.ordered_at: zone contradicts the offset in format"):
