@@ -24,6 +24,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -218,6 +220,24 @@ def _publish_meanwhile(home: Path, copies: list[Path], seconds: float) -> subpro
     return subprocess.Popen(command)
 
 
+@contextmanager
+def serving(home: Path, workers: int) -> Iterator[tuple[int, str, int]]:
+    """A server over a home that has a publication: its port, a key of every scope, and its process id."""
+    _, key = Keys(Settings(home=home).api).new(SCOPES, per_second=1_000_000)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "GOODSTANDING_HOME": str(home), "GOODSTANDING_PSEUDONYM_KEY": KEY}
+    command = [GOODSTANDING, "serve", "--port", str(port), "--workers", str(workers)]
+    server = subprocess.Popen(command, env=environment)
+    try:
+        _wait(port)
+        yield port, key, server.pid
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
 def measure(customers: int, rate: int, seconds: float, workers: int) -> ApiFigures:
     """Measure undisturbed and during publications, in a home that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
@@ -227,31 +247,20 @@ def measure(customers: int, rate: int, seconds: float, workers: int) -> ApiFigur
         copies = [home / f"copy-{number}.duckdb" for number in range(PUBLICATIONS)]
         for copy in copies:
             shutil.copyfile(current, copy)
-        _, key = Keys(Settings(home=home).api).new(SCOPES, per_second=1_000_000)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        environment = {**os.environ, "GOODSTANDING_HOME": folder, "GOODSTANDING_PSEUDONYM_KEY": KEY}
-        command = [GOODSTANDING, "serve", "--port", str(port), "--workers", str(workers)]
-        server = subprocess.Popen(command, env=environment)
-        try:
-            _wait(port)
+        with serving(home, workers) as (port, key, process_id):
             asyncio.run(put_load(port, key, customers, rate, WARM_UP))
-            before = _cpu_seconds(server.pid)
+            before = _cpu_seconds(process_id)
             windows = [
                 asyncio.run(put_load(port, key, customers, rate, seconds / WINDOWS)).figures()
                 for _ in range(WINDOWS)
             ]
             quiet = of_windows(windows)
-            cpu = (_cpu_seconds(server.pid) - before) / quiet["requests"]
+            cpu = (_cpu_seconds(process_id) - before) / quiet["requests"]
             publisher = _publish_meanwhile(home, copies, seconds)
             busy = asyncio.run(put_load(port, key, customers, rate, seconds)).figures()
             busy["publications"] = PUBLICATIONS
             publisher.wait()
-            peak = _peak_mb(server.pid)
-        finally:
-            server.terminate()
-            server.wait(30)
+            peak = _peak_mb(process_id)
     return {
         "customers": customers,
         "rate": rate,

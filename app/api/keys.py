@@ -30,6 +30,7 @@ SCOPES = ("decisions", "policy", "profiles")
 FILE, RATES = "keys.json", "rates.sqlite"
 FORM = re.compile(r"gs_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 PER_SECOND = 500
+KEY_HEADER = "X-API-Key"
 SCHEMA = """
 create table if not exists rates (
     key_id text primary key, second integer not null, requests integer not null
@@ -91,6 +92,12 @@ class Keys:
         if key is None or not hmac.compare_digest(key.hash, given):
             return None
         return key if key.is_valid(now_utc()) else None
+
+    def refusal(self, text: str | None) -> str | None:
+        """Why a text, or none, is no valid key; None where it is one."""
+        if text is None:
+            return f"give a key in the header {KEY_HEADER}"
+        return None if self.find(text) else "this key is not valid"
 
     def new(self, scopes: Sequence[str], per_second: int = PER_SECOND) -> tuple[Key, str]:
         """Make a key and return it with its text, which cannot be read again.

@@ -10,10 +10,12 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.commitments import Conflict, NoOrderId, NoReceipt
+from app.api.keys import KEY_HEADER, Keys
 from app.api.models import Problem
 from goodstanding.core.errors import GoodstandingError
 from goodstanding.identity.normal_form import NoCustomerId
@@ -21,6 +23,7 @@ from goodstanding.identity.normal_form import NoCustomerId
 PROBLEM = "application/problem+json"
 # A batch of a hundred questions has about 15 kB, and with the longest ids, written as \\u....\\u...., 320 kB.
 MOST_BYTES = 400_000
+TOO_LONG = f"a body may have {MOST_BYTES:,} bytes"
 # The form in which FastAPI takes a route's `responses`: by status, parts of an OpenAPI document.
 Responses = dict[int | str, dict[str, Any]]
 
@@ -88,13 +91,29 @@ def answer_problems(api: FastAPI) -> None:
     api.openapi = openapi  # type: ignore[method-assign]
 
 
-class BodyLimit:
-    """Middleware that refuses a body longer than any question, before all of it is read."""
+class Door:
+    """Middleware that refuses a request before anything of its body is read: without a valid key, or longer
+    than any question. FastAPI reads the body before it asks for the key.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+        self._app, self._keys = app, keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            refused = None
+            if scope["path"].startswith("/v1/") and (reason := self._keys.refusal(headers.get(KEY_HEADER))):
+                refused = _problem(401, reason, {"WWW-Authenticate": "ApiKey", "Connection": "close"})
+            elif _length(headers) > MOST_BYTES:
+                refused = _problem(413, TOO_LONG, {"Connection": "close"})
+            if refused:
+                await refused(scope, receive, send)
+                return
+        await self._limited(scope, receive, send)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a body whose length was not told once it is too long."""
         read = 0
 
         async def limited() -> Message:
@@ -102,10 +121,17 @@ class BodyLimit:
             message = await receive()
             read += len(message.get("body", b""))
             if read > MOST_BYTES:
-                raise HTTPException(413, f"a body may have {MOST_BYTES:,} bytes")
+                raise HTTPException(413, TOO_LONG, {"Connection": "close"})
             return message
 
         await self._app(scope, limited, send)
+
+
+def _length(headers: Headers) -> int:
+    """The length of a body as its sender tells it; 0 where it tells none, or no number."""
+    told = headers.get("content-length", "")
+    # Python refuses to read a number of thousands of digits
+    return int(told[:20]) if told.isdecimal() else 0
 
 
 def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -14,7 +14,7 @@ from fastapi.security import APIKeyHeader
 from starlette.exceptions import HTTPException
 
 from app.api.answers import Answers, Asked, basket_of
-from app.api.keys import Keys, Rates
+from app.api.keys import KEY_HEADER, Keys, Rates
 from app.api.letters import as_pdf, letter_of
 from app.api.models import Asked as AskedBody
 from app.api.models import (
@@ -38,8 +38,9 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.decisions.decide import Question
 from goodstanding.decisions.order import Order
 
+UNUSABLE = "the newest publication cannot be used; the log of the server says why"
 HEADER = APIKeyHeader(
-    name="X-API-Key", auto_error=False, description="Made by `goodstanding key new --scope ...`."
+    name=KEY_HEADER, auto_error=False, description="Made by `goodstanding key new --scope ...`."
 )
 
 
@@ -208,7 +209,8 @@ def health(answers: Answers, watch: Watch) -> APIRouter:
             "as_of": published and published.as_of,
             "published_at": published and published.published_at,
             "age_days": age_days,
-            "problem": watch.problem,
+            # anybody may ask this, so no path is named
+            "problem": watch.problem and UNUSABLE,
         }
         return _json(content, 200 if status == "ready" else 503)
 
@@ -221,8 +223,8 @@ def _may(scope: str, keys: Keys, rates: Rates) -> Callable[..., Awaitable[None]]
     async def check(text: Annotated[str | None, Security(HEADER)]) -> None:
         key = keys.find(text)
         if key is None:
-            reason = "give a key in the header X-API-Key" if text is None else "this key is not valid"
-            raise HTTPException(401, reason, {"WWW-Authenticate": "ApiKey"})
+            # it has ended since `problems.Door` looked at it
+            raise HTTPException(401, keys.refusal(text), {"WWW-Authenticate": "ApiKey"})
         if scope not in key.scopes:
             raise HTTPException(403, f"this key may not ask for {scope}: it has {', '.join(key.scopes)}")
         if not rates.allows(key):

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from app.api import routes
 from app.api.answers import Answers
 from app.api.keys import Keys, Rates
-from app.api.problems import BodyLimit, answer_problems
+from app.api.problems import Door, answer_problems
 from app.api.published import Watch
 from app.api.receipts import Receipts
 from goodstanding.core.errors import DataProblem
@@ -54,7 +54,7 @@ def create(current: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     answer_problems(api)
-    api.add_middleware(BodyLimit)
+    api.add_middleware(Door, keys=keys)
     for router in (routes.profiles, routes.decisions, routes.letters, routes.policies):
         api.include_router(router(answers, keys, rates))
     api.include_router(routes.health(answers, watch))
@@ -78,6 +78,8 @@ def serve(current: Settings, host: str, port: int, workers: int) -> None:
     """Run the API until it is ended. Each worker is a process that takes up publications by itself."""
     import uvicorn
 
+    from app.api.limits import LimitedProtocol
+
     # held open here, it is one file for as long as the server runs, also for a worker that starts anew
     receipts = Receipts(current.receipts, current.receipt_months)
     os.environ[RECEIPTS] = receipts.hold()
@@ -91,4 +93,7 @@ def serve(current: Settings, host: str, port: int, workers: int) -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
+        http=LimitedProtocol,
+        ws="none",
+        timeout_graceful_shutdown=10,
     )
