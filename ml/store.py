@@ -1,12 +1,16 @@
 """The model store: a folder on disk with a skops file and a JSON card (`ml.cards`) for each trained model.
 
-Evaluations have cards alone. A model counts once its card is there; the card is written last. Both are
-written aside and renamed, so no reader meets half a file. Neither holds a customer id.
+Evaluations have cards alone. A model counts once its card is there; the card is written last. All are
+written aside and renamed, so no reader meets half a file. None holds a customer id.
+
+Model and card are signed by a key of the home (HMAC-SHA256), so that a file from elsewhere is told before
+anything of it is read. A model without a signature, as earlier versions stored them, is refused: train again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import platform
@@ -24,7 +28,9 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.version import code_version
+from goodstanding.identity.pseudonyms import make_key
 from ml.cards import MadeBy, ModelCard
+from ml.sound import Unsound, require_sound
 
 # What a model file may hold beside the scikit-learn, NumPy and SciPy types that skops itself trusts. A test
 # checks every method against this list. Stored models name these paths: a class that moves makes every stored
@@ -44,6 +50,9 @@ TRUSTED_TYPES = (
     "sklearn.tree._tree.Tree",
 )
 SUPERSEDED = "superseded"
+SIGNATURE = "signature"
+# beside the folder of the models
+KEY = "models.key"
 
 
 def model_id(card: Mapping[str, object], predictions: bytes) -> str:
@@ -64,7 +73,10 @@ def model_id(card: Mapping[str, object], predictions: bytes) -> str:
 def save(model: Any, card: ModelCard, models: Path) -> None:
     """Store a fitted model and its card under the card's model_id, as `save_card` does."""
     models.mkdir(parents=True, exist_ok=True)
-    write_in_place(models / f"{card['model_id']}.skops", skops.io.dumps(model))
+    name, content = card["model_id"], skops.io.dumps(model)
+    write_in_place(models / f"{name}.skops", content)
+    signature = _signature(models, name, content, _text_of(card))
+    write_in_place(models / f"{name}.{SIGNATURE}", signature + "\n")
     save_card(card, models)
 
 
@@ -75,7 +87,7 @@ def save_card(card: Mapping[str, object], folder: Path) -> None:
     folder `superseded`: of two cards of one day, the order of their names would decide which one counts.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_in_place(folder / f"{card['model_id']}.json", (json.dumps(card, indent=2) + "\n").encode())
+    write_in_place(folder / f"{card['model_id']}.json", _text_of(card))
     for other in folder.glob(f"{card['target']}-{card['data_day']}-*.json"):
         if other.stem != card["model_id"]:
             put_away(folder, other.stem, SUPERSEDED)
@@ -85,7 +97,7 @@ def put_away(folder: Path, name: str, attic: str) -> None:
     """Move a card, and its model if it has one, into the folder `attic` below, where it does not count."""
     (folder / attic).mkdir(exist_ok=True)
     # the card first: without it the model does not count
-    for end in ("json", "skops"):
+    for end in ("json", "skops", SIGNATURE):
         with suppress(FileNotFoundError):
             os.replace(folder / f"{name}.{end}", folder / attic / f"{name}.{end}")
 
@@ -140,20 +152,31 @@ def load(models: Path, name: str) -> Any:
     """The fitted model of the card with a model_id; from memory where its file has not changed since.
 
     Raises:
-        DataProblem: the file is missing, damaged, or holds types outside `TRUSTED_TYPES`; then no code of it
-            has run.
+        DataProblem: the file is missing, damaged, not signed by this home, or holds types outside
+            `TRUSTED_TYPES` (then no code of it has run), or trees that point outside their arrays.
     """
-    path = models / f"{name}.skops"
+    files = [models / f"{name}.{end}" for end in ("skops", "json", SIGNATURE)]
     try:
-        return _load(path, path.stat().st_mtime_ns)
+        return _load(models, name, tuple(path.stat().st_mtime_ns for path in files if path.exists()))
     except FileNotFoundError:
-        raise DataProblem(f"model file {path} is missing beside its card; train again") from None
+        raise DataProblem(f"model file {files[0]} is missing beside its card; train again") from None
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, mtime_ns: int) -> Any:
+def _load(models: Path, name: str, changed: tuple[int, ...]) -> Any:
+    path = models / f"{name}.skops"
+    # read once: what is loaded is what was verified
+    content = path.read_bytes()
+    _require_signed(models, name, content)
     try:
-        return skops.io.load(path, trusted=list(TRUSTED_TYPES))
+        model = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
+        require_sound(model)
+        return model
+    except Unsound as error:
+        raise DataProblem(
+            f"model file {path} is refused, {error}; find out who wrote it, then remove it and its card and "
+            "train again"
+        ) from None
     except UntrustedTypesFoundException as error:
         raise DataProblem(
             f"model file {path} is refused, it holds types that no model of this project has: {error}; "
@@ -164,6 +187,35 @@ def _load(path: Path, mtime_ns: int) -> Any:
             f"model file {path} cannot be read by scikit-learn {version('scikit-learn')} "
             f"({type(error).__name__}: {error}); train again"
         ) from error
+
+
+def _text_of(card: Mapping[str, object]) -> bytes:
+    return (json.dumps(card, indent=2) + "\n").encode()
+
+
+def _require_signed(models: Path, name: str, content: bytes) -> None:
+    signed, card = models / f"{name}.{SIGNATURE}", models / f"{name}.json"
+    if not signed.exists():
+        raise DataProblem(
+            f"model file {models / name}.skops has no signature of this home; train again, which signs "
+            "what it stores"
+        )
+    signature = _signature(models, name, content, card.read_bytes())
+    if not hmac.compare_digest(signature, signed.read_text(encoding="ascii", errors="replace").strip()):
+        raise DataProblem(
+            f"model file {models / name}.skops or its card is not the one that this home signed; find out "
+            "who wrote it, then remove it and its card and train again"
+        )
+
+
+def _signature(models: Path, name: str, content: bytes, card: bytes) -> str:
+    """The signature of a model and its card, under the key of the home, which is made once."""
+    key = models.parent / KEY
+    if not key.exists():
+        make_key(key)
+    parts = (name.encode(), content, card)
+    message = b"".join(len(part).to_bytes(8) + part for part in parts)
+    return hmac.new(bytes.fromhex(key.read_text(encoding="ascii")), message, hashlib.sha256).hexdigest()
 
 
 def made_by() -> MadeBy:

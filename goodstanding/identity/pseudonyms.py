@@ -30,14 +30,14 @@ def pseudonym_key(settings: Settings) -> bytes:
         return bytes.fromhex(settings.pseudonym_key.get_secret_value())
     path = settings.home / "pseudonym.key"
     if not path.exists():
-        _make_key(path)
+        make_key(path)
     text = path.read_text(encoding="ascii", errors="replace").strip()
     if not re.fullmatch(r"([0-9a-fA-F]{2}){32,}", text):
         raise WrongUse(f"{path} holds no key; restore it, or the same customers get other pseudonyms")
     return bytes.fromhex(text)
 
 
-def _make_key(path: Path) -> None:
+def make_key(path: Path) -> None:
     """Write a new key; if two processes do so at once, the first one's key is kept.
 
     A hard link does not replace a file, so this needs no lock.

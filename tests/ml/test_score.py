@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -64,7 +65,15 @@ def own(models: Path, tmp_path: Path) -> Path:
     """A copy of the store that a test may damage."""
     folder = tmp_path / "models"
     subprocess.run(["cp", "-r", str(models), str(folder)], check=True)
+    shutil.copy(models.parent / store.KEY, tmp_path)
     return folder
+
+
+def sign(path: Path) -> None:
+    """Sign a card that was changed and its model again, as whoever has the home's key can."""
+    content = path.with_suffix(".skops").read_bytes()
+    signature = store._signature(path.parent, path.stem, content, path.read_bytes())
+    path.with_suffix(".signature").write_text(signature)
 
 
 def predictions_of(shop: Shop, what: str = "*", table: str = "customers") -> list[tuple[Any, ...]]:
@@ -139,6 +148,7 @@ def test_a_champion_may_read_a_feature_that_only_its_question_has(
     for kept in (*card["references"]["inputs"].values(), card["references"]["score"]):
         kept["allowed"] = 99
     path.write_text(json.dumps(card))
+    sign(path)
     score(shop, NEWEST_DAY, tmp_path)
 
     values = [value for (value,) in predictions_of(shop, "buy_90d_probability")]
@@ -154,6 +164,7 @@ def test_a_model_of_other_figures_predicts_with_a_word_and_a_refused_one_says_wh
     path, card = card_of(own, "buys_30d")
     card["references"]["score"]["allowed"] = 0.001
     path.write_text(json.dumps(card))
+    sign(path)
     scoring = score(shop, NEWEST_DAY, own)
     word = (
         "its model was trained on figures that were computed otherwise (the SQL has changed since); "
@@ -220,6 +231,7 @@ def test_a_model_of_different_customers_is_refused_with_the_figure_and_the_other
         "tenure_days": {"borders": [10.0], "shares": [0.8, 0.1, 0.1], "allowed": 0.3}
     }
     path.write_text(json.dumps(card))
+    sign(path)
     note = score(shop, NEWEST_DAY, own)["notes"]["buys_90d"]
 
     (value,) = predictions_of(shop, "value", "drift where question = 'buys_90d' and kind = 'input'")[0]
@@ -235,6 +247,7 @@ def test_a_model_with_wrong_calibration_is_refused(shop: Shop, own: Path) -> Non
     path, card = card_of(own, "buys_90d")
     card["matured"] = {"cut": "2011-07-31", "mean_probability": 0.6, "share": 0.4}
     path.write_text(json.dumps(card))
+    sign(path)
 
     assert score(shop, NEWEST_DAY, own)["notes"]["buys_90d"] == (
         "refused: its probabilities as of 2011-07-31 were 0.200 off the actual share, at most 0.15 is "
@@ -257,10 +270,12 @@ def test_scoring_again_gives_the_same_bytes(models: Path) -> None:
 
 def spoil_type(path: Path, card: dict[str, Any]) -> None:
     skops.io.dump(FunctionTransformer(func=subprocess.check_call), path.with_suffix(".skops"))
+    sign(path)
 
 
 def spoil_features(path: Path, card: dict[str, Any]) -> None:
     path.write_text(json.dumps(card | {"feature_names": ["rfm_rank", "shoe_size"]}))
+    sign(path)
 
 
 @pytest.mark.parametrize(
