@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -16,6 +18,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 # how often a worker looks whether its parent still lives
 WATCH_SECONDS = 0.5
+# of Linux: PR_SET_PDEATHSIG
+PARENT_DEATH_SIGNAL = 1
 
 
 def run(
@@ -50,12 +54,19 @@ def run(
 
 
 def _begin(parent: int, prepare: Callable[[], object] | None) -> None:
-    """Prepare a worker: it ends soon after its parent, and Ctrl-C is for the parent to answer."""
+    """Prepare a worker: it ends with its parent, and Ctrl-C is for the parent to answer."""
     if os.getpid() != parent:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _end_by_the_kernel()
         Thread(target=_end_with, args=(parent,), daemon=True).start()
     if prepare:
         prepare()
+
+
+def _end_by_the_kernel() -> None:
+    """Let Linux kill this process once its parent has ended, also within a call that stops all threads."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _end_with(parent: int) -> None:
