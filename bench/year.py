@@ -102,7 +102,8 @@ def require_equal(one: Settings, other: Settings) -> None:
         for name, home in (("one", one), ("other", other)):
             connection.execute(f"attach '{home.published / 'current.duckdb'}' as {name} (read_only)")
         tables = connection.execute(
-            "select table_name from duckdb_tables() where database_name = 'one' and schema_name = 'marts'"
+            "select table_name from information_schema.tables "
+            "where table_catalog = 'one' and table_schema = 'marts'"
         ).fetchall()
         differing = [
             table for (table,) in tables if table not in OF_THE_RUNS and _differ(connection, f"marts.{table}")

@@ -207,7 +207,7 @@ def _dbt_build(settings: Settings, rebuilt: bool, has_accounts: bool) -> list[No
         arguments += ["--full-refresh"]
     else:
         # not by --exclude: with a view dbt leaves out every test that reads it, that of conservation too
-        chosen = ["config.materialized:replaced", "resource_type:test"]
+        chosen = ["config.materialized:replaced", "config.materialized:versioned", "resource_type:test"]
         left_out = ["resource_type:seed", *([] if has_accounts else ["tag:accounts"])]
         arguments += ["--select", *chosen, "--exclude", *left_out]
     results = run_dbt(settings, arguments)

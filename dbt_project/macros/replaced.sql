@@ -70,10 +70,12 @@
         {%- set days_at_once = listed | length if listed | length < 2 else [var('batch_rows') // customers_counted(), 1] | max -%}
         {%- set queries = [] -%}
         {%- for days in listed | batch([days_at_once, 1] | max) -%}
-            {%- do queries.append(query | replace(
-                changed_days_of(purpose),
-                changed_days_of(purpose) ~ " and as_of between cast('" ~ days[0] ~ "' as date) and cast('" ~ days[-1] ~ "' as date)"
-            )) -%}
+            {%- set limits = "cast('" ~ days[0] ~ "' as date) and cast('" ~ days[-1] ~ "' as date)" -%}
+            {%- do queries.append(
+                query
+                | replace(any_day(), limits)
+                | replace(changed_days_of(purpose), changed_days_of(purpose) ~ " and as_of between " ~ limits)
+            ) -%}
         {%- endfor -%}
         {{ return(queries or [query]) }}
     {%- endfor -%}

@@ -92,6 +92,38 @@
     where {{ changed_days_of(scope) }}
 {%- endmacro %}
 
+{#-
+    Whether a row of customers and as_of days is of the days in scope, as a condition. The limits are those of a batch
+    (in_batches): a view of versions is unfolded for the days that a condition names as they are written, and for all days
+    where it takes them from a query.
+-#}
+{% macro of_days_in_scope(scope, row) -%}
+    {{ row }}.as_of between {{ any_day() }}
+    and {{ row }}.as_of in ({{ days_in_scope(scope) }})
+{%- endmacro %}
+
+{#- the rows that a run wrote, as conditions like those of conditions_of; of days with their first as it is written -#}
+{% macro written_rows(scope, row) -%}
+    {%- set conditions = conditions_of(scope, row) -%}
+    {%- if execute and _rules_of(scope) and _rules_of(scope)[0].purpose and not builds_everything() -%}
+        {%- set first_day = run_query(
+            "select cast(coalesce(min(as_of), '9999-12-31') as varchar) from " ~ ref('int_as_of_days') ~ " where " ~ changed_days_of(scope)
+        ).rows[0][0] -%}
+        {{ return([row ~ ".as_of >= cast('" ~ first_day ~ "' as date)"]) }}
+    {%- endif -%}
+    {{ return(conditions) }}
+{%- endmacro %}
+
+{#- the newest kept day as it is written, for the same reason -#}
+{% macro newest_day() -%}
+    {%- set newest = "select cast(max(as_of) as varchar) from " ~ ref('int_as_of_days') -%}
+    cast('{{ (run_query(newest).rows[0][0] if execute) or '0001-01-01' }}' as date)
+{%- endmacro %}
+
+{% macro any_day() -%}
+    cast('0001-01-01' as date) and cast('9999-12-31' as date)
+{%- endmacro %}
+
 {% macro changed_days_of(purpose) -%}
     purpose = '{{ purpose }}' and is_changed
 {%- endmacro %}

@@ -40,7 +40,7 @@ newest_scores as (
         coalesce(sum(monetary), 0) as monetary,
         coalesce(sum(frequency), 0) as frequency
     from {{ ref('rfm_scores') }}
-    where as_of = (select max(as_of) from {{ ref('int_as_of_days') }})
+    where as_of = {{ newest_day() }}
 
 ),
 

@@ -22,12 +22,13 @@ class_borders as (
 
 scores as (
     select * from marts.rfm_scores
-    where as_of = (select as_of from newest)
+    -- the days that are judged once more: a view of versions is unfolded for the days that are given as they are
+    where as_of = (select as_of from newest) and as_of between $first and $last
 ),
 
 classes as (
     select * from marts.customer_classes
-    where as_of = (select as_of from newest)
+    where as_of = (select as_of from newest) and as_of between $first and $last
 ),
 
 final as (

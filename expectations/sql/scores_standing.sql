@@ -57,7 +57,8 @@ classes as (
         credit_score,
         class
     from marts.customer_classes
-    where as_of = (select as_of from newest)
+    -- the days that are judged once more: a view of versions is unfolded for the days that are given as they are
+    where as_of = (select as_of from newest) and as_of between $first and $last
 ),
 
 class_sizes as (
@@ -115,7 +116,7 @@ torn_values as (
 scored as (
     select count(*) as customers
     from marts.rfm_scores
-    where as_of = (select newest.as_of from newest)
+    where as_of = (select newest.as_of from newest) and as_of between $first and $last
 ),
 
 classified_before as (

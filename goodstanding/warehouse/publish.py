@@ -34,7 +34,7 @@ from goodstanding.warehouse.restatements import last_publication, restate
 
 log = logging.getLogger(__name__)
 
-KEPT_SCHEMAS = ("marts", "features", "predictions")
+KEPT_SCHEMAS = ("marts", "marts_versions", "features", "predictions")
 # What a publication rests on. A day also has another version where its files were read by another mapping.
 SOURCE_FILES = """
 select files.event_day, files.file_name, files.file_hash, files.lines, days.version as day_version
@@ -188,13 +188,22 @@ def _draft(settings: Settings) -> Iterator[Path]:
 
 
 def keep_for_readers(connection: duckdb.DuckDBPyConnection) -> None:
-    """Turn the views of the marts into tables, and drop all schemas that are not for readers.
+    """Turn views of the marts into tables, and drop all schemas that are not for readers.
 
-    The views of the schema `features` stay views: they name tables of kept schemas alone.
+    Views over `marts_versions` and those of the schema `features` stay views: they name only tables of kept
+    schemas.
     """
     # views name their tables without the file's name, so they can be read under any
     views = connection.execute(
-        "select schema_name, view_name from duckdb_views() where schema_name = 'marts' and not internal"
+        """
+        select schema_name, view_name from duckdb_views()
+        where
+            database_name = current_database() and schema_name = 'marts' and not internal
+            and view_name not in (
+                select table_name from duckdb_tables()
+                where database_name = current_database() and schema_name = 'marts_versions'
+            )
+        """
     ).fetchall()
     for schema, view in views:
         connection.execute(f"create table {schema}.{view}_table as select * from {schema}.{view}")

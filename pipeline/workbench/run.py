@@ -203,7 +203,8 @@ class Sides:
     published: frozenset[str]
     #: what the publication is, in words
     publication: str
-    #: tables of the copy as it was taken, with their schemas; its views read the copy as it is now
+    #: tables and views of versions of the copy as it was taken, with their schemas; its other views read the
+    #: copy as it is now
     taken: frozenset[str]
     notes: tuple[str, ...]
 
@@ -243,7 +244,12 @@ def _sides(connection: duckdb.DuckDBPyConnection) -> Sides:
         """
         select database_name, schema_name, table_name from duckdb_tables()
         union all
-        select database_name, schema_name, view_name from duckdb_views() where database_name = 'published'
+        select database_name, schema_name, view_name from duckdb_views()
+        where
+            database_name = 'published'
+            or (database_name, schema_name || '_versions', view_name) in (
+                select (database_name, schema_name, table_name) from duckdb_tables()
+            )
         """
     ).fetchall()
     tables = {

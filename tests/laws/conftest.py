@@ -44,11 +44,16 @@ class Warehouse:
             self.step(name, first, last)
 
     def seen_by_readers(self) -> dict[str, str]:
-        """Each published table as a hash of its ordered rows."""
+        """Each published table, and each view that unfolds versions, as a hash of its ordered rows."""
         with duckdb.connect(str(self.home / "published" / "current.duckdb"), read_only=True) as connection:
             tables = connection.execute(
-                "select schema_name, table_name from duckdb_tables() "
-                "where schema_name in ('marts', 'features') order by all"
+                """
+                select schema_name, table_name from duckdb_tables()
+                where schema_name in ('marts', 'marts_versions', 'features')
+                union all
+                select schema_name, view_name from duckdb_views() where schema_name = 'marts'
+                order by all
+                """
             ).fetchall()
             hashes = {}
             for schema, table in tables:
@@ -56,7 +61,8 @@ class Warehouse:
                 if table in ("publication", "restatements"):
                     continue
                 rows = connection.execute(f"select * from {schema}.{table} order by all").fetchall()
-                hashes[table] = f"{len(rows)} rows {hashlib.sha256(repr(rows).encode()).hexdigest()[:12]}"
+                digest = hashlib.sha256(repr(rows).encode()).hexdigest()
+                hashes[f"{schema}.{table}"] = f"{len(rows)} rows {digest[:12]}"
             return hashes
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:

@@ -24,7 +24,7 @@ def marts(path: Path) -> dict[str, str]:
     """Each mart of a file as a hash of its ordered rows."""
     with duckdb.connect(str(path), read_only=True) as connection:
         tables = connection.execute(
-            "select table_name from duckdb_tables() where schema_name = 'marts' order by 1"
+            "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
         ).fetchall()
         hashes = {}
         for (table,) in tables:

@@ -47,7 +47,7 @@ def test_a_publication_without_a_whole_day_counts_as_a_bad_read(warehouse, tmp_p
     for spoil in (
         "update marts.publication set as_of = as_of - 1",
         "delete from marts.invoices where net_amount = (select max(net_amount) from marts.invoices)",
-        "delete from marts.customer_classes where class = 'Best'",
+        "delete from marts_versions.customer_classes where class = 'Best'",
     ):
         copy = tmp_path / "spoilt.duckdb"
         copy.write_bytes(published.read_bytes())

@@ -139,8 +139,8 @@ def test_the_days_without_trade_decide_no_figure(tmp_path: Path, use_settings: U
         run(Days(FIRST, FIRST + timedelta(days=1)), "ingest", "check_raw", "transform")
         with open_warehouse(steps.settings()) as connection:
             tables = connection.execute(
-                "select schema_name || '.' || table_name from duckdb_tables() "
-                "where database_name = 'standing' and schema_name in ('marts', 'features') order by 1"
+                "select table_schema || '.' || table_name from information_schema.tables "
+                "where table_catalog = 'standing' and table_schema in ('marts', 'features') order by 1"
             ).fetchall()
             assert tables
             marts.append(

@@ -1,3 +1,6 @@
+{{ config(materialized='versioned', meta={'counts_days': ['recency']}) }}
+{%- set scope = scope_is('scores') -%}
+
 with
 
 invoice_states as (
@@ -9,7 +12,7 @@ invoice_states as (
 
 as_of_days as (
 
-    {{ days_in_scope('scores') }}
+    {{ days_in_scope(scope) }}
 
 ),
 

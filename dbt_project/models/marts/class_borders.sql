@@ -4,13 +4,9 @@ with
 
 scores as (
 
-    select * from {{ ref('rfm_scores') }}
-
-),
-
-changed_days as (
-
-    {{ days_in_scope(scope) }}
+    select scores.*
+    from {{ ref('rfm_scores') }} as scores
+    where {{ of_days_in_scope(scope, 'scores') }}
 
 ),
 
@@ -20,8 +16,6 @@ credit_scores as (
         scores.as_of,
         cast(scores.r_score + scores.f_score + scores.m_score as double) as credit_score
     from scores
-    inner join changed_days
-        on scores.as_of = changed_days.as_of
 
 ),
 

@@ -1,16 +1,13 @@
+{{ config(materialized='versioned', meta={'counts_days': ['recency']}) }}
 {%- set scope = scope_is('scores') -%}
 
 with
 
 scores as (
 
-    select * from {{ ref('rfm_scores') }}
-
-),
-
-changed_days as (
-
-    {{ days_in_scope(scope) }}
+    select scores.*
+    from {{ ref('rfm_scores') }} as scores
+    where {{ of_days_in_scope(scope, 'scores') }}
 
 ),
 
@@ -26,8 +23,6 @@ credit_scores as (
         scores.*,
         scores.r_score + scores.f_score + scores.m_score as credit_score
     from scores
-    inner join changed_days
-        on scores.as_of = changed_days.as_of
 
 ),
 

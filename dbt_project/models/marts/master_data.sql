@@ -37,7 +37,9 @@ payment_behaviour as (
 
 classes as (
 
-    select * from {{ ref('customer_classes') }}
+    select classes.*
+    from {{ ref('customer_classes') }} as classes
+    where {{ of_days_in_scope(scope, 'classes') }}
 
 ),
 

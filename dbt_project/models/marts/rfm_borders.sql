@@ -4,8 +4,9 @@ with
 
 measures as (
 
-    select * from {{ ref('int_rfm_measures') }}
-    where as_of in ({{ days_in_scope(scope) }})
+    select measures.*
+    from {{ ref('int_rfm_measures') }} as measures
+    where {{ of_days_in_scope(scope, 'measures') }}
 
 ),
 

@@ -1,11 +1,13 @@
+{{ config(materialized='versioned', meta={'counts_days': ['recency']}) }}
 {%- set scope = scope_is('scores') -%}
 
 with
 
 measures as (
 
-    select * from {{ ref('int_rfm_measures') }}
-    where as_of in ({{ days_in_scope(scope) }})
+    select measures.*
+    from {{ ref('int_rfm_measures') }} as measures
+    where {{ of_days_in_scope(scope, 'measures') }}
 
 ),
 

@@ -5,7 +5,7 @@
 -#}
 {% test keeps(model, grain, rules={}, scope=none) %}
 
-{%- set conditions = conditions_of(scope, model.identifier) if scope else ['true'] %}
+{%- set conditions = written_rows(scope, model.identifier) if scope else ['true'] %}
 
 with
 

@@ -62,3 +62,32 @@ def test_rows_that_replace_deleted_ones_are_seen_in_the_transaction(tmp_path: Pa
         connection.execute("delete from kept where line_number < 10")
         connection.commit()
         assert connection.execute("select count(*) from kept").fetchone() == (499_990,)
+
+
+def test_rows_that_end_in_the_transaction_that_inserted_them_are_seen_as_ended(
+    tmp_path: Path, lines: Path
+) -> None:
+    """What `versioned` does in dbt, batch by batch: rows without an end, then the end of some, and others."""
+    with duckdb.connect(tmp_path / "kept.duckdb", config={"threads": 2}) as connection:
+        connection.execute(f"attach '{lines}' as previous (read_only)")
+        connection.begin()
+        connection.execute("create table kept (line_number bigint, ended_by bigint)")
+        for batch in range(4):
+            connection.execute(
+                f"""
+                create or replace temp table ends as
+                select line_number from kept where ended_by is null and line_number % 3 = {batch % 3}
+                """
+            )
+            connection.execute(
+                f"update kept set ended_by = {batch} from ends where kept.line_number = ends.line_number"
+            )
+            connection.execute(
+                f"insert into kept select line_number + {batch} * 500_000, null from previous.lines"
+            )
+        counted = "select count(*), count(ended_by) from kept"
+        # of the first batch all have ended, of the second two thirds, of the third a third, of the last none
+        expected = (4 * 500_000, sum(500_000 * ended // 3 for ended in (3, 2, 1)))
+        assert expected == pytest.approx(connection.execute(counted).fetchone(), abs=3)
+        connection.commit()
+        assert expected == pytest.approx(connection.execute(counted).fetchone(), abs=3)

@@ -79,6 +79,8 @@ def files(home: Settings) -> list[str]:
 
 # what ml reads: views on these and on the marts, and the tables that only those views use
 FEATURE_VIEWS = {"customer_features", "customer_classes", "order_features", "placed_orders"}
+# marts that are views of what is stored
+VERSIONED = {"rfm_scores", "customer_classes"}
 FEATURE_TABLES = {
     *("invoice_states", "product_cancellations", "order_accounts", "instalment_states", "order_days"),
 }
@@ -90,9 +92,11 @@ def test_readers_get_the_marts_the_features_and_the_predictions_and_nothing_else
     with open_warehouse(home) as connection:
         sql = "select table_name from information_schema.tables where table_catalog = 'standing'"
         marts = connection.execute(f"{sql} and table_schema = 'marts'").fetchall()
+        versions = connection.execute(f"{sql} and table_schema = 'marts_versions'").fetchall()
         profiles = connection.execute("select * from marts.customer_profiles order by all").fetchall()
     shown = read(home, "select schema_name, table_name from duckdb_tables()")
-    assert set(shown) == {("marts", name) for (name,) in marts} | {
+    assert {name for (name,) in versions} == VERSIONED | {f"{name}_days" for name in VERSIONED}
+    assert set(shown) == {("marts", name) for (name,) in marts if name not in VERSIONED} | {
         ("marts", "publication"),
         ("marts", "source_files"),
         ("marts", "notices"),
@@ -101,15 +105,16 @@ def test_readers_get_the_marts_the_features_and_the_predictions_and_nothing_else
         ("predictions", "drift"),
         ("predictions", "models"),
         ("predictions", "scorecards"),
-    } | {("features", name) for name in FEATURE_TABLES}
+    } | {("features", name) for name in FEATURE_TABLES} | {("marts_versions", name) for (name,) in versions}
     views = read(home, "select schema_name, view_name from duckdb_views() where not internal")
-    assert set(views) == {("features", name) for name in FEATURE_VIEWS}
+    marts_views = {("marts", name) for name in VERSIONED}
+    assert set(views) == {("features", name) for name in FEATURE_VIEWS} | marts_views
     for name in FEATURE_VIEWS | FEATURE_TABLES:
         read(home, f"select * from features.{name}")
     features = read(home, "select * from features.customer_features order by all")
     assert features == read(home, "select * from marts.customer_features order by all") != []
     schemas = read(home, "select schema_name from duckdb_schemas() where not internal")
-    assert {name for (name,) in schemas} - {"main"} == {"marts", "features", "predictions"}
+    assert {name for (name,) in schemas} - {"main"} == {"marts", "marts_versions", "features", "predictions"}
     assert read(home, "select * from marts.customer_profiles order by all") == profiles
     assert len(profiles) == 5
 
