@@ -19,6 +19,7 @@ import json
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import lru_cache
@@ -26,7 +27,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from expectations.words import check_days, message, notes, written
+from expectations.words import check_days, message, notes, told, written
 from goodstanding.core.days import Days, in_words
 from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import DataProblem, GateFailed, WrongUse
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from great_expectations.datasource.fluent.interfaces import Batch as GXBatch
     from great_expectations.expectations import Expectation
 
-    from expectations.suite import Batch
+    from expectations.suite import Batch, Told
 
 # 540,000 narrow rows are about 40 MB as a frame. A single day is never split: its grain is judged whole.
 CHUNK_ROWS = 600_000
@@ -139,6 +140,8 @@ class GatePassed(TypedDict):
     rows: int
     #: as in `GateResult`
     notes: list[str]
+    #: the same of each day by itself
+    day_notes: dict[date, list[str]]
 
 
 def run_gate(
@@ -157,15 +160,12 @@ def run_gate(
     started = time.perf_counter()
     shop = load_shop(settings)
     _require_known(shop)
-    judged = [
-        result
-        for batch in _batches(gate)
-        if (result := _Judging(connection, gate, batch, days, settings, shop).result())["rows"]
-        or not batch.optional
-    ]
+    judgings = [_Judging(connection, gate, batch, days, settings, shop) for batch in _batches(gate)]
+    judged = _with_rows(judgings, [judging.result() for judging in judgings])
+    of_days = {day: _with_rows(judgings, [judging.of_day(day) for judging in judgings]) for day in days}
     failed = [(batch["name"], check) for batch in judged for check in batch["checks"] if not check["passed"]]
-    told = [text for batch in judged for text in batch["told"]]
-    said = [*told, *notes(judged), *_idle(shop, gate, days, judged)]
+    said = _said(shop, gate, judged, of_days)
+    day_notes = {day: _said(shop, gate, of_day, {day: of_day}) for day, of_day in of_days.items()}
     verdict: GateResult = {
         "gate": gate,
         "first_day": str(days.first),
@@ -182,7 +182,8 @@ def run_gate(
     count = sum(len(batch["checks"]) for batch in judged)
     if failed:
         failed_days = sorted({day for _, check in failed for day in check_days(check)})
-        raise GateFailed(message(gate, failed_days, failed, count, path), failed_days)
+        good_notes = {day: of_day for day, of_day in day_notes.items() if day not in failed_days}
+        raise GateFailed(message(gate, failed_days, failed, count, path), failed_days, good_notes)
     rows = sum(batch["rows"] for batch in judged)
     return {
         "gate": gate,
@@ -192,18 +193,47 @@ def run_gate(
         "failed": [],
         "rows": rows,
         "notes": said,
+        "day_notes": day_notes,
     }
 
 
+def _with_rows(judgings: list[_Judging], results: list[BatchResult]) -> list[BatchResult]:
+    """The results, without those of batches that need not have rows and have none."""
+    return [
+        result
+        for judging, result in zip(judgings, results, strict=True)
+        if result["rows"] or not judging.batch.optional
+    ]
+
+
+def _said(
+    shop: Shop, gate: str, batches: list[BatchResult], of_days: Mapping[date, list[BatchResult]]
+) -> list[str]:
+    """What is said beside the verdict on some days: what is told, not judged, accepted and not needed."""
+    beside = [text for batch in batches for text in batch["told"]]
+    return [*beside, *notes(batches), *_idle(shop, gate, of_days)]
+
+
 def _require_known(shop: Shop) -> None:
-    """Refuse an acceptance of what no gate expects: it would never apply.
+    """Refuse an acceptance of what no gate expects, which would never apply, or of what several gates expect,
+    as each would take it for its own.
 
     Raises:
         WrongUse: names the first such.
     """
-    known = {name for gate in GATES for column in _all_columns(gate) for name in (column, f"{gate}.{column}")}
     for accepted in shop.accepted:
-        if accepted.expectation not in known:
+        named = [
+            f"{gate}.{column}"
+            for gate in GATES
+            for column in sorted(_all_columns(gate))
+            if _applies(accepted, gate, column)
+        ]
+        if len(named) > 1:
+            raise WrongUse(
+                f"{shop.mapping_file}: accepted: several gates have an expectation '{accepted.expectation}'; "
+                f"write {' or '.join(named)}"
+            )
+        if not named:
             raise WrongUse(
                 f"{shop.mapping_file}: accepted: no gate has an expectation '{accepted.expectation}'; "
                 'write the name that the gate\'s message gives after "on", like lines_of_usual'
@@ -219,23 +249,24 @@ def _applies(accepted: Accepted, gate: str, column: str) -> bool:
     return accepted.expectation in (column, f"{gate}.{column}")
 
 
-def _idle(shop: Shop, gate: str, days: Days, judged: list[BatchResult]) -> list[str]:
-    """Name the acceptances that this gate does not need on days that it has judged."""
+def _idle(shop: Shop, gate: str, of_days: Mapping[date, list[BatchResult]]) -> list[str]:
+    """Name the acceptances that this gate does not need, on days on which it has judged what they are of."""
     sentences = []
     for accepted in shop.accepted:
-        if not any(_applies(accepted, gate, column) for column in _all_columns(gate)):
-            continue
-        needed = [
-            entry["days"]
-            for batch in judged
-            for check in batch["checks"]
-            if _applies(accepted, gate, check["column"])
-            for entry in check["accepted"]
-        ]
-        covered = [day for day in days if day in accepted]
-        if covered and not needed:
+        idle_days = []
+        for day, batches in of_days.items():
+            checks = [
+                check
+                for batch in batches
+                for check in batch["checks"]
+                if _applies(accepted, gate, check["column"])
+            ]
+            is_judged = any("not_judged" not in check for check in checks)
+            if day in accepted and is_judged and not any(check["accepted"] for check in checks):
+                idle_days.append(day)
+        if idle_days:
             sentences.append(
-                f"not needed: {accepted.expectation} is met on {in_words(covered)}, which {accepted.by} "
+                f"not needed: {accepted.expectation} is met on {in_words(idle_days)}, which {accepted.by} "
                 f"accepted ({accepted.why})"
             )
     return sentences
@@ -287,6 +318,7 @@ class _Judging:
         settings: Settings,
         shop: Shop,
     ) -> None:
+        self.batch = batch
         self._connection, self._gate, self._batch = connection, gate, batch
         self._days, self._settings, self._shop = days, settings, shop
         self._checks: list[Check] = [
@@ -308,6 +340,13 @@ class _Judging:
             }
             for expectation, text in zip(batch.expectations, _sentences(gate, batch.name), strict=True)
         ]
+        # how many rows each day (ISO) has, and on which of them each check has something to judge
+        self._rows_of_days: Counter[str] | None = None
+        self._judged_days: list[set[str]] = [set() for _ in self._checks]
+        # who has accepted which days, by check
+        self._accepted: list[list[tuple[set[date], Accepted]]] = [[] for _ in self._checks]
+        self._told_rows: list[Told] = []
+        self._rows = 0
 
     def result(self) -> BatchResult:
         """Judge all rows of the batch."""
@@ -322,22 +361,58 @@ class _Judging:
                 self._validate(frame)
         if rows > CHUNK_ROWS // 6:
             _any_frame.cache_clear()  # it holds on to the last frame
-        for check in self._checks:
-            self._conclude(check)
-        return {"name": self._batch.name, "rows": rows, "checks": self._checks, "told": self._told(rows)}
+        self._rows = rows
+        for n in range(len(self._checks)):
+            self._conclude(n)
+        if self._batch.tells and rows:
+            from expectations.suite import Told
 
-    def _told(self, rows: int) -> list[str]:
-        return self._texts(self._batch.tells, []) if self._batch.tells and rows else []
+            self._told_rows = [Told(*row) for row in self._answer(self._batch.tells, [])]
+        return {
+            "name": self._batch.name,
+            "rows": rows,
+            "checks": self._checks,
+            "told": told(self._told_rows),
+        }
+
+    def of_day(self, day: date) -> BatchResult:
+        """What `result` says of one of the days; rows that have no day are of all."""
+        rows = self._rows if self._rows_of_days is None else self._rows_of_days[str(day)]
+        checks = []
+        for check, judged_days, accepted_days in zip(
+            self._checks, self._judged_days, self._accepted, strict=True
+        ):
+            of_day = check.copy()
+            of_day["accepted"] = [
+                {"days": str(day), "by": accepted.by, "why": accepted.why}
+                for covered, accepted in accepted_days
+                if day in covered
+            ]
+            if self._rows_of_days is not None:
+                of_day.pop("not_judged", None)
+                if str(day) not in judged_days:
+                    of_day["not_judged"] = self._not_judged(check, rows)
+            checks.append(of_day)
+        rows_told = [row for row in self._told_rows if row.event_day == day]
+        return {"name": self._batch.name, "rows": rows, "checks": checks, "told": told(rows_told)}
+
+    def _not_judged(self, check: Check, rows: int) -> str:
+        reason = self._batch.not_judged.get(check["column"], "no row has it")
+        return reason if rows else "there are no rows of these days"
 
     def _texts(self, sql: str, failed_days: list[date]) -> list[str]:
         """The rows of a query of one column of text."""
+        return [str(text) for (text,) in self._answer(sql, failed_days)]
+
+    def _answer(self, sql: str, failed_days: list[date]) -> list[tuple[Any, ...]]:
         values = {
             **_of_mapping(self._shop),
             "first": self._days.first,
             "last": self._days.last,
             "days": failed_days,
         }
-        return [str(text) for (text,) in self._connection.execute(sql, _used(sql, values)).fetchall()]
+        rows: list[tuple[Any, ...]] = self._connection.execute(sql, _used(sql, values)).fetchall()
+        return rows
 
     def _validate(self, frame: pd.DataFrame) -> None:
         """Validate one frame and add its outcomes to the checks, which have the order of the expectations."""
@@ -349,10 +424,17 @@ class _Judging:
         outcomes = _outcomes(batch, data, rules, "BOOLEAN_ONLY") | _outcomes(batch, data, others, "BASIC")
         broken = [n for n, outcome in outcomes.items() if not outcome.success]
         outcomes |= _outcomes(batch, data, broken, "COMPLETE")
+        if "event_day" in frame:
+            counts = frame["event_day"].value_counts().items()
+            of_days = Counter({str(day)[:10]: int(count) for day, count in counts})
+            self._rows_of_days = (self._rows_of_days or Counter()) + of_days
         for n, outcome in outcomes.items():
             check = self._checks[n]
             check["rows"] += len(frame)
-            check["judged"] += _judged_rows(frame, batch.expectations[n])
+            judged = _judged(frame, batch.expectations[n])
+            check["judged"] += int(judged.sum())
+            if "event_day" in frame:
+                self._judged_days[n] |= _days_in(frame["event_day"][judged])
             self._gather(check, frame, outcome)
 
     def _gather(self, check: Check, frame: pd.DataFrame, outcome: ExpectationValidationResult) -> None:
@@ -369,8 +451,7 @@ class _Judging:
             ]
             check["keys"] = (check["keys"] + keys)[:NAMED_KEYS]
             if "event_day" in frame:
-                failed_days = {str(day)[:10] for day in unexpected["event_day"].unique()}
-                check["failed_days"] = sorted(failed_days.union(check["failed_days"]))
+                check["failed_days"] = sorted({*_days_in(unexpected["event_day"]), *check["failed_days"]})
             if not result:
                 check["error"] = _error(outcome.exception_info)
         figure = f"{check['column']}_figure"
@@ -380,8 +461,9 @@ class _Judging:
         else:
             check["observed"] = _observed(check["observed"], check["column"], frame, result)
 
-    def _conclude(self, check: Check) -> None:
+    def _conclude(self, n: int) -> None:
         """Add to a check what all rows say together: what is accepted, why it fails, that none was judged."""
+        check = self._checks[n]
         # nobody can accept what could not be looked at
         if not check["passed"] and "error" not in check:
             has_days = bool(check["failed_days"])
@@ -395,14 +477,14 @@ class _Judging:
                     check["accepted"].append(
                         {"days": in_words(covered), "by": accepted.by, "why": accepted.why}
                     )
+                    self._accepted[n].append((covered, accepted))
                     left = left - covered if has_days else set()
             check["failed_days"] = [str(day) for day in sorted(left)]
             check["passed"] = not left
         if not check["passed"] and check["column"] in self._batch.causes:
             check["causes"] = self._texts(self._batch.causes[check["column"]], check_days(check))
         if check["passed"] and not check["judged"]:
-            reason = self._batch.not_judged.get(check["column"], "no row has it")
-            check["not_judged"] = reason if check["rows"] else "there are no rows of these days"
+            check["not_judged"] = self._not_judged(check, check["rows"])
 
 
 def _chunks(connection: duckdb.DuckDBPyConnection, batch: Batch, days: Days) -> Iterator[Days]:
@@ -469,12 +551,18 @@ def _fetch(
         ) from None
 
 
-def _judged_rows(frame: pd.DataFrame, expectation: Expectation) -> int:
-    """How many rows have something to judge: those with a value, as NULL is judged by `present` alone."""
+def _judged(frame: pd.DataFrame, expectation: Expectation) -> pd.Series[bool]:
+    """Which rows have something to judge: those with a value, as NULL is judged by `present` alone."""
     column = _columns(expectation)
-    if column not in frame or expectation.expectation_type == "expect_column_values_to_not_be_null":
-        return len(frame)
-    return int(frame[column].notna().sum())
+    judges_nulls = expectation.expectation_type == "expect_column_values_to_not_be_null"
+    if column not in frame or judges_nulls:
+        return frame.iloc[:, 0].isna() | True
+    return frame[column].notna()
+
+
+def _days_in(days: pd.Series[Any]) -> set[str]:
+    """The days (ISO) of a column."""
+    return {str(day)[:10] for day in days.unique()}
 
 
 def _key(row: tuple[Any, ...]) -> str:

@@ -88,17 +88,27 @@ def _invoices_beside_raw(name: str, asked: str, chunked_by: str | None) -> Batch
     )
 
 
+# the days of the run, and the recent ones with which they are compared
+ASKED_DAYS = f"asked_days as ({query('invoices_recent_days')})"
 ACCOUNTS = f"accounts as ({query('invoices_accounts')})"
 BELOW_ZERO = f"below_zero as ({query('invoices_below_zero')})"
-UNMATCHED = (
-    f"with {ACCOUNTS}, {BELOW_ZERO} select * from ({query('invoices_unmatched')}) order by event_day, kind"
-)
+UNMATCHED = f"""
+    with {ASKED_DAYS}, {ACCOUNTS}, {BELOW_ZERO}
+    select * from ({query("invoices_unmatched")}) order by event_day, kind
+"""
 CAUSES = f"""
     select * from ({query("invoices_unmatched_causes")})
     union all
     select * from (with {ACCOUNTS} select * from ({query("invoices_accounts_causes")}))
     union all
-    select * from (with {BELOW_ZERO} select * from ({query("invoices_below_zero_causes")}))
+    select * from (with {ASKED_DAYS}, {BELOW_ZERO} select * from ({query("invoices_below_zero_causes")}))
+"""
+CAUSES_OF_FAILED_DAYS = f"""
+    select format('{{}} ({{}}, first {{}})', topic, sum(lines), min_by(place, event_day))
+    from ({CAUSES})
+    where {OF_FAILED_DAYS}
+    group by topic
+    order by sum(lines) desc, topic
 """
 
 BATCHES = (
@@ -183,7 +193,7 @@ BATCHES = (
             ),
         ],
         not_judged={"unmatched_share": "fewer than 7 days before it had any"},
-        causes={"unmatched_share": CAUSES},
-        tells=CAUSES,
+        causes={"unmatched_share": CAUSES_OF_FAILED_DAYS},
+        tells=f"select event_day, topic, lines, place, null as text from ({CAUSES})",
     ),
 )

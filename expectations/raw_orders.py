@@ -34,7 +34,8 @@ def _about_lines_aside(query_name: str, asked_days: str, parts: str = "") -> str
         select
             '{kind.name}' as kind, event_day, file_name, line_number, raw_text, reason,
             ends_with(reason, {literal(WAITS)}) as is_waiting, coalesce({DAYS_OFF}, 0) as days_off
-        from intake.raw.rejected_{kind.table} where event_day in (from asked_days)
+        from intake.raw.rejected_{kind.table}
+        where event_day in (select event_day from asked_days)
         """
         for kind in KINDS
     )
@@ -47,17 +48,18 @@ def _about_neighbours(asked_days: str, at_least: int) -> str:
     return _about_lines_aside("raw_orders_neighbours", asked_days, f", least as (select {at_least} as days)")
 
 
-FAILED_DAYS = "select unnest(cast($days as date[])) as event_day"
-# with one bad day in a week chance may have it; the same neighbour on a second day is how the files are cut
-LAST_DAYS = """
-    select event_day from intake.raw.days
-    where event_day <= $last and lines > 0
-    order by event_day desc limit 7
+# the failed days together, as of the last of them
+FAILED_DAYS = """
+    select max(event_day) over () as told_day, event_day
+    from (select unnest(cast($days as date[])) as event_day)
 """
+# With one bad day in a week chance may have it; the same neighbour on a second day is how the files are cut.
+# Each day of a range is told by its own last days.
+LAST_DAYS = f"select * from ({query('raw_orders_last_days')})"
 SET_ASIDE = f"""
     select * from ({_about_lines_aside("raw_orders_set_aside", FAILED_DAYS)})
     union all
-    select * from ({_about_neighbours(FAILED_DAYS, at_least=1)})
+    select text from ({_about_neighbours(FAILED_DAYS, at_least=1)})
 """
 LOST = f"""
     select * from ({_about_neighbours(LAST_DAYS, at_least=2)})

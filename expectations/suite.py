@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 # 1.24 sends no usage data; earlier versions did unless this was set before the import, and a later one may
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -31,6 +32,24 @@ ENOUGH = 100
 FEW_CUSTOMERS = f"there are fewer than {ENOUGH} customers"
 # why most rows have nothing to judge where a column is NULL
 TOO_YOUNG = "there are fewer than 7 trading days before it to compare with"
+
+
+class Told(NamedTuple):
+    """What is said of a day beside the verdict: either a `text`, or how many `lines` a `topic` has.
+
+    Attributes:
+        event_day: the day.
+        topic: what it is about; of a range, the rows of a topic are said once.
+        lines: how many lines of the day it is true of; None where there is a text.
+        place: the first of them; None where there is a text.
+        text: as it is said; None where lines are counted.
+    """
+
+    event_day: date
+    topic: str
+    lines: int | None
+    place: str | None
+    text: str | None
 
 
 @dataclass(frozen=True)
@@ -54,8 +73,8 @@ class Batch:
         not_judged: why a column is NULL, by its name; a check that judged no row says so and has not passed.
         causes: queries of one column of text that say why a check fails, by its column; they may use $days,
             the failed days, besides $first and $last.
-        tells: a query of one column of text about the days, said beside the verdict: what stops nothing and
-            must not stay silent.
+        tells: a query about the days whose rows are said beside the verdict: what stops nothing and must not
+            stay silent. Its columns are those of `Told`.
     """
 
     name: str

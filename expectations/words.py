@@ -11,6 +11,7 @@ from goodstanding.core.days import in_words
 
 if TYPE_CHECKING:
     from expectations.gate import BatchResult, Check, Observed
+    from expectations.suite import Told
 
 NAMED_FAILURES = 5
 
@@ -65,6 +66,27 @@ def notes(batches: Iterable[BatchResult]) -> list[str]:
             for entry in check["accepted"]
         ),
     ]
+
+
+def told(rows: Iterable[Told]) -> list[str]:
+    """What is said of some days beside the verdict: a sentence per topic, those of most lines first."""
+    topics: dict[str, list[Told]] = {}
+    for row in sorted(rows):
+        topics.setdefault(row.topic, []).append(row)
+    return [_told_of(topics[topic]) for topic in sorted(topics, key=lambda topic: -_lines(topics[topic]))]
+
+
+def _lines(rows: list[Told]) -> int:
+    return sum(row.lines or 0 for row in rows)
+
+
+def _told_of(rows: list[Told]) -> str:
+    """One topic of some days, the oldest day first."""
+    last = rows[-1]
+    if last.text is None:
+        return f"{last.topic} ({_lines(rows)}, first {rows[0].place})"
+    earlier = [row.event_day for row in rows[:-1]]
+    return last.text + (f"; it is told of {in_words(earlier)} too" if earlier else "")
 
 
 def described(observed: Observed) -> str:

@@ -8,6 +8,8 @@ XCom.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from expectations.gate import run_gate
@@ -35,6 +37,8 @@ from pipeline.transform import TransformNumbers
 from pipeline.transform import transform as build_marts
 
 if TYPE_CHECKING:
+    import duckdb
+
     from ml.train import Training
     from pipeline.pages.evaluation.report import PublishedEvaluation
 
@@ -167,15 +171,14 @@ def _check(step: str, gate: str, days: Days, run_id: str) -> GateNumbers:
         except GateFailed as error:
             record_verdict(connection, gate, error.days, run_id, passed=False, message=str(error))
             good_days = sorted({*days} - {*error.days})
-            record_verdict(connection, gate, good_days, run_id, passed=True, message="")
+            _record_passed(connection, gate, {day: error.notes.get(day, ()) for day in good_days}, run_id)
             build_docs(current)
             if gate != RAW_GATE or not has_lines(connection, good_days):
                 raise
             log.warning("%s", error)
             judged: GateNumbers = {"notes": [str(error)], "barred": [str(day) for day in error.days]}
         else:
-            said = "; ".join(result["notes"])
-            record_verdict(connection, gate, days, run_id, passed=True, message=said)
+            _record_passed(connection, gate, result["day_notes"], run_id)
             judged = {
                 "expectations": result["expectations"],
                 "rows": result["rows"],
@@ -183,3 +186,14 @@ def _check(step: str, gate: str, days: Days, run_id: str) -> GateNumbers:
             }
         numbers |= judged
     return judged
+
+
+def _record_passed(
+    connection: duckdb.DuckDBPyConnection, gate: str, notes: Mapping[date, Sequence[str]], run_id: str
+) -> None:
+    """Record that days passed a gate, each with its own notes."""
+    days_by_message: dict[str, list[date]] = {}
+    for day, said in notes.items():
+        days_by_message.setdefault("; ".join(said), []).append(day)
+    for message, days in days_by_message.items():
+        record_verdict(connection, gate, days, run_id, passed=True, message=message)

@@ -1,18 +1,6 @@
--- One row of text per kind and likely cause why payments, returns and deliveries of $first to $last find no order: how
+-- One row per day, kind and likely cause why payments, returns and deliveries of $first to $last find no order: how
 -- many lines, and a place. `accounts` is put before it by `expectations.invoices`. The first cause that applies counts.
 with
-
-orders as (
-    select
-        customer_id,
-        invoice_no,
-        ltrim(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '0') as plain_no,
-        ltrim(regexp_replace(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '^0*\p{L}*0*([1-9])', '\1'), '0') as bare_no,
-        min(event_day) as first_day
-    from marts.invoices
-    where kind = 'sale' and exists (from accounts)
-    group by customer_id, invoice_no
-),
 
 lines as (
     select
@@ -24,8 +12,26 @@ lines as (
     where event_day between $first and $last
 ),
 
+orders as (
+    select
+        customer_id,
+        invoice_no,
+        ltrim(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '0') as plain_no,
+        ltrim(regexp_replace(lower(regexp_replace(invoice_no, '[^\p{L}\p{N}]', '', 'g')), '^0*\p{L}*0*([1-9])', '\1'), '0') as bare_no,
+        min(event_day) as first_day
+    from marts.invoices
+    where
+        kind = 'sale'
+        and (
+            customer_id in (select lines.customer_id from lines)
+            or invoice_no in (select lines.invoice_no from lines)
+        )
+    group by customer_id, invoice_no
+),
+
 compared as (
     select
+        lines.event_day,
         lines.kind,
         lines.place,
         bool_or(orders.invoice_no = lines.invoice_no and orders.first_day <= lines.event_day) as is_found,
@@ -41,7 +47,7 @@ compared as (
         bool_or(orders.invoice_no = lines.invoice_no) as comes_later
     from lines
     left join orders on lines.customer_id = orders.customer_id and lines.bare_no = orders.bare_no
-    group by lines.kind, lines.place, lines.customer_id, lines.invoice_no
+    group by lines.event_day, lines.kind, lines.place, lines.customer_id, lines.invoice_no
 ),
 
 of_others as (
@@ -52,6 +58,7 @@ of_others as (
 
 caused as (
     select
+        compared.event_day,
         compared.kind,
         compared.place,
         case
@@ -62,14 +69,20 @@ caused as (
         end as cause
     from compared
     left join of_others on compared.place = of_others.place
-    where compared.is_found is not true and exists (from orders)
+    where compared.is_found is not true and exists (
+        from marts.invoices
+        where kind = 'sale'
+    )
 ),
 
 final as (
-    select format('{} that find no order: {} ({}, first {})', kind, cause, count(*), min(place)) as cause
+    select
+        event_day,
+        format('{} that find no order: {}', kind, cause) as topic,
+        count(*) as lines,
+        min(place) as place
     from caused
-    group by kind, cause
-    order by count(*) desc, kind asc, cause asc
+    group by event_day, kind, cause
 )
 
 select * from final

@@ -1,4 +1,4 @@
--- One row per invoice of a customer whose quantities are all below zero: does it count as a sale, and would the mapping's
+-- One row per invoice of the `asked_days` and of a customer whose quantities are all below zero: does it count as a sale, and would the mapping's
 -- rule of cancellations ($rule on $rule_column) match it in another case or without punctuation?
 with
 
@@ -20,7 +20,9 @@ lines as (
             end as varchar
         ) as ruled
     from marts.order_lines
-    where invoice_kind in ('sale', 'cancellation') and customer_id is not null
+    where
+        invoice_kind in ('sale', 'cancellation') and customer_id is not null
+        and event_day in (select event_day from asked_days)
 ),
 
 final as (

@@ -1,9 +1,10 @@
--- One row of text per cause why invoices below zero of $first to $last count as sales. `below_zero` is put before it by
+-- One row per day and cause why invoices below zero of $first to $last count as sales. `below_zero` is put before it by
 -- `expectations.invoices`. A shop whose mapping has no rule of cancellations means its sales below zero.
 with
 
 caused as (
     select
+        event_day,
         place,
         if(
             is_misread,
@@ -15,10 +16,13 @@ caused as (
 ),
 
 final as (
-    select format('sales with quantities below zero: {} ({}, first {})', cause, count(*), min(place)) as cause
+    select
+        event_day,
+        'sales with quantities below zero: ' || cause as topic,
+        count(*) as lines,
+        min(place) as place
     from caused
-    group by cause
-    order by count(*) desc, cause asc
+    group by event_day, cause
 )
 
 select * from final

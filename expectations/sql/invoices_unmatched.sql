@@ -2,16 +2,8 @@
 -- to 28 days before that have lines of the kind. Of payments, returns and deliveries those that name an order; a
 -- shop without orders has none to find. An invoice of quantities below zero finds none if it counts as a sale; it is
 -- misread if the rule of cancellations matches it written otherwise, and what was misread is no measure of what is
--- usual. `accounts` and `below_zero` are put before it by `expectations.invoices`.
+-- usual. `asked_days`, `accounts` and `below_zero` are put before it by `expectations.invoices`.
 with
-
-recent_days as (
-    select event_day
-    from intake.raw.days
-    where event_day < $first and accepted > 0 and admitted
-    order by event_day desc
-    limit 28
-),
 
 orders as (
     select
@@ -19,7 +11,12 @@ orders as (
         invoice_no,
         min(event_day) as first_day
     from marts.invoices
-    where kind = 'sale' and exists (from accounts)
+    where
+        kind = 'sale'
+        and customer_id in (
+            select accounts.customer_id from accounts
+            where accounts.event_day in (select event_day from asked_days)
+        )
     group by customer_id, invoice_no
 ),
 
@@ -33,7 +30,7 @@ referring as (
     from marts.order_lines
     where
         invoice_kind = 'cancellation' and customer_id is not null
-        and (event_day between $first and $last or event_day in (select event_day from recent_days))
+        and event_day in (select event_day from asked_days)
     group by event_day, customer_id, invoice_no
     union all
     select
@@ -43,7 +40,6 @@ referring as (
         is_sale as is_unmatched,
         is_misread
     from below_zero
-    where event_day between $first and $last or event_day in (select event_day from recent_days)
     union all
     select
         accounts.event_day,
@@ -58,8 +54,11 @@ referring as (
             and accounts.invoice_no = orders.invoice_no
             and accounts.event_day >= orders.first_day
     where
-        exists (from orders)
-        and (accounts.event_day between $first and $last or accounts.event_day in (select event_day from recent_days))
+        exists (
+            from marts.invoices
+            where kind = 'sale'
+        )
+        and accounts.event_day in (select event_day from asked_days)
     group by accounts.event_day, accounts.kind, accounts.customer_id, accounts.invoice_no
 ),
 

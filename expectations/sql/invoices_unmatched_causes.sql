@@ -1,4 +1,4 @@
--- One row of text per likely cause why cancellation lines of $first to $last find no purchase: how many, and a place.
+-- One row per day and likely cause why cancellation lines of $first to $last find no purchase: how many, and a place.
 -- It looks for what the line may mean among the sales of the 400 days before; the first cause that applies counts.
 with
 
@@ -55,6 +55,7 @@ of_others as (
 
 caused as (
     select
+        unmatched.event_day,
         unmatched.file_name || ':' || unmatched.line_number as place,
         case
             when unmatched.quantity >= 0 then 'a quantity that is not below zero'
@@ -71,10 +72,13 @@ caused as (
 ),
 
 final as (
-    select format('cancellations that find no purchase: {} ({}, first {})', cause, count(*), min(place)) as cause
+    select
+        event_day,
+        'cancellations that find no purchase: ' || cause as topic,
+        count(*) as lines,
+        min(place) as place
     from caused
-    group by cause
-    order by count(*) desc, cause asc
+    group by event_day, cause
 )
 
 select * from final

@@ -1,4 +1,5 @@
--- One row per line of a sale, where `invoices.number_again` of the mapping says stop.
+-- One row per line of a sale, where `invoices.number_again` of the mapping says stop: of the days judged, and of later days
+-- with a number of theirs, since an invoice number is that of the first day that has it, whichever of them was loaded first.
 with
 
 sale_lines as (
@@ -7,41 +8,27 @@ sale_lines as (
     where invoice_kind = 'sale' and list_contains(cast($stopped as varchar[]), 'number_again')
 ),
 
-days as (
-    select * from intake.raw.days
+judged_numbers as (
+    select distinct invoice_no
+    from sale_lines
+    where event_day between $first and $last
 ),
 
-judged_lines as (
+lines_of_numbers as (
     select
-        sale_lines.*,
-        days.admitted
+        event_day,
+        file_name,
+        line_number,
+        event_day = min(event_day) over (partition by invoice_no) as number_is_new
     from sale_lines
-    inner join days on sale_lines.event_day = days.event_day
-    where sale_lines.event_day between $first and $last
-),
-
-numbers as (
-    select
-        sale_lines.invoice_no,
-        min(sale_lines.event_day) as first_day,
-        max(sale_lines.event_day) filter (where days.admitted) as last_admitted_day
-    from sale_lines
-    inner join days on sale_lines.event_day = days.event_day
-    where sale_lines.invoice_no in (select judged_lines.invoice_no from judged_lines)
-    group by sale_lines.invoice_no
+    where invoice_no in (select judged_numbers.invoice_no from judged_numbers)
 ),
 
 final as (
-    select
-        judged_lines.event_day,
-        judged_lines.file_name,
-        judged_lines.line_number,
-        -- a day that comes late meets a later one that has passed; one that has passed itself stays
-        numbers.first_day = judged_lines.event_day
-        and (judged_lines.admitted or coalesce(numbers.last_admitted_day, judged_lines.event_day) <= judged_lines.event_day)
-            as number_is_new
-    from judged_lines
-    inner join numbers on judged_lines.invoice_no = numbers.invoice_no
+    select *
+    from lines_of_numbers
+    -- what later days have is judged again where it is new no more
+    where event_day between $first and $last or (event_day > $last and not number_is_new)
 )
 
 select * from final

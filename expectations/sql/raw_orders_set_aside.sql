@@ -5,7 +5,7 @@ with
 all_lines as (
     select coalesce(sum(lines), 0) as lines
     from intake.raw.files
-    where event_day in (from asked_days)
+    where event_day in (select event_day from asked_days)
 ),
 
 reasons as (

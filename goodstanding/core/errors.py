@@ -6,7 +6,7 @@ whether a retry can help.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 
@@ -35,11 +35,18 @@ class GateFailed(DataProblem):
 
     Attributes:
         days: the days that it refuses, of those that it judged.
+        notes: what is said of each day that it does not refuse.
     """
 
-    def __init__(self, message: str, days: Sequence[date] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        days: Sequence[date] = (),
+        notes: Mapping[date, Sequence[str]] | None = None,
+    ) -> None:
         super().__init__(message)
         self.days = tuple(days)
+        self.notes = notes or {}
 
 
 class DayNotOver(GoodstandingError):

@@ -482,7 +482,8 @@ class Invoices(_Strict):
     """Whether lines that lack a customer get the one whom all other lines of their number and day name, in
     whichever file of the day. Where these name two customers, the lines stay without one."""
     number_again: Literal["another", "stop"] = "another"
-    """A number of a sale that comes again on another day is another invoice, or gate 1 stops that day."""
+    """A number of a sale that comes again on another day is another invoice, or gate 1 stops every day but
+    the first that has it, also one that had passed before the first was loaded."""
     two_customers: Literal["another", "stop"] = "another"
     """A number that several customers have on one day is an invoice of each, or gate 1 stops that day."""
 

@@ -87,6 +87,12 @@ def test_an_acceptance_of_what_nobody_expects_is_refused(judge_accepting: Accept
         judge_accepting(entry("sales"))
 
 
+def test_an_acceptance_of_what_several_gates_expect_names_its_gate(judge_accepting: Accepting) -> None:
+    with pytest.raises(WrongUse, match=r"several gates .* 'customer_id'; write invoices.customer_id or "):
+        judge_accepting(entry("customer_id"))
+    assert judge_accepting(entry("invoices.customer_id"))["passed"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import date
 
 import great_expectations.expectations as gxe
 import pytest
@@ -29,6 +30,7 @@ def test_good_days_pass_and_report_how_much_was_judged(judge, settings, gate):
         "failed": [],
         "rows": sum(batch["rows"] for batch in stored["batches"]),
         "notes": stored["notes"],
+        "day_notes": {date(2011, 3, 9): stored["notes"]},
     }
     unjudged = {
         "predictions": ["not judged: the scorecards (there are no rows of these days)"],

@@ -40,13 +40,15 @@ def test_a_number_that_comes_again_stops_its_day_where_the_mapping_says_so(tmp_p
     assert told(home) == {}
     # whichever of the two comes first
     assert judged(home, NEXT).count(f"{NEXT}.csv:2") == 1
-    assert not judged(home, DAY)
+    assert f"stops {NEXT}: " in judged(home, DAY)
     (tmp_path / "late").mkdir()
     late = home_saying(tmp_path / "late", "number_again: stop")
     for name in (f"{DAY}.csv", f"{NEXT}.csv"):
         (home.landing / name).rename(late.landing / name)
     assert not judged(late, NEXT)
-    assert f"such as {DAY}.csv:2, {DAY}.csv:3." in judged(late, DAY)
+    stopped = judged(late, DAY)
+    assert f"stops {NEXT}: 1 of " in stopped
+    assert f"1 of 3 rows, such as {NEXT}.csv:2." in stopped
 
 
 def test_two_customers_of_a_number_stop_their_day_where_the_mapping_says_so(tmp_path: Path) -> None:

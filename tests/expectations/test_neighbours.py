@@ -64,6 +64,22 @@ def test_lines_of_the_day_after_are_told_from_the_second_day_on(tmp_path: Path) 
     )
 
 
+def test_each_day_of_a_range_is_told_by_its_own_last_days(tmp_path: Path) -> None:
+    shop = UtcShop(tmp_path)
+    told = [shop.note_of(n, late=3 * (n in (2, 3, 4))) for n in range(14)]
+    days = [FIRST + timedelta(n) for n in range(14)]
+    assert [bool(of_day) for of_day in told] == [n in range(3, 10) for n in range(14)]
+    with open_warehouse(shop.settings) as connection:
+        result = run_gate(connection, "raw_orders", Days(days[0], days[-1]), "run", shop.settings)
+    of_days = [
+        [note for note in result["day_notes"][day] if not note.startswith("not judged")] for day in days
+    ]
+    assert of_days == told
+    (of_range,) = [note for note in result["notes"] if not note.startswith("not judged")]
+    # of the last day that it is told of, and the other days are named
+    assert of_range == f"{told[9][0]}; it is told of 2011-07-04 to 2011-07-09 too"
+
+
 def test_lines_of_the_day_before_are_told_too(tmp_path: Path) -> None:
     shop = UtcShop(tmp_path, "America/New_York")
     told = [shop.note_of(n, late=2, at="02:00:00") for n in range(2)]
