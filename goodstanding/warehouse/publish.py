@@ -27,6 +27,7 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.core.sql import literal
 from goodstanding.core.vocabulary import PUBLICATION, now_utc
+from goodstanding.warehouse.exposure import expose, settle
 from goodstanding.warehouse.files import STANDING, open_warehouse
 from goodstanding.warehouse.ledger import OpenDay, gate_notes, gate_results, newest_day, open_days
 from goodstanding.warehouse.notices import OF_OTHER_DAYS
@@ -59,6 +60,13 @@ FRAMES = {
         cast(event_day as date) as event_day, cast(file_name as varchar) as file_name,
         cast(topic as varchar) as topic, cast(lines as bigint) as lines,
         cast(example as varchar) as example, cast(message as varchar) as message
+    """,
+    "exposure": """
+    select
+        cast(receipt_id as varchar) as receipt_id, cast(method as varchar) as method,
+        cast(customer_id as varchar) as customer_id, cast(order_id as varchar) as order_id,
+        cast(committed_day as date) as committed_day, cast(granted as decimal(28, 2)) as granted,
+        cast(open as decimal(28, 2)) as open, cast(until as date) as until
     """,
 }
 # A day that was ingested longer ago than this, and whose run has not ended, was given up: its run crashed or
@@ -113,18 +121,21 @@ def publish(settings: Settings, days: Days, run_id: str) -> Publishing:
             return {"published": False, "as_of": None, "waiting_for": waiting, "restated": 0}
         facts = _facts(connection)
         gates = gate_results(connection, as_of)
-        simulated = connection.execute("select bool_or(simulated) from intake.raw.days").fetchone()
+        # all rows are read: DuckDB refuses other work while a result is left unread
+        ((simulated,),) = connection.execute("select bool_or(simulated) from intake.raw.days").fetchall()
         publication: _Publication = {
             "as_of": as_of,
             "published_at": now_utc(),
             "run_id": run_id,
             "gate_results": json.dumps(gates),
             "gate_notes": json.dumps(gate_notes(connection, as_of)),
-            "simulated": bool(simulated and simulated[0]),
+            "simulated": bool(simulated),
             "shop": facts.get("shop", ""),
             "definition": _definition(connection),
         }
+        exposure = expose(connection, settings.receipts, as_of)
         frames = {
+            "exposure": exposure.rows,
             "source_files": connection.execute(SOURCE_FILES).df(),
             "notices": connection.execute(NOTICES).df(),
         }
@@ -136,6 +147,7 @@ def publish(settings: Settings, days: Days, run_id: str) -> Publishing:
             connection.close()
             restated = _strip(draft, publication, frames, settings)
             put_in_place(draft, settings.publication)
+    settle(settings.receipts, exposure, publication["published_at"])
     return {"published": True, "as_of": str(as_of), "waiting_for": [], "restated": restated}
 
 
@@ -165,8 +177,8 @@ def _facts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 def _definition(connection: duckdb.DuckDBPyConnection) -> str:
     """The SQL by which the marts were computed, as a hash."""
-    row = connection.execute("select fingerprint from state.built_by").fetchone()
-    return str(row[0]) if row else ""
+    rows = connection.execute("select fingerprint from state.built_by").fetchall()
+    return str(rows[0][0]) if rows else ""
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pipeline.as_known import build_as_known
 from tests.laws.conftest import days_from, drawn_accounts, drawn_day, fill
 from tests.shop import write_accounts, write_day
 
-MADE_BY_PUBLISHING = ("publication", "as_known", "restatements", "source_files", "notices")
+MADE_BY_PUBLISHING = ("publication", "as_known", "restatements", "source_files", "notices", "exposure")
 AS_OF_TABLES = ("rfm_borders", "rfm_scores", "class_borders", "customer_classes")
 
 

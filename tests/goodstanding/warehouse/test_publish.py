@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,14 @@ import duckdb
 import pytest
 from rich.console import Console
 
+from app.api.receipts import Inquiry, Now, Receipts
 from app.cli.tables import print_status
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
-from goodstanding.core.settings import Settings, settings
+from goodstanding.core.settings import POLICY, Settings, settings
 from goodstanding.core.vocabulary import GATES
+from goodstanding.decisions.decide import Question, Standing
+from goodstanding.decisions.policy import EMI, read_policies
 from goodstanding.warehouse import publish as publishing
 from goodstanding.warehouse.files import open_intake, open_published, open_warehouse
 from goodstanding.warehouse.publish import publish
@@ -97,6 +102,7 @@ def test_readers_get_the_marts_the_features_and_the_predictions_and_nothing_else
     shown = read(home, "select schema_name, table_name from duckdb_tables()")
     assert {name for (name,) in versions} == VERSIONED | {f"{name}_days" for name in VERSIONED}
     assert set(shown) == {("marts", name) for (name,) in marts if name not in VERSIONED} | {
+        ("marts", "exposure"),
         ("marts", "publication"),
         ("marts", "source_files"),
         ("marts", "notices"),
@@ -117,6 +123,46 @@ def test_readers_get_the_marts_the_features_and_the_predictions_and_nothing_else
     assert {name for (name,) in schemas} - {"main"} == {"marts", "marts_versions", "features", "predictions"}
     assert read(home, "select * from marts.customer_profiles order by all") == profiles
     assert len(profiles) == 5
+
+
+def test_what_orders_took_is_published_and_settled_once_readers_see_it(home: Settings) -> None:
+    receipts, (policy,) = Receipts(home.receipts), read_policies(POLICY)
+    known = Standing(None, str(NEXT), 1, "Best", "all", {"credit_score": 12, "return_rate": 0.0})
+    with open_warehouse(home) as connection:
+        order = "select customer_id, invoice_no from marts.invoices where event_day = ? order by all limit 1"
+        ((customer, invoice),) = connection.execute(order, [NEXT]).fetchall()
+    for order_id, basket in ((invoice, "150.00"), ("of tomorrow", "9.00")):
+        question = Question(EMI, Decimal(basket), 3)
+        (answer,) = receipts.decide([Inquiry(NEXT, customer, question, known, None, policy)])
+        receipts.commit(answer["receipt_id"], order_id, Now(NEXT))
+    show(home)
+    rows = read(home, "select customer_id, order_id, committed_day, granted, open from marts.exposure")
+    ((net_amount,),) = read(
+        home, f"select least(net_amount, 150) from marts.invoices where invoice_no = '{invoice}'"
+    )
+    assert sorted(rows) == sorted(
+        [
+            (customer, invoice, NEXT, Decimal("150.00"), net_amount),
+            (customer, "of tomorrow", NEXT, Decimal("9.00"), Decimal("9.00")),
+        ]
+    )
+    ((published_at,),) = read(home, "select published_at from marts.publication")
+    inquiry = Inquiry(NEXT, customer, Question(EMI, Decimal("0.01")), known, None, policy)
+    (after,) = receipts.decide([replace(inquiry, known=published_at.isoformat(timespec="microseconds"))])
+    assert Decimal(after["open_after"]) == net_amount + Decimal("9.01") < Decimal("159.01")
+
+
+@pytest.mark.parametrize("content", [b"no database at all, of any kind", b""])
+def test_receipts_that_cannot_be_read_stop_a_publication_and_empty_ones_do_not(
+    home: Settings, content: bytes
+) -> None:
+    home.receipts.mkdir(parents=True)
+    (home.receipts / "receipts.sqlite").write_bytes(content)
+    if content:
+        with pytest.raises(DataProblem, match=r"receipts.sqlite cannot be read \(file is not a database\)"):
+            show(home)
+    else:
+        assert show(home)["published"] and read(home, "select * from marts.exposure") == []
 
 
 def test_the_publication_describes_itself_in_one_row(home: Settings) -> None:
