@@ -80,7 +80,7 @@ def test_rolling_back_restores_the_previous_champion_and_its_last_model(tmp_path
     assert card and store.load(tmp_path, card["model_id"])
     # nothing is deleted: everything withdrawn is put aside
     away = {path.name for path in tmp_path.glob(f"**/{champions.WITHDRAWN}/*")}
-    assert away >= {f"{name}.json" for name in rollback["withdrawn"]} and len(away) == 6
+    assert away >= {f"{name}.json" for name in rollback["withdrawn"]} and len(away) == 8
     # the other question is unchanged
     assert len(store.cards(tmp_path / champions.EVALUATIONS, "buys_30d")) == 3
 
