@@ -68,6 +68,8 @@ class _Drawer:
         )
         # which lines lack the customer whom others of their invoice name, perhaps
         self.lacks = random.Random(f"lacks {seed}")
+        # of what comes back
+        self.amounts_back = random.Random(f"amounts back {seed}")
         self.has_set_aside: set[date] = set()
         # relations that scale prices or move clocks hold of the others alone
         self.is_odd = seed % 2 == 0
@@ -196,7 +198,9 @@ class _Drawer:
         for _ in range(draw.randint(0, 2)):
             order, customer = draw.choice(self.placed[-12:])
             written, at = self.customer(customer), f"{day} 12:00:00"
-            cause, amount = draw.choice(["refused", "torn", ""]), draw.choice(["", "1.25"])
+            cause, is_told = draw.choice(["refused", "torn", ""]), draw.choice([False, True])
+            # nothing, a part, more than any order comes to
+            amount = self.amounts_back.choice(["0", "1.25", "1.25", "4.0001", "1000"]) if is_told else ""
             method = draw.choice(["cod", "post", ""])
             returned, delivered = (order, written, at, cause, amount), (order, written, at, method)
             rows["returns"].append(dict(zip(COLUMNS["returns"], returned, strict=True)))
