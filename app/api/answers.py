@@ -162,7 +162,7 @@ class Answers:
                     standing = replace(standing, values={**standing.values, **said})
             inquiries.append(
                 Inquiry(
-                    *(today, customer, request.question, standing, card, policy, shadow),
+                    *(today, customer, replace(request.question, day=today), standing, card, policy, shadow),
                     identity=self._identity(request),
                     known=_known(published),
                 )

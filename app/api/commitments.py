@@ -15,10 +15,9 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal, TypedDict, get_args
 
-from dateutil.relativedelta import relativedelta
-
 from goodstanding.core.errors import DataProblem, GoodstandingError, WrongUse
 from goodstanding.decisions.decide import money
+from goodstanding.decisions.due_dates import due_dates
 from goodstanding.decisions.instalments import schedule
 from goodstanding.decisions.policy import Plan, Rules
 
@@ -200,7 +199,8 @@ def parts_of(quote: Quote, day: date, rules: Rules) -> Sequence[tuple[date, int]
     if quote.plan is None:
         return [(day + timedelta(days=rules.delivery_days + rules.return_days), quote.cents)]
     payments = schedule(Decimal(quote.cents) / 100, quote.plan.months, quote.plan.yearly_rate)
-    return [(day + relativedelta(months=payment.month), int(payment.principal * 100)) for payment in payments]
+    due = due_dates(day, quote.plan.months, rules.business_days)
+    return [(last, int(payment.principal * 100)) for last, payment in zip(due, payments, strict=True)]
 
 
 def release(connection: sqlite3.Connection, receipt_id: str, because: Because, at: str) -> Commitment:

@@ -6,6 +6,7 @@ test checks that both agree.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -188,6 +189,7 @@ class Payment(BaseModel):
     """One month of a plan; `balance` is still owed after it."""
 
     month: int
+    due: date
     instalment: Money
     principal: Money
     interest: Money
@@ -195,13 +197,20 @@ class Payment(BaseModel):
 
 
 class Plan(BaseModel):
-    """The instalments of what is granted; they sum to `total` to the cent."""
+    """The instalments of what is granted; they sum to `total` to the cent, of which `cost` is interest.
+
+    Rates are shares (0.12 is 12 % a year): `yearly_rate` is nominal, `apr_eu` the annual percentage rate of
+    charge of Directive 2008/48/EC, `apr_us` that of Regulation Z (12 CFR 1026, Appendix J).
+    """
 
     months: int
     yearly_rate: str
+    apr_eu: str
+    apr_us: str
     amount: Money
     instalment: Money
     total: Money
+    cost: Money
     schedule: list[Payment]
 
 

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
@@ -239,8 +240,8 @@ class Now:
 
 
 def code_version() -> str:
-    """A hash of the code that decides, the package `goodstanding/decisions`."""
-    return folder_version("goodstanding/decisions")
+    """The code that decides: a hash of the package `goodstanding/decisions`, and the book of holidays."""
+    return f"{folder_version('goodstanding/decisions')}, holidays {version('holidays')}"
 
 
 class Receipts:
@@ -662,8 +663,15 @@ def _require_same(kept: Commitment, order_id: str, plan: Plan | None) -> None:
 
 def _question(receipt: Receipt) -> Question:
     question: dict[str, Any] = {**receipt["question"]}
-    more = tuple(question.pop("other_months", ()))
-    return Question(**{**question, "basket": Decimal(question["basket"]), "other_months": more})
+    more, day = tuple(question.pop("other_months", ())), question.pop("day", None)
+    return Question(
+        **{
+            **question,
+            "basket": Decimal(question["basket"]),
+            "other_months": more,
+            "day": day and date.fromisoformat(day),
+        }
+    )
 
 
 def _standing(receipt: Receipt) -> Standing:

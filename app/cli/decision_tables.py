@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, TypedDict
 
 from rich.console import Console
@@ -54,6 +55,12 @@ def print_decision(answer: KeptAnswer, console: Console) -> None:
     for plan in answer["plans"]:
         last = plan["schedule"][-1]["instalment"]
         paid = f"{plan['months']} of {plan['instalment']}, the last {last}: {plan['total']} in all"
+        if "cost" in plan:
+            paid += (
+                f", {plan['cost']} of it the cost ({Decimal(plan['apr_eu']):.2%} a year; "
+                f"{Decimal(plan['apr_us']):.2%} as the US count it), the first due on "
+                f"{plan['schedule'][0]['due']}"
+            )
         rows.append(("instalments", paid))
     for name, change in (("nearest_change", answer["nearest_change"]), ("class_move", answer["class_move"])):
         rows.append((name, change and change["sentence"]))

@@ -22,10 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import ROUND_DOWN, Decimal
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from goodstanding.core.vocabulary import CLASSES
+from goodstanding.decisions import apr
+from goodstanding.decisions.due_dates import due_dates
 from goodstanding.decisions.facts import Fact, Reason
 from goodstanding.decisions.instalments import CENT, schedule
 from goodstanding.decisions.policy import (
@@ -93,13 +96,15 @@ class Question:
     """May a customer pay a basket by a method?
 
     `method` is one of `policy.DECISIONS`. `basket` is in whole cents, above 0. `months` is for instalments
-    only; None asks for the shortest plan. `other_months` are those of more plans to compare with.
+    only; None asks for the shortest plan. `other_months` are those of more plans to compare with. `day` is
+    that of the shop; None, as in receipts of earlier versions, leaves out when instalments are due.
     """
 
     method: str
     basket: Decimal
     months: int | None = None
     other_months: tuple[int, ...] = ()
+    day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -164,9 +169,10 @@ class Verdict:
 
 
 class Payment(TypedDict):
-    """One month of a plan (an `instalments.Instalment`), money as text."""
+    """One month of a plan (an `instalments.Instalment`), money as text; `due` as ISO 8601."""
 
     month: int
+    due: NotRequired[str]
     instalment: str
     principal: str
     interest: str
@@ -174,14 +180,21 @@ class Payment(TypedDict):
 
 
 class GrantedPlan(TypedDict):
-    """The instalments of what is granted, money as text; `instalment` is the first one, `total` their sum."""
+    """The instalments of what is granted, money as text; `instalment` is the first one, `total` their sum.
+
+    `cost` is what the credit costs: `total` - `amount`. Rates are shares: 0.12 is 12 % a year.
+    """
 
     months: int
-    # as a share: 0.12 is 12 % a year
+    # nominal
     yearly_rate: str
+    # by `apr.apr_eu` and `apr.apr_us`
+    apr_eu: NotRequired[str]
+    apr_us: NotRequired[str]
     amount: str
     instalment: str
     total: str
+    cost: NotRequired[str]
     schedule: list[Payment]
 
 
@@ -544,17 +557,21 @@ def _summary(case: _Case, verdict: Verdict) -> str:
 
 def _plans(case: _Case, verdict: Verdict) -> list[GrantedPlan]:
     """The instalments of what is granted, by each plan that is asked for; none where nothing is granted."""
-    return [_plan(plan, verdict) for plan in case.plans] if verdict.granted else []
+    if not verdict.granted:
+        return []
+    day, country = case.question.day, case.rules.business_days
+    return [_plan(plan, verdict.granted, day, country) for plan in case.plans]
 
 
-def _plan(plan: Plan, verdict: Verdict) -> GrantedPlan:
-    payments = schedule(verdict.granted, plan.months, plan.yearly_rate)
-    return {
+def _plan(plan: Plan, granted: Decimal, day: date | None, country: str | None) -> GrantedPlan:
+    payments = schedule(granted, plan.months, plan.yearly_rate)
+    total = sum((payment.instalment for payment in payments), NOTHING)
+    told: GrantedPlan = {
         "months": plan.months,
         "yearly_rate": f"{plan.yearly_rate.normalize():f}",
-        "amount": money(verdict.granted),
+        "amount": money(granted),
         "instalment": money(payments[0].instalment),
-        "total": money(sum((payment.instalment for payment in payments), NOTHING)),
+        "total": money(total),
         "schedule": [
             {
                 "month": payment.month,
@@ -566,6 +583,20 @@ def _plan(plan: Plan, verdict: Verdict) -> GrantedPlan:
             for payment in payments
         ],
     }
+    if day is not None:
+        due = due_dates(day, plan.months, country)
+        for told_payment, due_day in zip(told["schedule"], due, strict=True):
+            told_payment["due"] = due_day.isoformat()
+        paid = [
+            apr.Payment(due_day, payment.instalment)
+            for due_day, payment in zip(due, payments, strict=True)
+            # a few cents are not spread over all months
+            if payment.instalment
+        ]
+        told["apr_eu"] = f"{apr.apr_eu(granted, day, paid)}"
+        told["apr_us"] = f"{apr.apr_us(granted, day, paid)}"
+        told["cost"] = money(total - granted)
+    return told
 
 
 def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:

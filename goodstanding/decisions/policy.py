@@ -27,6 +27,7 @@ from typing import NoReturn
 
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.vocabulary import CLASSES
+from goodstanding.decisions.due_dates import require_country
 from goodstanding.decisions.facts import in_stated_direction
 from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard
 
@@ -95,6 +96,7 @@ class Rules:
         stale_after_days: data older than this count as too old.
         limits: what is granted at most where there is nothing to score, by situation.
         plans: of instalments, the shortest first; none for other decisions.
+        business_days: the country on whose business days instalments are due (`due_dates`); None: on any day.
         card: the scorecard that is set by hand, for as long as none is fitted.
     """
 
@@ -113,6 +115,7 @@ class Rules:
     stale_after_days: int
     limits: Mapping[str, Decimal]
     plans: tuple[Plan, ...]
+    business_days: str | None
     card: Scorecard
 
     def threshold(self, paid_share: Decimal = Decimal(0)) -> float:
@@ -344,6 +347,7 @@ def _rules(version: str, decision: str, rows: list[PlacedRow]) -> Rules:
         stale_after_days=reader.count("stale_after_days"),
         limits={situation: reader.money("limit", situation) for situation in SITUATIONS},
         plans=tuple(plans),
+        business_days=_country(reader),
         card=in_stated_direction(card),
     )
     if rules.person_share < rules.part_payment_share:
@@ -358,6 +362,20 @@ def _rules(version: str, decision: str, rows: list[PlacedRow]) -> Rules:
     for where, row in reader.left.values():
         _refuse(where, row, "there is no such rule")
     return rules
+
+
+def _country(reader: _Reader) -> str | None:
+    """The country whose business days count, which is what the rule applies to; None without the rule."""
+    rows = reader.take_all("business_days")
+    for where, row in rows:
+        _whole(where, row, lowest="1")
+        if reader.decision != EMI or len(rows) > 1:
+            _refuse(where, row, "one country may be named, for emi")
+        try:
+            require_country(row["applies_to"])
+        except WrongUse as error:
+            _refuse(where, row, str(error))
+    return rows[0][1]["applies_to"] if rows else None
 
 
 def _characteristics(reader: _Reader) -> tuple[Characteristic, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -181,6 +182,31 @@ def test_outstanding_debt_lowers_the_limit_for_instalments_but_not_for_delivery(
     )
     at_the_door = decide(Question(COD, Decimal("120.00")), owing, None, policy)
     assert (at_the_door["decision"], at_the_door["limit"]) == (YES, "850.00")
+
+
+def test_a_plan_says_when_its_instalments_are_due_and_what_the_credit_costs(policy):
+    asked = Question(EMI, Decimal("100.00"), 12, day=date(2026, 1, 31))
+    plan = decide(asked, standing_of(), None, policy)["plan"]
+    assert [payment["due"] for payment in plan["schedule"][:3]] == ["2026-02-28", "2026-03-31", "2026-04-30"]
+    assert (plan["total"], plan["cost"]) == ("106.63", "6.63")
+    # 12 % a year is 1 % a month, 12.68 % where it is compounded; instalments are in whole cents
+    assert plan["apr_us"] == "0.1201" and plan["apr_eu"] == "0.1270"
+    free = decide(replace(asked, months=3), standing_of(), None, policy)["plan"]
+    assert (free["cost"], free["apr_eu"], free["apr_us"]) == ("0.00", "0.0000", "0.0000")
+
+
+def test_instalments_are_due_on_business_days_where_the_policy_names_a_country(policy):
+    emi = replace(policy.rules[EMI], business_days="US")
+    american = replace(policy, rules={**policy.rules, EMI: emi})
+    asked = Question(EMI, Decimal("100.00"), 3, day=date(2026, 10, 25))
+    plan = decide(asked, standing_of(), None, american)["plan"]
+    # Christmas is a Friday, and 25 January a Monday
+    assert [payment["due"] for payment in plan["schedule"]] == ["2026-11-25", "2026-12-28", "2027-01-25"]
+
+
+def test_a_few_cents_are_paid_by_instalments_too(policy):
+    asked = Question(EMI, Decimal("0.05"), 12, day=date(2026, 1, 31))
+    assert decide(asked, standing_of(), None, policy)["plan"]["total"] == "0.05"
 
 
 def test_an_answer_without_payments_says_which_data_it_uses(policy):

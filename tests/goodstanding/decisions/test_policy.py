@@ -174,3 +174,32 @@ def test_the_threshold_is_where_expected_loss_and_margin_meet(policy):
     at_risk = float(rules.failure_cost_share * (1 - rules.part_payment_share))
     assert part * at_risk == pytest.approx((1 - part) * float(rules.margin_share))
     assert p < part < rules.threshold(rules.person_share)
+
+
+def with_business_days(applies_to: str, decision: str = "emi", value: str = "1") -> list[tuple[str, dict]]:
+    added = {**rows()[0], "decision": decision, "rule": "business_days", "value": value}
+    return [(f"row {n}", row) for n, row in enumerate([*rows(), {**added, "applies_to": applies_to}])]
+
+
+def test_a_policy_names_the_country_on_whose_business_days_instalments_are_due():
+    (policy,) = parse_policies(with_business_days("DE-BY"))
+    assert policy.rules["emi"].business_days == "DE-BY"
+    (plain,) = read_policies(POLICY)
+    assert plain.rules["emi"].business_days is None and plain.content_hash != policy.content_hash
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        (
+            with_business_days("Atlantis"),
+            "emi business_days Atlantis: the holidays of Atlantis are not known",
+        ),
+        (with_business_days("GB", "cod"), "cod business_days GB: one country may be named, for emi"),
+        (with_business_days("GB", value="0"), "value 0 is not within"),
+        ([*with_business_days("GB"), with_business_days("US")[-1]], "one country may be named"),
+    ],
+)
+def test_business_days_of_no_known_country_or_of_two_are_refused(named, message):
+    with pytest.raises(WrongUse, match=message):
+        parse_policies(named)

@@ -1,0 +1,59 @@
+"""Says on which days instalments are due: each month on the day of the purchase, or the next business day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from dateutil.relativedelta import relativedelta
+
+from goodstanding.core.errors import WrongUse
+
+SATURDAY = 5
+
+
+def due_dates(day: date, months: int, country: str | None = None) -> tuple[date, ...]:
+    """The days on which the payments of `months` months are due.
+
+    A month without such a day has its last one instead (31 January, 28 February, 31 March). With a country,
+    a day on which its banks are closed, a Saturday or Sunday too, gives way to the next on which they are
+    open, as it is usual of payments: nobody is late for a holiday.
+
+    Args:
+        day: of the purchase.
+        months: 1 or more.
+        country: two letters of ISO 3166, or with a subdivision after a hyphen, such as DE-BY.
+
+    Raises:
+        WrongUse: the holidays of such a country are not known.
+    """
+    days = [day + relativedelta(months=month) for month in range(1, months + 1)]
+    return tuple(days if country is None else [_next_business_day(due, country) for due in days])
+
+
+def require_country(country: str) -> None:
+    """Refuse a country whose holidays are not known.
+
+    Raises:
+        WrongUse: it is none of ISO 3166, or its holidays are in no book.
+    """
+    _is_holiday(date(2000, 1, 1), country)
+
+
+def _next_business_day(day: date, country: str) -> date:
+    while day.weekday() >= SATURDAY or _is_holiday(day, country):
+        day += timedelta(days=1)
+    return day
+
+
+def _is_holiday(day: date, country: str) -> bool:
+    # only a policy that names a country pays for the import
+    import holidays
+
+    code, _, subdivision = country.partition("-")
+    try:
+        return day in holidays.country_holidays(code, subdiv=subdivision or None, years=day.year)
+    except NotImplementedError:
+        raise WrongUse(
+            f"the holidays of {country} are not known: give two letters of ISO 3166, such as GB, "
+            "or with a subdivision, such as DE-BY"
+        ) from None
