@@ -151,12 +151,13 @@ def judge_days(frame: pd.DataFrame, limits: Limits) -> None:
     granted = np.full(len(frame), limits.rejected_share / 5)
     rejected = Share(frame["rejected"], lines, lines, granted)
     add_share(frame, "rejected_share", rejected, limits.rejected_share)
-    for name, column, at_least, limit in (
-        ("share_without_customer", "orders_without_customer", 0, limits.share_without_customer),
-        ("share_below_zero", "orders_below_zero", 0.2, limits.share_below_zero),
+    without_customer, below_zero = limits.share_without_customer, limits.share_below_zero
+    for name, column, of, at_least, limit in (
+        ("share_without_customer", "orders_without_customer", "orders", 0, without_customer),
+        ("share_below_zero", "orders_below_zero", "orders_but_cancellations", 0.2, below_zero),
     ):
-        recent = recent_share(frame, f"recent_{column}", "recent_orders", at_least)
-        add_share(frame, name, Share(frame[column], frame["orders"], frame["orders"], recent), limit)
+        recent = recent_share(frame, f"recent_{column}", f"recent_{of}", at_least)
+        add_share(frame, name, Share(frame[column], frame[of], frame[of], recent), limit)
     lines, sales = frame["usual_lines"].astype(float), frame["usual_sales"].astype(float)
     leave = leave_for_small(lines, enough=100)
     for name, ratio in (

@@ -39,7 +39,11 @@ line_days as (
         coalesce(sum(amount) filter (where invoice_kind = 'sale' and quantity > 0), 0) as sales,
         count(distinct invoice_no) as orders,
         count(distinct invoice_no) filter (where customer_id is null) as orders_without_customer,
-        count(distinct invoice_no) filter (where quantity < 0) as orders_below_zero
+        -- after closed days most invoices may be cancellations, which is no fault of the export
+        count(distinct invoice_no) filter (where invoice_kind <> 'cancellation') as orders_but_cancellations,
+        count(distinct invoice_no) filter (
+            where invoice_kind <> 'cancellation' and quantity < 0
+        ) as orders_below_zero
     from intake.raw.order_lines
     where event_day in (select event_day from file_days)
     group by event_day
@@ -54,6 +58,7 @@ judged_days as (
         coalesce(line_days.sales, 0) as sales,
         coalesce(line_days.orders, 0) as orders,
         coalesce(line_days.orders_without_customer, 0) as orders_without_customer,
+        coalesce(line_days.orders_but_cancellations, 0) as orders_but_cancellations,
         coalesce(line_days.orders_below_zero, 0) as orders_below_zero
     from file_days
     left join line_days on file_days.event_day = line_days.event_day
@@ -72,6 +77,7 @@ against_usual as (
         - quantile_cont(ln(cast(nullif(sales, 0) as double)), 0.1) over before as spread_of_sales,
         coalesce(sum(orders_below_zero) over before, 0) as recent_orders_below_zero,
         coalesce(sum(orders) over before, 0) as recent_orders,
+        coalesce(sum(orders_but_cancellations) over before, 0) as recent_orders_but_cancellations,
         coalesce(sum(orders_without_customer) over before, 0) as recent_orders_without_customer
     from judged_days
     window before as (order by event_day rows between 28 preceding and 1 preceding)

@@ -462,7 +462,7 @@ class Limits(_Strict):
     share_without_customer: float = Field(0.8, ge=0, le=1)
     """The greatest share of a day's invoices that may lack their customer (0.55)."""
     share_below_zero: float = Field(0.75, ge=0, le=1)
-    """The greatest share of a day's invoices that may have a quantity below zero (0.51)."""
+    """The greatest share of a day's invoices but cancellations that may have a quantity below zero (0.43)."""
     beyond_usual: float = Field(0.5, ge=0, le=1)
     """The greatest share of lines that may be beyond the recent days' lowest or highest tenth (0.33)."""
     unmatched_share: float = Field(0.5, ge=0, le=1)

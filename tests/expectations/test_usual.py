@@ -63,6 +63,10 @@ def all_negative(lines: pd.DataFrame) -> pd.DataFrame:
     return lines.assign(quantity=-lines["quantity"].abs())
 
 
+def all_cancelled(lines: pd.DataFrame) -> pd.DataFrame:
+    return all_negative(lines).assign(invoice_kind="cancellation")
+
+
 def hundredfold(lines: pd.DataFrame) -> pd.DataFrame:
     return lines.assign(unit_price=lines["unit_price"] * 100)
 
@@ -97,6 +101,11 @@ def test_a_spoiled_day_of_a_small_shop_is_found(lines_a_day: float, spoil: Spoil
     shop = small_shop(4, lines_a_day, days=60, tastes=STEADY)
     assert (DAY, check) not in failures(spoiled(shop, lambda lines: lines), DAY)
     assert (DAY, check) in failures(spoiled(shop, spoil), DAY)
+
+
+def test_a_day_of_cancellations_alone_after_closed_days_has_no_sign_that_is_wrong() -> None:
+    shop = small_shop(4, 20, days=60, tastes=STEADY)
+    assert (DAY, "share_below_zero") not in failures(spoiled(shop, all_cancelled), DAY)
 
 
 def test_a_file_that_changes_in_the_middle_is_found_by_its_second_half() -> None:
