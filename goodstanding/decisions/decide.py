@@ -335,13 +335,14 @@ class _Case:
         """The answer, with another basket or other values of the customer where they are given."""
         basket = self.question.basket if basket is None else basket
         score = probability = None
-        limit = self.room
+        # where there is no such plan, no basket is answered yes
+        limit = NOTHING if self.has_no_plan else self.room
         if self.standing.situation is None:
             values = self.standing.values if values is None else values
             points = self.card.points(_with_basket(values, basket))
             score = self.card.clamped(self.card.base_points + sum(points.values()))
             probability = self.card.probability(score)
-            limit = min(self.room, _limit_by_score(self.card, points, self.threshold))
+            limit = min(limit, _limit_by_score(self.card, points, self.threshold))
         decision, granted, next_step = self._granted(basket, limit, probability)
         return Verdict(decision, limit, granted, score, probability, next_step)
 
