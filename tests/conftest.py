@@ -213,15 +213,18 @@ class Year:
 
 
 def call_goodstanding(
-    home: Path, landing: Path | None, *arguments: str, **settings: str
+    home: Path, landing: Path | None, *arguments: str, umask: int = 0, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """Call the installed command as a user does, with nothing of this process's settings."""
+    """Call the installed command as a user does, with nothing of this process's settings.
+
+    By default its files are open to all, unless it sees to that itself.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GOODSTANDING_")}
     environment |= {"GOODSTANDING_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "", **settings}
     if landing:
         environment["GOODSTANDING_LANDING"] = str(landing)
     command = [str(Path(sys.executable).with_name("goodstanding")), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, umask=umask)
 
 
 @pytest.fixture(scope="session")

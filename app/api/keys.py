@@ -162,7 +162,7 @@ class Keys:
         with FileLock(self._path.with_suffix(".lock")):
             keys = self._read() if self._path.exists() else []
             yield keys
-            write_in_place(self._path, json.dumps([asdict(key) for key in keys], indent=1), mode=0o600)
+            write_in_place(self._path, json.dumps([asdict(key) for key in keys], indent=1))
 
 
 class Rates:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 from app.cli.streams import OutputFailed, end_of_output, end_on_signals, open_streams
+from goodstanding.core.private import own_files
 
 
 def main() -> None:
     """Run the command of this process's arguments, and end with its exit code."""
+    own_files()
     open_streams()
     end_on_signals()
     for place, argument in enumerate(sys.argv[1:], 1):

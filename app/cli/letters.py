@@ -30,8 +30,7 @@ def letter(
     content = letter_of(Receipts(settings().receipts, settings().receipt_months), receipt_id)
     if pdf is not None:
         try:
-            # a letter is for its customer alone
-            write_in_place(pdf, as_pdf(content), mode=0o600)
+            write_in_place(pdf, as_pdf(content))
         except OSError as error:
             raise WrongUse(f"--pdf: {pdf} cannot be written ({error.strerror})") from None
         console.print(f"written to {pdf}", markup=False, highlight=False, soft_wrap=True)

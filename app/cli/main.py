@@ -194,9 +194,11 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Write the files of a made-up shop with payments, returns and deliveries, and its true risks beside."""
+    from goodstanding.core.private import files_of_the_caller
     from goodstanding.ingest.samples.simulate_accounts import TRUE_RISKS, simulate_accounts
 
-    lines = simulate_accounts(landing, customers=customers, days=days, seed=seed)
+    with files_of_the_caller():
+        lines = simulate_accounts(landing, customers=customers, days=days, seed=seed)
     written = {
         "landing": landing.resolve(),
         "order_lines": lines,

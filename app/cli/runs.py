@@ -14,6 +14,7 @@ from app.runtime.local import LocalRuns
 from goodstanding.core.days import Days, parse_day
 from goodstanding.core.durable import copy_in_place
 from goodstanding.core.errors import DataProblem, WrongUse
+from goodstanding.core.private import files_of_the_caller
 from goodstanding.core.settings import Settings
 from goodstanding.ingest.reading import pending_change
 from goodstanding.ingest.samples.download import NoNetwork, download_online_retail
@@ -132,7 +133,8 @@ def _fill_landing(current: Settings, progress: Progress) -> None:
         )
     if is_empty:
         try:
-            download_online_retail(folder, progress.console)
+            with files_of_the_caller():
+                download_online_retail(folder, progress.console)
         except NoNetwork as error:
             say(progress.console, f"{error}\nRunning on a simulated shop instead.")
             simulate_shop(current.simulated_landing)

@@ -28,6 +28,7 @@ from rich.text import Text
 from app.cli.streams import OutputFailed
 from goodstanding.core.errors import GoodstandingError, WrongUse
 from goodstanding.core.printable import printable
+from goodstanding.core.private import close_home
 from goodstanding.core.settings import Settings, settings
 from goodstanding.core.vocabulary import moment
 
@@ -119,10 +120,14 @@ def _machine_problem(error: Exception) -> GoodstandingError | None:
 def _make_home(current: Settings) -> None:
     try:
         current.home.mkdir(parents=True, exist_ok=True)
+        closed = close_home(current.home)
     except OSError as error:
         raise WrongUse(
             f"setting GOODSTANDING_HOME: {current.home} cannot be used as a folder ({error.strerror})"
         ) from None
+    if closed:
+        text = f"{closed} files of {current.home} were open to other users and are closed to them now"
+        say(console, text, wraps=False)
 
 
 def screen() -> Console:

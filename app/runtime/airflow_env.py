@@ -22,6 +22,7 @@ from filelock import FileLock
 from pydantic import SecretStr
 
 from app.runtime.keys import new_keys, new_password
+from goodstanding.core.private import close_home, own_files
 from goodstanding.core.settings import PROJECT, Settings
 from goodstanding.core.vocabulary import WRITER_POOL
 
@@ -94,6 +95,9 @@ def airflow_environment(
         "LOGGING__BASE_LOG_FOLDER": str(log_folder),
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(log_folder / "dag_processor"),
         "LOGGING__REMOTE_LOGGING": "False",
+        # by default Airflow opens both to the group, whatever the umask
+        "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         **TUNING,
     }
     exported = {
@@ -274,6 +278,10 @@ def main(command: list[str]) -> None:
 
     In a container the password of the UI is in the environment; Airflow's login reads it from a file.
     """
+    own_files()
+    home = Path(os.environ["AIRFLOW_HOME"]).parent
+    home.mkdir(parents=True, exist_ok=True)
+    close_home(home)
     if password := os.environ.pop("AIRFLOW_ADMIN_PASSWORD", ""):
         passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
         passwords.parent.mkdir(parents=True, exist_ok=True)

@@ -16,11 +16,11 @@ def put_in_place(draft: Path, path: Path) -> None:
     _sync(path.parent)
 
 
-def write_in_place(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+def write_in_place(path: Path, content: str | bytes, mode: int = 0o600) -> None:
     """Write a file beside its place and put it there; its folder is made where it is missing.
 
     Args:
-        mode: the permissions of the file, before its first byte is written.
+        mode: the permissions of the file, before its first byte is written; by default for its owner alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -72,7 +72,8 @@ def describe(settings: Settings, model: str, write: bool = False) -> Described:
     else:
         text = _new(model, columns, known, is_enforced=bool(node.config.contract.enforced))
     if write:
-        write_in_place(path, text)
+        # a file of the project, not of the home
+        write_in_place(path, text, mode=0o644)
     said = "the lines with TODO" if UNSAID in text else ""
     return Described(path, text, not kept, said)
 

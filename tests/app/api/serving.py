@@ -45,9 +45,17 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serving(home: Path, more: Mapping[str, str] | None = None) -> Iterator[Serving]:
-    """The server over a home, ready to answer; `more` are further environment variables."""
-    _, key = Keys(home / "api").new(SCOPES, per_second=100_000)
+def serving(
+    home: Path, more: Mapping[str, str] | None = None, key: str | None = None, umask: int = -1
+) -> Iterator[Serving]:
+    """The server over a home, ready to answer; `more` are further environment variables.
+
+    Args:
+        key: of the client; by default one is made.
+        umask: of the server; by default that of this process.
+    """
+    if key is None:
+        _, key = Keys(home / "api").new(SCOPES, per_second=100_000)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -59,6 +67,7 @@ def serving(home: Path, more: Mapping[str, str] | None = None) -> Iterator[Servi
             env={**environment(home), **(more or {})},
             stdout=file,
             stderr=file,
+            umask=umask,
         )
         try:
             address, headers = f"http://127.0.0.1:{port}", {"X-API-Key": key}

@@ -54,6 +54,8 @@ import sys
 from pathlib import Path
 from goodstanding.core.settings import Settings
 from app.runtime.supervisor import up
+from goodstanding.core.private import own_files
+own_files()
 up(Settings(home=sys.argv[1], port=int(sys.argv[2]), _env_file=None), dags_folder=Path(sys.argv[1]) / "dags")
 """
 
@@ -70,6 +72,7 @@ class Stack:
                 cwd=PROJECT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                umask=0,
             )
 
     def wait_for(self, condition: Callable[[], Any], seconds: float = 120) -> None:
@@ -164,6 +167,21 @@ def test_airflows_own_command_line_reaches_only_the_running_airflow(airflow: Sta
     assert "2011-03-01" in done.stdout and "2011-03-02" in done.stdout and "2011-03-03" not in done.stdout
     refused = call_goodstanding(tmp_path, None, *backfill, *days)
     assert refused.returncode == 2 and "start it with `make up`" in refused.stderr
+
+
+def test_all_that_airflow_writes_is_closed_to_others_but_the_way_to_postgresql_under_root(
+    airflow: Stack,
+) -> None:
+    home = airflow.settings.home
+    # PostgreSQL runs as another user there: the folders above its data may be passed through
+    passed = {home, home / "airflow"} if os.geteuid() == 0 else set()
+    data = home / "airflow" / "postgres"
+    paths = [path for path in (home, *home.rglob("*")) if data not in path.parents and not path.is_symlink()]
+    found = {path: path.lstat().st_mode for path in paths}
+    theirs = {home / "output", home / "dags", *(home / "dags").rglob("*")}
+    opened = {path for path, mode in found.items() if mode & (0o076 if path in passed else 0o077)}
+    assert opened - theirs == set()
+    assert data in found and any(path.suffix == ".log" for path in found)
 
 
 def test_a_wrong_password_is_refused(airflow: Stack) -> None:
