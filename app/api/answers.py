@@ -24,6 +24,7 @@ from goodstanding.decisions.order import WORDS, Order
 from goodstanding.decisions.policy import NO_PUBLICATION, Policy, in_effect, read_policies
 from goodstanding.identity.normal_form import LONGEST_ID, NoCustomerId, normal_form
 from goodstanding.identity.pseudonyms import keyed_hash, pseudonym, pseudonym_key
+from goodstanding.ingest.masks import number_without_id
 from goodstanding.shops.mapping import load_shop
 
 
@@ -169,13 +170,16 @@ class Answers:
             )
         return self.receipts.decide(inquiries)
 
-    def commit(self, receipt_id: str, order_id: str, months: int | None = None) -> Commitment:
+    def commit(
+        self, receipt_id: str, order_id: str, months: int | None = None, customer_id: str | None = None
+    ) -> Commitment:
         """Let an order take what a receipt grants; see `Receipts.commit`.
 
         Args:
             receipt_id: of the answer.
             order_id: the shop's own, as its files write it.
             months: of the plan, where the question named several.
+            customer_id: the shop's own, where it is at hand: an id in the order's is hidden, and found by it.
 
         Raises:
             NoOrderId: no order can have this id.
@@ -187,6 +191,10 @@ class Answers:
             raise NoOrderId("order_id: no order can have it; write it as the shop's files do")
         receipt = self.receipts.read(receipt_id)
         customer, method = receipt["customer"], receipt["question"]["method"]
+        if customer:
+            # a number that holds the customer's id is published without it, and settles by what is published
+            texts = (order_id[:LONGEST_ID], customer_id or "")
+            form = number_without_id(form, customer, texts, self._ids, self._key)
         published = self.watch.current if self.watch else read_published(self._path, only=customer or "")
         owed = None
         if published is not None and customer:

@@ -56,13 +56,15 @@ def decide(
     if order_id is None:
         show(answer, as_json, print_decision)
         return
-    taken = answers.commit(answer["receipt_id"], order_id) if Decimal(answer["granted"]) else None
+    taken = None
+    if Decimal(answer["granted"]):
+        taken = answers.commit(answer["receipt_id"], order_id, customer_id=customer_id)
     show({**answer, "commitment": taken}, as_json, print_decision)
     if not as_json:
         if taken:
             print_commitment(taken, console)
         else:
-            console.print(f"nothing is granted, so the order {order_id} takes nothing", markup=False)
+            console.print("nothing is granted, so the order takes nothing")
 
 
 @reports_errors

@@ -15,6 +15,7 @@ import pandas as pd
 
 from goodstanding.core.sql import literal, rendered
 from goodstanding.ingest.casts import cast, clock, instant, unreadable_reason, written
+from goodstanding.ingest.masks import define_masks
 from goodstanding.ingest.neighbours import days_beside
 from goodstanding.ingest.normal_forms import OF_CUSTOMER, joined_texts, read_customers, read_texts
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
@@ -27,8 +28,6 @@ AMOUNT = "cast(coalesce(line_total_value, round(quantity_value * unit_price_valu
 # what the reason of a line in another currency than the shop's begins with, behind the column's name
 CURRENCY, OTHER_CURRENCY = "currency", "not that of the shop, "
 STAGED_LINES = Path(__file__).with_name("staged_lines.sql")
-# how texts with a customer's id are stored
-MASKS = Path(__file__).with_name("masks.sql")
 # the texts by which lines belong together: they stay apart for two customers, all others keep their shape
 KEYS = ("invoice_no", "stock_code")
 
@@ -50,12 +49,6 @@ def read_staged(connection: duckdb.DuckDBPyConnection, kind: Kind, staged: Path)
     connection.execute(
         f"create or replace temp view staged_{kind.table} as from read_parquet({file}, {NO_PARTITIONS})"
     )
-
-
-def define_masks(connection: duckdb.DuckDBPyConnection) -> None:
-    """Define the macros by which customers' ids are masked in texts."""
-    for statement in connection.extract_statements(MASKS.read_text(encoding="utf-8")):
-        connection.execute(statement.query)
 
 
 def cast_lines(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from goodstanding.identity.in_texts import id_pattern
-from goodstanding.ingest.stage import define_masks
+from goodstanding.ingest.masks import define_masks
 from goodstanding.warehouse.files import open_intake
 from tests.goodstanding.ingest.homes import Home
 

@@ -20,9 +20,9 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.core.sql import literal
 from goodstanding.ingest.blocks import BLOCK_BYTES, LONGEST_LINE_BYTES
+from goodstanding.ingest.masks import define_masks
 from goodstanding.ingest.read import File, inspect, load_text
 from goodstanding.ingest.records import LONGEST_RECORD
-from goodstanding.ingest.stage import define_masks
 from goodstanding.shops.mapping import Source, load_shop
 from tests.goodstanding.ingest.homes import DAY, HEADER, Home, line
 
