@@ -16,8 +16,8 @@ from pathlib import Path
 PRIVATE = 0o077
 # What a home has at its top. A folder of the user's that serves as a home may hold more, which is left alone.
 PARTS = (
-    *("airflow", "api", "as_known", "checks", "dbt", "logs", "models", "pseudonym.key", "published"),
-    *("receipts", "simulated_landing", "warehouse", "workbench"),
+    *("airflow", "api", "as_known", "checks", "dbt", "logs", "models", "models.key"),
+    *("pseudonym.key", "published", "receipts", "simulated_landing", "warehouse", "workbench"),
 )
 _callers_umask: int | None = None
 
