@@ -1,10 +1,10 @@
 """Settles commitments: what files tell of the orders that took an answer, and what is open of them.
 
 Commitments lie beside the receipts (`app.api.commitments`), orders in the warehouse; they meet here, at each
-publication, by the order's id. The rules are those of `settlements.sql`. What is told is computed from the
-start each time, so that a file that comes late, or is withdrawn, changes it; it is written beside the
-commitments once readers see the publication, with its time, because an answer that rests on an older one does
-not know the debts that the newer one tells.
+publication, by the order's id. `orders_of_commitments.sql` finds the order of each; the rules are those of
+`settlements.sql`. What is told is computed from the start each time, so that a file that comes late, or is
+withdrawn, changes it; it is written beside the commitments once readers see the publication, with its time,
+because an answer that rests on an older one does not know the debts that the newer one tells.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 FILE = "receipts.sqlite"
 BUSY_SECONDS = 10
+ORDERS = Path(__file__).with_name("orders_of_commitments.sql")
 SETTLEMENTS = Path(__file__).with_name("settlements.sql")
 EXPOSURE = Path(__file__).with_name("exposure.sql")
 COMMITMENTS = (
@@ -62,12 +63,13 @@ def expose(connection: duckdb.DuckDBPyConnection, receipts: Path, as_of: date) -
     connection.register("commitments", commitments)
     connection.register("parts", parts)
     connection.execute(f"set variable as_of = date '{as_of}'")
-    connection.execute(SETTLEMENTS.read_text(encoding="utf-8"))
+    for step in (ORDERS, SETTLEMENTS):
+        connection.execute(step.read_text(encoding="utf-8"))
     told = connection.execute("select * from settlements").fetchall()
     rows = connection.execute(EXPOSURE.read_text(encoding="utf-8")).df()
     connection.unregister("commitments")
     connection.unregister("parts")
-    connection.execute("drop table settlements")
+    connection.execute("drop table settlements; drop table orders_of_commitments")
     now = {receipt_id: (until and str(until), cents, because) for receipt_id, until, cents, because in told}
     before = commitments[["receipt_id", "settled_until", "settled_cents", "settled_because"]]
     changes = {}

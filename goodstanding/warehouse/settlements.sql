@@ -1,101 +1,10 @@
--- What the files tell of commitments (the frames `commitments` and `parts`) by the variable `as_of`: one row for each of which they tell
--- something. Run in the working files.
+-- What the files tell of commitments by the variable `as_of`: one row for each of which they tell something. Run after
+-- `orders_of_commitments.sql`.
 create or replace temp table settlements as
 with
 
-orders as (
-    select
-        customer_id,
-        invoice_no,
-        invoice_day,
-        valid_from,
-        net_amount,
-        is_kept
-    from features.invoice_states
-    where valid_until is null
-),
-
-accounts as (
-    select
-        customer_id,
-        invoice_no,
-        invoice_day,
-        refused_day
-    from features.order_accounts
-),
-
-instalments as (
-    select
-        customer_id,
-        invoice_no,
-        invoice_day,
-        max(settled_day) as paid_day,
-        count(*) = count(settled_day) as is_paid
-    from features.instalment_states
-    where valid_until is null
-    group by customer_id, invoice_no, invoice_day
-),
-
-debtors as (
-    select customer_id from marts.payment_behaviour
-    where as_of = getvariable('as_of') and outstanding is not null
-),
-
-deliveries as (
-    select
-        customer_id,
-        invoice_no,
-        event_day
-    from intake.raw.deliveries
-),
-
--- the first order of the id, of whoever it is where the buyer was not known; orders may be entered before midnight
-matched as (
-    select
-        commitments.* exclude (day, until, expires, return_days),
-        cast(commitments.return_days as integer) as return_days,
-        cast(commitments.day as date) as day,
-        cast(commitments.until as date) as until,
-        cast(commitments.expires as date) as expires,
-        orders.* exclude (invoice_no)
-    from commitments
-    left join orders
-        on
-            commitments.order_id = orders.invoice_no
-            and (commitments.buyer = orders.customer_id or commitments.is_stranger = 1)
-            and orders.invoice_day >= cast(commitments.day as date) - 1
-    -- two customers may have orders of one id on one day
-    qualify row_number() over (
-        partition by commitments.receipt_id order by orders.invoice_day, orders.customer_id
-    ) = 1
-),
-
 known as (
-    select
-        matched.*,
-        accounts.refused_day,
-        case when instalments.is_paid then instalments.paid_day end as paid_day,
-        instalments.customer_id is not null and debtors.customer_id is not null as is_told_by_payments,
-        (
-            select min(deliveries.event_day) from deliveries
-            where
-                deliveries.customer_id = matched.customer_id
-                and deliveries.invoice_no = matched.order_id
-                and deliveries.event_day >= matched.invoice_day
-        ) as delivered_day,
-        exists(select 1 from deliveries) as tells_deliveries
-    from matched
-    left join accounts
-        on
-            matched.customer_id = accounts.customer_id
-            and matched.order_id = accounts.invoice_no
-            and matched.invoice_day = accounts.invoice_day
-    left join instalments
-        on
-            matched.customer_id = instalments.customer_id
-            and matched.order_id = instalments.invoice_no
-            and matched.invoice_day = instalments.invoice_day
-    left join debtors on matched.customer_id = debtors.customer_id
+    select * from orders_of_commitments
 ),
 
 ruled as (
