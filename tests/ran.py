@@ -49,9 +49,12 @@ class Ran:
 
 
 def published(home: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every published table but the row about the publication itself, which differs by clock and run."""
+    """Every published table and view but the publication's own row, which differs by clock and run."""
     with duckdb.connect(str(home / "published" / "current.duckdb"), read_only=True) as connection:
-        names = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        names = connection.execute(
+            "select schema_name, table_name from duckdb_tables() "
+            "union all select schema_name, view_name from duckdb_views() where not internal"
+        ).fetchall()
         return {
             f"{schema}.{name}": connection.execute(f"select * from {schema}.{name} order by all").fetchall()
             for schema, name in names
