@@ -95,7 +95,8 @@ def test_days_one_by_one_end_in_the_tables_of_one_range(at_once: Ran, day_by_day
     assert sorted(found) == sorted(expected)
     for table, rows in expected.items():
         assert found[table] == rows, table
-    assert len(expected["marts.order_lines"]) == at_once.report["lines"]
+    report = at_once.report
+    assert len(expected["marts.order_lines"]) == report["lines"] - report["rejected"]
 
 
 def test_a_second_run_of_the_same_days_ends_the_same(at_once: Ran, tmp_path: Path) -> None:
