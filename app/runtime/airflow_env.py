@@ -280,7 +280,9 @@ def main(command: list[str]) -> None:
     """
     own_files()
     home = Path(os.environ["AIRFLOW_HOME"]).parent
-    home.mkdir(parents=True, exist_ok=True)
+    # the API's container mounts these of the home, and so they have to be there before it starts
+    for folder in ("published", "api", "receipts"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
     close_home(home)
     if password := os.environ.pop("AIRFLOW_ADMIN_PASSWORD", ""):
         passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])

@@ -16,6 +16,9 @@ from app.runtime.keys import new_keys, new_password
 
 PROJECT = Path(__file__).resolve().parents[2]
 ENV_FILE = PROJECT / ".env"
+# the secret of docker compose: a variable is seen by everybody who may look at a container
+KEY_FILE = PROJECT / "pseudonym.key"
+KEY_SETTING = r"^[ \t]*GOODSTANDING_PSEUDONYM_KEY[ \t]*=[ \t]*[\"']?([0-9a-fA-F]{64,})"
 # Under root the containers still run as an ordinary user; nobody on the host needs to have this number.
 UID_UNDER_ROOT = 50000
 
@@ -46,6 +49,30 @@ def complete(path: Path) -> list[str]:
             lines = "".join(f"{name}={value}\n" for name, value in missing.items())
             file.write(f"{start}# docker compose\n{lines}")
     return list(missing)
+
+
+def write_key(path: Path, env_file: Path) -> bool:
+    """Write the key of the pseudonyms where there is none, for the containers' user alone.
+
+    Args:
+        path: of the key.
+        env_file: complete; a key that it sets is the one that is written, another would rename all customers.
+
+    Returns:
+        Whether it was written.
+    """
+    text = env_file.read_text()
+    set_there = re.findall(KEY_SETTING, text, re.MULTILINE)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w") as file:
+        file.write(set_there[-1] if set_there else secrets.token_hex(32))
+        if os.getuid() == 0:
+            users = re.findall(r"^AIRFLOW_UID=(\d+)", text, re.MULTILINE)
+            os.fchown(file.fileno(), int(users[-1]), -1)
+    return True
 
 
 def landing_of(project: Path) -> tuple[Path, bool]:
@@ -85,6 +112,8 @@ def prepare_landing(project: Path) -> str:
 def main() -> None:
     """Complete the project's `.env`, prepare its landing, and say what was done, without the secrets."""
     added = complete(ENV_FILE)
+    if write_key(KEY_FILE, ENV_FILE):
+        print(f"{KEY_FILE}: the key of the pseudonyms; back it up apart from everything else")
     print(f"{ENV_FILE}: added {', '.join(added)}" if added else f"{ENV_FILE} is complete")
     print(prepare_landing(PROJECT))
     print("`docker compose up --build --wait` starts Airflow; its user is admin, the password is in .env")

@@ -68,7 +68,8 @@ def _close_part(part: Path, home: Path) -> int:
 
 def _close(path: Path, home: Path) -> bool:
     """Take from others what they may do with a file or folder of this user's; whether there was anything."""
-    with suppress(FileNotFoundError):
+    # it is gone meanwhile, or lies on a disk that can only be read: others are not let in by this process
+    with suppress(OSError):
         if _is_open(path, home):
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_barred(path, home))
             return True

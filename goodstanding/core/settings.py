@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     landing: Annotated[Path, AfterValidator(_existing_folder)] | None = None
     shop: str = "online_retail"
     pseudonym_key: Annotated[SecretStr, AfterValidator(_hex_key)] | None = None
+    pseudonym_key_file: Annotated[Path, AfterValidator(_absolute)] | None = None
     memory_limit: Annotated[str, AfterValidator(_memory)] = "600MB"
     threads: int = Field(default=2, ge=1, le=256)
     max_file_mb: int = Field(default=500, ge=1)

@@ -24,14 +24,30 @@ def pseudonym_key(settings: Settings) -> bytes:
     """The key: from the settings, else from the home, where it is made once and only its owner may read it.
 
     Raises:
-        WrongUse: the key file of the home does not hold a key.
+        WrongUse: the key file does not hold a key, or the file that a setting names cannot be read, or holds
+            another key than the home.
     """
     if settings.pseudonym_key:
         return bytes.fromhex(settings.pseudonym_key.get_secret_value())
-    path = settings.home / "pseudonym.key"
-    if not path.exists():
-        make_key(path)
-    text = path.read_text(encoding="ascii", errors="replace").strip()
+    own = settings.home / "pseudonym.key"
+    if named := settings.pseudonym_key_file:
+        key = _read_key(named)
+        if own.exists() and _read_key(own) != key:
+            raise WrongUse(
+                f"setting GOODSTANDING_PSEUDONYM_KEY_FILE: {named} holds another key than {own}, under which "
+                "this home knows its customers; copy that one over it"
+            )
+        return key
+    if not own.exists():
+        make_key(own)
+    return _read_key(own)
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        raise WrongUse(f"{path}, the key of the pseudonyms, cannot be read ({error.strerror})") from None
     if not re.fullmatch(r"([0-9a-fA-F]{2}){32,}", text):
         raise WrongUse(f"{path} holds no key; restore it, or the same customers get other pseudonyms")
     return bytes.fromhex(text)

@@ -192,6 +192,20 @@ def check_every_service_is_healthy_and_unprivileged() -> None:
     require(touched.returncode != 0, "the landing cannot be written to")
 
 
+def check_the_api_sees_only_what_it_serves() -> None:
+    seen = set(inside("api", "ls", "-A", "/var/lib/goodstanding").stdout.split())
+    require(seen == {"api", "published", "receipts"}, f"of the home the api sees {sorted(seen)}")
+    for path in ("/var/lib/goodstanding/published/x", "/var/lib/goodstanding/x", "/opt/goodstanding/x"):
+        require(inside("api", "touch", path, check=False).returncode != 0, f"the api cannot write {path}")
+    for name in ("api", "scheduler"):
+        held = inside(name, "env").stdout
+        require("GOODSTANDING_PSEUDONYM_KEY=" not in held, f"no variable of {name} holds the pseudonym key")
+    listed = inside(
+        "scheduler", "find", "/var/lib/goodstanding", "-mindepth", "1", "-perm", "/077", "!", "-type", "l"
+    )
+    require(listed.stdout == "", f"nothing of the home is open to others: {listed.stdout[:500]}")
+
+
 def check_a_wrong_password_is_refused(address: str) -> None:
     status, _ = call("POST", f"{address}/auth/token", {"username": "admin", "password": "admin"})
     require(status == 401, "a wrong password is refused")
@@ -245,6 +259,8 @@ def check_decisions_are_answered(address: str, day: str) -> None:
     require((answer["as_of"] or "") >= day, f"decisions rest on what is published: {answer['as_of']}")
     verified = inside("api", "goodstanding", "receipt", "verify", answer["receipt_id"], check=False)
     require(verified.returncode == 0, "a receipt is verified")
+    known = inside("api", "goodstanding", "profile", "12000", check=False)
+    require(known.returncode == 0, f"the api knows customers by the key of the runs {known.stderr}")
     require(call("POST", url, body)[0] == 401, "without a key nothing is decided")
 
 
@@ -265,6 +281,7 @@ def main() -> None:
     first = min(landing.glob("*.csv"))
     check_a_day_is_published(airflow, first)
     check_decisions_are_answered(f"http://127.0.0.1:{known.get('GOODSTANDING_API_PORT') or 8000}", first.stem)
+    check_the_api_sees_only_what_it_serves()
 
 
 if __name__ == "__main__":

@@ -92,13 +92,54 @@ def test_the_landing_is_read_only_and_must_exist(services: dict[str, Any]) -> No
     assert mounts[0]["bind"] == {"create_host_path": False}
 
 
-def test_the_decisions_api_has_the_same_shop_and_pseudonym_key_as_the_runs(
+# What a container gets in another way: a mount, a port, a file with a secret, or a database beside it.
+OTHERWISE = {
+    *("GOODSTANDING_HOME", "GOODSTANDING_LANDING", "GOODSTANDING_PORT", "GOODSTANDING_AIRFLOW_DATABASE"),
+    *("GOODSTANDING_PSEUDONYM_KEY", "GOODSTANDING_PSEUDONYM_KEY_FILE"),
+}
+# What only a run or a training uses.
+OF_RUNS = {
+    *("GOODSTANDING_MEMORY_LIMIT", "GOODSTANDING_THREADS", "GOODSTANDING_MAX_FILE_MB"),
+    *("GOODSTANDING_AS_OF_DAYS", "GOODSTANDING_REAL_DATA_REQUIRED"),
+}
+
+
+@pytest.mark.parametrize("service", ["api-server", "scheduler", "dag-processor", "triggerer", "api"])
+def test_every_setting_reaches_the_services_that_use_it(service: str, services: dict[str, Any]) -> None:
+    documented = set(re.findall(r"^#?(GOODSTANDING_\w+)=", (PROJECT / ".env.example").read_text(), re.M))
+    assert documented == {f"GOODSTANDING_{name.upper()}" for name in Settings.model_fields}
+    environment = services[service]["environment"]
+    for name in documented - OTHERWISE - (OF_RUNS if service == "api" else set()):
+        assert environment[name] == f"${{{name}:-}}", name
+
+
+def test_the_api_sees_of_the_home_only_what_it_serves_and_its_own(services: dict[str, Any]) -> None:
+    api = services["api"]
+    mounts = {
+        mount["target"].removeprefix("/var/lib/goodstanding/"): (
+            mount["volume"]["subpath"],
+            mount.get("read_only", False),
+        )
+        for mount in api["volumes"]
+    }
+    assert mounts == {
+        "published": ("published", True),
+        "api": ("api", False),
+        "receipts": ("receipts", False),
+    }
+    assert api["read_only"] and not any(name.startswith("AIRFLOW_") for name in api["environment"])
+    assert api["user"] == services["scheduler"]["user"]
+
+
+def test_the_pseudonym_key_is_a_secret_of_the_runs_and_the_api_and_no_variable(
     services: dict[str, Any],
 ) -> None:
-    own, runs = services["api"]["environment"], services["scheduler"]["environment"]
-    for name in ("GOODSTANDING_SHOP", "GOODSTANDING_PSEUDONYM_KEY"):
-        assert own[name] == runs[name]
-    assert services["api"]["user"] == services["scheduler"]["user"]
+    for name in ("api", "scheduler"):
+        assert services[name]["secrets"] == ["pseudonym_key"]
+        assert (
+            services[name]["environment"]["GOODSTANDING_PSEUDONYM_KEY_FILE"] == "/run/secrets/pseudonym_key"
+        )
+    assert "${GOODSTANDING_PSEUDONYM_KEY" not in COMPOSE.read_text()
 
 
 def test_the_image_has_everything_a_run_needs_and_nothing_that_git_ignores() -> None:
@@ -151,6 +192,8 @@ def test_on_a_fresh_clone_the_first_line_of_the_docs_prepares_everything_compose
             r"\$\{(\w+):-([^}]*)\}", lambda match: values.get(match[1]) or match[2], mount["source"]
         )
         assert (fresh_clone / source).is_dir(), f"docker compose would refuse to start: no {source}"
+    key = yaml.safe_load(COMPOSE.read_text())["secrets"]["pseudonym_key"]["file"]
+    assert (fresh_clone / key).is_file()
     assert f"{fresh_clone / 'data' / 'landing'} is empty" in done.stdout
     assert README_LINES[1] in done.stdout, "it names the second line"
 

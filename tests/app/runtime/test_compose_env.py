@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from app.runtime.compose_env import complete, fresh_values, prepare_landing
+from app.runtime.compose_env import complete, fresh_values, prepare_landing, write_key
 from goodstanding.core.settings import Settings
 
 
@@ -90,3 +90,18 @@ def test_a_landing_named_by_a_setting_is_not_created_but_reported_missing(
     named.mkdir()
     (named / "2010-12-01.csv").touch()
     assert prepare_landing(tmp_path) == f"the shop's files are read from {named}"
+
+
+@pytest.mark.parametrize("line", ["", f"GOODSTANDING_PSEUDONYM_KEY={'ab' * 32}\n"])
+def test_the_key_of_the_pseudonyms_is_written_once_and_is_the_one_that_was_set(
+    tmp_path: Path, line: str
+) -> None:
+    path, key = tmp_path / ".env", tmp_path / "pseudonym.key"
+    path.write_text(line)
+    complete(path)
+    assert write_key(key, path)
+    written = key.read_text()
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert str(key.stat().st_uid) == dotenv_values(path)["AIRFLOW_UID"]
+    assert written == "ab" * 32 if line else len(bytes.fromhex(written)) == 32
+    assert not write_key(key, path) and key.read_text() == written

@@ -62,3 +62,23 @@ def test_a_damaged_key_is_refused_and_not_replaced(tmp_path: Path, content: str)
     with pytest.raises(WrongUse, match=r"pseudonym\.key holds no key; restore it"):
         pseudonym_key(settings_of(tmp_path))
     assert file.read_text() == content
+
+
+def test_a_key_file_of_the_settings_is_used_and_never_made(tmp_path: Path) -> None:
+    file, home = tmp_path / "secret", tmp_path / "home"
+    settings = settings_of(home, pseudonym_key_file=file)
+    with pytest.raises(WrongUse, match=r"secret.*cannot be read"):
+        pseudonym_key(settings)
+    file.write_text("cd" * 32 + "\n")
+    assert pseudonym_key(settings) == b"\xcd" * 32
+    assert not (home / "pseudonym.key").exists()
+
+
+def test_a_key_file_that_is_not_the_key_of_the_home_is_refused(tmp_path: Path) -> None:
+    file, home = tmp_path / "secret", tmp_path / "home"
+    own = pseudonym_key(settings_of(home))
+    file.write_text("cd" * 32)
+    with pytest.raises(WrongUse, match="holds another key than"):
+        pseudonym_key(settings_of(home, pseudonym_key_file=file))
+    file.write_text(own.hex())
+    assert pseudonym_key(settings_of(home, pseudonym_key_file=file)) == own
