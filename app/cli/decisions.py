@@ -33,6 +33,14 @@ def decide(
     guest: Annotated[
         str | None, typer.Option("--guest", help="A buyer without an id: their e-mail, phone or device.")
     ] = None,
+    basket_id: Annotated[
+        str | None,
+        typer.Option("--basket-id", help="Which basket it is: only its newest quote can be taken."),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option("--idempotency-key", help="Of this question: asked again, it gets one answer."),
+    ] = None,
     order_id: Annotated[
         str | None, typer.Option("--commit", help="The shop's id of the order that takes what is granted.")
     ] = None,
@@ -49,10 +57,14 @@ def decide(
         raise WrongUse("--months is for --method emi")
     if (customer_id is None) == (guest is None):
         raise WrongUse("name a customer by their id, or a buyer without one by --guest")
+    for name, text in (("--basket-id", basket_id), ("--idempotency-key", idempotency_key)):
+        if text is not None and not 1 <= len(text) <= 200:
+            raise WrongUse(f"{name} has {len(text)} characters; give it 1 to 200, or leave it out")
     first, *others = dict.fromkeys(months) if months else [None]
     question = Question(method, basket_of(basket), first, tuple(filter(None, others)))
     answers = Answers(settings())
-    (answer,) = answers.decide([Asked(customer_id, question, order_of(said or []), guest)])
+    asked = Asked(customer_id, question, order_of(said or []), guest, basket_id, idempotency_key)
+    (answer,) = answers.decide([asked])
     if order_id is None:
         show(answer, as_json, print_decision)
         return
