@@ -76,11 +76,11 @@ def print_commitment(commitment: Commitment, console: Console) -> None:
     state = commitment["state"]
     if commitment["released_because"]:
         state += f" ({commitment['released_because'].replace('_', ' ')})"
-    console.print(
+    say(
+        console,
         f"order {commitment['order_id']} by {commitment['method']}: {commitment['granted']}, {state}, "
         f"until {commitment['until']} at most (receipt {commitment['receipt_id']})",
-        markup=False,
-        highlight=False,
+        wraps=False,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.cli.shown import AsJson, console, reports_errors, show
+from app.cli.shown import AsJson, console, reports_errors, say, show
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import settings
 
@@ -76,7 +76,7 @@ def decide(
         if taken:
             print_commitment(taken, console)
         else:
-            console.print("nothing is granted, so the order takes nothing")
+            say(console, "nothing is granted, so the order takes nothing")
 
 
 @reports_errors

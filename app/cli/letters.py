@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.shown import AsJson, console, print_json, reports_errors
+from app.cli.shown import AsJson, console, print_json, reports_errors, say
 from goodstanding.core.durable import write_in_place
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import settings
@@ -33,7 +33,7 @@ def letter(
             write_in_place(pdf, as_pdf(content))
         except OSError as error:
             raise WrongUse(f"--pdf: {pdf} cannot be written ({error.strerror})") from None
-        console.print(f"written to {pdf}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"written to {pdf}", wraps=False)
     if as_json:
         print_json({"ok": True, "letter": asdict(content), "pdf": pdf and str(pdf)})
     elif pdf is None:
