@@ -32,6 +32,15 @@ file_days as (
     group by files.event_day
 ),
 
+order_lines as (
+    select
+        *,
+        -- where the sign makes the cancellation ($rule_column), an export that turned its signs has hardly any sale
+        invoice_kind <> 'cancellation'
+        or coalesce(cast($rule_column as varchar) = 'quantity', false) as has_sign_to_judge
+    from intake.raw.order_lines
+),
+
 line_days as (
     select
         event_day,
@@ -40,11 +49,9 @@ line_days as (
         count(distinct invoice_no) as orders,
         count(distinct invoice_no) filter (where customer_id is null) as orders_without_customer,
         -- after closed days most invoices may be cancellations, which is no fault of the export
-        count(distinct invoice_no) filter (where invoice_kind <> 'cancellation') as orders_but_cancellations,
-        count(distinct invoice_no) filter (
-            where invoice_kind <> 'cancellation' and quantity < 0
-        ) as orders_below_zero
-    from intake.raw.order_lines
+        count(distinct invoice_no) filter (where has_sign_to_judge) as orders_but_cancellations,
+        count(distinct invoice_no) filter (where has_sign_to_judge and quantity < 0) as orders_below_zero
+    from order_lines
     where event_day in (select event_day from file_days)
     group by event_day
 ),

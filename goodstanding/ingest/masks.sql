@@ -32,10 +32,11 @@ create or replace temp macro hidden(text, customer, instead) as
 case
     when customer.pattern is null or not contains(lower(text), lower(customer.customer)) then text
     else
+        -- a backslash of the mask is one, and no group
         regexp_replace(
-            regexp_replace(text, customer.pattern, '\1' || instead || '\2', 'gi'),
+            regexp_replace(text, customer.pattern, '\1' || replace(instead, '\', '\\') || '\2', 'gi'),
             customer.pattern,
-            '\1' || instead || '\2',
+            '\1' || replace(instead, '\', '\\') || '\2',
             'gi'
         )
 end;

@@ -99,8 +99,13 @@ STEADY = Tastes(
 BIG = replace(STEADY, lines_per_order=4)
 
 
-def failures(shop: pd.DataFrame, first: date = FIRST, limits: Limits | None = None) -> set[tuple[date, str]]:
-    """The days from `first` on that gate 1 finds unusual, each with the check that says so."""
+def failures(
+    shop: pd.DataFrame, first: date = FIRST, limits: Limits | None = None, rule_column: str = "invoice_no"
+) -> set[tuple[date, str]]:
+    """The days from `first` on that gate 1 finds unusual, each with the check that says so.
+
+    `rule_column` is the column by which the mapping tells cancellations.
+    """
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("attach ':memory:' as intake; use intake")
         connection.execute(intake_schema())
@@ -126,7 +131,7 @@ def failures(shop: pd.DataFrame, first: date = FIRST, limits: Limits | None = No
         found = set()
         for batch in BATCHES:
             if batch.judge:
-                values = {"first": first, "last": date(2100, 1, 1)}
+                values = {"first": first, "last": date(2100, 1, 1), "rule_column": rule_column}
                 frame = connection.execute(
                     batch.sql, {n: v for n, v in values.items() if f"${n}" in batch.sql}
                 ).df()

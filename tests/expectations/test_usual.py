@@ -108,6 +108,15 @@ def test_a_day_of_cancellations_alone_after_closed_days_has_no_sign_that_is_wron
     assert (DAY, "share_below_zero") not in failures(spoiled(shop, all_cancelled), DAY)
 
 
+def test_turned_signs_are_found_where_the_sign_makes_the_cancellation() -> None:
+    # such an export has cancellations alone, and a shop of a few days has nothing else to compare them with
+    shop = small_shop(4, 40, days=6, tastes=STEADY)
+    day = shop["event_day"].max()
+    spoiled_shop = spoiled(shop, all_cancelled, day)
+    assert (day, "share_below_zero") in failures(spoiled_shop, day, rule_column="quantity")
+    assert (day, "share_below_zero") not in failures(shop, day, rule_column="quantity")
+
+
 def test_a_file_that_changes_in_the_middle_is_found_by_its_second_half() -> None:
     shop = small_shop(7, 80, days=60, tastes=BIG)
 

@@ -88,6 +88,15 @@ def test_an_id_is_hidden_where_it_stands_in_a_text(text: str, customer: str, hid
     assert memory().execute(asked, values).fetchone() == (hidden,)
 
 
+@pytest.mark.parametrize("customer", [r"shop\ann", r"\n(x)", r"a\12345", "\\\\host\\ann"])
+def test_an_id_with_a_backslash_is_hidden_by_its_shape(customer: str) -> None:
+    asked = "select hidden($text, {'customer': $customer, 'pattern': $pattern}, masked($customer))"
+    values = {"text": f"for {customer}, {customer}", "customer": customer, "pattern": id_pattern(customer)}
+    ((hidden,),) = memory().execute(asked, values).fetchall()
+    ((shape,),) = memory().execute("select masked(?)", [customer]).fetchall()
+    assert hidden == f"for {shape}, {shape}"
+
+
 def shop(folder: Path, **columns: dict[str, object]) -> Home:
     mapping = {**SHOP, "columns": {**SHOP["columns"], **columns}}  # type: ignore[dict-item]
     folder.mkdir(exist_ok=True)
