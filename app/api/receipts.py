@@ -153,12 +153,13 @@ class KeptAnswer(Answer):
 
 
 class KeptQuestion(TypedDict):
-    """A `Question` as a receipt keeps it, money as text."""
+    """A `Question` as a receipt keeps it, money and the day as text."""
 
     method: str
     basket: str
     months: int | None
     other_months: list[int]
+    day: str | None
 
 
 class KeptStanding(TypedDict):

@@ -93,7 +93,11 @@ def test_receipts_that_earlier_code_wrote_are_computed_again_equal(receipts):
             continue
         found = receipts.verify(each["receipt_id"])
         changed = {key.removeprefix("shadow.") for key in found["differences"]}
-        assert changed <= {"reasons", "nearest_change"} and not found["same_code"], (each, found)
+        on_purpose = {"reasons", "nearest_change"}
+        if each["content"]["answer"]["summary"] == "There is no such plan of instalments.":
+            # it told a largest basket although none was answered yes
+            on_purpose.add("limit")
+        assert changed <= on_purpose and not found["same_code"], (each, found)
         checked += 1
     assert checked > 5
 
@@ -354,6 +358,6 @@ def test_a_receipt_is_plain_json(receipts):
     answer = ask(receipts, "120.00", method=EMI, months=6)
     (text,) = file_of(receipts).execute("select content from receipts").fetchone()
     assert json.loads(text)["question"] == {
-        **{"basket": "120.00", "method": "emi", "months": 6, "other_months": []}
+        **{"basket": "120.00", "method": "emi", "months": 6, "other_months": [], "day": None}
     }
     assert answer["plan"]["months"] == 6
