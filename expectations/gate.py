@@ -240,7 +240,6 @@ def _require_known(shop: Shop) -> None:
             )
 
 
-@lru_cache(maxsize=len(GATES))
 def _all_columns(gate: str) -> frozenset[str]:
     return frozenset(_columns(expectation) for batch in _batches(gate) for expectation in batch.expectations)
 

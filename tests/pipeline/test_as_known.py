@@ -73,7 +73,9 @@ def test_the_command_prints_where_the_marts_are_and_how_many_customers_a_class_h
     assert [left.name for left in path.parent.iterdir()] == [path.name], "no draft stays"
     with duckdb.connect(str(path), read_only=True) as connection:
         schemas = connection.execute("select schema_name from duckdb_schemas() where not internal").fetchall()
-        assert {name for (name,) in schemas} - {"main"} == {"marts", "features", "predictions"}
+        assert {name for (name,) in schemas} - {"main"} == {
+            *("marts", "marts_versions", "features", "predictions")
+        }
         assert connection.execute("select distinct event_day from marts.order_lines").fetchall() == [(DAY,)]
         notes = connection.execute("select distinct prediction_note from marts.customer_profiles").fetchall()
         assert notes == [("no buys_90d model was trained on data up to 2011-01-10",)]

@@ -137,7 +137,12 @@ def test_a_signal_ends_a_computation_at_once_with_one_word(
     query = "QUERY = 'select sum(hash(a.n + b.n)) from range(1000000) a(n), range(1000000) b(n)'"
     code = LONG.format(work=f"import time, duckdb; {query}\n    {work}")
     with subprocess.Popen(
-        [sys.executable, "-c", code], env=environment(tmp_path), stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env=environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+        # tests that run in the background of a shell ignore Ctrl-C, and so would what they start
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         assert process.stderr and process.stderr.readline() == "computing\n"
         time.sleep(0.3)
