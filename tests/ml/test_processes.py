@@ -45,7 +45,11 @@ def in_one_call(folder: str, number: int) -> None:
 def test_the_workers_of_a_command_end_with_it(tmp_path, work, number):
     code = COMMAND.format(work=work.__name__)
     command = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=PROJECT, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=PROJECT,
+        stderr=subprocess.DEVNULL,
+        # tests under nohup ignore a closed terminal, and so would what they start
+        preexec_fn=lambda: number == signal.SIGKILL or signal.signal(number, signal.SIG_DFL),
     )
     try:
         wait_until(lambda: len([path for path in tmp_path.glob("*.pid") if path.read_text()]) == 2, 60)
