@@ -304,12 +304,14 @@ class Receipts:
         receipt = self._newest(connection, key)
         if receipt is None:
             return None
+        # asked again after midnight it is the same question
         asked = {
             "customer": inquiry.customer,
             "identity": vars(inquiry.identity),
-            "question": vars(inquiry.question),
+            "question": vars(replace(inquiry.question, day=None)),
         }
-        if json.loads(_json(asked)) != {name: receipt.get(name) for name in asked}:
+        kept = {**receipt, "question": {**receipt["question"], "day": None}}
+        if json.loads(_json(asked)) != {name: kept.get(name) for name in asked}:
             raise Conflict(
                 "this idempotency_key was used for another question; give each question a key of its own"
             )

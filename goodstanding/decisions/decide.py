@@ -615,7 +615,11 @@ def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:
         notes.append("None of what the points rest on is known of this customer.")
     if case.question.method == EMI and standing.outstanding is None:
         notes.append(DEBT_UNKNOWN)
-    if missing := [str(months) for months in case.question.other_months if not case.rules.plan(months)]:
+    asked = case.question.other_months
+    if case.plans and case.question.months is not None:
+        # where there is none of all that were asked for, the reasons say so
+        asked = (case.question.months, *asked)
+    if missing := [str(months) for months in asked if not case.rules.plan(months)]:
         notes.append(f"There is no plan of {', '.join(missing)} months.")
     if standing.note:
         notes.append(standing.note)

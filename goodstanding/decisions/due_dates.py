@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import date, timedelta
+from functools import lru_cache
 
 from dateutil.relativedelta import relativedelta
 
@@ -36,22 +38,24 @@ def require_country(country: str) -> None:
     Raises:
         WrongUse: it is none of ISO 3166, or its holidays are in no book.
     """
-    _is_holiday(date(2000, 1, 1), country)
+    _holidays(country, 2000)
 
 
 def _next_business_day(day: date, country: str) -> date:
-    while day.weekday() >= SATURDAY or _is_holiday(day, country):
+    while day.weekday() >= SATURDAY or day in _holidays(country, day.year):
         day += timedelta(days=1)
     return day
 
 
-def _is_holiday(day: date, country: str) -> bool:
+# answers are made one at a time, and a year costs as much as an answer
+@lru_cache(maxsize=256)
+def _holidays(country: str, year: int) -> Container[date]:
     # only a policy that names a country pays for the import
     import holidays
 
     code, _, subdivision = country.partition("-")
     try:
-        return day in holidays.country_holidays(code, subdiv=subdivision or None, years=day.year)
+        return frozenset(holidays.country_holidays(code, subdiv=subdivision or None, years=year))
     except NotImplementedError:
         raise WrongUse(
             f"the holidays of {country} are not known: give two letters of ISO 3166, such as GB, "

@@ -25,7 +25,9 @@ instalments as (
         invoice_no,
         invoice_day,
         max(settled_day) as paid_day,
-        count(*) = count(settled_day) as is_paid
+        count(*) = count(settled_day) as is_paid,
+        sum(amount) * 100 as stated_cents,
+        count(outstanding) > 0 as states_debt
     from features.instalment_states
     where valid_until is null
     group by customer_id, invoice_no, invoice_day
@@ -55,9 +57,12 @@ matched as (
             commitments.order_id = orders.invoice_no
             and (commitments.buyer = orders.customer_id or commitments.is_stranger = 1)
             and orders.invoice_day >= cast(commitments.day as date) - 1
-    -- two customers may have orders of one id on one day
+    -- two customers may have orders of one id on one day; the buyer's own comes first, where the buyer is known
     qualify row_number() over (
-        partition by commitments.receipt_id order by orders.invoice_day, orders.customer_id
+        partition by commitments.receipt_id
+        order by
+            coalesce(commitments.buyer = orders.customer_id, false) desc,
+            orders.invoice_day asc, orders.customer_id asc
     ) = 1
 ),
 
@@ -66,7 +71,9 @@ final as (
         matched.*,
         accounts.refused_day,
         case when instalments.is_paid then instalments.paid_day end as paid_day,
-        instalments.customer_id is not null and debtors.customer_id is not null as is_told_by_payments,
+        instalments.stated_cents,
+        instalments.states_debt,
+        debtors.customer_id is not null and matched.customer_id = matched.buyer as is_debt_of_buyer,
         (
             select min(deliveries.event_day) from deliveries
             where

@@ -13,7 +13,11 @@ ruled as (
         case
             when not is_kept then 'came back or was cancelled'
             when refused_day is not null then 'refused at the door'
-            when method = 'emi' and is_told_by_payments then 'told by payments'
+            -- all instalments are stated, or what is left of them is
+            when
+                method = 'emi' and is_debt_of_buyer
+                and (states_debt or stated_cents >= least(cents, round(net_amount * 100)))
+                then 'told by payments'
             when method = 'cod' and delivered_day is not null then 'delivered'
             when method = 'cod' and paid_day is not null then 'paid'
             when method = 'cod' and invoice_day is not null and tells_deliveries then 'not delivered yet'

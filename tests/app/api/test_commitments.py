@@ -145,6 +145,7 @@ def test_one_answer_tells_all_plans_and_an_order_takes_one_of_them(receipts):
     assert ask(receipts, "1.00", method=EMI)["open_after"] == "601.00"
     some = ask(receipts, "10.00", method=EMI, months=[5, 6])
     assert [plan["months"] for plan in some["plans"]] == [6]
+    assert "There is no plan of 5 months." in some["notes"]
     other = ask(receipts, "10.00", method=EMI, months=[6, 5])
     assert "There is no plan of 5 months." in other["notes"]
     none = ask(receipts, "10.00", method=EMI, months=[5, 7])
@@ -173,6 +174,22 @@ def test_a_question_asked_again_by_its_key_gets_the_same_answer_while_it_holds(r
     later = datetime.fromisoformat(first["quote_until"]).replace(tzinfo=None) + timedelta(seconds=1)
     monkeypatch.setattr(module, "now_utc", lambda: later)
     assert ask(receipts, "120.00", key="k")["receipt_id"] != first["receipt_id"]
+
+
+def test_a_question_asked_again_after_midnight_is_the_same_question(receipts):
+    (policy,) = read_policies(POLICY)
+    first, again = (
+        receipts.decide(
+            [
+                Inquiry(
+                    *(day, ANN, Question(COD, Decimal("120.00"), day=day), STANDING, None, policy),
+                    identity=Identity(key="k"),
+                )
+            ]
+        )
+        for day in (DAY, DAY + timedelta(days=1))
+    )
+    assert again == first
 
 
 def test_strangers_have_a_budget_of_their_own_and_use_up_no_customers_cap(receipts):

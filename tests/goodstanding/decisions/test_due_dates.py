@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+import holidays
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +35,20 @@ def test_business_days_come_in_order_and_at_most_ten_days_late(day, months, coun
     )
     assert list(moved) == sorted(set(moved))
     assert all(due.weekday() < 5 for due in moved)
+
+
+def test_the_holidays_of_a_year_are_looked_up_once(monkeypatch):
+    looked_up, look_up = [], holidays.country_holidays
+
+    def counted(*arguments, years, **more):
+        looked_up.append(years)
+        return look_up(*arguments, years=years, **more)
+
+    monkeypatch.setattr(holidays, "country_holidays", counted)
+    for _ in range(3):
+        # of a country and years that no other test asks for
+        due_dates(date(2041, 1, 31), 24, "PT")
+    assert looked_up == [2041, 2042, 2043]
 
 
 @pytest.mark.parametrize("country", ["XX", "England", "DE-XX", ""])

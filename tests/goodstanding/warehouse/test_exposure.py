@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -35,7 +36,8 @@ create table features.order_accounts (
     customer_id varchar, invoice_no varchar, invoice_day date, refused_day date
 );
 create table features.instalment_states (
-    customer_id varchar, invoice_no varchar, invoice_day date, valid_until date, settled_day date
+    customer_id varchar, invoice_no varchar, invoice_day date, valid_until date, settled_day date,
+    amount decimal(28, 4), outstanding decimal(28, 4)
 );
 create schema marts;
 create table marts.payment_behaviour (customer_id varchar, as_of date, outstanding decimal(28, 4));
@@ -156,7 +158,7 @@ def test_where_no_delivery_is_told_payment_tells_it(shop):
     shop.take()
     shop.order()
     order = (ANN, "7", DAY + timedelta(days=1), None)
-    shop.tell("features.instalment_states", *order, None)
+    shop.tell("features.instalment_states", *order, None, 600, None)
     assert shop.open(3) == [("7", 600.0, 21)]
     shop.file.execute("update features.instalment_states set settled_day = ?", [DAY + timedelta(days=2)])
     assert shop.open(3) == [("7", 600.0, 16)]
@@ -165,7 +167,7 @@ def test_where_no_delivery_is_told_payment_tells_it(shop):
 def test_what_payments_tell_is_owed_and_not_counted_twice(shop):
     shop.take(EMI)
     shop.order()
-    shop.tell("features.instalment_states", ANN, "7", DAY + timedelta(days=1), None, None)
+    shop.tell("features.instalment_states", ANN, "7", DAY + timedelta(days=1), None, None, 600, None)
     assert shop.open(2) == [("7", 600.0, 92)], "the debt of the customer is not known"
     for outstanding, rows in ((None, [("7", 600.0, 92)]), (400, [])):
         shop.file.execute("delete from marts.payment_behaviour")
@@ -175,6 +177,37 @@ def test_what_payments_tell_is_owed_and_not_counted_twice(shop):
     assert shop.asked(2, EMI, known="2026-03-12T00:00:00.000000") == "600.00", (
         "an answer that rests on an older publication does not know the debt, so it counts what is open"
     )
+
+
+def test_instalments_that_are_still_to_be_stated_stay_open(shop):
+    """A shop that states each instalment as it falls due states no debt for those to come."""
+    shop.take(EMI)
+    shop.order()
+    shop.tell("marts.payment_behaviour", ANN, DAY + timedelta(days=35), 0)
+    day = DAY + timedelta(days=1)
+    shop.tell("features.instalment_states", ANN, "7", day, None, DAY + timedelta(days=30), 200, None)
+    assert shop.open(35) == [("7", 400.0, 92)] and shop.asked(35, EMI) == "400.00"
+    # stated in full, by the instalments or by what is outstanding, it is a debt
+    shop.file.execute("update features.instalment_states set outstanding = 400")
+    assert shop.open(35) == []
+    shop.file.execute("update features.instalment_states set outstanding = null, amount = 600")
+    assert shop.open(35) == []
+
+
+def test_the_debt_of_another_leaves_open_what_a_guest_took(shop):
+    shop.take(EMI, standing=replace(BEST, is_stranger=True), customer=None, guest="g" * 32)
+    shop.order(who="b" * 32)
+    day = DAY + timedelta(days=1)
+    shop.tell("features.instalment_states", "b" * 32, "7", day, None, None, 600, 600)
+    shop.tell("marts.payment_behaviour", "b" * 32, DAY + timedelta(days=2), 600)
+    assert shop.open(2) == [("7", 600.0, 92)]
+
+
+def test_an_order_of_ones_own_comes_before_that_of_another_with_its_id(shop):
+    shop.take(basket="40.00", standing=STRANGER)
+    shop.order(kept=False, who="0" * 32)
+    shop.order(days=2, amount=40)
+    assert shop.open(2) == [("7", 40.0, 21)]
 
 
 def test_another_customers_order_of_that_id_or_an_earlier_one_tells_nothing(shop):
