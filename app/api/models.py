@@ -277,7 +277,8 @@ class Taking(_Strict):
     """The order that takes what a receipt grants."""
 
     order_id: Annotated[str, Field(min_length=1, max_length=200, examples=["581587"])] = Field(
-        description="The shop's own id of the order, as its files write it."
+        description="The shop's own id of the order, as its files write it; one that the mapping gives to "
+        "no order is refused (422)."
     )
     months: Months | None = Field(
         default=None, description="Of the plan, where the question named several; default: the first."

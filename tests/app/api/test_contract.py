@@ -80,15 +80,16 @@ def test_every_answer_is_as_the_openapi_says(contract, method, path, mode):
         case = data.draw(operation.as_strategy(generation_mode=mode))
         if mode is GenerationMode.POSITIVE:
             # which ids there can be is for the shop's mapping to say, and no part of the OpenAPI
-            _name_customers(case, data.draw(st.integers(1, 20).map(str)))
+            _give_ids(case, data.draw(st.integers(1, 20).map(str)))
         case.call_and_validate(headers={"X-API-Key": key})
 
     check()
 
 
-def _name_customers(case: Any, customer: str) -> None:
-    """Give every id of a drawn request one that the mapping of the shop reads."""
+def _give_ids(case: Any, number: str) -> None:
+    """Give every customer and order of a drawn request an id that the mapping of the shop reads."""
     questions = case.body.get("questions", [case.body]) if isinstance(case.body, dict) else []
     for part in (case.path_parameters, case.query, *questions):
-        if isinstance(part, MutableMapping) and isinstance(part.get("customer_id"), str):
-            part["customer_id"] = customer
+        for name in ("customer_id", "order_id"):
+            if isinstance(part, MutableMapping) and isinstance(part.get(name), str):
+                part[name] = number
