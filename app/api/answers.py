@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from app.api.commitments import Because, Commitment, NoOrderId
+from app.api.commitments import Because, Commitment, Conflict, NoOrderId
 from app.api.models import BASKET, WEIGHT
 from app.api.published import Cell, Published, Watch, read_published, require
 from app.api.receipts import Identity, Inquiry, KeptAnswer, Now, Receipts
@@ -24,7 +24,7 @@ from goodstanding.decisions.order import WORDS, Order
 from goodstanding.decisions.policy import NO_PUBLICATION, Policy, in_effect, read_policies
 from goodstanding.identity.normal_form import LONGEST_ID, NoCustomerId, normal_form
 from goodstanding.identity.pseudonyms import keyed_hash, pseudonym, pseudonym_key
-from goodstanding.ingest.masks import number_without_id
+from goodstanding.ingest.masks import number_without_id, possible_ids
 from goodstanding.shops.mapping import load_shop
 
 
@@ -179,22 +179,31 @@ class Answers:
             receipt_id: of the answer.
             order_id: the shop's own, as its files write it.
             months: of the plan, where the question named several.
-            customer_id: the shop's own, where it is at hand: an id in the order's is hidden, and found by it.
+            customer_id: the shop's own, where it is at hand: an id in the order's is hidden, and found by it
+                in any mix of cases.
 
         Raises:
-            NoOrderId: no order can have this id.
+            NoOrderId: no order can have this id. NoCustomerId: no customer can have that one.
             NoReceipt: there is no such receipt.
-            Conflict: the receipt can be taken no more, or the caps leave less than it grants.
+            Conflict: the receipt is another customer's, or can be taken no more, or the caps leave less than
+                it grants.
         """
         form = normal_form(order_id, *self._order_form)
         if form is None or len(form) > LONGEST_ID:
             raise NoOrderId("order_id: no order can have it; write it as the shop's files do")
+        named = None if customer_id is None else self._pseudonym(customer_id)
         receipt = self.receipts.read(receipt_id)
         customer, method = receipt["customer"], receipt["question"]["method"]
+        if named not in (None, customer):
+            raise Conflict(
+                f"receipt {receipt_id} is an answer about another buyer; name the customer of the question, "
+                "or none"
+            )
         if customer:
             # a number that holds the customer's id is published without it, and settles by what is published
-            texts = (order_id[:LONGEST_ID], customer_id or "")
-            form = number_without_id(form, customer, texts, self._ids, self._key)
+            length = receipt["identity"].get("id_length") if "identity" in receipt else None
+            candidates = [customer_id] if customer_id else possible_ids(order_id, length, self._ids)
+            form = number_without_id(form, customer, candidates, self._ids, self._key)
         published = self.watch.current if self.watch else read_published(self._path, only=customer or "")
         owed = None
         if published is not None and customer:
@@ -218,7 +227,11 @@ class Answers:
 
         guest = None if asked.guest is None or asked.customer_id is not None else guest_form(asked.guest)
         return Identity(
-            hashed("guest", guest), hashed("basket", asked.basket_id), hashed("key", asked.idempotency_key)
+            guest=hashed("guest", guest),
+            basket=hashed("basket", asked.basket_id),
+            key=hashed("key", asked.idempotency_key),
+            order=hashed("order", asked.order.said()),
+            id_length=None if asked.customer_id is None else len(self._ids.require(asked.customer_id)),
         )
 
     def profile(self, customer_id: str) -> dict[str, Cell] | None:

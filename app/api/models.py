@@ -276,9 +276,14 @@ class Decision(BaseModel):
 class Taking(_Strict):
     """The order that takes what a receipt grants."""
 
-    order_id: Annotated[str, Field(min_length=1, max_length=200, examples=["581587"])] = Field(
+    order_id: Annotated[str, Field(min_length=1, max_length=LONGEST_ID, examples=["581587"])] = Field(
         description="The shop's own id of the order, as its files write it; one that the mapping gives to "
         "no order is refused (422)."
+    )
+    customer_id: CustomerId | None = Field(
+        default=None,
+        description="Of the question's customer: an order's id that holds it is kept with the pseudonym in "
+        "its place, and by this it is found in any mix of cases. Another customer's is refused (409).",
     )
     months: Months | None = Field(
         default=None, description="Of the plan, where the question named several; default: the first."

@@ -16,7 +16,7 @@ from typing import TypedDict
 import duckdb
 
 from app.api.answers import Answers
-from app.api.published import Published, read_published, require
+from app.api.published import Published, read_published, relations, require
 from app.api.receipts import Receipt, Receipts
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import Settings
@@ -410,12 +410,9 @@ def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, known: str) -> dict[
 
     `known` is a published table, and may have a condition: `marts.order_lines where is_product`.
     """
-    tables = file.execute(
-        "select count(*) from duckdb_tables() where database_name = 'published' "
-        "and schema_name || '.' || table_name = ?",
-        [known.split()[0]],
-    ).fetchall()
-    if tables == [(0,)] or file.execute(f"select count(*) from published.{known}").fetchall() == [(0,)]:
+    if known.split()[0] not in relations(file):
+        return None
+    if file.execute(f"select count(*) from published.{known}").fetchall() == [(0,)]:
         return None
     days: dict[str, list[date]] = {}
     for customer, day in file.execute(sql).fetchall():

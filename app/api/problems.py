@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.commitments import Conflict, NoOrderId, NoReceipt
-from app.api.keys import KEY_HEADER, Keys
+from app.api.keys import KEY_HEADER, Keys, Rates
 from app.api.models import Problem
 from goodstanding.core.errors import GoodstandingError
 from goodstanding.identity.normal_form import NoCustomerId
@@ -24,6 +24,8 @@ PROBLEM = "application/problem+json"
 # A batch of a hundred questions has about 15 kB, and with the longest ids, written as \\u....\\u...., 320 kB.
 MOST_BYTES = 400_000
 TOO_LONG = f"a body may have {MOST_BYTES:,} bytes"
+# By the root of a path, the scope that its keys need.
+ROOTS = {"/v1/customers": "profiles", "/v1/decisions": "decisions", "/v1/policy": "policy"}
 # The form in which FastAPI takes a route's `responses`: by status, parts of an OpenAPI document.
 Responses = dict[int | str, dict[str, Any]]
 
@@ -92,25 +94,43 @@ def answer_problems(api: FastAPI) -> None:
 
 
 class Door:
-    """Middleware that refuses a request before anything of its body is read: without a valid key, or longer
-    than any question. FastAPI reads the body before it asks for the key.
+    """Middleware that refuses a request before anything of its body is read: without a valid key, by a key
+    that may not ask for this or has asked too often, or longer than any question. FastAPI reads the body
+    before it looks at anything else.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys) -> None:
-        self._app, self._keys = app, keys
+    def __init__(self, app: ASGIApp, keys: Keys, rates: Rates) -> None:
+        self._app, self._keys, self._rates = app, keys, rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            refused = None
-            if scope["path"].startswith("/v1/") and (reason := self._keys.refusal(headers.get(KEY_HEADER))):
-                refused = _problem(401, reason, {"WWW-Authenticate": "ApiKey", "Connection": "close"})
-            elif _length(headers) > MOST_BYTES:
-                refused = _problem(413, TOO_LONG, {"Connection": "close"})
+            try:
+                refused = self._refusal(scope["path"], headers)
+            except GoodstandingError as error:
+                refused = _problem(503, str(error))
             if refused:
+                if _has_body(headers):
+                    # what is not read of it is no next request
+                    refused.headers["Connection"] = "close"
                 await refused(scope, receive, send)
                 return
         await self._limited(scope, receive, send)
+
+    def _refusal(self, path: str, headers: Headers) -> Response | None:
+        if path.startswith("/v1/"):
+            text = headers.get(KEY_HEADER)
+            key = self._keys.find(text)
+            if key is None:
+                told = {"WWW-Authenticate": "ApiKey", "Connection": "close"}
+                return _problem(401, self._keys.refusal(text) or "this key has ended", told)
+            needed = scope_of(path)
+            if needed and needed not in key.scopes:
+                return _problem(403, f"this key may not ask for {needed}: it has {', '.join(key.scopes)}")
+            if not self._rates.allows(key):
+                limit = f"this key may make {key.per_second} requests a second"
+                return _problem(429, limit, {"Retry-After": "1"})
+        return _problem(413, TOO_LONG) if _length(headers) > MOST_BYTES else None
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a body whose length was not told once it is too long."""
@@ -125,6 +145,15 @@ class Door:
             return message
 
         await self._app(scope, limited, send)
+
+
+def scope_of(path: str) -> str | None:
+    """The scope that a key must have for a path; None where there is nothing."""
+    return next((scope for root, scope in ROOTS.items() if path == root or path.startswith(f"{root}/")), None)
+
+
+def _has_body(headers: Headers) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 def _length(headers: Headers) -> int:

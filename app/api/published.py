@@ -254,12 +254,7 @@ def require(published: Published | None) -> Published:
 def _read(
     file: duckdb.DuckDBPyConnection, stamp: Stamp, path: Path, only: str | None, others: Sequence[Scorecard]
 ) -> Published:
-    tables = {
-        f"{schema}.{name}"
-        for schema, name in file.execute(
-            "select schema_name, table_name from duckdb_tables() where database_name = 'published'"
-        ).fetchall()
-    }
+    tables = relations(file)
     missing = {"marts.policy", "marts.master_data"} - tables
     if missing:
         raise DataProblem(
@@ -303,6 +298,16 @@ def _read(
         columns=columns,
         file=file,
     )
+
+
+def relations(file: duckdb.DuckDBPyConnection) -> set[str]:
+    """The tables and views of a publication, like marts.policy."""
+    rows = file.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'published' "
+        "union all "
+        "select schema_name || '.' || view_name from duckdb_views() where database_name = 'published'"
+    ).fetchall()
+    return {name for (name,) in rows}
 
 
 def _columns(file: duckdb.DuckDBPyConnection, table: str) -> set[str]:

@@ -128,17 +128,21 @@ class Inquiry:
 
 @dataclass(frozen=True)
 class Identity:
-    """What binds questions to each other; each is None, or a hash of what the shop named.
+    """What binds questions to each other; each text is None, or a hash of what the shop named.
 
     Attributes:
         guest: who asks without a customer's id: an e-mail address, a phone, a device.
         basket: which basket it is: its newest quote takes the place of those before.
         key: of this one question: asked again, it gets the very same answer.
+        order: what the question says of the order.
+        id_length: the number of characters of the customer's id, by which it is found in an order's id.
     """
 
     guest: str | None = None
     basket: str | None = None
     key: str | None = None
+    order: str | None = None
+    id_length: int | None = None
 
 
 class KeptAnswer(Answer):
@@ -150,6 +154,17 @@ class KeptAnswer(Answer):
     quote_until: str | None
     receipt_id: str
     at: str
+
+
+class KeptIdentity(TypedDict):
+    """An `Identity` as a receipt keeps it."""
+
+    guest: str | None
+    basket: str | None
+    key: str | None
+    # receipts of before these were kept have none of them
+    order: NotRequired[str | None]
+    id_length: NotRequired[int | None]
 
 
 class KeptQuestion(TypedDict):
@@ -210,7 +225,7 @@ class Receipt(TypedDict):
     shadow: NotRequired[ShadowAnswer]
     # receipts of before answers were quotes have none of these
     quote_until: NotRequired[str | None]
-    identity: NotRequired[dict[str, str | None]]
+    identity: NotRequired[KeptIdentity]
 
 
 class Verification(TypedDict):
@@ -305,12 +320,16 @@ class Receipts:
         if receipt is None:
             return None
         # asked again after midnight it is the same question
-        asked = {
+        asked: dict[str, Any] = {
             "customer": inquiry.customer,
             "identity": vars(inquiry.identity),
             "question": vars(replace(inquiry.question, day=None)),
         }
-        kept = {**receipt, "question": {**receipt["question"], "day": None}}
+        kept = {
+            **receipt,
+            "question": {**receipt["question"], "day": None},
+            "identity": {**asked["identity"], **receipt["identity"]},
+        }
         if json.loads(_json(asked)) != {name: kept.get(name) for name in asked}:
             raise Conflict(
                 "this idempotency_key was used for another question; give each question a key of its own"

@@ -54,9 +54,9 @@ def create(current: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     answer_problems(api)
-    api.add_middleware(Door, keys=keys)
+    api.add_middleware(Door, keys=keys, rates=rates)
     for router in (routes.profiles, routes.decisions, routes.letters, routes.policies):
-        api.include_router(router(answers, keys, rates))
+        api.include_router(router(answers))
     api.include_router(routes.health(answers, watch))
     return api
 

@@ -86,13 +86,17 @@ def commit(
     months: Annotated[
         int | None, typer.Option("--months", help="Of the plan, where the question named several.")
     ] = None,
+    customer_id: Annotated[
+        str | None,
+        typer.Option("--customer", help="The customer's id, where the order's id holds it in another case."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Let an order take what an answer grants: from then on it counts against the caps, until it ends."""
     from app.api.answers import Answers
     from app.cli.decision_tables import print_commitment
 
-    show(Answers(settings()).commit(receipt_id, order_id, months), as_json, print_commitment)
+    show(Answers(settings()).commit(receipt_id, order_id, months, customer_id), as_json, print_commitment)
 
 
 @reports_errors

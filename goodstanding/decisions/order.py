@@ -6,6 +6,7 @@ is 1 of an order that came in by `web`, 0 of one by another channel, and missing
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -39,6 +40,12 @@ class Order:
     payment_type: str | None = None
     channel: str | None = None
     weight: Decimal | None = None
+
+    def said(self) -> str | None:
+        """One text for all that is said, equal where the same is said; None where nothing is."""
+        weight = None if self.weight is None else f"{self.weight.normalize():f}"
+        parts = {"payment_type": self.payment_type, "channel": self.channel, WEIGHT: weight}
+        return json.dumps(parts) if any(part is not None for part in parts.values()) else None
 
     def values(self, names: Iterable[str]) -> dict[str, Value]:
         """The value of each of these characteristics, for which `is_of_order` holds."""

@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from app.api.answers import Answers, Asked
+from app.api.commitments import Conflict
 from goodstanding.decisions.decide import Question
+from goodstanding.identity.normal_form import CustomerIds
+from goodstanding.ingest.masks import possible_ids
 from goodstanding.warehouse.exposure import expose
 from tests.goodstanding.ingest.homes import Home
 from tests.goodstanding.ingest.test_masks import HEADER, SHOP, line
@@ -66,8 +69,18 @@ def test_an_order_takes_an_answer_by_the_number_under_which_it_is_published(
 
 def test_an_id_at_hand_is_found_in_a_number_that_has_it_in_another_case(tmp_path: Path) -> None:
     _, answers, receipt_id, published = ordered(tmp_path, "Ann@shop.example", "ANN@SHOP.EXAMPLE/7")
+    with pytest.raises(Conflict, match="another buyer"):
+        answers.commit(receipt_id, "ANN@SHOP.EXAMPLE/7", customer_id="bob@shop.example")
     taken = answers.commit(receipt_id, "ANN@SHOP.EXAMPLE/7", customer_id="Ann@shop.example")
     assert taken["order_id"] == published and "SHOP" not in published
+
+
+def test_an_id_is_looked_for_in_a_long_number_at_a_cost_that_grows_with_its_length_alone() -> None:
+    ids = CustomerIds("text", "keep", frozenset())
+    number = "".join(f"Ä{place}b" for place in range(64))
+    found = possible_ids(number, 5, ids)
+    assert {"9bÄ10", "9BÄ10"} <= found
+    assert len(found) <= 2 * 4 * len(number)
 
 
 def test_a_commitment_of_an_order_whose_id_holds_the_customers_settles(tmp_path: Path) -> None:

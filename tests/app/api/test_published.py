@@ -265,3 +265,12 @@ def test_what_an_older_version_published_is_named(tmp_path):
         file.execute("create schema marts; create table marts.policy (version varchar)")
     with pytest.raises(DataProblem, match=r"has no marts\.master_data: an older version"):
         read_published(path)
+
+
+def test_a_mart_that_is_published_as_a_view_is_found(published):
+    with duckdb.connect(str(published)) as file:
+        for name in ("policy", "master_data"):
+            file.execute(f"alter table marts.{name} rename to {name}_rows")
+            file.execute(f"create view marts.{name} as from marts.{name}_rows")
+    found = read_published(published)
+    assert found is not None and found.policies and found.standing(name_of("12"), "cod", 0).situation is None

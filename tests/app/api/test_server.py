@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -15,8 +16,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.api.answers import Answers
-from app.api.keys import Keys
+from app.api.keys import SCOPES, Keys
 from app.api.models import EXAMPLE_ANSWER, Commitment, Decision, PolicyInEffect, Profile, Readiness
+from app.api.problems import scope_of
 from app.api.receipts import Receipts
 from app.api.server import create
 from goodstanding.core.errors import DataProblem
@@ -157,6 +159,9 @@ def test_an_order_takes_an_answer_and_gives_it_back(published, client):
         ("nothing/release", {"because": "cancelled"}, 404),
         ("nothing/commit", {"order_id": "\u200b "}, 422),
         ("nothing/commit", {"order_id": ""}, 422),
+        ("nothing/commit", {"order_id": "9" * 255}, 404),
+        ("nothing/commit", {"order_id": "9" * 256}, 422),
+        ("nothing/commit", {"order_id": "9", "customer_id": "guest"}, 422),
         ("nothing/commit", {}, 422),
         ("nothing/release", {"because": "no reason"}, 422),
     ],
@@ -170,6 +175,12 @@ def test_a_question_has_an_identity_of_its_own(published, client, home):
     first = ask(client, basket="120.00", idempotency_key="k", months=None, **{"method": EMI})
     assert ask(client, basket="120", idempotency_key="k", method=EMI) == first
     other = client.post("/v1/decisions", json=question(basket="121", method=EMI, idempotency_key="k"))
+    said = {"channel": "web", "weight": "2.5", "idempotency_key": "of an order"}
+    of_order = ask(client, **said)
+    assert ask(client, **{**said, "weight": "2.50"}) == of_order
+    for change in ({"channel": "shop"}, {"weight": "2.6"}, {"payment_type": "card"}, {"channel": None}):
+        again = client.post("/v1/decisions", json=question(**{**said, **change}))
+        assert again.status_code == 409, change
     assert other.status_code == 409
     old, new = (ask(client, basket=basket, basket_id="cart 8") for basket in ("100.00", "110"))
     taken = [
@@ -244,6 +255,32 @@ def test_a_key_is_asked_for_and_must_have_the_scope(published, home, path):
         forbidden = client.get(path, headers={"X-API-Key": wrong})
         assert forbidden.status_code == 403 and forbidden.json()["status"] == 403
         assert client.post("/v1/decisions", json=question()).status_code == 401
+
+
+def test_the_door_knows_the_scope_of_every_route(home):
+    paths = [path for path in create(home).openapi()["paths"] if path.startswith("/v1/")]
+    assert paths and all(scope_of(path) in SCOPES for path in paths)
+    assert scope_of("/v1/decisionsx") is None
+
+
+@pytest.mark.parametrize(("scopes", "per_second", "status"), [(["policy"], 9, 403), (["decisions"], 0, 429)])
+def test_a_key_that_may_not_ask_is_refused_before_its_body_is_read(home, scopes, per_second, status):
+    _, text = Keys(home.api).new(scopes, per_second=per_second)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("the body is read")
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        **{"type": "http", "method": "POST", "path": "/v1/decisions", "raw_path": b"/v1/decisions"},
+        **{"query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("x", 80)},
+        "headers": [(b"x-api-key", text.encode()), (b"content-length", b"300")],
+    }
+    asyncio.run(create(home)(scope, receive, send))
+    assert sent[0]["status"] == status and (b"connection", b"close") in sent[0]["headers"]
 
 
 def test_a_key_asks_no_oftener_than_it_may(published, home, monkeypatch):

@@ -32,6 +32,13 @@ def test_a_question_with_a_key_gets_one_answer_and_another_with_it_is_refused(pu
     assert done.exit_code != 0 and "was used for another question" in done.output
 
 
+def test_a_commit_that_names_the_customer_is_one_of_that_customers_question(published):  # noqa: F811
+    receipt_id = ask("20.00")["receipt_id"]
+    refused = CliRunner().invoke(app, ["commit", receipt_id, "1", "--customer", "14"])
+    assert refused.exit_code != 0 and "is an answer about another buyer" in refused.output
+    assert CliRunner().invoke(app, ["commit", receipt_id, "1", "--customer", "12"]).exit_code == 0
+
+
 @pytest.mark.parametrize("option", ["--basket-id", "--idempotency-key"])
 @pytest.mark.parametrize("text", ["", "x" * 201])
 def test_a_basket_or_key_has_1_to_200_characters(published, option, text):  # noqa: F811
