@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from app.api.commitments import Because, Commitment, Conflict, NoOrderId
 from app.api.models import BASKET, WEIGHT
+from app.api.policy_book import Book
 from app.api.published import Cell, Published, Watch, read_published, require
 from app.api.receipts import Identity, Inquiry, KeptAnswer, Now, Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
@@ -106,7 +107,10 @@ class Answers:
         self._fallback: tuple[Policy, ...] | None = None
         self.watch = watch
         self._order_form = shop.order_form
-        self.receipts = Receipts(settings.receipts, settings.receipt_months, settings.quote_minutes)
+        self.book = Book(settings.policy)
+        self.receipts = Receipts(
+            settings.receipts, settings.receipt_months, settings.quote_minutes, self.book
+        )
 
     def today(self) -> date:
         """The present day in the shop's time zone."""

@@ -259,7 +259,9 @@ class Decision(BaseModel):
     class_: Class | None = Field(alias="class")
     class_move: ClassMove | None
     benefits: str | None
-    situation: Literal["unknown_customer", "first_time_buyer", "stale_data", "no_publication"] | None
+    situation: (
+        Literal["unknown_customer", "first_time_buyer", "stale_data", "no_publication", "switched_off"] | None
+    )
     notes: list[str]
     policy_version: str
     model_id: str | None
@@ -356,7 +358,8 @@ class Readiness(BaseModel):
     published_at: str | None
     age_days: int | None
     problem: str | None = Field(
-        description="Why the newest publication cannot be used; null where it is used."
+        description="Why the newest publication, or the log of policy changes, cannot be used; null where "
+        "both are."
     )
 
 

@@ -21,7 +21,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -34,12 +34,14 @@ from filelock import FileLock, Timeout
 
 from app.api import commitments
 from app.api.commitments import Because, Commitment, Conflict, NoReceipt, Quote
+from app.api.policy_book import Book, State
+from app.api.policy_log import Head
 from app.api.sqlite import SqliteFile
 from goodstanding.core.settings import QUOTE_MINUTES, RECEIPT_MONTHS
 from goodstanding.core.version import folder_version
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.decide import Answer, Question, Standing, decide, left_by_caps, money
-from goodstanding.decisions.policy import Plan, Policy, parse_policies
+from goodstanding.decisions.policy import SWITCHED_OFF, Plan, Policy, parse_policies
 from goodstanding.decisions.reasons import Borders, Measures, MonthEnd
 from goodstanding.decisions.scorecard import CardContent, Scorecard, Value
 
@@ -59,6 +61,10 @@ create table if not exists identities (
 ) without rowid;
 create index if not exists identities_by_day on identities (day);
 {commitments.SCHEMA}
+-- which heads of the log of policy changes answers rested on: a log without one of them was cut
+create table if not exists policy_heads (
+    number integer not null, hash text not null, at text not null, primary key (number, hash)
+) without rowid;
 create table if not exists basis (hash text primary key, content text not null) without rowid;
 create index if not exists receipts_by_day on receipts (day);
 -- the last day with a receipt that rests on it; for files of before this table, the newest day at worst
@@ -264,9 +270,13 @@ class Receipts:
     """The receipts of a home; each thread has its own connection to the file."""
 
     def __init__(
-        self, folder: Path, months: int = RECEIPT_MONTHS, quote_minutes: int = QUOTE_MINUTES
+        self,
+        folder: Path,
+        months: int = RECEIPT_MONTHS,
+        quote_minutes: int = QUOTE_MINUTES,
+        book: Book | None = None,
     ) -> None:
-        self._path, self._months = folder / FILE, months
+        self._path, self._months, self._book = folder / FILE, months, book
         self._quote = timedelta(minutes=quote_minutes)
         self._file = SqliteFile(self._path, SCHEMA, synchronous="normal")
         self._local = threading.local()
@@ -279,7 +289,17 @@ class Receipts:
             Conflict: an idempotency key was used for another question; nothing is answered.
         """
         with self.transaction() as connection:
-            return [self._decide(connection, inquiry) for inquiry in inquiries]
+            # looked at now and not before the wait for other writers: a switch counts from here on
+            state = self._state(connection)
+            return [self._decide(connection, _switched(inquiry, state)) for inquiry in inquiries]
+
+    def _state(self, connection: sqlite3.Connection) -> State:
+        """What is in force by the log of policy changes, whose head is kept beside the receipts."""
+        state = self._book.current if self._book else State()
+        if state.entries:
+            head = (len(state.entries), state.head, _stamp(now_utc()))
+            connection.execute("insert or ignore into policy_heads values (?, ?, ?)", head)
+        return state
 
     def _decide(self, connection: sqlite3.Connection, inquiry: Inquiry) -> KeptAnswer:
         question, policy, identity = inquiry.question, inquiry.policy, inquiry.identity
@@ -317,7 +337,10 @@ class Receipts:
     def _earlier(self, connection: sqlite3.Connection, inquiry: Inquiry, key: str) -> KeptAnswer | None:
         """The answer that a question with this key got, while it holds; None where there is none."""
         receipt = self._newest(connection, key)
-        if receipt is None:
+        # what was answered before a method was switched, off or on, holds no longer
+        if receipt is None or _is_off(receipt["standing"]["situation"]) != _is_off(
+            inquiry.standing.situation
+        ):
             return None
         # asked again after midnight it is the same question
         asked: dict[str, Any] = {
@@ -379,6 +402,8 @@ class Receipts:
                 raise Conflict(
                     f"the order {order_id} has taken receipt {taker} already; release that one first"
                 )
+            if self._state(connection).is_off(method):
+                raise Conflict(f"{method} is switched off: no order can take receipt {receipt_id}")
             self._require_quote(connection, receipt)
             quote = Quote(
                 receipt_id,
@@ -639,6 +664,21 @@ class Receipts:
         self._kept |= self._pending()
 
 
+def seen_heads(folder: Path) -> list[Head]:
+    """The heads of the log of policy changes on which answers rested; read without waiting for a writer."""
+    path = folder / FILE
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            return connection.execute("select number, hash from policy_heads order by number").fetchall()
+        except sqlite3.OperationalError as error:
+            # receipts of an earlier version saw none
+            if "no such table" in str(error):
+                return []
+            raise
+
+
 def months_before(day: date, months: int) -> date:
     """The same day so many months earlier, or the last day of that month."""
     return day - relativedelta(months=months)
@@ -646,6 +686,17 @@ def months_before(day: date, months: int) -> date:
 
 class _Altered(Exception):
     """A policy or scorecard that a receipt needs is missing, or was changed."""
+
+
+def _switched(inquiry: Inquiry, state: State) -> Inquiry:
+    """The inquiry, in the situation of a method that is switched off where it is."""
+    if not state.is_off(inquiry.question.method):
+        return inquiry
+    return replace(inquiry, standing=replace(inquiry.standing, situation=SWITCHED_OFF, values={}))
+
+
+def _is_off(situation: str | None) -> bool:
+    return situation == SWITCHED_OFF
 
 
 def _with_taken(

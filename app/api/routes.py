@@ -39,6 +39,7 @@ from goodstanding.decisions.decide import Question
 from goodstanding.decisions.order import Order
 
 UNUSABLE = "the newest publication cannot be used; the log of the server says why"
+UNUSABLE_LOG = "the log of policy changes cannot be used; `goodstanding policy log` says why"
 # For the OpenAPI page: the key is looked at by `problems.Door`.
 HEADER = APIKeyHeader(
     name=KEY_HEADER, auto_error=False, description="Made by `goodstanding key new --scope ...`."
@@ -211,7 +212,7 @@ def health(answers: Answers, watch: Watch) -> APIRouter:
             "published_at": published and published.published_at,
             "age_days": age_days,
             # anybody may ask this, so no path is named
-            "problem": watch.problem and UNUSABLE,
+            "problem": (watch.problem and UNUSABLE) or (answers.book.look() and UNUSABLE_LOG),
         }
         return _json(content, 200 if status == "ready" else 503)
 

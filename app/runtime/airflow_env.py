@@ -281,7 +281,7 @@ def main(command: list[str]) -> None:
     own_files()
     home = Path(os.environ["AIRFLOW_HOME"]).parent
     # the API's container mounts these of the home, and so they have to be there before it starts
-    for folder in ("published", "api", "receipts"):
+    for folder in ("published", "api", "policy", "receipts"):
         (home / folder).mkdir(parents=True, exist_ok=True)
     close_home(home)
     if password := os.environ.pop("AIRFLOW_ADMIN_PASSWORD", ""):

@@ -17,7 +17,7 @@ PRIVATE = 0o077
 # What a home has at its top. A folder of the user's that serves as a home may hold more, which is left alone.
 PARTS = (
     *("airflow", "api", "as_known", "checks", "dbt", "logs", "models", "models.key"),
-    *("pseudonym.key", "published", "receipts", "simulated_landing", "warehouse", "workbench"),
+    *("policy", "pseudonym.key", "published", "receipts", "simulated_landing", "warehouse", "workbench"),
 )
 _callers_umask: int | None = None
 

@@ -138,6 +138,11 @@ class Settings(BaseSettings):
         return self.home / "receipts"
 
     @property
+    def policy(self) -> Path:
+        """Folder of the log of policy changes; the API only reads it."""
+        return self.home / "policy"
+
+    @property
     def api(self) -> Path:
         """Folder of the keys of the API (hashes) and of their rates."""
         return self.home / "api"

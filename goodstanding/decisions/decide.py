@@ -38,6 +38,7 @@ from goodstanding.decisions.policy import (
     FIRST_TIME_BUYER,
     NO_PUBLICATION,
     STALE_DATA,
+    SWITCHED_OFF,
     UNKNOWN_CUSTOMER,
     Plan,
     Policy,
@@ -81,6 +82,7 @@ FORMAL_CAPS = {
     FIRST_TIME_BUYER: "There is no earlier order that still counts, so {} may be paid this way",
     STALE_DATA: "Our records are not up to date at present, so {} may be paid this way",
     NO_PUBLICATION: "Our records cannot be read at present, so {} may be paid this way",
+    SWITCHED_OFF: "This way to pay is not offered at present, so {} may be paid this way",
     CAP_CUSTOMER: "By the record of your orders {} may be open at a time",
 }
 SITUATION_REASONS = {
@@ -88,6 +90,7 @@ SITUATION_REASONS = {
     FIRST_TIME_BUYER: "The customer has no order yet that still counts",
     STALE_DATA: "The data are too old to rest on",
     NO_PUBLICATION: "Nothing has been published yet",
+    SWITCHED_OFF: "This way to pay is switched off at present",
 }
 
 
@@ -112,7 +115,8 @@ class Standing:
     """What is known about a customer as of a day, and what is open of commitments.
 
     Attributes:
-        situation: one of `policy.SITUATIONS` where there is nothing to score, else None.
+        situation: `policy.SWITCHED_OFF`, or one of `policy.SITUATIONS` where there is nothing to score; else
+            None.
         as_of: the last day that the data cover, as ISO 8601; None where nothing is published.
         age_days: how old the data are.
         customer_class: one of `vocabulary.CLASSES`.
@@ -243,7 +247,7 @@ class Answer(_AnswerClass):
     nearest_change: Change | None
     class_move: ClassMove | None
     benefits: str | None
-    # one of `policy.SITUATIONS`
+    # one of `policy.SITUATIONS`, or `policy.SWITCHED_OFF`
     situation: str | None
     notes: list[str]
     policy_version: str
@@ -477,7 +481,7 @@ def _caps(standing: Standing, rules: Rules, stale: str | None) -> tuple[_Cap, ..
     caps = []
     for situation in dict.fromkeys(filter(None, (standing.situation, stale))):
         text = f"{SITUATION_REASONS[situation]}: the policy then grants {{}} at most"
-        limit = rules.limits[situation]
+        limit = NOTHING if situation == SWITCHED_OFF else rules.limits[situation]
         if situation == UNKNOWN_CUSTOMER and standing.is_stranger:
             # who is refused for being new could ask without the id
             limit = max(limit, rules.limits[FIRST_TIME_BUYER])

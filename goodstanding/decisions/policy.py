@@ -36,6 +36,8 @@ DECISIONS = (COD, EMI)
 BAD_OUTCOMES = {COD: "the order is refused or returned", EMI: "an instalment is not paid"}
 UNKNOWN_CUSTOMER, FIRST_TIME_BUYER = "unknown_customer", "first_time_buyer"
 STALE_DATA, NO_PUBLICATION = "stale_data", "no_publication"
+# Nothing is granted then, and no rule of a policy can say otherwise, so it is none of its situations.
+SWITCHED_OFF = "switched_off"
 SITUATIONS = (UNKNOWN_CUSTOMER, FIRST_TIME_BUYER, STALE_DATA, NO_PUBLICATION)
 MODES = ("live", "shadow")
 # What holds where a version, like those of before commitments, does not say it.

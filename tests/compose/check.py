@@ -194,8 +194,12 @@ def check_every_service_is_healthy_and_unprivileged() -> None:
 
 def check_the_api_sees_only_what_it_serves() -> None:
     seen = set(inside("api", "ls", "-A", "/var/lib/goodstanding").stdout.split())
-    require(seen == {"api", "published", "receipts"}, f"of the home the api sees {sorted(seen)}")
-    for path in ("/var/lib/goodstanding/published/x", "/var/lib/goodstanding/x", "/opt/goodstanding/x"):
+    require(seen == {"api", "policy", "published", "receipts"}, f"of the home the api sees {sorted(seen)}")
+    for path in (
+        "/var/lib/goodstanding/published/x",
+        "/var/lib/goodstanding/policy/x",
+        "/opt/goodstanding/x",
+    ):
         require(inside("api", "touch", path, check=False).returncode != 0, f"the api cannot write {path}")
     for name in ("api", "scheduler"):
         held = inside(name, "env").stdout

@@ -124,6 +124,7 @@ def test_the_api_sees_of_the_home_only_what_it_serves_and_its_own(services: dict
     }
     assert mounts == {
         "published": ("published", True),
+        "policy": ("policy", True),
         "api": ("api", False),
         "receipts": ("receipts", False),
     }

@@ -1,0 +1,219 @@
+"""Keeps the log of all changes of the policy: append-only, a JSON object a line, in one file of the home.
+
+Each entry has the hash of the one before, so an edit is noticed, and so is a line taken out. A cut at the end
+is noticed by whoever knows a later hash: a process that answers, the receipts (`policy_heads`), and people
+who have written down the last hash that `goodstanding policy log` shows. What is in force follows from the
+log alone (`app.api.policy_book`). The file is replaced as a whole under a lock, so no reader sees half an
+entry.
+
+The time of the log never runs back: an entry made while the clock is behind has the time of the one before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from goodstanding.core.durable import write_in_place
+from goodstanding.core.errors import DataProblem, WrongUse
+from goodstanding.core.vocabulary import now_utc
+
+FILE = "log.jsonl"
+# What stands for the hash before the first entry.
+BEFORE_FIRST = "0" * 64
+# A note is kept for good, so it must name nobody.
+E_MAIL = re.compile(r"\S@\S")
+LONGEST_NOTE = 500
+# The number of an entry, and its hash or how that begins.
+Head = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be written into the log.
+
+    Attributes:
+        who: an officer by name, or `uid:N` where no officer is asked for.
+        what: the kind of change, like switched_off.
+        subject: what is changed: a method, a version, an officer.
+        before: what held until then, in plain values for JSON; None where there was nothing.
+        after: what holds from then on, likewise.
+        note: why, in the words of who made it.
+    """
+
+    who: str
+    what: str
+    subject: str
+    before: Any
+    after: Any
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Entry(Change):
+    """A change as the log has it.
+
+    Attributes:
+        number: 1 for the first.
+        at: in UTC, as ISO 8601, never before that of the entry before.
+        clock: what the clock of the machine said, likewise.
+        uid: the user of the operating system who ran the command, by number.
+        previous: the hash of the entry before.
+        hash: SHA-256 of all others.
+    """
+
+    number: int = 0
+    at: str = ""
+    clock: str = ""
+    uid: int = 0
+    previous: str = BEFORE_FIRST
+    hash: str = field(default="", compare=False)
+
+    @property
+    def moment(self) -> datetime:
+        """When it was made, in UTC."""
+        return datetime.fromisoformat(self.at)
+
+
+def read_log(folder: Path) -> tuple[Entry, ...]:
+    """All entries, the oldest first; none where nothing was ever changed.
+
+    Raises:
+        DataProblem: the file cannot be read, or was edited; names its line.
+    """
+    path = folder / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataProblem(f"{_name(path)}: cannot be read: {error}") from None
+    entries: list[Entry] = []
+    if not text.endswith("\n"):
+        raise _broken(path, text.count("\n") + 1, "has no end")
+    for line, content in enumerate(text.splitlines(), 1):
+        try:
+            entry = Entry(**json.loads(content))
+            is_whole = entry.hash == _hash(entry) and datetime.fromisoformat(entry.at) is not None
+        except (ValueError, TypeError):
+            raise _broken(path, line, "is no entry") from None
+        before = entries[-1] if entries else None
+        if not is_whole or entry.number != line:
+            raise _broken(path, line, "was edited")
+        if entry.previous != (before.hash if before else BEFORE_FIRST):
+            raise _broken(path, line, "does not follow the line before")
+        entries.append(entry)
+    return tuple(entries)
+
+
+def require_heads(entries: Sequence[Entry], seen: Sequence[Head]) -> None:
+    """Refuse a log that lacks a head which was seen earlier.
+
+    Raises:
+        DataProblem: it was cut at its end, or written anew.
+    """
+    for number, head in seen:
+        if number > len(entries):
+            how = f"has {len(entries)} entries, and entry {number} was seen"
+        elif not entries[number - 1].hash.startswith(head):
+            how = f"has another entry {number} than was seen"
+        else:
+            continue
+        raise DataProblem(
+            f"the log of policy changes {how}: it was cut or written anew; put it back from a backup, and "
+            "find out who wrote to it"
+        )
+
+
+class Writer:
+    """The log while it is written: nobody else can write, and `entries` is all of it."""
+
+    def __init__(self, folder: Path, entries: Sequence[Entry]) -> None:
+        self._folder = folder
+        self.entries = tuple(entries)
+
+    @property
+    def at(self) -> datetime:
+        """The time that a new entry would have, in UTC."""
+        return self._not_before_the_last(now_utc())
+
+    def _not_before_the_last(self, clock: datetime) -> datetime:
+        return max([clock, *(entry.moment for entry in self.entries[-1:])])
+
+    def append(self, change: Change) -> Entry:
+        """Write one more entry, which is on the disk when this returns.
+
+        Raises:
+            WrongUse: its note is too long or holds an e-mail address.
+        """
+        require_note(change.note)
+        last = self.entries[-1] if self.entries else None
+        clock = now_utc()
+        entry = Entry(
+            **vars(change),
+            number=len(self.entries) + 1,
+            at=self._not_before_the_last(clock).isoformat(timespec="microseconds"),
+            clock=clock.isoformat(timespec="microseconds"),
+            uid=os.getuid(),
+            previous=last.hash if last else BEFORE_FIRST,
+        )
+        entry = replace(entry, hash=_hash(entry))
+        self.entries = (*self.entries, entry)
+        text = "".join(_json(vars(each)) + "\n" for each in self.entries)
+        write_in_place(self._folder / FILE, text)
+        return entry
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Writer]:
+    """The log, to be written by this process alone.
+
+    Raises:
+        DataProblem: the log was edited, so nothing is added to it.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with FileLock(folder / "log.lock"):
+        yield Writer(folder, read_log(folder))
+
+
+def require_note(note: str) -> None:
+    """Refuse a note that may not be kept.
+
+    Raises:
+        WrongUse: it is too long, has several lines, or holds an e-mail address.
+    """
+    if E_MAIL.search(note):
+        raise WrongUse("a note is kept for good and names nobody: leave out the e-mail address")
+    if len(note) > LONGEST_NOTE or "\n" in note:
+        raise WrongUse(f"a note has one line of at most {LONGEST_NOTE} characters")
+
+
+def _broken(path: Path, line: int, how: str) -> DataProblem:
+    return DataProblem(
+        f"{_name(path)}:{line}: {how}: the log of policy changes was edited or damaged; put it back from a "
+        "backup, and find out who wrote to it"
+    )
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _hash(entry: Entry) -> str:
+    content = {name: value for name, value in vars(entry).items() if name != "hash"}
+    return hashlib.sha256(_json(content).encode()).hexdigest()
+
+
+def _json(content: Any) -> str:
+    # of no line end and no sign beyond ASCII, so that a line is a line to every reader
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
