@@ -25,6 +25,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
@@ -261,6 +262,7 @@ class Now:
     outstanding: Decimal | None = None
 
 
+@cache
 def code_version() -> str:
     """The code that decides: a hash of the package `goodstanding/decisions`, and the book of holidays."""
     return f"{folder_version('goodstanding/decisions')}, holidays {version('holidays')}"
@@ -652,13 +654,14 @@ class Receipts:
         """A transaction that excludes all other writers; if it fails, it leaves nothing."""
         connection = self._file.connection
         self._pending().clear()
-        connection.execute("begin immediate")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("rollback")
-            raise
-        connection.execute("commit")
+        with self._file.writing():
+            connection.execute("begin immediate")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("rollback")
+                raise
+            connection.execute("commit")
         # what was committed into a file that was moved meanwhile gives no answer
         self._file.require_in_place()
         self._kept |= self._pending()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +30,7 @@ class SqliteFile:
     def __init__(self, path: Path, schema: str, synchronous: Synchronous) -> None:
         self.path, self._schema, self._synchronous = path, schema, synchronous
         self._of_thread = threading.local()
-        self._opening = threading.Lock()
+        self._opening, self._writing = threading.Lock(), threading.Lock()
         # what tells the file from another with its name
         self.identity: str | None = None
 
@@ -48,6 +50,20 @@ class SqliteFile:
             self.require_in_place()
         connection: sqlite3.Connection = self._of_thread.connection
         return connection
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let one thread of this process write at a time: SQLite lets others try again only after a pause.
+
+        Raises:
+            sqlite3.OperationalError: the file stays locked.
+        """
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise sqlite3.OperationalError("database is locked")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def require_in_place(self) -> None:
         """Refuse to go on where the path leads to another file than the first that was opened.

@@ -12,14 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 from dateutil.relativedelta import relativedelta
 
 # A rate is a share with four decimals: 0.1268 is 12.68 %.
 PRECISION = Decimal("0.0001")
 DAYS_OF_A_MONTH, DAYS_OF_A_YEAR, MONTHS_OF_A_YEAR = 30, 365, 12
-# The bisection ends once a rate of a period is known this precisely, far below what is shown.
+# The search ends once a rate of a period is known this precisely, far below what is shown.
 CLOSE = 1e-13
+MOST_STEPS = 200
+# What payments are worth at a rate, and how much more (less than 0) at a rate a little higher.
+Worth = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,15 @@ def apr_eu(lent: Decimal, day: date, payments: Sequence[Payment]) -> Decimal:
     """
     times = [_years(day, payment.day) for payment in _checked(lent, day, payments)]
 
-    def worth(rate: float) -> float:
-        return sum(
-            float(payment.amount) / math.pow(1 + rate, time)
-            for payment, time in zip(payments, times, strict=True)
-        )
+    amounts = [float(payment.amount) for payment in payments]
+
+    def worth(rate: float) -> Worth:
+        value = slope = 0.0
+        for amount, time in zip(amounts, times, strict=True):
+            part = amount / math.pow(1 + rate, time)
+            value += part
+            slope -= part * time / (1 + rate)
+        return value, slope
 
     return _share(_rate(worth, float(lent)))
 
@@ -66,11 +74,16 @@ def apr_us(lent: Decimal, day: date, payments: Sequence[Payment]) -> Decimal:
     """
     times = [_months(day, payment.day) for payment in _checked(lent, day, payments)]
 
-    def worth(rate: float) -> float:
-        return sum(
-            float(payment.amount) / ((1 + days / DAYS_OF_A_MONTH * rate) * (1 + rate) ** months)
-            for payment, (months, days) in zip(payments, times, strict=True)
-        )
+    amounts = [float(payment.amount) for payment in payments]
+
+    def worth(rate: float) -> Worth:
+        value = slope = 0.0
+        for amount, (months, days) in zip(amounts, times, strict=True):
+            of_month = days / DAYS_OF_A_MONTH
+            part = amount / ((1 + of_month * rate) * (1 + rate) ** months)
+            value += part
+            slope -= part * (of_month / (1 + of_month * rate) + months / (1 + rate))
+        return value, slope
 
     return _share(MONTHS_OF_A_YEAR * _rate(worth, float(lent)))
 
@@ -85,19 +98,27 @@ def _checked(lent: Decimal, day: date, payments: Sequence[Payment]) -> Sequence[
     return payments
 
 
-def _rate(worth: Callable[[float], float], lent: float) -> float:
-    """The rate of a period, 0 or more, at which the payments are worth what was lent; worth falls with it."""
-    low, high = 0.0, 1.0
-    while worth(high) > lent:
-        if high > 1e9:
+def _rate(worth: Callable[[float], Worth], lent: float) -> float:
+    """The rate of a period, 0 or more, at which the payments are worth what was lent.
+
+    Newton's steps from 0: worth falls with the rate, and ever more slowly, so no step goes beyond.
+    """
+    rate = 0.0
+    for _ in range(MOST_STEPS):
+        value, slope = worth(rate)
+        if value <= lent:
+            break
+        step = (lent - value) / slope if slope else math.inf
+        rate += step
+        if rate > 1e9:
             raise ValueError("all is paid on the day of the loan, so it has no yearly cost")
-        high *= 2
-    while high - low > CLOSE * max(1.0, high):
-        middle = (low + high) / 2
-        low, high = (middle, high) if worth(middle) > lent else (low, middle)
-    return low if low == 0 else (low + high) / 2
+        if step <= CLOSE * max(1.0, rate):
+            break
+    return rate
 
 
+# each answer of a day asks for the months to the same days
+@lru_cache(maxsize=4096)
 def _months(first: date, last: date) -> tuple[int, int]:
     """Whole months counted back from the last day, and the days that are left before them.
 

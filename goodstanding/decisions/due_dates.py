@@ -13,6 +13,8 @@ from goodstanding.core.errors import WrongUse
 SATURDAY = 5
 
 
+# each answer of a day asks for the same days
+@lru_cache(maxsize=1024)
 def due_dates(day: date, months: int, country: str | None = None) -> tuple[date, ...]:
     """The days on which the payments of `months` months are due.
 
