@@ -3,12 +3,14 @@
 uvicorn limits neither the bytes of a header, nor the time in which a request must arrive, nor who holds
 connections. Beyond a limit a client is told so in one line and cut off. Of too many
 connections, the one that has kept its worker waiting longest is closed, so who asks at once is heard.
+The connections of a trusted reverse proxy count for the clients whose requests it passes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +18,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.api.problems import MOST_BYTES, TOO_LONG
+from app.api.proxies import Proxies, peer_of
+from goodstanding.core.settings import settings
 
 # An id of 255 characters of four bytes each, percent-encoded, has 3 kB.
 MOST_HEADER_BYTES = 16_384
@@ -27,6 +31,7 @@ REQUEST_SECONDS = 5
 # How long an answer may wait for its client to read on.
 ANSWER_SECONDS = 5
 MOST_CONNECTIONS, MOST_OF_A_PEER = 512, 256
+TOO_MANY = (503, "too many connections; try again")
 # Requests of one connection that wait for the answer to an earlier one.
 MOST_WAITING = 16
 # What is parsed at once, so that the bytes of a header that has not ended are counted closely.
@@ -47,12 +52,12 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refused: tuple[int, str] | None = None
         self._waits_since = self.loop.time()
         self._start_timer()
-        others: list[Any] = [other for other in self.connections if other is not self]
-        of_peer = [other for other in others if _peer(other) == _peer(self)]
-        if len(of_peer) >= MOST_OF_A_PEER:
-            self._make_room(of_peer)
-        elif len(others) >= MOST_CONNECTIONS:
-            self._make_room(others)
+        address = self.client[0] if self.client else ""
+        self._is_proxy = trusted().trust(address)
+        # whose request a proxy passes on is known with its header
+        self._peer = None if self._is_proxy else peer_of(address)
+        if not (self._has_room_of_peer() and self._has_room(self._others(), MOST_CONNECTIONS)):
+            self._refuse(*TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._give_up_answers()
@@ -103,6 +108,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_header = False
+        if self._is_proxy:
+            self._peer = trusted().client(self.headers)
+            if not self._has_room_of_peer():
+                self._stop(*TOO_MANY)
         super().on_headers_complete()
         self._unanswered.append(self.cycle)
 
@@ -116,6 +125,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         self._unanswered = [cycle for cycle in self._unanswered if not cycle.response_complete]
         self._waits_since = self.loop.time()
+        if self._is_proxy and not self._unanswered:
+            self._peer = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -132,15 +143,27 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
         super().shutdown()
 
-    def _make_room(self, others: Iterable[Any]) -> None:
-        """Close one of these: the one whose request has been arriving longest, else the one idle longest."""
-        waiting = [other for other in others if other.waits and not other.transport.is_closing()]
+    def _others(self) -> list[Any]:
+        others: list[Any] = [other for other in self.connections if other is not self]
+        return [other for other in others if not other.transport.is_closing()]
+
+    def _has_room_of_peer(self) -> bool:
+        of_peer = [] if self._peer is None else [one for one in self._others() if one._peer == self._peer]
+        return self._has_room(of_peer, MOST_OF_A_PEER)
+
+    def _has_room(self, others: Sequence[Any], most: int) -> bool:
+        """Whether there is room beside these, once one of too many is closed: the one whose request has been
+        arriving longest, else the one idle longest.
+        """
+        if len(others) < most:
+            return True
+        waiting = [other for other in others if other.waits]
         if not waiting:
-            self._refuse(503, "too many connections; try again")
-            return
+            return False
         longest = min(waiting, key=lambda other: (not other._is_arriving, other._waits_since))
         longest._give_up_answers()
         longest.transport.abort()
+        return True
 
     def _give_up_answers(self) -> None:
         """Let no answer be written any more, also to the earlier of several requests at once."""
@@ -187,5 +210,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
 
 
-def _peer(connection: Any) -> str | None:
-    return connection.client[0] if connection.client else None
+@cache
+def trusted() -> Proxies:
+    """The proxies that the settings of this process trust."""
+    return Proxies(settings().proxies, settings().proxy_header)

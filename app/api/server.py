@@ -94,6 +94,8 @@ def serve(current: Settings, host: str, port: int, workers: int) -> None:
         log_level="warning",
         server_header=False,
         http=LimitedProtocol,
+        # who is asked for by a proxy is told by `app.api.proxies`
+        proxy_headers=False,
         ws="none",
         timeout_graceful_shutdown=10,
     )

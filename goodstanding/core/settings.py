@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,8 @@ POLICY = PROJECT / "dbt_project" / "seeds" / "policy.csv"
 RECEIPT_MONTHS = 25
 # How long an answer to a question holds for an order to take it.
 QUOTE_MINUTES = 30
+Network = IPv4Network | IPv6Network
+ProxyHeader = Literal["x-forwarded-for", "forwarded"]
 
 
 def _absolute(path: Path) -> Path:
@@ -61,6 +64,17 @@ def _memory(text: str) -> str:
     return text
 
 
+def _networks(text: str) -> str:
+    for part in text.split(","):
+        try:
+            ip_network(part.strip())
+        except ValueError as error:
+            raise ValueError(
+                f"{error}; write addresses or networks like 127.0.0.1, 10.0.0.0/8 with commas between them"
+            ) from None
+    return text
+
+
 def _hex_key(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"([0-9a-fA-F]{2}){32,}", key.get_secret_value()):
         raise ValueError("the key must be hexadecimal and at least 32 bytes (64 digits) long")
@@ -85,9 +99,16 @@ class Settings(BaseSettings):
     as_of_days: int = Field(default=400, ge=1)
     receipt_months: int = Field(default=RECEIPT_MONTHS, ge=3, le=1200)
     quote_minutes: int = Field(default=QUOTE_MINUTES, ge=1, le=1440)
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = None
+    proxy_header: ProxyHeader = "x-forwarded-for"
     airflow_database: SecretStr | None = None
     port: int = Field(default=8080, ge=1, le=65535)
     real_data_required: bool = False
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The networks of the reverse proxies before the API whose header is believed."""
+        return tuple(ip_network(part.strip()) for part in (self.trusted_proxies or "").split(",") if part)
 
     @property
     def landing_folder(self) -> Path:

@@ -361,3 +361,11 @@ def test_a_receipt_is_plain_json(receipts):
         **{"basket": "120.00", "method": "emi", "months": 6, "other_months": [], "day": None}
     }
     assert answer["plan"]["months"] == 6
+
+
+def test_an_answer_does_not_ask_again_which_code_decides(receipts, monkeypatch):
+    first = ask(receipts, "20.00")
+    for name in ("version", "folder_version"):
+        monkeypatch.setattr(f"app.api.receipts.{name}", lambda _: pytest.fail("the code is read again"))
+    kept = [receipts.read(answer["receipt_id"]) for answer in (first, ask(receipts, "30.00"))]
+    assert len({receipt["code_version"] for receipt in kept}) == 1
