@@ -184,6 +184,42 @@
 {%- endmacro %}
 
 {#-
+    The lines with `paid_by_then`, what was paid of their instalment by then: of an amount of its own, that of all payments
+    told so far. A payment that is told again is no further one; which of its lines is the first decides nothing but the
+    day from which it counts, so the id of the line only makes the order total.
+-#}
+{% macro with_paid_by_then(lines, instalment) -%}
+    select
+        *,
+        case
+            when is_one_payment then sum(case when telling = 1 then paid_by_line end) over (
+                partition by {{ instalment }} order by event_day
+            )
+            else paid_by_line
+        end as paid_by_then
+    from (
+        select
+            *,
+            row_number() over (
+                partition by
+                    {{ instalment }}, coalesce(recorded_at_utc, paid_day, event_day), paid_day, paid_by_line
+                order by event_day, payment_line_id
+            ) as telling
+        from (
+            select
+                *,
+                -- an amount beats a day: the day alone says that all was paid
+                case
+                    when paid_amount is not null then paid_amount
+                    when paid_day is not null then amount
+                    when tells_payment then 0
+                end as paid_by_line
+            from {{ lines }}
+        )
+    )
+{%- endmacro %}
+
+{#-
     Of several lines of a day about an instalment the one recorded last counts, which is the first in this order; where no
     time settles it, the one by which more is paid, less left, and then the larger of each other value. Lines equal in all
     of these say the same, so the order is total.

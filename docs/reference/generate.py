@@ -265,7 +265,8 @@ def _sections(models: types.ModuleType) -> Iterator[tuple[str, type[BaseModel]]]
     yield "The whole mapping", models.Shop
     yield "files and columns of orders", models.Orders
     for heading, name in (
-        ("payments, returns, deliveries", "Source"),
+        ("returns, deliveries", "Source"),
+        ("payments", "Payments"),
         ("files", "Files"),
         ("columns.&lt;name&gt;", "Column"),
         ("kinds.&lt;name&gt; and invoice_kinds.&lt;name&gt;", "Rule"),

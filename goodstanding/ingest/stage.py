@@ -20,7 +20,7 @@ from goodstanding.ingest.neighbours import days_beside
 from goodstanding.ingest.normal_forms import OF_CUSTOMER, joined_texts, read_customers, read_texts
 from goodstanding.ingest.read import NO_PARTITIONS, File, exact
 from goodstanding.shops.kinds import ORDERS, TEXT, WAITS, Kind
-from goodstanding.shops.mapping import CUSTOMER, Orders, Shop, Source
+from goodstanding.shops.mapping import CUSTOMER, Orders, Payments, Shop, Source
 from goodstanding.warehouse.notices import NOBODY, Notice
 
 # a total that the shop states is exact; what is computed has the decimals of an amount
@@ -189,6 +189,8 @@ def _stored(name: str, source: Source, has_numbers: bool) -> str:
         return AMOUNT
     if name == "tells_payment":
         return literal("paid_day" in source.columns or "paid_amount" in source.columns)
+    if name == "is_one_payment":
+        return literal(isinstance(source, Payments) and source.amounts == "each")
     if name in _texts(source):
         other = _instead(name, "other_owner")
         return f"hidden({name}_masked, other_owner, {other})" if has_numbers else f"{name}_masked"

@@ -305,11 +305,12 @@ PAYMENTS = Kind(
     ruled_by=("invoice_no", "method"),
     stored=(
         *("invoice_no", "customer_id", "method", "method_kind", "instalment_no", "amount", "due_day"),
-        *("paid_day", "paid_amount", "tells_payment", "days_late", "outstanding", "credit_limit"),
-        "recorded_at",
+        *("paid_day", "paid_amount", "tells_payment", "is_one_payment", "days_late", "outstanding"),
+        *("credit_limit", "recorded_at"),
     ),
-    # whether the mapping names what says that something was paid: then a blank says that nothing was
-    made={"tells_payment": "boolean not null"},
+    # whether the mapping names what says that something was paid: then a blank says that nothing was; and
+    # whether a line tells one payment, or what was paid so far
+    made={"tells_payment": "boolean not null", "is_one_payment": "boolean not null"},
     faults=(
         ("paid_day_value > event_day", "paid_day: after the day of its file"),
         ("days_late_value < 0", "days_late: below zero"),

@@ -33,7 +33,7 @@ from goodstanding.core.sql import escaped
 from goodstanding.core.strict_yaml import as_written, text_of
 from goodstanding.core.zones import zone
 from goodstanding.identity.normal_form import NOBODY, Case, CustomerIds, IdCast, normal_form, normal_text
-from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, TEXT, CastKind, Kind
+from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, PAYMENTS, TEXT, CastKind, Kind
 
 CUSTOMER, INVOICE = "customer_id", "invoice_no"
 # the case of ids and codes where the mapping says none; other texts keep theirs
@@ -342,6 +342,21 @@ class Orders(Source, kind=ORDERS):
         return "(?i)^(" + "|".join(codes) + ")$" if codes else "$.^"
 
 
+class Payments(Source, kind=PAYMENTS):
+    """Files of which each line is a line about an instalment or statement of account."""
+
+    amounts: Literal["so_far", "each"] = "so_far"
+    """What `paid_amount` of a line is: all that was paid of the instalment up to then, or one payment of its
+    own. Of `each`, all payments of an instalment are added up; one that is told again, with the same
+    `recorded_at` (else `paid_day`, else file day), `paid_day` and `paid_amount`, counts once."""
+
+    @model_validator(mode="after")
+    def _amounts_are_told(self) -> Self:
+        if self.amounts == "each" and "paid_amount" not in self.columns:
+            raise ValueError("amounts: 'each' needs columns.paid_amount, which says how much a payment was")
+        return self
+
+
 def _section_of(kind: Kind) -> type[Source]:
     """The section of a mapping for a kind other than orders."""
 
@@ -353,7 +368,10 @@ def _section_of(kind: Kind) -> type[Source]:
 
 def _with_optional_kinds(shop: type[Shop]) -> type[Shop]:
     """The mapping with a section for each of OPTIONAL_KINDS, which a shop may leave out."""
-    sections: dict[str, Any] = {kind.name: (_section_of(kind) | None, None) for kind in OPTIONAL_KINDS}
+    own = {PAYMENTS.name: Payments}
+    sections: dict[str, Any] = {
+        kind.name: ((own.get(kind.name) or _section_of(kind)) | None, None) for kind in OPTIONAL_KINDS
+    }
     return create_model(shop.__name__, __base__=shop, __module__=__name__, __doc__=shop.__doc__, **sections)
 
 

@@ -135,6 +135,7 @@ CHANGED = {
     "payments.paid_day": "null",
     "payments.paid_amount": "paid_amount + 1",
     "payments.tells_payment": "false",
+    "payments.is_one_payment": "true",
     "payments.days_late": "days_late + 1",
     "payments.outstanding": "outstanding + 1",
     "payments.credit_limit": "50",

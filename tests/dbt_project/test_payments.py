@@ -20,6 +20,7 @@ timezone: Europe/London
 currency: GBP
 archive: true
 payments:
+  amounts: {amounts}
   files: {{path: "pay-{{day}}*.csv"}}
   columns:
     customer_id: {{from: customer, as: text}}
@@ -37,7 +38,7 @@ COLUMNS = {
     "recorded_at": "{from: at, as: timestamp}",
 }
 HEADER = "customer,order,instalment,amount,due,paid,paid_amount,late,left,at"
-Behaviour = Callable[[list[str], dict[str, list[str]]], list[tuple[object, ...]]]
+Behaviour = Callable[..., list[tuple[object, ...]]]
 
 
 @pytest.fixture
@@ -47,11 +48,13 @@ def behaviour(tmp_path: Path, use_settings: Callable[..., Settings]) -> Behaviou
     The rows: overdue_instalments, on_time_share, paid_share, outstanding; in the order of their orders.
     """
 
-    def told(columns: list[str], files: dict[str, list[str]]) -> list[tuple[object, ...]]:
+    def told(
+        columns: list[str], files: dict[str, list[str]], amounts: str = "so_far"
+    ) -> list[tuple[object, ...]]:
         landing, mapping = tmp_path / "landing", tmp_path / "shop.yml"
         landing.mkdir()
         listed = "\n".join(f"    {name}: {COLUMNS[name]}" for name in columns)
-        mapping.write_text(MAPPING.format(columns=listed))
+        mapping.write_text(MAPPING.format(columns=listed, amounts=amounts))
         for name, lines in files.items():
             (landing / f"pay-{name}.csv").write_text("\n".join([HEADER, *lines]) + "\n")
         days = sorted(date.fromisoformat(name[:10]) for name in files)
@@ -94,6 +97,42 @@ def test_a_part_payment_leaves_the_rest_owed_whether_or_not_its_day_is_told(beha
         (0, 1.0, 1.0, Decimal(0)),
         (1, 0.0, 0.3, Decimal(70)),
     ]
+
+
+def test_payments_with_amounts_of_their_own_are_added_up_and_each_counts_once(behaviour: Behaviour) -> None:
+    told = behaviour(
+        ["paid_day", "paid_amount", "recorded_at"],
+        {
+            "2011-12-01": [
+                "1,o1,1,100.00,2011-12-10,2011-12-01,30.00,,,2011-12-01 10:00:00",
+                # two payments of a day, and one line twice
+                "2,o2,1,100.00,2011-12-10,2011-12-01,30.00,,,2011-12-01 10:00:00",
+                "2,o2,1,100.00,2011-12-10,2011-12-01,30.00,,,2011-12-01 11:00:00",
+                "3,o3,1,100.00,2011-12-10,2011-12-01,30.00,,,2011-12-01 10:00:00",
+                "3,o3,1,100.00,2011-12-10,2011-12-01,30.00,,,2011-12-01 10:00:00",
+                "4,o4,1,100.00,2011-12-03,,0,,,2011-12-01 10:00:00",
+            ],
+            "2011-12-05": [
+                "1,o1,1,100.00,2011-12-10,2011-12-05,70.00,,,2011-12-05 10:00:00",
+                "2,o2,1,100.00,2011-12-10,2011-12-05,30.00,,,2011-12-05 10:00:00",
+                "4,o4,1,100.00,2011-12-03,2011-12-05,60.00,,,2011-12-05 10:00:00",
+                "4,o4,1,100.00,2011-12-03,2011-12-05,40.00,,,2011-12-05 11:00:00",
+            ],
+        },
+        "each",
+    )
+    assert told == [
+        (0, 1.0, 1.0, Decimal(0)),
+        (0, None, None, Decimal(10)),
+        (0, None, None, Decimal(70)),
+        (0, 0.0, 1.0, Decimal(0)),
+    ]
+
+
+def test_a_payment_told_again_in_a_later_file_is_no_further_one(behaviour: Behaviour) -> None:
+    first, second = (f"1,o1,1,100.00,2011-12-10,2011-12-0{day},30.00,,," for day in (1, 5))
+    files = {"2011-12-01": [first], "2011-12-05": [first, second], "2011-12-06": [second, first]}
+    assert behaviour(["paid_day", "paid_amount"], files, "each") == [(0, None, None, Decimal(40))]
 
 
 def test_several_part_payments_are_what_was_paid_so_far(behaviour: Behaviour) -> None:

@@ -270,7 +270,8 @@ def test_returns_that_name_no_order_stop_where_they_become_the_rule(stops):
 OTHERWISE = "the number of an order of the customer is written otherwise"
 ACCOUNTS = {
     "returns": "'return' as return_kind, ordered_at as returned_at",
-    "payments": "'on_account' as method_kind, amount, event_day as due_day, false as tells_payment",
+    "payments": "'on_account' as method_kind, amount, event_day as due_day, false as tells_payment, "
+    "false as is_one_payment",
     "deliveries": "'carrier' as method_kind, ordered_at as delivered_at",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -104,6 +104,30 @@ def paid_by(line: Line) -> Decimal | None:
     return NOTHING if line["tells_payment"] else None
 
 
+def paid_by_then(days: dict[date, list[Line]]) -> dict[date, list[Line]]:
+    """The lines of an instalment by day; payments told one by one have the sum of all up to their day."""
+    told: set[tuple[object, ...]] = set()
+    sums: dict[date, list[Line]] = {}
+    total: Decimal | None = None
+    for day in sorted(days):
+        for line in days[day]:
+            paid, paid_day = paid_by(line), line["paid_day"]
+            payment = (_moment(line), paid_day, paid)
+            if paid is not None and payment not in told:
+                total = (total or NOTHING) + paid
+            told.add(payment)
+        sums[day] = [
+            replace(line, values={**line.values, "paid_amount": total}) if line["is_one_payment"] else line
+            for line in days[day]
+        ]
+    return sums
+
+
+def _moment(line: Line) -> object:
+    """When a payment was made, as near as its line tells."""
+    return line["recorded_at"] or line["paid_day"] or line.day
+
+
 def is_settled(line: Line) -> bool:
     """Whether a line says that all of something was paid."""
     paid = paid_by(line)
@@ -157,7 +181,8 @@ def instalments(lines: Iterable[Line], as_of: date) -> dict[str, list[Instalment
             of_days[line.customer, order, number, unnumbered][line.day].append(line)
     of_customers = defaultdict(list)
     for (customer, order, *_), days in of_days.items():
-        counted = tuple(max(days[day], key=counts_over) for day in sorted(days))
+        summed = paid_by_then(days)
+        counted = tuple(max(summed[day], key=counts_over) for day in sorted(days))
         of_customers[str(customer)].append(Instalment(order, counted, as_of))
     return of_customers
 

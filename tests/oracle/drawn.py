@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -66,6 +67,9 @@ class _Drawer:
                 *draw.choice([("line_total",), ("line_total",), (), ("unit_price",)]),
             ),
         )
+        if "paid_amount" not in self.rules.unmapped:
+            amounts = random.Random(f"amounts of payments {seed}").choice(["so_far", "each"])
+            self.rules = replace(self.rules, amounts=amounts)
         # which lines lack the customer whom others of their invoice name, perhaps
         self.lacks = random.Random(f"lacks {seed}")
         # of what comes back

@@ -165,6 +165,7 @@ def _line(kind: str, file: str, number: int, day: date, row: Row, rules: Rules) 
     values |= {name: None for name in COLUMNS[kind] if name not in values}
     if kind == "payments":
         values["tells_payment"] = not {"paid_day", "paid_amount"} <= set(rules.unmapped)
+        values["is_one_payment"] = rules.amounts == "each"
     if kind == "orders":
         values["ordered_at_utc"] = instant(normal_text(row["ordered_at"]), rules.zone)
     happened = values.get(HAPPENED.get(kind, ""))

@@ -75,6 +75,7 @@ class Rules:
         customer_case: the case of their normal form.
         format: of all files.
         unmapped: columns that the mapping does not name.
+        amounts: whether a line about a payment tells what was paid so far, or one payment.
     """
 
     zone: str = "Europe/London"
@@ -82,6 +83,7 @@ class Rules:
     customer_case: str = "keep"
     format: str = "csv"
     unmapped: tuple[str, ...] = ()
+    amounts: str = "so_far"
 
     def columns(self, kind: str) -> tuple[str, ...]:
         """The columns of a kind that the mapping names."""
@@ -128,6 +130,8 @@ def mapping(shop: Shop) -> str:
         lines.append("invoice_kinds:" if kind == "orders" else "kinds:")
         for sort, (column, pattern) in SORTS[kind].items():
             lines.append(f"  {sort}: {{column: {column}, matches: '{pattern}'}}")
+        if kind == "payments":
+            lines.append(f"amounts: {rules.amounts}")
         indent = "" if kind == "orders" else "  "
         parts.append(
             ("" if kind == "orders" else f"{kind}:\n") + "".join(f"{indent}{text}\n" for text in lines)

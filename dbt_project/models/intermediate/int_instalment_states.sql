@@ -16,13 +16,7 @@ keyed as (
     select
         *,
         -- instalments without a number are distinguished by the day on which they are due
-        case when instalment_no = 0 then due_day end as unnumbered_due_day,
-        -- an amount beats a day: the day alone says that all was paid
-        case
-            when paid_amount is not null then paid_amount
-            when paid_day is not null then amount
-            when tells_payment then 0
-        end as paid_by_then
+        case when instalment_no = 0 then due_day end as unnumbered_due_day
     from ({{ with_named_order('payments', scope) }}) as of_orders
 
 ),
@@ -36,7 +30,7 @@ numbered as (
             order by {{ last_of_a_day() }}
         ) as place,
         count(*) over (partition by {{ instalment }}, event_day) as line_count
-    from keyed
+    from ({{ with_paid_by_then('keyed', instalment) }}) as paid
 
 ),
 

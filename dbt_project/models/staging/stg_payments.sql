@@ -18,6 +18,7 @@ final as (
         paid_day,
         paid_amount,
         tells_payment,
+        is_one_payment,
         days_late,
         outstanding,
         credit_limit,
