@@ -21,6 +21,7 @@ from bench.results import AfterYears, Growth
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings, settings
+from goodstanding.ingest.landed import days_in_landing
 from goodstanding.shops.mapping import load_shop
 
 SHORT, LONG = 1, 10
@@ -49,7 +50,7 @@ def measure_growth(landing: Path, folder: Path) -> Growth:
 def _after(landing: Path, folder: Path, years: int) -> AfterYears:
     write_years(landing, folder / "landing", years)
     home = Settings(home=folder / "home", landing=folder / "landing", shop=str(write_mapping(folder)))
-    span = load_shop(home).days_in(home.landing_folder)
+    span = days_in_landing(home, load_shop(home))
     if span is None:
         raise DataProblem(f"{landing} holds no day files in the public format")
     border = span.last - timedelta(days=MEASURED_DAYS)

@@ -46,6 +46,7 @@ from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.settings import PROJECT, Settings, settings
 from goodstanding.core.vocabulary import moment
+from goodstanding.ingest.landed import days_in_landing
 from goodstanding.shops.mapping import load_shop
 from goodstanding.warehouse.files import open_published
 
@@ -268,7 +269,7 @@ def measure_days(landing: Path, home: Path, expected: Numbers) -> DayCosts:
     current = Settings(home=home, landing=landing, port=free_port())
     scheduled, alone, together = last_days(current)
     gap = timedelta(days=1)
-    first_day = min(load_shop(current).days_in(landing) or together)
+    first_day = min(days_in_landing(current, load_shop(current)) or together)
     past = Days(first_day, scheduled[0] - gap)
     history = run_days(current, past)
     under_scheduler = measure_scheduler(current, scheduled)
@@ -299,7 +300,7 @@ def last_days(current: Settings) -> tuple[list[date], date, Days]:
     """
     shop = load_shop(current)
     landing = current.landing_folder
-    days = shop.days_in(landing) or ()
+    days = days_in_landing(current, shop) or ()
     trading = [day for day in days if any(source.files_of(landing, day) for source in shop.sources)]
     if len(trading) <= SCHEDULED + 1 + TOGETHER:
         raise DataProblem(f"{landing} holds {len(trading)} days with a file: too few for the benchmark")

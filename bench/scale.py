@@ -33,6 +33,7 @@ from bench.year import TO_CLASSES
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.settings import Settings, settings
+from goodstanding.ingest.landed import days_in_landing
 from goodstanding.shops.mapping import load_shop
 
 # they depend on quantiles, which may interpolate between other customers once there are more of them
@@ -67,7 +68,7 @@ def measure_scale(landing: Path, folder: Path, times: int, memory: str) -> Scale
         as_of_days=1,
         memory_limit=memory,
     )
-    days = load_shop(home).days_in(home.landing_folder)
+    days = days_in_landing(home, load_shop(home))
     if days is None:
         raise DataProblem(f"{landing} holds no day files in the public format")
     with most_disk(home.home) as disk, most_disk(home.warehouse / "spill") as spilled:

@@ -23,6 +23,7 @@ from bench.results import RangeCost, SingleDays, Year
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.settings import Settings, settings
+from goodstanding.ingest.landed import days_in_landing
 from goodstanding.shops.mapping import load_shop
 
 TO_CLASSES = ("ingest", "check_raw", "transform")
@@ -75,7 +76,7 @@ def measure_single_days(landing: Path, folder: Path) -> SingleDays:
 
 
 def _days(home: Settings) -> Days:
-    days = load_shop(home).days_in(home.landing_folder)
+    days = days_in_landing(home, load_shop(home))
     if days is None:
         raise DataProblem(f"{home.landing_folder} holds no day files")
     return days

@@ -33,6 +33,7 @@ def _about_lines_aside(query_name: str, asked_days: str, parts: str = "") -> str
         f"""
         select
             '{kind.name}' as kind, event_day, file_name, line_number, raw_text, reason,
+            coalesce(place, file_name || ':' || line_number) as place,
             ends_with(reason, {literal(WAITS)}) as is_waiting, coalesce({DAYS_OFF}, 0) as days_off
         from intake.raw.rejected_{kind.table}
         where event_day in (select event_day from asked_days)

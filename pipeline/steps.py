@@ -17,6 +17,7 @@ from goodstanding.core.days import Days
 from goodstanding.core.errors import GateFailed
 from goodstanding.core.settings import settings
 from goodstanding.core.vocabulary import RAW_GATE
+from goodstanding.ingest.landed import days_in_landing
 from goodstanding.ingest.load import IngestCounts
 from goodstanding.ingest.load import ingest as load_days
 from goodstanding.shops.mapping import load_shop
@@ -71,7 +72,7 @@ def ingest(days: Days, run_id: str) -> IngestCounts:
 def log_ended_before(days: Days) -> str | None:
     """Why no file of these days can be expected, where the mapping says that the log has ended; else None."""
     shop = load_shop(settings())
-    landed = shop.days_in(settings().landing_folder) if shop.archive else None
+    landed = days_in_landing(settings(), shop) if shop.archive else None
     if landed is None or days.first <= landed.last:
         return None
     return (

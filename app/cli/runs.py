@@ -16,6 +16,7 @@ from goodstanding.core.durable import copy_in_place
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.private import files_of_the_caller
 from goodstanding.core.settings import Settings
+from goodstanding.ingest.landed import days_in_landing
 from goodstanding.ingest.reading import pending_change
 from goodstanding.ingest.samples.download import NoNetwork, download_online_retail
 from goodstanding.ingest.samples.simulate import simulate_shop
@@ -65,11 +66,11 @@ def run_landing(current: Settings, progress: Progress) -> LandingReport:
     """
     _fill_landing(current, progress)
     shop = load_shop(current)
-    days = shop.days_in(current.landing_folder)
+    days = days_in_landing(current, shop)
     if days is None:
         raise DataProblem(
             f"no file in {current.landing_folder} matches '{shop.sources[0].files.path}'; put the shop's "
-            f"day files there, or mend files.path in {shop.mapping_file}"
+            f"files there, or mend files.path in {shop.mapping_file}"
         )
     change = pending_change(current)
     if change:

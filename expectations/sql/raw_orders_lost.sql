@@ -31,7 +31,7 @@ reasons as (
         count(*) as lines,
         count(distinct lost_lines.event_day) as days,
         max_by(
-            lost_lines.file_name || ':' || lost_lines.line_number,
+            lost_lines.place,
             (lost_lines.event_day, lost_lines.file_name, lost_lines.line_number)
         ) as place
     from asked_days

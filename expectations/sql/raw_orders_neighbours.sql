@@ -18,7 +18,7 @@ neighbour_lines as (
         kind,
         days_off,
         event_day,
-        file_name || ':' || line_number as place,
+        place,
         regexp_extract_all(raw_text || ',', '("(?:[^"]|"")*"|[^,]*),', 1)[$invoice_column] as invoice_no
     from aside_lines
     where days_off in (-1, 1) and not is_waiting

@@ -13,7 +13,7 @@ reasons as (
         min_by(reason, (event_day, file_name, line_number)) as reason,
         count(distinct reason) as wordings,
         count(*) as lines,
-        min_by(file_name || ':' || line_number, (event_day, file_name, line_number)) as place
+        min_by(place, (event_day, file_name, line_number)) as place
     from aside_lines
     group by regexp_replace(reason, '[0-9]+', '#', 'g')
 ),

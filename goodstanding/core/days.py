@@ -54,15 +54,20 @@ class Days:
         return cls(parse_day(first), parse_day(last or first))
 
 
+def ranges(days: Iterable[date]) -> list[Days]:
+    """All of these days, those that follow one another as one range, by time."""
+    found: list[Days] = []
+    for day in sorted(set(days)):
+        if found and found[-1].last + timedelta(days=1) == day:
+            found[-1] = Days(found[-1].first, day)
+        else:
+            found.append(Days(day, day))
+    return found
+
+
 def in_words(days: Iterable[date]) -> str:
     """All of these days, those that follow one another as a range: 2011-01-02 to 2011-01-09, 2011-01-11."""
-    ranges: list[Days] = []
-    for day in sorted(set(days)):
-        if ranges and ranges[-1].last + timedelta(days=1) == day:
-            ranges[-1] = Days(ranges[-1].first, day)
-        else:
-            ranges.append(Days(day, day))
-    return ", ".join(str(days) for days in ranges)
+    return ", ".join(str(one) for one in ranges(days))
 
 
 def parse_day(text: str) -> date:

@@ -21,31 +21,31 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import NotRequired, TypedDict
 
 import duckdb
 
-from goodstanding.core.days import Days, require_over
+from goodstanding.core.days import Days, in_words, require_over
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.identity.pseudonyms import pseudonym, pseudonym_key
 from goodstanding.ingest.invoices import make_invoices_whole, tell_equal_lines
+from goodstanding.ingest.landed import Landed
 from goodstanding.ingest.misread import mark_other_notations, mark_second_headers
 from goodstanding.ingest.neighbours import HeldFiles, beside, let_neighbours_take, with_neighbours
 from goodstanding.ingest.partitions import Part, differing_days, replace_partitions
-from goodstanding.ingest.read import File, inspect, load_text
+from goodstanding.ingest.read import File, load_text
 from goodstanding.ingest.reading import Change, change_of, keep_reading
 from goodstanding.ingest.stage import cast_lines, read_staged, stage_nothing
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS, ORDERS, Kind
-from goodstanding.shops.mapping import Shop, Source, load_shop
+from goodstanding.shops.mapping import Shop, load_shop
 from goodstanding.warehouse.files import open_intake, spill_folder
 from goodstanding.warehouse.ledger import moment_known
-from goodstanding.warehouse.notices import Notice, stage_notices
+from goodstanding.warehouse.notices import stage_notices
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class IngestCounts(TypedDict):
         changed_customers: customers with a line in these days that the transform has yet to compute.
         reading: what is to be said where the mapping or the code that reads has changed.
         clock: what is to be said where the clock has gone back since an earlier ingest.
+        restated: which held days besides were read again, because exports state them otherwise by now.
     """
 
     files: int
@@ -77,6 +78,7 @@ class IngestCounts(TypedDict):
     changed_customers: int
     reading: NotRequired[str]
     clock: NotRequired[str]
+    restated: NotRequired[str]
 
 
 def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
@@ -90,16 +92,7 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
     """
     shop = load_shop(settings)
     require_over(days, shop.timezone)
-    with open_intake(settings) as connection:
-        # first of all: by the files that another mapping names nothing could be said
-        _require_mapping(connection, shop, days)
-        held = held_files(connection)
-    files, far_files, replaced = _inspected(settings, shop, days), list[File](), days
-    if shop.takes_in_rows:
-        replaced, files, far_files = with_neighbours(
-            days, files, held, partial(_files_of_day, settings, shop)
-        )
-        let_neighbours_take([*files, *far_files], shop, {*held, *replaced})
+    _require_landing(settings)
     simulated = (settings.landing_folder / SIMULATED_MARKER).exists()
     key = pseudonym_key(settings)
     now = now_utc()
@@ -108,6 +101,15 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
     with open_intake(settings) as connection, connection.cursor() as reader:
         for session in (connection, reader):
             session.execute("set timezone = 'UTC'")
+        # first of all: by the files that another mapping names nothing could be said
+        _require_mapping(connection, shop, days)
+        held = held_files(connection)
+        landed = Landed(settings, shop, reader)
+        files, far_files, replaced = _inspected(landed, settings, shop, days), list[File](), days
+        if shop.takes_in_rows:
+            replaced, files, far_files = with_neighbours(days, files, held, landed.files_of)
+            let_neighbours_take([*files, *far_files], shop, {*held, *replaced})
+        stale = landed.differing(held, replaced)
         connection.execute("begin")  # whatever fails from here on, closing the connection rolls back
         _claim_home(connection, shop, simulated, key)
         known_at, doubt = moment_known(connection, now)
@@ -116,7 +118,7 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
         kinds = _kinds(connection, shop)
         change = _require_mapping(connection, shop, days)
         said: str | None = None
-        loader = _Loader(settings, shop, connection, reader, key)
+        loader = _Loader(settings, shop, connection, reader, key, landed)
         if change:
             if change.covered_by(days):
                 said = change.told()
@@ -124,7 +126,8 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
             else:
                 said = _compared(loader, kinds, change, days, held)
             log.warning("%s", said)
-        for part_days, part_files in _parts(files, replaced):
+        parts = chain(_parts(files, replaced), *(_parts(landed.files_in(past), past) for past in stale))
+        for part_days, part_files in parts:
             taken_from = beside(part_days, [*files, *far_files])
             part = Part(
                 shop.source, part_days, part_files, kinds, simulated, now, known_at, run_id, taken_from
@@ -137,6 +140,12 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
         connection.execute("commit")
     if said:
         counts["reading"] = said
+    if stale:
+        counts["restated"] = (
+            "later exports state other lines of days held, which were read again: "
+            f"{in_words(day for past in stale for day in past)}"
+        )
+        log.warning("%s", counts["restated"])
     if doubt:
         counts["clock"] = doubt
     return counts
@@ -177,7 +186,7 @@ def _compared(loader: _Loader, kinds: Sequence[Kind], change: Change, days: Days
     """
     files, left_out = [], 0
     for day in (day for day in change.held if day not in days):
-        found = _files_of_day(loader.settings, loader.shop, day) if held.get(day) else []
+        found = loader.landed.files_of(day) if held.get(day) else []
         if {file.name: file.hash for file in found} == held.get(day, {}):
             files += found
         else:
@@ -211,6 +220,7 @@ class _Loader:
     connection: duckdb.DuckDBPyConnection
     reader: duckdb.DuckDBPyConnection
     key: bytes
+    landed: Landed
 
     @contextmanager
     def staged(self, part: Part) -> Iterator[None]:
@@ -232,9 +242,13 @@ class _Loader:
                 stage_nothing(self.connection, kind)
                 continue
             staged = folder / f"{kind.table}.parquet"
-            load_text(self.reader, readable, source)
-            mark_second_headers(self.reader, readable, source)
-            mark_other_notations(self.reader, source)
+            cut = self.landed.cuts.get(kind.name)
+            if cut:
+                cut.load_text(self.reader, readable)
+            else:
+                load_text(self.reader, readable, source)
+                mark_second_headers(self.reader, readable, source)
+                mark_other_notations(self.reader, source)
             cast_lines(self.reader, readable, self.shop, source, self.key, staged)
             read_staged(self.connection, kind, staged)
             if kind is ORDERS:
@@ -285,22 +299,26 @@ def _parts(files: Sequence[File], days: Days) -> Iterator[tuple[Days, list[File]
     yield Days(first, days.last), part
 
 
-def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
+def _require_landing(settings: Settings) -> None:
+    if not settings.landing_folder.is_dir():
+        raise WrongUse(
+            f"there is no landing {settings.landing_folder}; set GOODSTANDING_LANDING to the folder of the "
+            "day files"
+        )
+
+
+def _inspected(landed: Landed, settings: Settings, shop: Shop, days: Days) -> list[File]:
     """The files of these days, in the order of days, hashed and counted but not read.
 
     Raises:
-        WrongUse: there is no landing, or two kinds of sources name the same file.
+        WrongUse: two kinds of sources name the same file.
         DataProblem: a trading day has no file, a file cannot be read, or the landing is no longer filled.
     """
     landing = settings.landing_folder
-    if not landing.is_dir():
-        raise WrongUse(
-            f"there is no landing {landing}; set GOODSTANDING_LANDING to the folder of the day files"
-        )
     files = list[File]()
     missing = []
     for day in days:
-        of_day = _files_of_day(settings, shop, day)
+        of_day = landed.files_of(day)
         files += of_day
         if shop.orders and shop.trades_on(day) and not any(file.kind == ORDERS.name for file in of_day):
             missing.append(day)
@@ -318,51 +336,11 @@ def _inspected(settings: Settings, shop: Shop, days: Days) -> list[File]:
             f"Put the files there, or list the days under 'closed' in {shop.mapping_file}"
         )
     if not files or files[-1].day < days.last:
-        _require_live_export(shop, settings, days)
+        _require_live_export(landed, settings, days)
     return files
 
 
-def _files_of_day(settings: Settings, shop: Shop, day: date) -> list[File]:
-    """The files of one day; one with the bytes of another is listed and not read.
-
-    Raises:
-        WrongUse: two kinds of sources name the same file.
-        DataProblem: a file cannot be read.
-    """
-    landing, files = settings.landing_folder, list[File]()
-    found = [(source, source.files_of(landing, day)) for source in shop.sources]
-    _require_one_kind(found)
-    for source, paths in found:
-        by_hash: dict[str, File] = {}
-        for path in paths:
-            file = inspect(path, landing, day, source, settings.max_file_mb)
-            first = by_hash.setdefault(file.hash, file)
-            if first is not file:
-                file.note = f"the same content as {first.name}: not read"
-                said = "a file with the same bytes as another of the day: not read"
-                file.notices.append(Notice(day, file.name, "same_bytes", file.records, file.name, said))
-            files.append(file)
-    return files
-
-
-def _require_one_kind(files_of_day: Sequence[tuple[Source, list[Path]]]) -> None:
-    """Refuse a file of two kinds: if it were loaded twice, its lines would not add up.
-
-    Raises:
-        WrongUse: the path patterns of two kinds both match a file.
-    """
-    taken: dict[Path, Source] = {}
-    for source, paths in files_of_day:
-        for path in paths:
-            first = taken.setdefault(path, source)
-            if first is not source:
-                raise WrongUse(
-                    f"{source.mapping_file}: {first.prefix}files.path and {source.prefix}files.path both "
-                    f"match {path.name}; put each kind in a folder of its own, or give them different names"
-                )
-
-
-def _require_live_export(shop: Shop, settings: Settings, days: Days) -> None:
+def _require_live_export(landed: Landed, settings: Settings, days: Days) -> None:
     """Refuse days long after the newest file: then the export has stopped, not the trade.
 
     Without this, the first scheduled run over a historical landing would move the newest day to yesterday.
@@ -370,10 +348,10 @@ def _require_live_export(shop: Shop, settings: Settings, days: Days) -> None:
     Raises:
         DataProblem: the range ends long after the newest file.
     """
-    landed = shop.days_in(settings.landing_folder)
-    if landed is not None and (days.last - landed.last).days > LONGEST_PAUSE_DAYS:
+    newest = landed.days.last if landed.days else None
+    if newest is not None and (days.last - newest).days > LONGEST_PAUSE_DAYS:
         raise DataProblem(
-            f"the newest file in {settings.landing_folder} is of {landed.last}, more than "
+            f"the newest file in {settings.landing_folder} is of {newest}, more than "
             f"{LONGEST_PAUSE_DAYS} days before {days.last}: is the shop's export still running? "
             "A day so far from all data is not loaded"
         )

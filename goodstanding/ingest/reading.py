@@ -37,7 +37,7 @@ STOP_DAYS = frozenset({"invoices.number_again", "invoices.two_customers"})
 # the rooms whose code reads files
 READERS = (
     *("goodstanding/core", "goodstanding/shops", "goodstanding/identity"),
-    *("goodstanding/ingest", "goodstanding/ingest/landings"),
+    *("goodstanding/ingest", "goodstanding/ingest/exports", "goodstanding/ingest/landings"),
 )
 FACT = "reading"
 LEFT_OUT = "(left out)"

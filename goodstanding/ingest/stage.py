@@ -37,7 +37,9 @@ def stage_nothing(connection: duckdb.DuckDBPyConnection, kind: Kind) -> None:
     connection.execute(
         f"""
         create or replace temp view staged_{kind.table} as
-        select *, cast(null as varchar) as reason, cast(null as varchar) as raw_text
+        select
+            *, cast(null as varchar) as reason, cast(null as varchar) as raw_text,
+            cast(null as varchar) as place
         from raw.{kind.table} limit 0
         """
     )
@@ -110,6 +112,7 @@ def cast_lines(
         faults=_faults(source, shop),
         event_day=_event_day(source),
         source=literal(shop.source),
+        place="file_name || ':' || line_number" if source.files.is_of_a_day else "place",
         texts_and_masks=[(name, _instead(name, "owner")) for name in _texts(source)],
         stored=[(name, _stored(name, source, has_numbers)) for name in kind.kept],
         record=" || ',' || ".join(f"as_field({name})" for name in source.columns),

@@ -144,7 +144,8 @@ final as (
         {{ value }} as {{ name }},
         {% endfor %}
         reason,
-        raw_text
+        raw_text,
+        {{ place }} as place
     from masked_lines
 )
 

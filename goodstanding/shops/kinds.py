@@ -45,8 +45,14 @@ PLACE: Mapping[str, str] = {
     "file_hash": "varchar not null",
     "line_number": "bigint not null",
 }
-# a line set aside, of whichever kind; its customer is a pseudonym or masked
-REJECTED: Mapping[str, str] = {**PLACE, "raw_text": "varchar not null", "reason": "varchar not null"}
+# A line set aside, of whichever kind; its customer is a pseudonym or masked. `place` is where it stands in
+# the landing.
+REJECTED: Mapping[str, str] = {
+    **PLACE,
+    "raw_text": "varchar not null",
+    "reason": "varchar not null",
+    "place": "varchar",
+}
 
 # ends the reason of a line that its own day will take in
 WAITS = ": it waits until that day is loaded"

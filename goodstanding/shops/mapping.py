@@ -163,10 +163,19 @@ class Form(_Strict):
 
 
 class Files(Form):
-    """Which files of the landing hold a day; `{day}` is the ISO day, or `{day:%Y/%m/%d}`; `*` matches."""
+    """Which files of the landing hold the lines: files of a day each, or exports of any range.
+
+    `{day}` is the ISO day, or `{day:%Y/%m/%d}`; `*` matches any characters but a slash.
+
+    A path without `{day}` names exports: a month, one growing file, a full dump, in whatever ranges somebody
+    chose. Each covers the time from its first line to its last. Where several cover the same time, the one
+    whose name comes last counts (numbers in names by their value: write the day of the export into the name):
+    what it states otherwise is restated, and what it has no longer is withdrawn, both told as notices.
+    """
 
     path: str
-    """Where a day's files lie in the landing, like `{day}.csv` or `{day:%Y/%m/%d}/orders-*.csv.gz`."""
+    """Where the files lie in the landing, like `{day}.csv`, `{day:%Y/%m/%d}/orders-*.csv.gz`, or of exports
+    `orders_export_*.csv`."""
 
     rows_of_other_days: Literal["set_aside", "take_in"] = "set_aside"
     """What becomes of a row of the day before or after in a day's file. It is set aside, or that day takes it
@@ -175,13 +184,21 @@ class Files(Form):
 
     @field_validator("path")
     @classmethod
-    def _names_the_day(cls, path: str) -> str:
+    def _names_a_day_or_none(cls, path: str) -> str:
         formats = "".join(match[1] or "%Y-%m-%d" for match in _DAY.finditer(path))
-        if set(re.findall("%.", formats)) != set(_PARTS):
-            raise ValueError("must name year, month and day: {day}, or like {day:%Y/%m/%d}")
-        if re.search(r"[{}?\[\]]|\*\*", _DAY.sub("", path)):
+        if _DAY.search(path) and set(re.findall("%.", formats)) != set(_PARTS):
+            raise ValueError(
+                "must name year, month and day: {day}, or like {day:%Y/%m/%d}; or none of them, with * in "
+                "their place, for exports of any range"
+            )
+        if not path or re.search(r"[{}?\[\]]|\*\*", _DAY.sub("", path)):
             raise ValueError("may hold {day}, * and plain characters, but no other pattern")
         return _within_the_landing(path)
+
+    @property
+    def is_of_a_day(self) -> bool:
+        """Whether each file is of the one day in its name, and no export of any range."""
+        return _DAY.search(self.path) is not None
 
 
 class OneFile(Form):
@@ -280,6 +297,16 @@ class Source(Section):
             raise ValueError(
                 f"files.rows_of_other_days: needs columns.{self.of.happened}, which says a row's day"
             )
+        if not self.files.is_of_a_day:
+            if self.of.happened not in self.columns:
+                raise ValueError(
+                    f"files.path: names no {{day}}, so that columns.{self.of.happened} has to say the day of "
+                    "each line, and it is missing"
+                )
+            if "rows_of_other_days" in self.files.model_fields_set:
+                raise ValueError(
+                    "files.rows_of_other_days: every line of an export counts on its own day; leave it out"
+                )
         for name in self.of.casts:
             if name not in self.columns and name not in self.of.may_be_unmapped:
                 raise ValueError(f"columns.{name} is missing")
@@ -307,12 +334,19 @@ class Source(Section):
         """The day's files in the landing, by name."""
         return sorted(path for path in landing.glob(self.files.path.format(day=day)) if path.is_file())
 
-    def days_in(self, landing: Path) -> set[date]:
+    def exports_in(self, landing: Path) -> list[Path]:
+        """The exports in the landing, the one that counts before all others last."""
+        found = (path for path in landing.glob(self.files.path) if path.is_file())
+        return sorted(found, key=lambda path: _natural(path.relative_to(landing)))
+
+    def days_named(self, landing: Path) -> set[date]:
         """Every day that has a file in the landing, read out of the names that match the path pattern."""
+        if not self.files.is_of_a_day:
+            return set()
         return set(_days_named(landing, self.files.path, re.compile(_day_pattern(self.files.path))))
 
     def may_hold(self, path: str) -> bool:
-        """Whether a path within the landing is that of some day's file."""
+        """Whether a path within the landing is that of some day's file, or of an export."""
         return re.match(_day_pattern(self.files.path), PurePosixPath(path).as_posix()) is not None
 
 
@@ -634,10 +668,19 @@ class Shop(_Strict):
         """Whether a file of orders must exist for the day."""
         return self.closed is not None and day not in self.closed
 
-    def days_in(self, landing: Path) -> Days | None:
-        """First and last day that has a file of any kind in the landing, or None where none has."""
-        days = set[date]().union(*(source.days_in(landing) for source in self.sources))
-        return Days(min(days), max(days)) if days else None
+    @model_validator(mode="after")
+    def _each_line_is_of_one_day(self) -> Shop:
+        """Refuse days that take lines in from their neighbours beside exports, which are cut into days."""
+        if self.takes_in_rows and not all(source.files.is_of_a_day for source in self.sources):
+            raise ValueError(
+                "files.rows_of_other_days: take_in cannot stand beside exports, whose path has no {day}; "
+                "let all sources be exports, each line of which counts on its own day"
+            )
+        return self
+
+    def days_named(self, landing: Path) -> set[date]:
+        """Every day that has a file of its own in the landing, of whatever kind."""
+        return set[date]().union(*(source.days_named(landing) for source in self.sources))
 
 
 def _day_pattern(path: str) -> str:
@@ -647,6 +690,15 @@ def _day_pattern(path: str) -> str:
         group = part[1].lower()
         text = text.replace(marker, f"(?P<{group}>\\d{{{digits}}})", 1).replace(marker, f"(?P={group})")
     return f"^{text}$"
+
+
+def _natural(path: PurePosixPath | Path) -> tuple[tuple[int, str], ...]:
+    """A key that sorts names with numbers by their value, and a name before those that go on after it."""
+    bare = re.sub(r"(\.[A-Za-z]+)?(\.gz)?$", "", path.as_posix())
+    words = re.findall(r"[0-9]+|[^0-9]", bare)
+    parts = [(int(word), "") if word.isdigit() else (-1, word) for word in words]
+    # 01 and 1, or a.csv and a.csv.gz, are told apart by the name itself
+    return (*parts, (-2, path.as_posix()))
 
 
 class _Marker:

@@ -31,6 +31,11 @@ alter table raw.{{ table }} add column if not exists {{ column }} {{ sql_type }}
 alter table raw.superseded_{{ table }} add column if not exists {{ column }} {{ sql_type }};
 {% endfor %}
 
+{% else %}
+-- a home from before lines that are set aside told their place in exports
+alter table raw.{{ table }} add column if not exists place varchar;
+alter table raw.superseded_{{ table }} add column if not exists place varchar;
+
 {% endif %}
 {% endfor %}
 {% endfor %}

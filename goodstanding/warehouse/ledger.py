@@ -113,8 +113,8 @@ def open_days(connection: duckdb.DuckDBPyConnection) -> list[OpenDay]:
 
 
 def days_to_judge(connection: duckdb.DuckDBPyConnection, gate: str, days: Days, run_id: str) -> Days:
-    """The days of a run with those beside them that its ingest read again, as they take lines in from its
-    files, and whose content has not passed the gate."""
+    """The days of a run, as one range with those that its ingest read again and whose content has not passed
+    the gate: days beside them that take lines in from its files, and days that exports state otherwise."""
     read_again = connection.execute(
         """
         select event_day from intake.raw.days
@@ -127,13 +127,8 @@ def days_to_judge(connection: duckdb.DuckDBPyConnection, gate: str, days: Days, 
         """,
         {"run_id": run_id, "gate": gate},
     ).fetchall()
-    to_judge, day = {day for (day,) in read_again}, timedelta(days=1)
-    first, last = days.first, days.last
-    while first - day in to_judge:
-        first -= day
-    while last + day in to_judge:
-        last += day
-    return Days(first, last)
+    to_judge = {day for (day,) in read_again}
+    return Days(min(days.first, *to_judge), max(days.last, *to_judge)) if to_judge else days
 
 
 def gate_results(connection: duckdb.DuckDBPyConnection, day: date) -> dict[str, bool]:

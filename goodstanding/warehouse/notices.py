@@ -25,6 +25,8 @@ TOPICS: Mapping[str, str] = {
     NOBODY: "lines name a customer by a word that stands for nobody",
     "number_again": "an invoice number comes again on another day",
     "two_currencies": "lines of an invoice are in another currency than its other lines",
+    "restated": "orders of an export that a later export states otherwise",
+    "withdrawn": "orders of an export that a later export does not have",
     "equal_lines": "two files of a day have equal lines",
 }
 # A notice of these compares a day with what was held of other days when it was loaded. Runs and status tell

@@ -17,6 +17,7 @@ from bench.scale import most_disk, require_times
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
+from goodstanding.ingest.landed import days_in_landing
 from goodstanding.ingest.load import ingest
 from goodstanding.shops.mapping import load_shop
 
@@ -90,7 +91,7 @@ def test_two_copies_share_no_invoice_and_no_customer(copies: Path) -> None:
 def test_the_product_takes_in_every_line_with_the_written_mapping(copies: Path, tmp_path: Path) -> None:
     shop = str(write_parquet_mapping(tmp_path))
     home = Settings(home=tmp_path / "home", landing=copies, shop=shop, _env_file=None)
-    assert load_shop(home).days_in(copies) == DAYS
+    assert days_in_landing(home, load_shop(home)) == DAYS
     taken = ingest(home, DAYS, "run")
     lines = sum(len(day) for day in LINES.values())
     assert (taken["lines"], taken["accepted"], taken["changed_customers"]) == (

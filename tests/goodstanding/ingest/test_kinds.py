@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
+from goodstanding.ingest.landed import days_in_landing
 from goodstanding.ingest.load import ingest
 from goodstanding.shops.kinds import KINDS, OPTIONAL_KINDS
 from goodstanding.shops.mapping import load_shop
@@ -264,7 +265,8 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
             None,
             "deliveries: kinds.on_delivery.column: columns.method is missing",
         ),
-        ("returns.files.path", "returns.csv", "returns.files.path: must name year, month and day"),
+        ("returns.files.path", "{day:%m}.csv", "returns.files.path: must name year, month and day"),
+        ("payments.files.path", "payments.csv", "payments: files.path: names no {day}, so that columns."),
         ("files", None, "files: is missing"),
     ],
 )
@@ -305,6 +307,6 @@ def test_a_shop_with_payments_needs_no_orders(tmp_path: Path) -> None:
     write_accounts(home.landing, NEXT, [HANDED_OVER.replace(str(DAY), str(NEXT))])
     shop = load_shop(home.settings)
     assert [source.of for source in shop.sources] == list(OPTIONAL_KINDS)
-    assert shop.days_in(home.landing) == Days(DAY, NEXT)
+    assert days_in_landing(home.settings, shop) == Days(DAY, NEXT)
     counts = ingest(home.settings, Days(DAY, date(2011, 1, 6)), "test")
     assert counts == {"files": 3, "lines": 4, "accepted": 4, "rejected": 0, "changed_customers": 2}

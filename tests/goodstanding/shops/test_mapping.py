@@ -204,7 +204,7 @@ def test_first_and_last_day_are_read_from_the_file_names(
     tmp_path: Path, changed: Callable[..., Path]
 ) -> None:
     shop = shop_of(changed("files.path", "{day:%Y/%m}/x-{day:%Y%m%d}*.csv"))
-    assert shop.days_in(tmp_path) is None
+    assert not shop.days_named(tmp_path)
     for name in (
         "x-20110105.csv",
         "x-20110131-late.csv",
@@ -214,7 +214,7 @@ def test_first_and_last_day_are_read_from_the_file_names(
     ):
         (tmp_path / "2011" / name[6:8]).mkdir(parents=True, exist_ok=True)
         (tmp_path / "2011" / name[6:8] / name).touch()
-    assert shop.days_in(tmp_path) == Days(DAY, date(2011, 1, 31))
+    assert shop.days_named(tmp_path) == {DAY, date(2011, 1, 31)}
 
 
 def test_non_product_codes_match_as_a_whole_and_ignore_case() -> None:
@@ -283,10 +283,12 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
         ("timezone", "Europe", "timezone: 'Europe' is no time zone"),
         ("currency", "pounds", "currency: "),
         ("source", "Online Retail", "source: "),
-        ("files.path", "orders.csv", "files.path: must name year, month and day"),
         ("files.path", "{day:%Y-%m}.csv", "files.path: must name year, month and day"),
         ("files.path", "{day:%Y-%m-%d-%H}.csv", "files.path: must name year, month and day"),
-        ("files.path", "{date}.csv", "files.path: must name year, month and day"),
+        ("files.path", "{date}.csv", "files.path: may hold {day}, * and plain characters"),
+        ("files.path", "", "files.path: may hold {day}, * and plain characters"),
+        ("files.path", "**/orders.csv", "files.path: may hold {day}, * and plain characters"),
+        ("files.path", "../orders.csv", "files.path: must lie within the landing"),
         ("files.path", "{day}-{shop}.csv", "files.path: may hold {day}, * and plain characters"),
         ("files.path", "**/{day}.csv", "files.path: may hold {day}, * and plain characters"),
         ("files.path", "/data/{day}.csv", "files.path: must lie within the landing"),

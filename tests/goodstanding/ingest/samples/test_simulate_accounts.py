@@ -13,6 +13,7 @@ import pytest
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
+from goodstanding.ingest.landed import days_in_landing
 from goodstanding.ingest.load import ingest
 from goodstanding.ingest.samples.simulate_accounts import CREDIT_LIMITS, METHODS, simulate_accounts
 from goodstanding.shops.kinds import KINDS
@@ -68,7 +69,7 @@ def test_a_landing_with_files_is_left_alone_and_a_closed_shop_is_an_error(tmp_pa
 def test_ingest_takes_all_of_it_in_as_simulated_and_reads_no_true_risk(landing: Path, tmp_path: Path) -> None:
     current = Settings(home=tmp_path, landing=landing, shop="simulated", _env_file=None)
     days = Days(FIRST, FIRST + timedelta(days=DAYS - 1))
-    assert load_shop(current).days_in(landing) == days
+    assert days_in_landing(current, load_shop(current)) == days
     counts = ingest(current, days, "test")
     with open_intake(current) as connection:
         line_counts = {

@@ -1,0 +1,219 @@
+"""Reads all exports of a source and cuts the lines that count into event days (see the package)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import Settings
+from goodstanding.core.sql import identifier, literal, rendered
+from goodstanding.ingest.casts import cast, clock, instant
+from goodstanding.ingest.exports.winners import Span, winners
+from goodstanding.ingest.misread import mark_other_notations, mark_second_headers
+from goodstanding.ingest.read import File, inspect, load_text
+from goodstanding.shops.kinds import ORDERS
+from goodstanding.shops.mapping import CUSTOMER, INVOICE, Shop, Source
+from goodstanding.warehouse.notices import Notice
+
+PLACED_LINES, STANDING_LINES = (
+    Path(__file__).with_name(f"{name}.sql") for name in ("placed_lines", "standing_lines")
+)
+MESSAGES = {
+    "restated": "lines that a later export states otherwise: the later one counts",
+    "withdrawn": "lines that a later export of their time does not have: withdrawn",
+}
+SAME_BYTES = "an export with the same bytes as a later one: not read"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The lines of a source's exports, by event day.
+
+    Attributes:
+        path: the Parquet file with the columns of `text_lines`, event_day and place (export and line).
+        files: what of it is of each day that an export covers, as if it were the file of that day.
+    """
+
+    path: Path
+    files: Mapping[date, File]
+
+    def load_text(self, connection: duckdb.DuckDBPyConnection, files: Sequence[File]) -> None:
+        """Fill `text_lines` (see `read.load_text`) with the lines of some of the days, and their `place`."""
+        connection.register("days_to_load", pd.DataFrame({"day": [file.day.isoformat() for file in files]}))
+        connection.execute(
+            f"""
+            create or replace temp table text_lines as
+            select * exclude (event_day, content) from read_parquet({literal(self.path)})
+            where event_day in (select cast(day as date) from days_to_load)
+            """
+        )
+        connection.unregister("days_to_load")
+
+
+def cut_exports(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, shop: Shop, source: Source, path: Path
+) -> Cut:
+    """Cut the exports of a source into days.
+
+    Args:
+        connection: has no `text_lines` that are needed, and UTC as its time zone.
+        settings: where the landing is, and how large a file may be.
+        shop: for its time zone.
+        source: which exports there are, and how they are mapped.
+        path: the Parquet file to write.
+
+    Raises:
+        DataProblem: an export cannot be read, or no line of it says its time; names it.
+    """
+    files, spans = _placed(connection, settings, shop, source)
+    connection.register("winners", pd.DataFrame(winners(spans), columns=["since", "file_name"]))
+    is_order = source.of is ORDERS
+    parts = [name if name in source.columns else "null" for name in (CUSTOMER, INVOICE)]
+    connection.execute(
+        rendered(
+            STANDING_LINES,
+            columns=list(source.columns),
+            texts=", ".join([*source.columns, "fault", "record"]),
+            exports=literal(_name(source)),
+            key=INVOICE if is_order else f"cast(to_json([{', '.join(parts)}, instant]) as varchar)",
+        )
+    )
+    connection.unregister("winners")
+    _require_all_lines(connection, files)
+    order = "order by event_day, line_number"
+    connection.execute(f"copy (from cut_lines {order}) to {literal(path)} (format parquet)")
+    cut = Cut(path, _files_of_days(connection, source, path, files))
+    for table in ("text_lines", "placed_lines", "judged_lines", "cut_lines", "told_lines"):
+        connection.execute(f"drop table {table}")
+    return cut
+
+
+def covered_days(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, shop: Shop, source: Source
+) -> set[date]:
+    """Every day that an export covers; arguments and errors are those of `cut_exports`."""
+    _placed(connection, settings, shop, source)
+    return _covered(connection)
+
+
+def _placed(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, shop: Shop, source: Source
+) -> tuple[list[File], list[Span]]:
+    """Fill `placed_lines`; the exports that were read, and what each with lines covers, the last one last."""
+    landing = settings.landing_folder
+    by_hash: dict[str, File] = {}
+    for path in source.exports_in(landing):
+        file = inspect(path, landing, date.max, source, settings.max_file_mb)
+        earlier = by_hash.pop(file.hash, None)
+        # the place of the later name is what counts, as another export may stand between the two
+        by_hash[file.hash] = file
+        if earlier:
+            notice = Notice(date.max, earlier.name, "same_bytes", earlier.records, earlier.name, SAME_BYTES)
+            file.notices += [*earlier.notices, notice]
+    files = list(by_hash.values())
+    load_text(connection, files, source)
+    if files:
+        mark_second_headers(connection, files, source)
+    mark_other_notations(connection, source)
+    name, column = source.of.happened, source.columns[source.of.happened]
+    connection.execute(
+        rendered(
+            PLACED_LINES,
+            columns=list(source.columns),
+            happened=name,
+            written=cast(name, column),
+            instant=instant(name, column, shop),
+            clock=clock(name, column, shop),
+        )
+    )
+    rows = connection.execute(
+        "select file_name, min(instant), max(instant) from placed_lines group by file_name"
+    ).fetchall()
+    of_file = {file_name: Span(file_name, first, last) for file_name, first, last in rows}
+    for file in files:
+        if file.name in of_file and of_file[file.name].first is None:
+            raise DataProblem(
+                f"{file.name} has {file.records:,} lines, and none of them says when it happened; mend the "
+                f"file, or {source.prefix}columns.{name} in {source.mapping_file}"
+            )
+    return files, [of_file[file.name] for file in files if file.name in of_file]
+
+
+def _name(source: Source) -> str:
+    """What the days of a source's exports are named by; several kinds may be in one export."""
+    return source.files.path if source.of is ORDERS else f"{source.files.path} ({source.name})"
+
+
+def _covered(connection: duckdb.DuckDBPyConnection) -> set[date]:
+    spans = connection.execute(
+        "select min(event_day), max(event_day) from placed_lines group by file_name"
+    ).fetchall()
+    return {first + timedelta(days=n) for first, last in spans for n in range((last - first).days + 1)}
+
+
+def _require_all_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[File]) -> None:
+    """Check export by export: lines counted in it = lines that were judged.
+
+    Raises:
+        DataProblem: they differ. This is a fault of goodstanding, not of the file.
+    """
+    judged = dict(
+        connection.execute("select file_name, count(*) from judged_lines group by file_name").fetchall()
+    )
+    for file in files:
+        if judged.get(file.name, 0) != file.records:
+            raise DataProblem(
+                f"{file.name} has {file.records} lines, but {judged.get(file.name, 0)} were cut into days; "
+                "nothing was changed. Please report this file's shape as a fault of goodstanding"
+            )
+
+
+def _files_of_days(
+    connection: duckdb.DuckDBPyConnection, source: Source, path: Path, exports: Sequence[File]
+) -> dict[date, File]:
+    """A file of each covered day; its hash is of what it says and of what is noticed about it."""
+    days = sorted(_covered(connection))
+    names = {day: f"{_name(source)}/{day}" for day in days}
+    notices = {day: list[Notice]() for day in days}
+    told = connection.execute("select event_day, topic, lines, example from told_lines").fetchall()
+    for day, topic, lines, example in told:
+        notices[day].append(Notice(day, names[day], topic, lines, example, MESSAGES[topic]))
+    for export in exports:
+        for one in export.notices if days else ():
+            notices[days[-1]].append(
+                Notice(days[-1], names[days[-1]], one.topic, one.lines, one.example, one.message)
+            )
+    length = " + ".join(f"coalesce(strlen({identifier(name)}), 0)" for name in (*source.columns, "record"))
+    contents = {
+        day: (lines, length, content)
+        for day, lines, length, content in connection.execute(
+            f"""
+            select event_day, count(*), sum({length}), sha256(string_agg(content, '' order by line_number))
+            from cut_lines group by event_day
+            """
+        ).fetchall()
+    }
+    files = {}
+    for day in days:
+        lines, length_of_day, content = contents.get(day, (0, 0, ""))
+        said = f"{content}{[(one.topic, one.lines, one.example, one.message) for one in notices[day]]}"
+        files[day] = File(
+            path=path,
+            name=names[day],
+            day=day,
+            hash=hashlib.sha256(said.encode()).hexdigest(),
+            bytes=int(length_of_day),
+            header=(),
+            records=lines,
+            plain=True,
+            kind=source.name,
+            notices=notices[day],
+        )
+    return files

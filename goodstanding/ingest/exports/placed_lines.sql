@@ -1,0 +1,62 @@
+-- The lines of all exports (`text_lines`) with the instant at which each happened and its event day.
+
+create or replace temp table placed_lines as
+with
+
+read_times as (
+    select
+        *,
+        {{ written }} as {{ happened }}_read
+    from text_lines
+),
+
+instants as (
+    select
+        *,
+        {{ instant }} as {{ happened }}_utc_value
+    from read_times
+),
+
+clocks as (
+    select
+        *,
+        {{ clock }} as {{ happened }}_value
+    from instants
+),
+
+times as (
+    select
+        *,
+        -- the columns of a line that cannot be split rightly may be shifted
+        if(fault is null, {{ happened }}_utc_value, null) as own_instant,
+        if(fault is null, cast({{ happened }}_value as date), null) as own_day
+    from clocks
+),
+
+final as (
+    select
+        file_name,
+        line_number,
+        {% for column in columns %}
+        {{ column }},
+        {% endfor %}
+        fault,
+        record,
+        -- a line that does not say its time stands with the line above it, and above all that do with the first of them
+        coalesce(
+            own_instant,
+            last_value(own_instant ignore nulls) over above,
+            first_value(own_instant ignore nulls) over below
+        ) as instant,
+        coalesce(
+            own_day,
+            last_value(own_day ignore nulls) over above,
+            first_value(own_day ignore nulls) over below
+        ) as event_day
+    from times
+    window
+        above as (partition by file_name order by line_number rows between unbounded preceding and current row),
+        below as (partition by file_name order by line_number rows between current row and unbounded following)
+)
+
+select * from final;
