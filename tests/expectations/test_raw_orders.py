@@ -138,7 +138,7 @@ def test_payments_returns_and_deliveries_are_judged_if_a_shop_has_them(warehouse
         ("delete from intake.raw.payments where line_number = 2", "accepted_are_stored", "1 of 1 rows"),
         (
             "insert into intake.raw.rejected_payments values "
-            "('shop', '2011-03-09', 'payments', 'hash', 9, '', 'x')",
+            "('shop', '2011-03-09', 'payments', 'hash', 9, '', 'x', null)",
             "rejected_are_stored",
             "1 of 1 rows",
         ),
@@ -171,9 +171,9 @@ def test_an_adjustment_may_have_a_price_below_zero(warehouse, judge):
 ASIDE = """
 insert into intake.raw.rejected_order_lines
 select 'shop', '2011-03-09', '2011-03-09.csv', 'hash', n + 200, '',
-    format('ordered_at: a row of {} in the file of 2011-03-09', date '2011-01-31' + n::integer)
+    format('ordered_at: a row of {} in the file of 2011-03-09', date '2011-01-31' + n::integer), null
 from generate_series(1, 20) as _(n)
-union all select 'shop', '2011-03-09', '2011-03-09.csv', 'hash', 199, '', 'price: is missing';
+union all select 'shop', '2011-03-09', '2011-03-09.csv', 'hash', 199, '', 'price: is missing', null;
 update intake.raw.files set lines = 142, rejected = 21 where event_day = '2011-03-09'
 """
 
@@ -223,7 +223,7 @@ def test_one_rejected_line_among_a_few_is_no_broken_export(warehouse, judge):
         "delete from intake.raw.files where event_day <> '2011-03-09';"
         "update intake.raw.files set lines = 4, accepted = 3, rejected = 1;"
         "insert into intake.raw.rejected_order_lines "
-        "values ('shop', '2011-03-09', '2011-03-09.csv', 'hash', 5, '', 'quantity: no number')"
+        "values ('shop', '2011-03-09', '2011-03-09.csv', 'hash', 5, '', 'quantity: no number', null)"
     )
     assert judge("raw_orders")["passed"]
 
@@ -242,7 +242,7 @@ def test_the_same_few_lines_lost_each_day_are_told(warehouse, judge):
         warehouse.execute(
             "insert into intake.raw.rejected_order_lines values "
             f"('shop', '2011-03-0{day}', '2011-03-0{day}.csv', 'hash', 200, '', "
-            f"'ordered_at: a row of 2012-03-{day + 1:02} in the file of 2011-03-0{day}');"
+            f"'ordered_at: a row of 2012-03-{day + 1:02} in the file of 2011-03-0{day}', null);"
             f"update intake.raw.files set lines = lines + 1, rejected = 1 where event_day = '2011-03-0{day}'"
         )
     (told,) = judge("raw_orders")["notes"]
@@ -255,7 +255,7 @@ def test_the_same_few_lines_lost_each_day_are_told(warehouse, judge):
 def test_a_line_lost_on_one_day_alone_is_not_told(warehouse, judge):
     warehouse.execute(
         "insert into intake.raw.rejected_order_lines "
-        "values ('shop', '2011-03-09', '2011-03-09.csv', 'hash', 200, '', 'quantity: no number');"
+        "values ('shop', '2011-03-09', '2011-03-09.csv', 'hash', 200, '', 'quantity: no number', null);"
         "update intake.raw.files set lines = lines + 1, rejected = 1 where event_day = '2011-03-09'"
     )
     assert judge("raw_orders")["notes"] == []
