@@ -6,12 +6,12 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from app.api.commitments import Because, Commitment, Conflict, NoOrderId
 from app.api.models import BASKET, WEIGHT
-from app.api.policy_book import Book
+from app.api.policy_book import Book, State, Versions
 from app.api.published import Cell, Published, Watch, read_published, require
 from app.api.receipts import Identity, Inquiry, KeptAnswer, Now, Receipts
 from goodstanding.core.errors import DataProblem, WrongUse
@@ -22,7 +22,7 @@ from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.instalments import CENT
 from goodstanding.decisions.order import WEIGHT as WEIGHT_NAME
 from goodstanding.decisions.order import WORDS, Order
-from goodstanding.decisions.policy import NO_PUBLICATION, Policy, in_effect, read_policies
+from goodstanding.decisions.policy import NO_PUBLICATION, Policy, read_policies
 from goodstanding.identity.normal_form import LONGEST_ID, NoCustomerId, normal_form
 from goodstanding.identity.pseudonyms import keyed_hash, pseudonym, pseudonym_key
 from goodstanding.ingest.masks import number_without_id, possible_ids
@@ -99,7 +99,7 @@ class Answers:
     With a `Watch`, answers rest on the publication that it has loaded; without one, each call reads the file.
     """
 
-    def __init__(self, settings: Settings, watch: Watch | None = None) -> None:
+    def __init__(self, settings: Settings, watch: Watch | None = None, book: Book | None = None) -> None:
         shop = load_shop(settings)
         self._zone, self._is_archive = zone(shop.timezone), shop.archive
         self._ids, self._key = shop.customer_ids, pseudonym_key(settings)
@@ -107,7 +107,7 @@ class Answers:
         self._fallback: tuple[Policy, ...] | None = None
         self.watch = watch
         self._order_form = shop.order_form
-        self.book = Book(settings.policy)
+        self.book = book or Book(settings.policy)
         self.receipts = Receipts(
             settings.receipts, settings.receipt_months, settings.quote_minutes, self.book
         )
@@ -150,10 +150,12 @@ class Answers:
         """
         pseudonyms = self._pseudonyms(asked)
         # one call of the command line asks for one customer: no other need be loaded
-        published = self.watch.current if self.watch else read_published(self._path, only=pseudonyms[0] or "")
+        published = self._published(only=pseudonyms[0])
         today = self.today()
-        policy, shadow = (self._policy(published, today, mode) for mode in ("live", "shadow"))
-        if policy is None:
+        versions = self.versions_of(published)
+        at = versions.state.now
+        live, shadow = versions.live(today, at), versions.shadow(today, at)
+        if live is None:
             raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
         inquiries = []
         for customer, request in zip(pseudonyms, asked, strict=True):
@@ -167,7 +169,7 @@ class Answers:
                     standing = replace(standing, values={**standing.values, **said})
             inquiries.append(
                 Inquiry(
-                    *(today, customer, replace(request.question, day=today), standing, card, policy, shadow),
+                    *(today, customer, replace(request.question, day=today), standing, card, live, shadow),
                     identity=self._identity(request),
                     known=_known(published),
                 )
@@ -208,7 +210,7 @@ class Answers:
             length = receipt["identity"].get("id_length") if "identity" in receipt else None
             candidates = [customer_id] if customer_id else possible_ids(order_id, length, self._ids)
             form = number_without_id(form, customer, candidates, self._ids, self._key)
-        published = self.watch.current if self.watch else read_published(self._path, only=customer or "")
+        published = self._published(only=customer)
         owed = None
         if published is not None and customer:
             owed = published.standing(customer, method, self.age_days(published)).outstanding
@@ -222,6 +224,12 @@ class Answers:
             NoReceipt: nothing was committed by this receipt.
         """
         return self.receipts.release(receipt_id, because)
+
+    def _published(self, only: str | None) -> Published | None:
+        """The newest publication; without a `Watch` it has one customer, or none."""
+        if self.watch:
+            return self.watch.current
+        return read_published(self._path, only=only or "", cards=self.book.cards())
 
     def _identity(self, asked: Asked) -> Identity:
         """What binds the question to others, hashed: none of it is kept as it was written."""
@@ -253,15 +261,31 @@ class Answers:
         return {**profile, "age_days": self.age_days(published), "simulated": published.simulated}
 
     def policy(self) -> Policy | None:
-        """The policy in effect today."""
-        return self._policy(self.watch.current if self.watch else None, self.today(), "live")
+        """The policy in effect now."""
+        versions = self.versions_of(self.watch.current if self.watch else None)
+        return versions.live(self.today(), versions.state.now)
 
-    def _policy(self, published: Published | None, today: date, mode: str) -> Policy | None:
+    def versions_of(self, published: Published | None, state: State | None = None) -> Versions:
+        """All versions of the policy; without a state of the log, by that which is there now.
+
+        Raises:
+            DataProblem: the log of policy changes cannot be read.
+        """
         if published is not None:
-            return published.policy(today, mode)
-        # before anything is published, the safe answers are those of the project's own policy
-        self._fallback = self._fallback or read_policies(POLICY)
-        return in_effect(self._fallback, today, mode)
+            seeded = published.policies
+        else:
+            # before anything is published, the safe answers are those of the project's own policy
+            seeded = self._fallback = self._fallback or read_policies(POLICY)
+        return Versions(seeded, state or self.book.current, self._zone)
+
+    def utc(self, moment: datetime) -> datetime:
+        """A moment in UTC; one without a zone is by the shop's clock."""
+        here = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
+        return here.astimezone(UTC).replace(tzinfo=None)
+
+    def day_of(self, moment: datetime) -> date:
+        """The day of the shop at a moment in UTC."""
+        return moment.replace(tzinfo=UTC).astimezone(self._zone).date()
 
     def _pseudonyms(self, asked: Sequence[Asked]) -> list[str | None]:
         pseudonyms: list[str | None] = []

@@ -90,8 +90,10 @@ def approval_rates(
         WrongUse: the mapping names no such file, or there is no such file or policy.
     """
     published = last_published(settings, *([policy] if policy else []))
-    today = Answers(settings).today()
-    asked_of = published.policy(today) if policy is None else policy_named(policy, published, today)
+    answers = Answers(settings)
+    today, versions = answers.today(), answers.versions_of(published)
+    live = versions.live(today, versions.state.now)
+    asked_of = live if policy is None else policy_named(policy, published, today, versions)
     if asked_of is None:
         raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
     people = read_groups(settings)

@@ -335,13 +335,14 @@ class Profile(BaseModel):
 
 
 class PolicyInEffect(BaseModel):
-    """The version in effect today, with the rows of its file."""
+    """The version in effect now, with its rows, and the methods by which nothing is granted at present."""
 
     version: str
     effective_from: str
     effective_to: str | None
     hash: str
     rules: list[dict[str, Any]]
+    switched_off: list[Literal["cod", "emi"]]
 
 
 class Health(BaseModel):

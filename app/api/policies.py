@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TypedDict
@@ -16,6 +16,7 @@ from typing import TypedDict
 import duckdb
 
 from app.api.answers import Answers
+from app.api.policy_book import Book, State, Versions
 from app.api.published import Published, read_published, relations, require
 from app.api.receipts import Receipt, Receipts
 from goodstanding.core.errors import WrongUse
@@ -107,41 +108,54 @@ class ShadowComparison(TypedDict):
     notes: list[str]
 
 
-def last_published(settings: Settings, *named: str) -> Published:
+def last_published(settings: Settings, *named: str | Policy) -> Published:
     """The last publication, with the characteristics that the named policies ask for (see `policy_named`).
 
     Raises:
         DataProblem: there is none. WrongUse: a policy file cannot be used.
     """
     files = [file for name in named if (file := _file_of(name))]
-    cards = [
-        rules.card for file in files for policy in read_policies(file) for rules in policy.rules.values()
-    ]
-    return require(read_published(settings.publication, cards=cards))
+    policies = [policy for file in files for policy in read_policies(file)]
+    policies += [policy for policy in named if isinstance(policy, Policy)]
+    cards = [rules.card for policy in policies for rules in policy.rules.values()]
+    approved = Book(settings.policy).current.cards
+    return require(read_published(settings.publication, cards=[*cards, *approved]))
 
 
-def policy_named(name: str, published: Published, day: date) -> Policy:
-    """A policy by its file (the version in effect on a day, else the newest) or by its published version.
+def policy_named(
+    name: str | Policy, published: Published, day: date, versions: Versions | None = None
+) -> Policy:
+    """A policy by its file (the version in effect on a day, else the newest), or by its version.
+
+    Args:
+        name: of the file or the version; a policy itself is returned as it is.
+        published: has the versions of the file of policies.
+        day: of the shop.
+        versions: has those that officers approved, too.
 
     Raises:
         WrongUse: there is none; names the published versions.
     """
+    if isinstance(name, Policy):
+        return name
     file = _file_of(name)
     if file is not None:
         policies = read_policies(file)
         return in_effect(policies, day) or policies[-1]
-    for policy in published.policies:
-        if policy.version == name:
-            return policy
-    versions = ", ".join(policy.version for policy in published.policies)
-    raise WrongUse(f"there is no policy {name}: give a .csv file, or a published version ({versions})")
+    versions = versions or Versions(published.policies, State(), UTC)
+    if policy := versions.named(name):
+        return policy
+    names = ", ".join(versions.names)
+    raise WrongUse(f"there is no policy {name}: give a .csv file, or a published version ({names})")
 
 
-def _file_of(name: str) -> Path | None:
+def _file_of(name: str | Policy) -> Path | None:
+    if isinstance(name, Policy):
+        return None
     return Path(name).expanduser() if name.endswith(".csv") or "/" in name else None
 
 
-def diff(settings: Settings, old: str, new: str, baskets: Sequence[Decimal]) -> PolicyDiff:
+def diff(settings: Settings, old: str | Policy, new: str | Policy, baskets: Sequence[Decimal]) -> PolicyDiff:
     """Compare two policies on the customers of the last published day: gains, losses, cost and profit.
 
     Each customer is asked alone, so no cap of the day is reached. Expected profit is the margin where the
@@ -152,8 +166,9 @@ def diff(settings: Settings, old: str, new: str, baskets: Sequence[Decimal]) -> 
         DataProblem: nothing is published. WrongUse: a policy cannot be used.
     """
     published = last_published(settings, old, new)
-    today = Answers(settings).today()
-    before, after = (policy_named(name, published, today) for name in (old, new))
+    answers = Answers(settings)
+    today, versions = answers.today(), answers.versions_of(published)
+    before, after = (policy_named(name, published, today, versions) for name in (old, new))
     rows: list[DiffRow] = []
     examples: list[DiffExample] = []
     for method in DECISIONS:

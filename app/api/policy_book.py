@@ -10,22 +10,98 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time, tzinfo
+from decimal import Decimal
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from app.api.policy_log import BEFORE_FIRST, FILE, Entry, read_log
 from app.api.published import Stamp, stamp_of
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.vocabulary import now_utc
+from goodstanding.decisions.differences import parsed
+from goodstanding.decisions.policy import CHALLENGER, LIVE, SHADOW, Policy, in_effect
+from goodstanding.decisions.scorecard import Scorecard
 
 log = logging.getLogger(__name__)
 
 OFFICER_NEW, OFFICER_ENDED = "officer_new", "officer_ended"
 SWITCHED_OFF, ON_ASKED, SWITCHED_ON = "switched_off", "switch_on_asked", "switched_on"
+DRAFTED, APPROVED, ENDED = "drafted", "approved", "ended"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A version that waits for an approval.
+
+    Attributes:
+        entry: by which it was drafted.
+    """
+
+    entry: Entry
+
+    @property
+    def author(self) -> str:
+        """The officer who drafted it."""
+        return self.entry.who
+
+    @property
+    def follows(self) -> str:
+        """The hash of the version from which it differs."""
+        return str(self.entry.after["follows"]["hash"])
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A version that two officers let hold from a moment on.
+
+    Attributes:
+        entry: by which it was approved.
+    """
+
+    entry: Entry
+
+    @property
+    def version(self) -> str:
+        """Its name."""
+        return self.entry.subject
+
+    @property
+    def mode(self) -> str:
+        """One of `policy.MODES`."""
+        return str(self.entry.after["mode"])
+
+    @property
+    def share(self) -> Decimal | None:
+        """Of a challenger, the share of customers whom it answers."""
+        share = self.entry.after["share"]
+        return None if share is None else Decimal(share)
+
+    @property
+    def effective_at(self) -> datetime:
+        """From when on it holds, in UTC."""
+        return datetime.fromisoformat(self.entry.after["effective_at"])
+
+    @property
+    def follows(self) -> str:
+        """The hash of the version from which it differs."""
+        return str(self.entry.after["follows"])
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The version itself."""
+        return _parsed(json.dumps(self.entry.after["rows"]))
+
+
+@lru_cache(maxsize=256)
+def _parsed(rows: str) -> Policy:
+    # kept over changes of the log, at each of which all entries are read again
+    return parsed(json.loads(rows))
 
 
 @dataclass(frozen=True)
@@ -38,6 +114,9 @@ class State:
         were_officers: the names of all who ever were.
         switched_off: the entry by which a method is off, by method.
         on_asked: the entry by which an officer asked to switch a method on again, by method.
+        drafts: those that wait for an approval, by version.
+        approved_versions: those that have not ended, in the order of their approval, by version.
+        approved_names: the names of all versions that ever were approved.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -45,6 +124,9 @@ class State:
     were_officers: frozenset[str] = frozenset()
     switched_off: Mapping[str, Entry] = field(default_factory=dict)
     on_asked: Mapping[str, Entry] = field(default_factory=dict)
+    drafts: Mapping[str, Draft] = field(default_factory=dict)
+    approved_versions: Mapping[str, Approved] = field(default_factory=dict)
+    approved_names: frozenset[str] = frozenset()
 
     @property
     def head(self) -> str:
@@ -59,6 +141,22 @@ class State:
     def is_off(self, method: str) -> bool:
         """Whether nothing is granted by a method."""
         return method in self.switched_off
+
+    def newest(self, mode: str, at: datetime) -> Approved | None:
+        """The approved version of a mode that began last by a moment, or None."""
+        begun = [
+            approved
+            for approved in self.approved_versions.values()
+            if approved.mode == mode and approved.effective_at <= at
+        ]
+        # of two that begin at once, the one that was approved last
+        return max(reversed(begun), key=lambda approved: approved.effective_at, default=None)
+
+    @cached_property
+    def cards(self) -> tuple[Scorecard, ...]:
+        """The scorecards of the approved versions, whose characteristics are to be loaded."""
+        approved = self.approved_versions.values()
+        return tuple(rules.card for version in approved for rules in version.policy.rules.values())
 
     def officer(self, key: str) -> str | None:
         """The officer who has this key, or None."""
@@ -80,6 +178,9 @@ def state_of(entries: Sequence[Entry]) -> State:
     were: set[str] = set()
     off: dict[str, Entry] = {}
     asked: dict[str, Entry] = {}
+    drafts: dict[str, Draft] = {}
+    approved: dict[str, Approved] = {}
+    names: set[str] = set()
     for entry in entries:
         subject = entry.subject
         if entry.what == OFFICER_NEW:
@@ -95,7 +196,72 @@ def state_of(entries: Sequence[Entry]) -> State:
         elif entry.what == SWITCHED_ON:
             off.pop(subject, None)
             asked.pop(subject, None)
-    return State(tuple(entries), officers, frozenset(were), off, asked)
+        elif entry.what == DRAFTED:
+            drafts[subject] = Draft(entry)
+        elif entry.what == APPROVED:
+            drafts.pop(subject, None)
+            approved[subject] = Approved(entry)
+            names.add(subject)
+        elif entry.what == ENDED:
+            drafts.pop(subject, None)
+            approved.pop(subject, None)
+    return State(
+        *(tuple(entries), officers, frozenset(were), off, asked),
+        drafts=drafts,
+        approved_versions=approved,
+        approved_names=frozenset(names),
+    )
+
+
+@dataclass(frozen=True)
+class Versions:
+    """All versions of the policy: those of the file of policies, and those that officers approved.
+
+    Attributes:
+        seeded: those of the file, as published.
+        state: of the log of changes.
+        zone: of the shop, in which the days of the file begin.
+    """
+
+    seeded: tuple[Policy, ...]
+    state: State
+    zone: tzinfo
+
+    def live(self, day: date, at: datetime) -> Policy | None:
+        """The version that answers on a day at a moment (UTC): the one that began last."""
+        seeded, approved = in_effect(self.seeded, day), self.state.newest(LIVE, at)
+        if approved is None or (seeded and self._begins(seeded) > approved.effective_at):
+            return seeded
+        return approved.policy
+
+    def shadow(self, day: date, at: datetime) -> Policy | None:
+        """The version whose answers are kept in receipts and not shown, or None."""
+        approved = self._beside(SHADOW, day, at)
+        return approved.policy if approved else in_effect(self.seeded, day, SHADOW)
+
+    def challenger(self, day: date, at: datetime) -> Approved | None:
+        """The version that answers a share of the customers, or None."""
+        return self._beside(CHALLENGER, day, at)
+
+    def named(self, version: str) -> Policy | None:
+        """The version of this name, or None; one that was approved has not ended."""
+        if version in self.state.approved_versions:
+            return self.state.approved_versions[version].policy
+        return next((policy for policy in self.seeded if policy.version == version), None)
+
+    @property
+    def names(self) -> list[str]:
+        """Of all that are there."""
+        return [*(policy.version for policy in self.seeded), *self.state.approved_versions]
+
+    def _beside(self, mode: str, day: date, at: datetime) -> Approved | None:
+        """The approved version beside the live one, for as long as that is the one from which it differs."""
+        approved, live = self.state.newest(mode, at), self.live(day, at)
+        return approved if approved and live and approved.follows == live.content_hash else None
+
+    def _begins(self, policy: Policy) -> datetime:
+        midnight = datetime.combine(policy.effective_from, time(), self.zone)
+        return midnight.astimezone(UTC).replace(tzinfo=None)
 
 
 class Book:
@@ -125,6 +291,13 @@ class Book:
         if self._state is None:
             raise DataProblem(f"nothing is answered: {self.problem}")
         return self._state
+
+    def cards(self) -> tuple[Scorecard, ...]:
+        """The scorecards of the approved versions; none where the log cannot be read."""
+        try:
+            return self.current.cards
+        except DataProblem:
+            return ()
 
     def look(self) -> str | None:
         """Why the log that is there now cannot be used; None where it is."""

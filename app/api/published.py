@@ -438,22 +438,35 @@ def _customers(
 class Watch:
     """The newest publication; a new file is loaded in the background, and the old one answers until then."""
 
-    def __init__(self, path: Path, read: Callable[[Path], Published | None] = read_published) -> None:
-        self._path, self._read = path, read
+    def __init__(
+        self,
+        path: Path,
+        read: Callable[..., Published | None] = read_published,
+        cards: Callable[[], Sequence[Scorecard]] = tuple,
+    ) -> None:
+        """Watch a file.
+
+        Args:
+            path: of the publication.
+            read: loads it.
+            cards: gives scorecards whose characteristics are loaded besides those of the publication's own.
+        """
+        self._path, self._read, self._cards = path, read, cards
         self._lock = threading.Lock()
         self._tried: Stamp | None = None
+        self._asked: Sequence[Scorecard] = ()
         self._current: Published | None = None
         self.problem: str | None = None
 
     def load(self) -> None:
         """Load the file that is there now, and wait for it. Why it cannot be used is kept in `problem`."""
         with self._lock:
-            stamp = stamp_of(self._path)
-            if stamp is None or stamp == self._tried:
+            stamp, cards = stamp_of(self._path), self._cards()
+            if stamp is None or (stamp == self._tried and self._asked == cards):
                 return
-            self._tried = stamp
+            self._tried, self._asked = stamp, cards
             try:
-                published = self._read(self._path)
+                published = self._read(self._path, cards=cards)
                 if published:
                     # Only single profiles are read from now on, so memory is given back. With 64 MB profiles
                     # waited, as blocks that had just been read were dropped.
@@ -471,6 +484,9 @@ class Watch:
     def current(self) -> Published | None:
         """The newest publication that is loaded, or None. Each look costs a `stat` of the file."""
         stamp = stamp_of(self._path)
-        if stamp is not None and stamp != self._tried and not self._lock.locked():
+        if stamp is not None and self._asked != self._cards():
+            # a version that was just approved scores what is not loaded yet
+            self.load()
+        elif stamp is not None and stamp != self._tried and not self._lock.locked():
             threading.Thread(target=self.load, daemon=True).start()
         return self._current

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -163,10 +164,10 @@ def policies(answers: Answers) -> APIRouter:
         "/v1/policy",
         responses=documented(PolicyInEffect, 503),
         response_class=Response,
-        summary="The policy in effect today",
+        summary="The policy in effect now",
     )
     def policy() -> Response:
-        in_effect = answers.policy()
+        in_effect, state = answers.policy(), answers.book.current
         if in_effect is None:
             raise HTTPException(503, "no policy is in effect today")
         return _json(
@@ -176,6 +177,7 @@ def policies(answers: Answers) -> APIRouter:
                 "effective_to": in_effect.effective_to,
                 "hash": in_effect.content_hash,
                 "rules": in_effect.rows,
+                "switched_off": sorted(state.switched_off),
             }
         )
 
@@ -203,7 +205,10 @@ def health(answers: Answers, watch: Watch) -> APIRouter:
         if published is None:
             status, age_days = "no_publication", None
         else:
-            age_days, policy = answers.age_days(published), answers.policy()
+            age_days, policy = answers.age_days(published), None
+            # a log of changes that cannot be read is told below
+            with suppress(DataProblem):
+                policy = answers.policy()
             oldest = max((rules.stale_after_days for rules in policy.rules.values()) if policy else [0])
             status = "ready" if age_days <= oldest else "stale_data"
         content = {

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from app.api import routes
 from app.api.answers import Answers
 from app.api.keys import Keys, Rates
+from app.api.policy_book import Book
 from app.api.problems import Door, answer_problems
 from app.api.published import Watch
 from app.api.receipts import Receipts
@@ -33,8 +34,9 @@ RECEIPTS = "RECEIPTS_OF_THE_SERVER"
 def create(current: Settings | None = None) -> FastAPI:
     """The application for a home; without settings, for that of this process."""
     current = current or settings()
-    watch = Watch(current.publication)
-    answers, keys, rates = Answers(current, watch), Keys(current.api), Rates(current.api)
+    book = Book(current.policy)
+    watch = Watch(current.publication, cards=book.cards)
+    answers, keys, rates = Answers(current, watch, book), Keys(current.api), Rates(current.api)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from getpass import getpass
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 
 from app.cli.shown import AsJson, console, print_json, reports_errors, say, show
 from goodstanding.core.settings import settings
+
+if TYPE_CHECKING:
+    from app.api.policy_log import Entry
 
 policy_app = typer.Typer(help="Change the policy, and see what another would change.", no_args_is_help=True)
 officer_app = typer.Typer(help="Who may change the policy: officers and their keys.", no_args_is_help=True)
@@ -31,6 +37,10 @@ def _key(whose: str = "your officer's key") -> str:
     return sys.stdin.readline().strip()
 
 
+def _show(entry: Entry, as_json: bool, print_entry: Callable[[Entry, Console], None]) -> None:
+    show(vars(entry), as_json, lambda _, console: print_entry(entry, console))
+
+
 @policy_app.command("switch-off")
 @reports_errors
 def policy_switch_off(method: WhichSwitch, because: Why, as_json: AsJson = False) -> None:
@@ -38,7 +48,7 @@ def policy_switch_off(method: WhichSwitch, because: Why, as_json: AsJson = False
     from app.api.policy_changes import switch_off
     from app.cli.policy_tables import print_change
 
-    show(vars(switch_off(settings(), method, because)), as_json, print_change)
+    _show(switch_off(settings(), method, because), as_json, print_change)
 
 
 @policy_app.command("switch-on")
@@ -48,7 +58,7 @@ def policy_switch_on(method: WhichSwitch, because: Why, as_json: AsJson = False)
     from app.api.policy_changes import switch_on
     from app.cli.policy_tables import print_change
 
-    show(vars(switch_on(settings(), method, _key(), because)), as_json, print_change)
+    _show(switch_on(settings(), method, _key(), because), as_json, print_change)
 
 
 @policy_app.command("log")
@@ -64,8 +74,8 @@ def policy_log(
     from app.api.policy_changes import checked_log
     from app.cli.policy_tables import print_log
 
-    entries = [vars(entry) for entry in checked_log(settings(), noted or ())]
-    show({"entries": entries}, as_json, print_log)
+    entries = checked_log(settings(), noted or ())
+    show({"entries": [vars(entry) for entry in entries]}, as_json, lambda _, on: print_log(entries, on))
 
 
 @officer_app.command("new")
@@ -91,7 +101,7 @@ def officer_end(role: Role, as_json: AsJson = False) -> None:
     from app.api.policy_changes import end_officer
     from app.cli.policy_tables import print_change
 
-    show(vars(end_officer(settings(), role, _key())), as_json, print_change)
+    _show(end_officer(settings(), role, _key()), as_json, print_change)
 
 
 @officer_app.command("list")
@@ -159,3 +169,90 @@ def policy_shadow(
 
     comparison = compare_shadow(settings(), days)
     show(comparison, as_json, print_shadow)
+
+
+@policy_app.command("new")
+@reports_errors
+def policy_new(
+    version: Annotated[str, typer.Argument(help="A name that no other version has.")],
+    note: Annotated[str, typer.Option("--note", help="Why, in one line; it names nobody.")],
+    file: Annotated[
+        Path | None, typer.Option("--differs", help="A .csv file with the rows that differ.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A row that differs, like 'cod cap_customer Best=1500'; again for more."),
+    ] = None,
+    starts: Annotated[
+        str | None,
+        typer.Option("--from", help="By the shop's clock, like '2026-12-24 08:00'; default: its approval."),
+    ] = None,
+    mode: Annotated[
+        Literal["live", "shadow", "challenger"],
+        typer.Option("--mode", help="Whether it answers all, nobody (shadow), or a share."),
+    ] = "live",
+    share: Annotated[
+        str | None, typer.Option("--share", help="Of a challenger: the share of customers, like 0.1.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draft a version that differs in some rows, for another officer to approve. Reads an officer's key."""
+    from app.api.policy_drafts import Drafting, draft, moment_of, share_of
+    from app.cli.policy_tables import print_draft
+    from goodstanding.decisions.differences import differing_of, read_differing
+
+    differing = [*(read_differing(file) if file else []), *map(differing_of, sets or [])]
+    from_when = None if starts is None else moment_of(settings(), starts)
+    share_given = None if share is None else share_of(share)
+    drafting = Drafting(version, differing, note, from_when, mode, share_given)
+    _show(draft(settings(), drafting, _key()), as_json, print_draft)
+
+
+@policy_app.command("check")
+@reports_errors
+def policy_check(
+    name: Annotated[str, typer.Argument(help="A draft, or a .csv file with the rows that differ.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say all that is wrong with a draft, and what it would change. Ends with 1 where something is wrong."""
+    from app.api.policy_drafts import check
+    from app.cli.policy_tables import print_check
+
+    checked = check(settings(), name)
+    if as_json:
+        print_json({"ok": not checked["faults"], **checked})
+    else:
+        show(checked, as_json, print_check)
+    if checked["faults"]:
+        raise typer.Exit(1)
+
+
+@policy_app.command("approve")
+@reports_errors
+def policy_approve(
+    version: Annotated[str, typer.Argument(help="Of the draft.")],
+    draft_hash: Annotated[
+        str,
+        typer.Option("--draft", help="How the hash of the draft begins that you read, as `check` shows it."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Let a draft hold from its moment on. Reads the key of an officer who is not its author."""
+    from app.api.policy_drafts import approve
+    from app.cli.policy_tables import print_approval
+
+    _show(approve(settings(), version, draft_hash, _key()), as_json, print_approval)
+
+
+@policy_app.command("end")
+@reports_errors
+def policy_end(
+    version: Annotated[str, typer.Argument(help="A draft, a challenger, a shadow, or what is to come.")],
+    because: Why,
+    as_json: AsJson = False,
+) -> None:
+    """End a draft, a challenger, a shadow, or a version whose moment has not come. Reads an officer's key."""
+    from app.api.policy_drafts import end
+    from app.cli.policy_tables import print_change
+
+    _show(end(settings(), version, _key(), because), as_json, print_change)

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
@@ -39,7 +40,8 @@ STALE_DATA, NO_PUBLICATION = "stale_data", "no_publication"
 # Nothing is granted then, and no rule of a policy can say otherwise, so it is none of its situations.
 SWITCHED_OFF = "switched_off"
 SITUATIONS = (UNKNOWN_CUSTOMER, FIRST_TIME_BUYER, STALE_DATA, NO_PUBLICATION)
-MODES = ("live", "shadow")
+LIVE, SHADOW, CHALLENGER = "live", "shadow", "challenger"
+MODES = (LIVE, SHADOW, CHALLENGER)
 # What holds where a version, like those of before commitments, does not say it.
 DAYS = {"delivery_days": 7, "return_days": 14, "expires_after_days": 30}
 GUESTS_SHARE = Decimal("0.1")
@@ -138,7 +140,8 @@ class Policy:
 
     Attributes:
         version: its name.
-        mode: one of `MODES`; a shadow's answers are kept in receipts and not shown.
+        mode: one of `MODES`; a shadow's answers are kept in receipts and not shown, and a challenger answers
+            a share of the customers.
         effective_from: its first day.
         effective_to: its last day; None while it has no end.
         rules: by decision.
@@ -156,7 +159,7 @@ class Policy:
         """Whether a day lies between its first and last day, both included."""
         return self.effective_from <= day and (self.effective_to is None or day <= self.effective_to)
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """The SHA-256 of its rows, without the notes."""
         return hashlib.sha256(json.dumps(self.rows, sort_keys=True).encode()).hexdigest()
@@ -183,6 +186,10 @@ def read_policies(path: Path) -> tuple[Policy, ...]:
         raise WrongUse(f"{path}: there is no such policy file ({error.strerror})") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise WrongUse(f"{path}: no readable CSV: {error}") from None
+    for where, row in rows:
+        if row["mode"] == CHALLENGER:
+            # no column says which share of the customers it answers
+            raise WrongUse(f"{where}: mode: a challenger is made by `goodstanding policy new`")
     return parse_policies(rows)
 
 
