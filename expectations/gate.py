@@ -183,7 +183,11 @@ def run_gate(
     if failed:
         failed_days = sorted({day for _, check in failed for day in check_days(check)})
         good_notes = {day: of_day for day, of_day in day_notes.items() if day not in failed_days}
-        raise GateFailed(message(gate, failed_days, failed, count, path), failed_days, good_notes)
+        messages = {
+            day: message(gate, [day], [pair for pair in failed if day in check_days(pair[1])], count, path)
+            for day in failed_days
+        }
+        raise GateFailed(message(gate, failed_days, failed, count, path), failed_days, good_notes, messages)
     rows = sum(batch["rows"] for batch in judged)
     return {
         "gate": gate,

@@ -8,7 +8,7 @@ XCom.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
@@ -170,16 +170,18 @@ def _check(step: str, gate: str, days: Days, run_id: str) -> GateNumbers:
         try:
             result = run_gate(connection, gate, days, run_id, current)
         except GateFailed as error:
-            record_verdict(connection, gate, error.days, run_id, passed=False, message=str(error))
+            _record(connection, gate, error.messages, run_id, passed=False)
             good_days = sorted({*days} - {*error.days})
-            _record_passed(connection, gate, {day: error.notes.get(day, ()) for day in good_days}, run_id)
+            good_notes = {day: "; ".join(error.notes.get(day, ())) for day in good_days}
+            _record(connection, gate, good_notes, run_id, passed=True)
             build_docs(current)
             if gate != RAW_GATE or not has_lines(connection, good_days):
                 raise
             log.warning("%s", error)
             judged: GateNumbers = {"notes": [str(error)], "barred": [str(day) for day in error.days]}
         else:
-            _record_passed(connection, gate, result["day_notes"], run_id)
+            said = {day: "; ".join(notes) for day, notes in result["day_notes"].items()}
+            _record(connection, gate, said, run_id, passed=True)
             judged = {
                 "expectations": result["expectations"],
                 "rows": result["rows"],
@@ -189,12 +191,16 @@ def _check(step: str, gate: str, days: Days, run_id: str) -> GateNumbers:
     return judged
 
 
-def _record_passed(
-    connection: duckdb.DuckDBPyConnection, gate: str, notes: Mapping[date, Sequence[str]], run_id: str
+def _record(
+    connection: duckdb.DuckDBPyConnection,
+    gate: str,
+    messages: Mapping[date, str],
+    run_id: str,
+    passed: bool,
 ) -> None:
-    """Record that days passed a gate, each with its own notes."""
+    """Record a verdict on days, each with what is said of it by itself."""
     days_by_message: dict[str, list[date]] = {}
-    for day, said in notes.items():
-        days_by_message.setdefault("; ".join(said), []).append(day)
+    for day, message in messages.items():
+        days_by_message.setdefault(message, []).append(day)
     for message, days in days_by_message.items():
-        record_verdict(connection, gate, days, run_id, passed=True, message=message)
+        record_verdict(connection, gate, days, run_id, passed=passed, message=message)

@@ -87,12 +87,15 @@ def write_accounts(landing: Path, day: date | str, lines: Iterable[str]) -> None
             path.unlink(missing_ok=True)
 
 
-def mapping(folder: Path, accounts: bool = False) -> Path:
+def mapping(folder: Path, accounts: bool = False, take_in: bool = False) -> Path:
     """A mapping like `shops/online_retail.yml` of a shop that may have no file on any day.
 
-    With `accounts` it has payments, returns and deliveries too.
+    With `accounts` it has payments, returns and deliveries too; with `take_in` a file may hold rows of the
+    days beside its own.
     """
     text = Path(__file__).parent.parent.joinpath("shops", "online_retail.yml").read_text()
+    if take_in:
+        text = text.replace("files:", "files:\n  rows_of_other_days: take_in", 1)
     path = folder / "tiny.yml"
     path.write_text(text[: text.index("closed:")] + (ACCOUNTS if accounts else ""))
     return path

@@ -36,6 +36,7 @@ class GateFailed(DataProblem):
     Attributes:
         days: the days that it refuses, of those that it judged.
         notes: what is said of each day that it does not refuse.
+        messages: for each day that it refuses, which expectations are not met on it.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class GateFailed(DataProblem):
         message: str,
         days: Sequence[date] = (),
         notes: Mapping[date, Sequence[str]] | None = None,
+        messages: Mapping[date, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.days = tuple(days)
         self.notes = notes or {}
+        self.messages = {day: (messages or {}).get(day, message) for day in self.days}
 
 
 class DayNotOver(GoodstandingError):

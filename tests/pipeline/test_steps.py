@@ -24,6 +24,7 @@ from pipeline.report import read_report
 from tests.shop import line, mapping, write_day
 
 DAY = date(2011, 1, 4)
+NEXT = date(2011, 1, 5)
 
 
 @pytest.fixture
@@ -97,6 +98,17 @@ def test_a_failing_gate_is_recorded_with_its_message_before_the_error_is_raised(
         ("check_raw", "failed: GateFailed"),
     ]
     assert rows("select admitted from intake.raw.days") == [(False,)]
+
+
+def test_each_day_of_a_range_that_a_gate_stops_is_recorded_with_its_own_failures_alone(landing: Path) -> None:
+    write_day(landing, DAY, ["unreadable"] * 9)
+    write_day(landing, NEXT, [line(NEXT, "1", 11, quantity=90_000_000, price=0.01)])
+    steps.ingest(Days(DAY, NEXT), "the run")
+    with pytest.raises(GateFailed):
+        steps.check_raw(Days(DAY, NEXT), "the run")
+    first, second = rows("select message from intake.ops.verdicts order by event_day")
+    assert f"stops {DAY}: 2 of" in first[0] and "rejected_share" in first[0] and "quantity" not in first[0]
+    assert f"stops {NEXT}: 1 of" in second[0] and "quantity" in second[0] and "rejected" not in second[0]
 
 
 @pytest.mark.parametrize("step", ["score", "train", "evaluate"])

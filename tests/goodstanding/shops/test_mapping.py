@@ -378,6 +378,12 @@ def _with(section: dict[str, Any], part: str, **keys: Any) -> dict[str, Any]:
             for value in ("set_aside", "take_in")
         ),
         (
+            "payments",
+            {**PAYMENTS, "amounts": "each"},
+            "payments: amounts: 'each' needs columns.paid_amount, which says how much a payment was",
+        ),
+        ("returns", {**RETURNS, "amounts": "each"}, "returns.amounts: there is no such key"),
+        (
             "groups",
             _with(GROUPS, "columns", sex={"from": "s", "as": "text", "optional": True}),
             "groups: columns.sex.optional: a group may always be blank",
