@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.vocabulary import CLASSES
+from goodstanding.warehouse.returns import RETURN_DAYS
 from ml.features import Snapshot, month_end
 
 FORMULA = ("recency_days", "frequency", "monetary")
@@ -35,19 +36,9 @@ KEPT = """
         and valid_from <= $until and (valid_until is null or valid_until > $until)
 """
 ORDERS = f"select customer_id, {{value}} as value {KEPT} group by customer_id"
-# cancellations, also of purchases that were not found, and what came back otherwise
-RETURNS = """
+RETURNS = f"""
     select distinct customer_id, 1 as value
-    from (
-        select customer_id, event_day from features.product_cancellations
-        union all
-        select customer_id, valid_from
-        from features.invoice_states
-        window by_day as (partition by customer_id, invoice_no, invoice_day order by valid_from)
-        qualify
-            returned_amount > coalesce(lag(returned_amount) over by_day, 0)
-            or is_returned > coalesce(lag(is_returned) over by_day, false)
-    )
+    from ({RETURN_DAYS})
     where event_day > $since and event_day <= $until
 """
 # A customer who has given everything back has no class, and counts as Worst.

@@ -24,6 +24,7 @@ from goodstanding.core.settings import Settings
 from goodstanding.decisions.decide import PARTIAL, YES, Answer, Question, Standing, Verdict, money, verdict
 from goodstanding.decisions.policy import DECISIONS, EMI, Policy, Rules, in_effect, read_policies
 from goodstanding.decisions.scorecard import Scorecard
+from goodstanding.warehouse.returns import READ, RETURN_DAYS
 
 BASKETS = ("50.00", "120.00", "300.00")
 EXAMPLES = 10
@@ -376,19 +377,6 @@ def _shadow_row(
     }
 
 
-# of customers, the days on which a product was cancelled, and on which something else came back of an order
-CANCELLED_PRODUCTS = """
-select distinct customer_id, event_day from published.marts.order_lines
-where invoice_kind = 'cancellation' and is_product and customer_id is not null
-"""
-CAME_BACK = """
-select distinct customer_id, valid_from from published.features.invoice_states
-qualify uncancelled_amount > coalesce(
-    lag(uncancelled_amount) over (partition by customer_id, invoice_no, invoice_day order by valid_from), 0
-)
-"""
-
-
 def _outcomes(
     file: duckdb.DuckDBPyConnection, method: str, days: int
 ) -> tuple[Callable[[str, date], bool], str]:
@@ -396,20 +384,14 @@ def _outcomes(
     if method == EMI:
         late = _by_customer(
             file,
-            "select customer_id, as_of from published.marts.payment_behaviour where overdue_instalments > 0",
+            "select customer_id, as_of from marts.payment_behaviour where overdue_instalments > 0",
             # a shop that does not state how instalments are paid says of none that it failed
             "marts.payment_behaviour where overdue_instalments is not null and instalments > 0",
         )
         if late is not None:
             note = "emi: failed where an instalment is overdue as of a month end in the days after"
             return lambda customer, day: _is_within(late.get(customer, ()), day, days), note
-    returns: dict[str, list[date]] = {}
-    for sql, known in (
-        (CANCELLED_PRODUCTS, "marts.order_lines"),
-        (CAME_BACK, "features.invoice_states"),
-    ):
-        for customer, moments in (_by_customer(file, sql, known) or {}).items():
-            returns.setdefault(customer, []).extend(moments)
+    returns = _by_customer(file, RETURN_DAYS, *READ) or {}
     note = f"{method}: failed where the customer cancelled or returned a product in the days after"
     if method == EMI:
         note += ", for want of payments"
@@ -420,16 +402,21 @@ def _is_within(moments: Iterable[date], day: date, days: int) -> bool:
     return any(day < moment <= day + timedelta(days=days) for moment in moments)
 
 
-def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, known: str) -> dict[str, list[date]] | None:
-    """The days of each customer, from rows of customer and day; None where `known` has no row or no table.
+def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, *known: str) -> dict[str, list[date]] | None:
+    """The days of each customer, from rows of customer and day; None where one of `known` is not there, or
+    none of them has a row.
 
-    `known` is a published table, and may have a condition: `marts.order_lines where is_product`.
+    `known` are published tables or views, and may have a condition: `marts.order_lines where is_product`.
     """
-    if known.split()[0] not in relations(file):
+    if not {name.split()[0] for name in known} <= relations(file):
         return None
-    if file.execute(f"select count(*) from published.{known}").fetchall() == [(0,)]:
+    of_publication = file.cursor()
+    of_publication.execute("use published.marts")
+    if not any(
+        of_publication.execute(f"select exists(from {name})").fetchall() == [(True,)] for name in known
+    ):
         return None
     days: dict[str, list[date]] = {}
-    for customer, day in file.execute(sql).fetchall():
+    for customer, day in of_publication.execute(sql).fetchall():
         days.setdefault(customer, []).append(day)
     return days

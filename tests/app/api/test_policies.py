@@ -109,8 +109,8 @@ def test_of_a_file_the_version_in_effect_is_taken(published, tmp_path):
     assert policy_named(path, found, date(2026, 3, 1)).version == "next"
 
 
-@pytest.mark.parametrize("is_cancelled", [True, False], ids=["cancelled", "returned"])
-def test_a_shadow_is_compared_after_its_days_by_what_customers_did(home, monkeypatch, is_cancelled):
+@pytest.mark.parametrize("how", ["cancelled", "came back", "free goods"])
+def test_a_shadow_is_compared_after_its_days_by_what_customers_did(home, monkeypatch, how):
     """Customer 14 is granted by the live policy alone and returns; 11 and 12 are granted by both and keep."""
     path = home.published / "current.duckdb"
     policy = [*policy_rows(), *changed("failure_cost_share", "3", version="2", mode="shadow")]
@@ -126,36 +126,35 @@ def test_a_shadow_is_compared_after_its_days_by_what_customers_did(home, monkeyp
     answers.decide([Asked("11", Question("cod", Decimal("100.00")))])
     with duckdb.connect(str(path)) as file:
         file.execute(
-            "create table marts.order_lines "
-            "(customer_id varchar, event_day date, invoice_kind varchar, is_product boolean)"
-        )
-        rows = [
-            (name_of("14"), asked + timedelta(days=30), "cancellation", is_cancelled),
-            # on the day itself, too late, no product, no cancellation
-            (name_of("11"), asked, "cancellation", True),
-            (name_of("11"), asked + timedelta(days=31), "cancellation", True),
-            (name_of("12"), asked + timedelta(days=3), "cancellation", False),
-            (name_of("12"), asked + timedelta(days=3), "sale", True),
-        ]
-        file.executemany("insert into marts.order_lines values (?, ?, ?, ?)", rows)
-        file.execute(
             """
             create schema if not exists features;
+            create table features.product_cancellations (customer_id varchar, event_day date);
             create table features.invoice_states (
                 customer_id varchar, invoice_no varchar, invoice_day date, valid_from date,
-                uncancelled_amount decimal(28, 4)
+                returned_amount decimal(28, 4), is_returned boolean
             )
             """
         )
-        states = [
-            (name_of("14"), "1", asked, asked, 0),
-            (name_of("14"), "1", asked, asked + timedelta(days=30), 0 if is_cancelled else 20),
-            # came back before the day; what changes later is another thing
-            (name_of("11"), "2", asked, asked - timedelta(days=1), 20),
-            (name_of("11"), "2", asked, asked + timedelta(days=3), 20),
-            (name_of("11"), "2", asked, asked + timedelta(days=4), 10),
+        rows = [
+            (name_of("14"), asked + timedelta(days=30)),
+            # on the day itself, and too late
+            (name_of("11"), asked),
+            (name_of("11"), asked + timedelta(days=31)),
         ]
-        file.executemany("insert into features.invoice_states values (?, ?, ?, ?, ?)", states)
+        rows = rows if how == "cancelled" else rows[1:]
+        file.executemany("insert into features.product_cancellations values (?, ?)", rows)
+        amount, is_returned = {"cancelled": (0, False), "came back": (20, False), "free goods": (0, True)}[
+            how
+        ]
+        states = [
+            (name_of("14"), "1", asked, asked, 0, False),
+            (name_of("14"), "1", asked, asked + timedelta(days=30), amount, is_returned),
+            # came back before the day; what changes later is another thing
+            (name_of("11"), "2", asked, asked - timedelta(days=1), 20, True),
+            (name_of("11"), "2", asked, asked + timedelta(days=3), 20, True),
+            (name_of("11"), "2", asked, asked + timedelta(days=4), 10, True),
+        ]
+        file.executemany("insert into features.invoice_states values (?, ?, ?, ?, ?, ?)", states)
     found = compare_shadow(home)
     assert (found["shadow"], found["receipts"], found["waiting"]) == ("2", 3, 1)
     cod = found["rows"][0]
