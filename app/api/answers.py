@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from app.api.commitments import Because, Commitment, Conflict, NoOrderId
+from app.api.letters import sender_of
 from app.api.models import BASKET, WEIGHT
 from app.api.policy_book import Book, State, Versions
 from app.api.published import Cell, Published, Watch, read_published, require
@@ -107,6 +108,7 @@ class Answers:
         self._fallback: tuple[Policy, ...] | None = None
         self.watch = watch
         self._order_form = shop.order_form
+        self.sender = sender_of(shop)
         self.book = book or Book(settings.policy)
         self.receipts = Receipts(
             settings.receipts, settings.receipt_months, settings.quote_minutes, self.book

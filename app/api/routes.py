@@ -146,11 +146,11 @@ def letters(answers: Answers) -> APIRouter:
         form: Annotated[Literal["text", "pdf"], Query()] = "text",
     ) -> Response:
         try:
-            content = letter_of(answers.receipts, receipt_id)
+            content = letter_of(answers.receipts, receipt_id, answers.sender)
         except DataProblem as error:
             raise HTTPException(404, str(error)) from None
         if form == "pdf":
-            return Response(as_pdf(content), media_type="application/pdf")
+            return Response(as_pdf(content, answers.sender.font), media_type="application/pdf")
         return Response(content.text(), media_type="text/plain; charset=utf-8")
 
     return router

@@ -24,13 +24,15 @@ def letter(
     as_json: AsJson = False,
 ) -> None:
     """The letter to the customer: what was decided and why, and the rights to a person and to the data."""
-    from app.api.letters import as_pdf, letter_of
+    from app.api.letters import as_pdf, letter_of, sender_of
     from app.api.receipts import Receipts
+    from goodstanding.shops.mapping import load_shop
 
-    content = letter_of(Receipts(settings().receipts, settings().receipt_months), receipt_id)
+    sender = sender_of(load_shop(settings()))
+    content = letter_of(Receipts(settings().receipts, settings().receipt_months), receipt_id, sender)
     if pdf is not None:
         try:
-            write_in_place(pdf, as_pdf(content))
+            write_in_place(pdf, as_pdf(content, sender.font))
         except OSError as error:
             raise WrongUse(f"--pdf: {pdf} cannot be written ({error.strerror})") from None
         say(console, f"written to {pdf}", wraps=False)

@@ -275,6 +275,7 @@ def _sections(models: types.ModuleType) -> Iterator[tuple[str, type[BaseModel]]]
         ("closed", "Closed"),
         ("accepted", "Accepted"),
         ("limits", "Limits"),
+        ("letters", "Letters"),
     ):
         yield heading, getattr(models, name)
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from unicodedata import normalize
 
 from goodstanding.core.errors import DataProblem
+from goodstanding.core.printable import printable
 from goodstanding.decisions.decide import HOW, NO, PARTIAL, YES, Answer, Question, money
 from goodstanding.decisions.facts import count_of
 
@@ -29,13 +31,33 @@ SOURCES = (
 
 
 @dataclass(frozen=True)
+class Sender:
+    """Who writes.
+
+    Attributes:
+        lines: the name, the address and where a person is reached; none where the shop does not say.
+        currency: three letters, in which all amounts are; None: they have none.
+        font: a TrueType file for letters as PDF; None: Times.
+    """
+
+    lines: tuple[str, ...] = ()
+    currency: str | None = None
+    font: str | None = None
+
+
+NOBODY = Sender()
+
+
+@dataclass(frozen=True)
 class Letter:
-    """A letter, without an address.
+    """A letter, without the customer's address.
 
     Attributes:
         title: what it is about.
         date: the day of the decision, as ISO 8601.
         reference: by which the shop finds the decision again.
+        sender: the lines of who writes.
+        currency: of all amounts, or None.
         opening: paragraphs before the reasons.
         reasons: the principal reasons; none where all was granted.
         closing: paragraphs after them.
@@ -44,15 +66,22 @@ class Letter:
     title: str
     date: str
     reference: str
+    sender: tuple[str, ...]
+    currency: str | None
     opening: tuple[str, ...]
     reasons: tuple[str, ...]
     closing: tuple[str, ...]
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The lines under the title."""
+        amounts = (f"All amounts are in {self.currency}.",) if self.currency else ()
+        return (f"Date: {self.date}", f"Reference: {self.reference}", *amounts)
 
     def text(self, width: int = 78) -> str:
         """The letter as plain text with lines of at most so many characters."""
         from textwrap import fill
 
-        head = f"{self.title}\n\nDate: {self.date}\nReference: {self.reference}"
         reasons = [
             fill(reason, width, initial_indent=f"{number}. ", subsequent_indent="   ")
             for number, reason in enumerate(self.reasons, start=1)
@@ -60,11 +89,17 @@ class Letter:
         opening, closing = (
             [fill(paragraph, width) for paragraph in part] for part in (self.opening, self.closing)
         )
-        parts = [head, *opening, *(["\n".join(reasons)] if reasons else []), *closing]
+        parts = [
+            *(["\n".join(self.sender)] if self.sender else []),
+            *(self.title, "\n".join(self.head)),
+            *opening,
+            *(["\n".join(reasons)] if reasons else []),
+            *closing,
+        ]
         return "\n\n".join(parts) + "\n"
 
 
-def letter(question: Question, answer: Answer, day: str, reference: str) -> Letter:
+def letter(question: Question, answer: Answer, day: str, reference: str, sender: Sender = NOBODY) -> Letter:
     """The letter about an answer.
 
     Args:
@@ -72,6 +107,7 @@ def letter(question: Question, answer: Answer, day: str, reference: str) -> Lett
         answer: to it.
         day: of the decision, as ISO 8601.
         reference: by which the shop finds the decision again.
+        sender: who writes.
 
     Raises:
         DataProblem: the answer is of an earlier version, whose reasons were no plain facts.
@@ -96,7 +132,12 @@ def letter(question: Question, answer: Answer, day: str, reference: str) -> Lett
         *([SIMULATED] if answer["simulated"] else []),
     ]
     title = f"Your request to pay {HOW[question.method]}"
-    return Letter(title, day, reference, tuple(opening), reasons, tuple(closing))
+    # words of the shop's files are in the reasons
+    lines, *parts = (
+        tuple(normalize("NFC", printable(text)) for text in part)
+        for part in (sender.lines, opening, reasons, closing)
+    )
+    return Letter(title, day, reference, lines, sender.currency, *parts)
 
 
 def _asked(question: Question) -> str:

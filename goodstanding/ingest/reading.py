@@ -29,9 +29,10 @@ from goodstanding.shops.mapping import ORDERS_KEYS, Shop, load_shop
 from goodstanding.warehouse.figures import figures_are_noted, note_figures
 from goodstanding.warehouse.files import INTAKE, open_intake
 
-# Keys of the mapping that decide which days may lack a file, which day passes a gate, or how old the data
-# may be, but not how a line is read; a file of groups is read when it is asked for, and never kept.
-DECIDE_NO_LINE = frozenset({"closed", "archive", "groups", "accepted", "limits", "mapping_file"})
+# Keys of the mapping that decide which days may lack a file, which day passes a gate, how old the data
+# may be, or who writes letters, but not how a line is read; a file of groups is read when it is asked for,
+# and never kept.
+DECIDE_NO_LINE = frozenset({"closed", "archive", "groups", "accepted", "limits", "letters", "mapping_file"})
 # of the section about invoices, what stops a day and changes no line
 STOP_DAYS = frozenset({"invoices.number_again", "invoices.two_customers"})
 # the rooms whose code reads files

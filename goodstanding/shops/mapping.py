@@ -545,6 +545,23 @@ class Invoices(_Strict):
         return tuple(name for name in ("number_again", "two_customers") if getattr(self, name) == "stop")
 
 
+class Letters(_Strict):
+    """Who writes to customers: the head of each letter about a decision.
+
+    Amounts in letters are in the shop's `currency`.
+    """
+
+    name: str = Field(min_length=1)
+    """The shop's name, as customers know it."""
+    address: tuple[str, ...] = Field(min_length=1)
+    """The lines of its address."""
+    contact: str | None = Field(default=None, min_length=1)
+    """Where customers reach a person: an e-mail address, a phone number, or both."""
+    font: str | None = Field(default=None, min_length=1)
+    """A TrueType file (.ttf) for letters as PDF, by its path from the mapping's folder. Without it they are
+    set in Times, which has the letters of Western European languages alone."""
+
+
 @_with_optional_kinds
 class Shop(_Strict):
     """One shop's mapping, as read from its YAML file.
@@ -574,6 +591,8 @@ class Shop(_Strict):
     """Days that a person has accepted although a gate stops them."""
     limits: Limits = Limits()
     """What the gates take for usual, where this shop differs."""
+    letters: Letters | None = None
+    """Who writes to customers; without it, letters have no sender."""
     archive: bool = False
     """Whether the log has ended, so that the age of the data counts from their publication."""
     mapping_file: str = ""
@@ -759,7 +778,7 @@ def load_shop(settings: Settings) -> Shop:
     if ORDERS.name in content:
         raise WrongUse(f"{path}: orders: there is no such key; files and columns of orders have no section")
     try:
-        return Shop.model_validate(_by_section(content, path.name))
+        return Shop.model_validate(_by_section(content, path))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         # orders have no section of their own in the mapping
@@ -769,8 +788,9 @@ def load_shop(settings: Settings) -> Shop:
         raise WrongUse(f"{path}: {key + ': ' if key else ''}{reason}") from None
 
 
-def _by_section(content: dict[str, Any], mapping_file: str) -> dict[str, Any]:
+def _by_section(content: dict[str, Any], path: Path) -> dict[str, Any]:
     """The mapping with its orders as a section too; only a kind that stands alone does without orders."""
+    mapping_file = path.name
     orders = {key: content[key] for key in ORDERS_KEYS if key in content}
     sections: dict[str, Any] = {key: value for key, value in content.items() if key not in ORDERS_KEYS}
     if orders or not any(kind.stands_alone and kind.name in sections for kind in OPTIONAL_KINDS):
@@ -778,4 +798,7 @@ def _by_section(content: dict[str, Any], mapping_file: str) -> dict[str, Any]:
     for name in (*(kind.name for kind in KINDS), Groups.name):
         if isinstance(sections.get(name), dict):
             sections[name] = {**sections[name], "mapping_file": mapping_file}
+    letters = sections.get("letters")
+    if isinstance(letters, dict) and isinstance(letters.get("font"), str):
+        sections["letters"] = {**letters, "font": str(path.absolute().parent / letters["font"])}
     return {**sections, "mapping_file": mapping_file}

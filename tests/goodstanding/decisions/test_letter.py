@@ -10,7 +10,7 @@ from hypothesis import given
 
 from goodstanding.core.errors import DataProblem
 from goodstanding.decisions.decide import NO, PARTIAL, YES, Question, Standing, decide
-from goodstanding.decisions.letter import letter
+from goodstanding.decisions.letter import Sender, letter
 from goodstanding.decisions.policy import COD, EMI
 from tests.goodstanding.decisions.conftest import cards, questions, standings
 
@@ -80,3 +80,12 @@ def test_an_answer_of_an_earlier_version_is_refused(policy):
     earlier = {**answer, "reasons": ["The return rate is 0.1667, which gives 50 points fewer."]}
     with pytest.raises(DataProblem, match="ask the question again"):
         letter(question, earlier, "2011-12-10", REFERENCE)
+
+
+def test_words_of_files_are_written_as_text_that_nothing_obeys(policy):
+    question, standing = Question(EMI, Decimal("500.00"), 6), replace(GOOD, customer_class="Worst")
+    answer = decide(question, standing, None, policy)
+    answer["reasons"][0]["formal"] = "The channel is \x1b[31mweb\u202e."
+    written = letter(question, answer, "2011-12-10", REFERENCE, Sender(("Cafe\u0301",), "EUR"))
+    assert "The channel is \\x1b[31mweb\\u202e." in written.text().replace("\n   ", " ")
+    assert written.sender == ("Caf\xe9",) and written.head[-1] == "All amounts are in EUR."
