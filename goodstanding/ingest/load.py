@@ -245,6 +245,7 @@ class _Loader:
             cut = self.landed.cuts.get(kind.name)
             if cut:
                 cut.load_text(self.reader, readable)
+                source = cut.source
             else:
                 load_text(self.reader, readable, source)
                 mark_second_headers(self.reader, readable, source)

@@ -40,7 +40,11 @@ CUSTOMER, INVOICE = "customer_id", "invoice_no"
 CASES: Mapping[str, Case] = {CUSTOMER: "keep", INVOICE: "keep", "stock_code": "upper"}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # the keys of orders, which have no section of their own in a mapping
-ORDERS_KEYS = ("files", "columns", "invoice_kinds", "no_products")
+ORDERS_KEYS = (
+    *("files", "columns", "invoice_kinds", "no_products", "order_money", "order_total", "no_orders"),
+)
+# of columns, what only exports may have: their lines are numbered anew
+OF_EXPORTS = ("else_from", "carry_down", "in_every_file", "first_seen")
 # placeholders for year, month and day in a formatted path: characters that no file name has
 _PARTS = {"%Y": "\ue001", "%m": "\ue002", "%d": "\ue003"}
 # what the table of lines as text holds beside the mapped columns
@@ -61,6 +65,15 @@ def _known_zone(name: str | None) -> str | None:
         except LookupError as error:
             raise ValueError(error.args[0]) from None
     return name
+
+
+class Fallback(_Strict):
+    """A column to look at where those before it say nothing."""
+
+    source: str = Field(alias="column", min_length=1)
+    """The file's column."""
+    keep: Literal["all", "digits"] = "all"
+    """Which characters of it count: `digits` makes one phone number of +49 (151) 123 and +49151123."""
 
 
 class Column(_Strict):
@@ -90,8 +103,25 @@ class Column(_Strict):
     """What stands before the decimals."""
     thousands_mark: Literal["", ".", ",", " ", "'"] = ""
     """What parts the thousands: `.` in 1.234,50."""
+    else_from: tuple[Fallback, ...] = ()
+    """Of exports: further columns, looked at in turn where those before are blank, as for a person who is
+    known by e-mail or else by phone. A file may lack them."""
+    carry_down: bool = False
+    """Of exports: whether a cell stands on one line of an order, mostly the first, and is true of all."""
+    in_every_file: bool = True
+    """Of exports: `false` for a column that some files do not have; they are read as if it were blank."""
+    first_seen: bool = False
+    """Of exports of returns, for `returned_at`: the file tells no day of a return. It counts on the last day
+    of the export that first has its amount, and the column is the time of the order."""
 
     zone_is_known = field_validator("zone")(_known_zone)
+
+    @field_validator("else_from", mode="before")
+    @classmethod
+    def _names_or_sections(cls, entries: object) -> object:
+        if not isinstance(entries, list):
+            return entries
+        return [{"column": entry} if isinstance(entry, str) else entry for entry in entries]
 
     @property
     def format_has_offset(self) -> bool:
@@ -230,6 +260,37 @@ class Rule(_Strict):
     """The regular expression, as DuckDB reads it."""
 
 
+class OrderMoney(_Strict):
+    """Money of a whole order, beside its lines: a cell that stands on one line of the order."""
+
+    source: str = Field(alias="from", min_length=1)
+    """The file's column; a file may lack it."""
+    sign: Literal["plus", "minus"] = "plus"
+    """`minus` for what lowers the order, such as a discount that is written as 5.00."""
+    becomes: Literal["line", "spread"] = "line"
+    """A line of the order that is no product, or spread over its lines by their amounts, to the cent: the
+    largest remainders get a cent more, of equal ones the first lines."""
+    where: Literal["always", "total_needs_it"] = "always"
+    """`total_needs_it` for taxes: they count where the order's own total holds them beside the lines, and not
+    where prices include them."""
+
+
+class OrderTotal(_Strict):
+    """What an order sums to by its file: a cell that stands on one line of the order."""
+
+    source: str = Field(alias="from", min_length=1)
+    """The file's column."""
+
+
+class NoOrders(_Strict):
+    """Which orders are none, or none any more: all their lines are left out, and a notice tells how many."""
+
+    source: str = Field(alias="from", min_length=1)
+    """The file's column, a cell that stands on one line of the order."""
+    matches: str
+    """The regular expression, as DuckDB reads it."""
+
+
 class Section(_Strict):
     """Files of the landing, and what their columns say. `name` is the section's key in a mapping, and
     `prefix` stands before its keys in messages."""
@@ -297,6 +358,18 @@ class Source(Section):
             raise ValueError(
                 f"files.rows_of_other_days: needs columns.{self.of.happened}, which says a row's day"
             )
+        for name, column in self.columns.items():
+            for key in OF_EXPORTS:
+                if self.files.is_of_a_day and key in column.model_fields_set:
+                    raise ValueError(
+                        f"columns.{name}.{key}: only exports may have it, whose path has no {{day}}"
+                    )
+            if column.first_seen and (self.of.name, name) != ("returns", "returned_at"):
+                raise ValueError(f"columns.{name}.first_seen: only returns.columns.returned_at may have it")
+            if column.first_seen and column.format and not column.format_has_offset:
+                raise ValueError(f"columns.{name}.first_seen: needs a format with the offset (%z), or none")
+            if column.first_seen and "amount" not in self.columns:
+                raise ValueError(f"columns.{name}.first_seen: columns.amount is missing")
         if not self.files.is_of_a_day:
             if self.of.happened not in self.columns:
                 raise ValueError(
@@ -359,6 +432,25 @@ class Orders(Source, kind=ORDERS):
     """Which lines are cancellations or adjustments; all others are sales."""
     no_products: tuple[str, ...] = ()
     """Codes of postage, fees and vouchers (`*` matches anything): money of the invoice, but no product."""
+
+    order_money: dict[str, OrderMoney] = {}
+    """Of exports: money of whole orders beside their lines, by a name of your own, like `discount`."""
+    order_total: OrderTotal | None = None
+    """Of exports: an order whose lines, with `order_money`, do not sum to it within 0.01 is set aside."""
+    no_orders: NoOrders | None = None
+    """Of exports: which orders are none by their status, such as voided ones."""
+
+    @model_validator(mode="after")
+    def _orders_of_exports(self) -> Self:
+        for key in ("order_money", "order_total", "no_orders"):
+            if self.files.is_of_a_day and getattr(self, key):
+                raise ValueError(f"{key}: only exports may have it, whose path has no {{day}}")
+        for name in self.order_money:
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(
+                    f"order_money.{name}: call it by small letters, digits and _, like gift_card"
+                )
+        return self
 
     @model_validator(mode="after")
     def _has_amounts(self) -> Self:
@@ -437,6 +529,10 @@ class Groups(Section):
                 raise ValueError(f"columns.{name}.as is '{column.cast}'; it must be {' or '.join(TEXT)}")
             if name != CUSTOMER and "optional" in column.model_fields_set:
                 raise ValueError(f"columns.{name}.optional: a group may always be blank; leave it out")
+        for name, column in self.columns.items():
+            for key in OF_EXPORTS:
+                if key in column.model_fields_set:
+                    raise ValueError(f"columns.{name}.{key}: a file of groups cannot have it; leave it out")
         if self.columns[CUSTOMER].optional:
             raise ValueError(f"columns.{CUSTOMER}.optional: a line without {CUSTOMER} cannot be used")
         return self
@@ -576,6 +672,9 @@ class Shop(_Strict):
     """The shop's own, like Europe/London: it decides when a day ends."""
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     """Three letters, like GBP."""
+    other_currencies: Literal["set_aside", "leave_out"] = "set_aside"
+    """What becomes of orders in another currency than the shop's. `set_aside` counts their lines among those
+    that are lost, so that gate 1 stops a day with many; `leave_out`, of exports, tells them as a notice."""
     orders: Orders | None = None
     groups: Groups | None = None
     """A file that says which groups people belong to."""
@@ -636,6 +735,9 @@ class Shop(_Strict):
     @model_validator(mode="after")
     def _keys_of_orders_have_some(self) -> Shop:
         """Refuse what would do nothing here."""
+        exported = [source for source in self.sources if not source.files.is_of_a_day]
+        if self.other_currencies == "leave_out" and not any("currency" in one.columns for one in exported):
+            raise ValueError("other_currencies: leave_out needs exports with columns.currency")
         for key in ("invoices", "closed"):
             if self.orders is None and key in self.model_fields_set:
                 raise ValueError(f"{key}: the shop has no orders; leave it out")
@@ -667,10 +769,17 @@ class Shop(_Strict):
         """DuckDB must accept the patterns and formats; its regular expressions have no look-ahead, for
         instance."""
         refusal = _refusal(
-            tuple(
-                (f"{source.prefix}{source.kinds_key}.{name}.matches", rule.matches)
-                for source in self.sources
-                for name, rule in source.kinds.items()
+            (
+                *(
+                    (f"{source.prefix}{source.kinds_key}.{name}.matches", rule.matches)
+                    for source in self.sources
+                    for name, rule in source.kinds.items()
+                ),
+                *(
+                    [("no_orders.matches", self.orders.no_orders.matches)]
+                    if self.orders and self.orders.no_orders
+                    else []
+                ),
             ),
             tuple(
                 (f"{source.prefix}columns.{name}.format", column.format)

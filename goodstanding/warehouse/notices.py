@@ -26,6 +26,9 @@ TOPICS: Mapping[str, str] = {
     "number_again": "an invoice number comes again on another day",
     "two_currencies": "lines of an invoice are in another currency than its other lines",
     "restated": "orders of an export that a later export states otherwise",
+    "no_order": "orders that are none by their status",
+    "other_currency": "orders and returns in another currency than the shop's are left out",
+    "undated": "returns of which the file tells no day",
     "withdrawn": "orders of an export that a later export does not have",
     "equal_lines": "two files of a day have equal lines",
 }

@@ -15,18 +15,25 @@ from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.core.sql import identifier, literal, rendered
 from goodstanding.ingest.casts import cast, clock, instant
+from goodstanding.ingest.exports.inputs import read_inputs, required
+from goodstanding.ingest.exports.orders import carry_cells, count_money, left_out, with_money
 from goodstanding.ingest.exports.winners import Span, winners
-from goodstanding.ingest.misread import mark_other_notations, mark_second_headers
-from goodstanding.ingest.read import File, inspect, load_text
+from goodstanding.ingest.read import File, inspect
 from goodstanding.shops.kinds import ORDERS
 from goodstanding.shops.mapping import CUSTOMER, INVOICE, Shop, Source
 from goodstanding.warehouse.notices import Notice
 
-PLACED_LINES, STANDING_LINES = (
-    Path(__file__).with_name(f"{name}.sql") for name in ("placed_lines", "standing_lines")
+PLACED_LINES, JUDGED_LINES, FIRST_SEEN, STANDING_LINES = (
+    Path(__file__).with_name(f"{name}.sql")
+    for name in ("placed_lines", "judged_lines", "first_seen", "standing_lines")
 )
+# the steps' own tables, besides `text_lines`
+TABLES = ("placed_lines", "judged_lines", "cut_lines", "told_lines")
 MESSAGES = {
     "restated": "lines that a later export states otherwise: the later one counts",
+    "no_order": "lines of orders that are none by their status (no_orders of the mapping): left out",
+    "other_currency": "lines in another currency than the shop's (other_currencies of the mapping): left out",
+    "undated": "returns without a day: each counts on the last day of the export that first has its amount",
     "withdrawn": "lines that a later export of their time does not have: withdrawn",
 }
 SAME_BYTES = "an export with the same bytes as a later one: not read"
@@ -38,10 +45,12 @@ class Cut:
 
     Attributes:
         path: the Parquet file with the columns of `text_lines`, event_day and place (export and line).
+        source: how these lines are read; what is done with money of whole orders gives each its amount.
         files: what of it is of each day that an export covers, as if it were the file of that day.
     """
 
     path: Path
+    source: Source
     files: Mapping[date, File]
 
     def load_text(self, connection: duckdb.DuckDBPyConnection, files: Sequence[File]) -> None:
@@ -73,24 +82,38 @@ def cut_exports(
         DataProblem: an export cannot be read, or no line of it says its time; names it.
     """
     files, spans = _placed(connection, settings, shop, source)
-    connection.register("winners", pd.DataFrame(winners(spans), columns=["since", "file_name"]))
-    is_order = source.of is ORDERS
-    parts = [name if name in source.columns else "null" for name in (CUSTOMER, INVOICE)]
-    connection.execute(
-        rendered(
-            STANDING_LINES,
-            columns=list(source.columns),
-            texts=", ".join([*source.columns, "fault", "record"]),
+    read_as = with_money(source)
+    frames = {
+        "winners": pd.DataFrame(winners(spans), columns=["since", "file_name"]),
+        "ranks": pd.DataFrame(
+            [(span.file_name, place) for place, span in enumerate(spans)], columns=["file_name", "place"]
+        ),
+    }
+    for name, frame in frames.items():
+        connection.register(name, frame)
+    parts = [name for name in (CUSTOMER, INVOICE) if name in source.columns]
+    happened = source.columns[source.of.happened]
+    for step in (JUDGED_LINES, *([FIRST_SEEN] if happened.first_seen else []), STANDING_LINES):
+        script = rendered(
+            step,
+            columns=list(read_as.columns),
+            texts=", ".join([*read_as.columns, "fault", "order_fault", "record"]),
             exports=literal(_name(source)),
-            key=INVOICE if is_order else f"cast(to_json([{', '.join(parts)}, instant]) as varchar)",
+            key=INVOICE
+            if source.of is ORDERS
+            else f"cast(to_json([{', '.join(parts)}, cast(instant as varchar)]) as varchar)",
+            happened=source.of.happened,
+            # a time in UTC, with its offset
+            time_format=literal((happened.format or "%Y-%m-%d %H:%M:%S%z").replace("%z", "+00:00")),
         )
-    )
-    connection.unregister("winners")
+        connection.execute(script)
+    for name in frames:
+        connection.unregister(name)
     _require_all_lines(connection, files)
     order = "order by event_day, line_number"
     connection.execute(f"copy (from cut_lines {order}) to {literal(path)} (format parquet)")
-    cut = Cut(path, _files_of_days(connection, source, path, files))
-    for table in ("text_lines", "placed_lines", "judged_lines", "cut_lines", "told_lines"):
+    cut = Cut(path, read_as, _files_of_days(connection, read_as, path, files))
+    for table in ("text_lines", *TABLES):
         connection.execute(f"drop table {table}")
     return cut
 
@@ -110,7 +133,7 @@ def _placed(
     landing = settings.landing_folder
     by_hash: dict[str, File] = {}
     for path in source.exports_in(landing):
-        file = inspect(path, landing, date.max, source, settings.max_file_mb)
+        file = inspect(path, landing, date.max, required(source), settings.max_file_mb)
         earlier = by_hash.pop(file.hash, None)
         # the place of the later name is what counts, as another export may stand between the two
         by_hash[file.hash] = file
@@ -118,19 +141,20 @@ def _placed(
             notice = Notice(date.max, earlier.name, "same_bytes", earlier.records, earlier.name, SAME_BYTES)
             file.notices += [*earlier.notices, notice]
     files = list(by_hash.values())
-    load_text(connection, files, source)
-    if files:
-        mark_second_headers(connection, files, source)
-    mark_other_notations(connection, source)
+    read_inputs(connection, files, source)
+    carry_cells(connection, source)
+    count_money(connection, shop, source)
     name, column = source.of.happened, source.columns[source.of.happened]
     connection.execute(
         rendered(
             PLACED_LINES,
-            columns=list(source.columns),
+            columns=list(with_money(source).columns),
             happened=name,
             written=cast(name, column),
             instant=instant(name, column, shop),
             clock=clock(name, column, shop),
+            left_out=left_out(shop, source),
+            nothing=_nothing(source),
         )
     )
     rows = connection.execute(
@@ -144,6 +168,13 @@ def _placed(
                 f"file, or {source.prefix}columns.{name} in {source.mapping_file}"
             )
     return files, [of_file[file.name] for file in files if file.name in of_file]
+
+
+def _nothing(source: Source) -> str:
+    """SQL for whether a line of `text_lines` tells of nothing: a return of no amount, in a file of orders."""
+    if not source.columns[source.of.happened].first_seen:
+        return "false"
+    return f"coalesce({cast('amount', source.columns['amount'])} = 0, coalesce(trim(amount), '') = '')"
 
 
 def _name(source: Source) -> str:
@@ -165,7 +196,9 @@ def _require_all_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[Fi
         DataProblem: they differ. This is a fault of goodstanding, not of the file.
     """
     judged = dict(
-        connection.execute("select file_name, count(*) from judged_lines group by file_name").fetchall()
+        connection.execute(
+            "select file_name, count(*) filter (where part = 0) from judged_lines group by file_name"
+        ).fetchall()
     )
     for file in files:
         if judged.get(file.name, 0) != file.records:
@@ -185,6 +218,10 @@ def _files_of_days(
     told = connection.execute("select event_day, topic, lines, example from told_lines").fetchall()
     for day, topic, lines, example in told:
         notices[day].append(Notice(day, names[day], topic, lines, example, MESSAGES[topic]))
+    if source.columns[source.of.happened].first_seen:
+        undated = "select event_day, count(*), min_by(place, line_number) from cut_lines group by event_day"
+        for day, lines, example in connection.execute(undated).fetchall():
+            notices[day].append(Notice(day, names[day], "undated", lines, example, MESSAGES["undated"]))
     for export in exports:
         for one in export.notices if days else ():
             notices[days[-1]].append(

@@ -42,6 +42,10 @@ final as (
         {% endfor %}
         fault,
         record,
+        part,
+        order_fault,
+        {{ left_out }} as left_out_as,
+        {{ nothing }} as is_nothing,
         -- a line that does not say its time stands with the line above it, and above all that do with the first of them
         coalesce(
             own_instant,
@@ -55,8 +59,8 @@ final as (
         ) as event_day
     from times
     window
-        above as (partition by file_name order by line_number rows between unbounded preceding and current row),
-        below as (partition by file_name order by line_number rows between current row and unbounded following)
+        above as (partition by file_name order by line_number, part rows between unbounded preceding and current row),
+        below as (partition by file_name order by line_number, part rows between current row and unbounded following)
 )
 
 select * from final;

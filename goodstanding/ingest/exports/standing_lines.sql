@@ -1,26 +1,4 @@
--- Which lines of the exports stand, numbered by day, and which of the others say something else than those that stand.
--- `placed_lines` is of `placed_lines.sql`; `winners` is a frame: the export that counts from each instant on.
-
-create or replace temp table judged_lines as
-with
-
-read_winners as (
-    select
-        cast(since as timestamp) as since,
-        cast(file_name as varchar) as counting_file
-    from winners
-),
-
-final as (
-    select
-        placed_lines.*,
-        md5(cast(to_json([{{ texts }}]) as varchar)) as content,
-        placed_lines.file_name = read_winners.counting_file as stands
-    from placed_lines
-    asof inner join read_winners on placed_lines.instant >= read_winners.since
-)
-
-select * from final;
+-- The lines of the exports that stand, numbered by day, and which of the others say something else than those.
 
 create or replace temp table cut_lines as
 with
@@ -28,7 +6,7 @@ with
 standing as (
     select *
     from judged_lines
-    where stands
+    where counts and left_out_as is null and not is_nothing
 ),
 
 final as (
@@ -36,11 +14,14 @@ final as (
         event_day,
         {{ exports }} || '/' || event_day as file_name,
         -- the same wherever in a file an order stands, so that a line more above it is no change of it
-        row_number() over (partition by event_day order by instant, {{ key }}, file_name, line_number) as line_number,
+        row_number() over (
+            partition by event_day
+            order by instant, statement_key, file_name, line_number, part
+        ) as line_number,
         {% for column in columns %}
         {{ column }},
         {% endfor %}
-        fault,
+        coalesce(fault, order_fault) as fault,
         record,
         content,
         file_name || ':' || line_number as place
@@ -56,14 +37,16 @@ with
 statements as (
     select
         event_day,
-        {{ key }} as statement_key,
+        statement_key,
         file_name,
-        stands,
+        counts,
+        left_out_as,
         count(*) as lines,
         min(line_number) as first_line,
-        string_agg(content, '' order by line_number) as content
+        string_agg(content, '' order by line_number, part) as content
     from judged_lines
-    group by event_day, statement_key, file_name, stands
+    where not is_nothing
+    group by event_day, statement_key, file_name, counts, left_out_as
 ),
 
 standing as (
@@ -72,20 +55,26 @@ standing as (
         statement_key,
         string_agg(content, '' order by file_name) as content
     from statements
-    where stands
+    where counts
     group by event_day, statement_key
 ),
 
 others as (
     select
         statements.*,
-        if(standing.content is null, 'withdrawn', 'restated') as topic
+        case
+            when statements.counts then statements.left_out_as
+            when standing.content is null then 'withdrawn'
+            else 'restated'
+        end as topic
     from statements
     left join standing
         on
             statements.event_day = standing.event_day
             and statements.statement_key is not distinct from standing.statement_key
-    where not statements.stands and statements.content is distinct from standing.content
+    where
+        (statements.counts and statements.left_out_as is not null)
+        or (not statements.counts and statements.content is distinct from standing.content)
 ),
 
 final as (
