@@ -211,6 +211,28 @@ class CreditResult(TypedDict):
     """{method: {sex, age: {group: {people, share (of defaults), by_cost, best_80 (shares approved)}}}}."""
 
 
+class PublicCard(TypedDict):
+    """How well methods predict on one public set."""
+
+    rows: int
+    columns: int
+    share: float
+    """The share of bad rows."""
+    measures: dict[str, dict[str, Interval]]
+    """{method: {measure: interval}}."""
+    auc_more_than: dict[str, Gain]
+    """{method: the scorecard's AUC over the method's}."""
+    ends: dict[str, dict[str, list[float]]]
+    """{method: {lowest, highest: [mean probability, share of bad rows]}} of a twentieth of the rows."""
+
+
+class PublicCards(TypedDict):
+    """The scorecard beside others on public sets, measured by `bench.public_cards`."""
+
+    machine: Machine
+    sets: dict[str, PublicCard]
+
+
 class TruthGap(TypedDict):
     """A scorecard of a simulated shop, measured against the true probabilities."""
 

@@ -80,7 +80,7 @@ def hold_against_truth(
     since = date.fromisoformat(card["data_day"])
     asked = read_orders(connection, decision, since, until - decision.window)
     scorecard = Scorecard.from_json(card["scorecard"])
-    names = [characteristic.name for characteristic in scorecard.characteristics]
+    names = list(scorecard.names)
     columns = {name: asked.matrix([name])[:, 0] for name in names}
     truth = chances.loc[asked.features.index, CHANCES[decision.name]].to_numpy()
     learnt = read_orders(connection, decision, date.min, since - decision.window)

@@ -168,21 +168,34 @@ class Reason(BaseModel):
 
 
 class Best(BaseModel):
-    """The values of the best bin: above `above` and up to `up_to`, or the missing ones."""
+    """The values of the best bin: above `above` and up to `up_to`, or the missing ones, or those named."""
 
     above: float | None
     up_to: float | None
     is_missing: bool
+    exactly: float | None = Field(None, description="The one number that the bin holds; else left out.")
+    levels: list[str] | None = Field(None, description="The levels that the bin holds; else left out.")
+
+
+class Together(BaseModel):
+    """The second characteristic of two that earn their points together."""
+
+    characteristic: str
+    value: float | str | None
+    best: Best
 
 
 class Points(BaseModel):
     """The points of a characteristic, and those of its best bin."""
 
     characteristic: str
-    value: float | None
+    value: float | str | None
     points: int
     best_points: int
     best: Best
+    together_with: Together | None = Field(
+        None, description="Of two that earn their points together, the other; else left out."
+    )
 
 
 class Payment(BaseModel):
@@ -239,7 +252,7 @@ class Decision(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_ANSWER]}, populate_by_name=True)
     decision: Literal["yes", "no", "partial"]
     limit: Money = Field(description="The largest basket that is answered yes.")
-    score: int | None = Field(description="300 to 850; null where nothing could be scored.")
+    score: int | None = Field(description="The sum of the points; null where nothing could be scored.")
     probability: float | None = Field(description="Of a bad outcome, by the stated odds of the scorecard.")
     threshold: float = Field(description="The probability up to which the margin covers the loss.")
     summary: str

@@ -43,7 +43,7 @@ from goodstanding.decisions.policy import (
     require_unprotected,
 )
 from goodstanding.decisions.reasons import MEASURES, Borders, Measures, MonthEnd
-from goodstanding.decisions.scorecard import Scorecard, Value
+from goodstanding.decisions.scorecard import Number, Scorecard
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class Published:
             is_stranger=situation is not None,
         )
 
-    def _before(self, row: dict[str, Value]) -> MonthEnd | None:
+    def _before(self, row: dict[str, Number]) -> MonthEnd | None:
         """Class and measures at the end of last month, of a customer who had a class then."""
         class_ = _class(row["before_class"])
         if class_ is None or not self.before_day:
@@ -187,18 +187,18 @@ class Published:
         return dict(zip(names, rows[0], strict=True)) if rows else None
 
 
-def _class(place: Value) -> str | None:
+def _class(place: Number) -> str | None:
     return None if place is None else CLASSES[int(place)]
 
 
-def _plain(value: np.float64) -> Value:
+def _plain(value: np.float64) -> Number:
     number = float(value)
     if number != number:
         return None
     return int(number) if number.is_integer() else number
 
 
-def _owed(row: Mapping[str, Value]) -> Decimal | None:
+def _owed(row: Mapping[str, Number]) -> Decimal | None:
     """What a customer owes, in whole cents: nothing without an instalment, None where it is not known."""
     owed = row.get(OUTSTANDING)
     if owed is None and (row.get(INSTALMENTS) or 0) > 0:
@@ -267,7 +267,7 @@ def _read(
     known = _columns(file, "master_data")
     cards, notes = _cards(file, known) if "predictions.scorecards" in tables else ({}, {})
     used = {*others, *cards.values(), *(rules.card for policy in policies for rules in policy.rules.values())}
-    names = {characteristic.name for card in used for characteristic in card.characteristics} - {BASKET}
+    names = {name for card in used for name in card.names} - {BASKET}
     # with the plain facts that reasons tell of them
     characteristics = tuple(sorted((names | facts_of(names)) & known))
     # a shop without data on payments has neither column: nobody is known to owe or to have paid anything
@@ -345,11 +345,7 @@ def _cards(file: duckdb.DuckDBPyConnection, known: set[str]) -> tuple[dict[str, 
             continue
         card = in_stated_direction(Scorecard.from_json(json.loads(text)))
         require_unprotected(card, f"scorecard {card.model_id}")
-        unknown = [
-            characteristic.name
-            for characteristic in card.characteristics
-            if characteristic.name not in {*known, BASKET} and not is_of_order(characteristic.name)
-        ]
+        unknown = [name for name in card.names if name not in {*known, BASKET} and not is_of_order(name)]
         if unknown:
             notes[decision] = f"The fitted scorecard is not used: {unknown[0]} is not published any more."
         else:

@@ -610,11 +610,7 @@ def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:
     standing = case.standing
     if is_scored and not is_fitted:
         notes.append(HAND_SET[case.question.method].format(grounds=grounds(case.card)))
-    names = (
-        [characteristic.name for characteristic in case.card.characteristics if characteristic.name != BASKET]
-        if is_scored
-        else []
-    )
+    names = [name for name in case.card.names if name != BASKET] if is_scored else []
     if names and all(standing.values.get(name) is None for name in names):
         notes.append("None of what the points rest on is known of this customer.")
     if case.question.method == EMI and standing.outstanding is None:

@@ -10,6 +10,9 @@ two:
 
 - **never**: what it counts the days since has never happened. It earns the most points of its characteristic.
 - **not known**: it earns no more than the worst known value, so that silence never pays.
+
+Two characteristics that earn their points together go these ways, too, each beside every value of the other,
+and are told in one sentence.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from itertools import accumulate
 from typing import Literal, TypedDict
 
 from goodstanding.decisions.order import column_and_word
-from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard, Value
+from goodstanding.decisions.scorecard import Bin, Characteristic, Pair, Scorecard, Value, is_missing
 
 # More earns points, more costs points, or the data choose.
 Direction = Literal[1, -1, 0]
@@ -121,22 +124,54 @@ def facts_of(names: Iterable[str]) -> set[str]:
     return {fact for name in names for fact in told(name).facts}
 
 
-def sentences(name: str, values: Mapping[str, Value], as_of: str | None = None) -> tuple[str, str, Fact]:
+def sentences(
+    name: str, values: Mapping[str, Value], as_of: str | None = None, is_unseen: bool = False
+) -> tuple[str, str, Fact]:
     """What a clerk says of a characteristic, what a letter says, and the plain fact that both state.
 
     Args:
         name: of the characteristic.
         values: of the customer, with the columns of its facts; one that is not there is not known.
         as_of: the last day that the data cover.
+        is_unseen: whether its value is a level that the scorecard does not know.
     """
+    text, formal, fact = _clauses(name, values, as_of, is_unseen)
+    return _sentence(text), _sentence(formal), fact
+
+
+def joint_sentences(
+    names: tuple[str, str],
+    values: Mapping[str, Value],
+    as_of: str | None = None,
+    unseen: Iterable[str] = (),
+) -> tuple[str, str, Fact]:
+    """As `sentences`, of two characteristics that earn their points together; `unseen` are names."""
+    first, second = names
+    text, formal, fact = _clauses(first, values, as_of, first in unseen)
+    # the day is said once
+    also_text, also_formal, also_fact = _clauses(second, values, None, second in unseen)
+    return (
+        _sentence(f"{text}, and {also_text}"),
+        _sentence(f"{formal}, and {also_formal}"),
+        {**fact, **also_fact},
+    )
+
+
+def _clauses(
+    name: str, values: Mapping[str, Value], as_of: str | None, is_unseen: bool
+) -> tuple[str, str, Fact]:
     stated = told(name)
     fact: Fact = {column: _plain(column, values.get(column)) for column in stated.facts}
     if any(is_missing(values.get(column)) for column in stated.facts):
         text, formal = stated.missing
+    elif is_unseen:
+        text = formal = (
+            f"{label(name)} {shown(values[name])} was never seen, or too rarely, when the scorecard was made"
+        )
     else:
         day = f"as of {as_of}, " if as_of else ""
         text, formal = stated.text(values, day), stated.formal(values, day)
-    return _sentence(text), _sentence(formal), fact
+    return text, formal, fact
 
 
 def in_stated_direction(card: Scorecard) -> Scorecard:
@@ -146,37 +181,65 @@ def in_stated_direction(card: Scorecard) -> Scorecard:
     means never: that earns the most. Of a basket it follows that who is granted one is granted every smaller
     one. A card that goes these ways stays as it is.
     """
-    return replace(card, characteristics=tuple(map(_held, card.characteristics)))
+    return replace(
+        card,
+        characteristics=tuple(map(_held, card.characteristics)),
+        pairs=tuple(map(_held_pair, card.pairs)),
+    )
+
+
+def _held_pair(pair: Pair) -> Pair:
+    """The pair whose points go the stated ways of both, each beside every value of the other."""
+    by_first = _held_beside(pair.first, pair.points)
+    by_second = _held_beside(pair.second, tuple(zip(*by_first, strict=True)))
+    return replace(pair, points=tuple(zip(*by_second, strict=True)))
+
+
+def _held_beside(
+    characteristic: Characteristic, rows: tuple[tuple[int, ...], ...]
+) -> tuple[tuple[int, ...], ...]:
+    """The rows of a table, one for each bin of the characteristic, each column of them held as if alone."""
+    held_columns = []
+    for column in zip(*rows, strict=True):
+        bins = [
+            replace(bin_, points=earned) for bin_, earned in zip(characteristic.bins, column, strict=True)
+        ]
+        held = _held(replace(characteristic, bins=tuple(bins)))
+        points = {replace(bin_, points=0): bin_.points for bin_ in held.bins}
+        held_columns.append([points[replace(bin_, points=0)] for bin_ in bins])
+    return tuple(zip(*held_columns, strict=True))
 
 
 def _held(characteristic: Characteristic) -> Characteristic:
     stated = told(characteristic.name)
-    known = sorted((bin_ for bin_ in characteristic.bins if not bin_.is_missing), key=_start)
+    apart = [bin_ for bin_ in characteristic.bins if bin_.exactly is not None or bin_.of_levels]
+    known = sorted((bin_ for bin_ in characteristic.bins if bin_.is_interval), key=_start)
     missing = [bin_ for bin_ in characteristic.bins if bin_.is_missing]
     if stated.direction != AS_DATA_SAY:
         from_best = known if stated.direction == MORE_IS_WORSE else known[::-1]
         fewest = accumulate((bin_.points for bin_ in from_best), min)
         lowered = [replace(bin_, points=points) for bin_, points in zip(from_best, fewest, strict=True)]
         known = sorted(lowered, key=_start)
-    if known and stated.is_never:
-        missing = [Bin(max(bin_.points for bin_ in (*known, *missing)), is_missing=True)]
-    elif known and missing:
-        worst = min(bin_.points for bin_ in known)
+    values = [*apart, *known]
+    if values and stated.is_never:
+        missing = [Bin(max(bin_.points for bin_ in (*values, *missing)), is_missing=True)]
+    elif values and missing:
+        worst = min(bin_.points for bin_ in values)
         missing = [replace(bin_, points=min(bin_.points, worst)) for bin_ in missing]
-    return replace(characteristic, bins=(*known, *missing))
+    return replace(characteristic, bins=(*apart, *known, *missing))
 
 
 def _start(bin_: Bin) -> float:
     return -math.inf if bin_.above is None else bin_.above
 
 
-def is_missing(value: Value) -> bool:
-    """Whether a value is missing."""
-    return value is None or math.isnan(value)
-
-
 def shown(value: Value, digits: int = 4) -> str:
-    """A number as people write it: so many significant digits, from 1,000 on at least two decimals."""
+    """A number as people write it: so many significant digits, from 1,000 on at least two decimals.
+
+    A level is shown as it is.
+    """
+    if isinstance(value, str):
+        return value
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:,.{max(2, digits - 4)}f}"
     return "none" if value is None else f"{int(value):,}"
@@ -217,7 +280,7 @@ def times(count: Value) -> str:
 
 def share_of(share: Value) -> str:
     """A share in per cent, never 0 % of what is there nor 100 % of what is not all."""
-    percent = 100 * (share or 0)
+    percent = 100 * float(share or 0)
     if 0 < percent < 0.1:
         return "less than 0.1%"
     if 99.9 < percent < 100:

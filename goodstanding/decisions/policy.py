@@ -227,11 +227,9 @@ def require_unprotected(card: Scorecard, where: str) -> None:
     Raises:
         WrongUse: it does; names `where` and the attribute.
     """
-    for characteristic in card.characteristics:
-        if characteristic.name.lower() in PROTECTED:
-            raise WrongUse(
-                f"{where}: {characteristic.name} is a protected attribute: no score may rest on it"
-            )
+    for name in card.names:
+        if name.lower() in PROTECTED:
+            raise WrongUse(f"{where}: {name} is a protected attribute: no score may rest on it")
 
 
 def _start(bin_: Bin) -> float:

@@ -28,7 +28,8 @@ from ml import drift, store
 from ml.cards import ModelCard
 from ml.features import Snapshot
 from ml.measures import Floats
-from ml.scorecards.fit import MINIMUM_SHARE, card_probability
+from ml.scorecards.bins import MINIMUM_SHARE
+from ml.scorecards.fit import card_probability
 from ml.tasks import Task
 
 # What is known of a customer, and the basket. No protected attribute is among them, nor in any mart.
@@ -429,8 +430,5 @@ def drift_of_orders(
 
 def _probability(card: ModelCard, orders: Snapshot) -> Floats:
     scorecard = Scorecard.from_json(card["scorecard"])
-    columns = {
-        characteristic.name: orders.matrix([characteristic.name])[:, 0]
-        for characteristic in scorecard.characteristics
-    }
+    columns = {name: orders.matrix([name])[:, 0] for name in scorecard.names}
     return card_probability(scorecard, columns)

@@ -23,7 +23,8 @@ from sklearn.preprocessing import QuantileTransformer
 from ml.candidate import LIGHTGBM_REPEATABLE, SEED, Candidate
 from ml.measures import Floats
 from ml.methods import METHODS, ON_MEASURES
-from ml.scorecards.fit import PointsScorecard, Stated
+from ml.scorecards.bins import Stated
+from ml.scorecards.fit import PointsScorecard
 
 SCORECARD = "scorecard"
 RIVALS = ("decision_tree", "svm", "logistic_regression", "mlp", "extra_trees", "random_forest")

@@ -17,13 +17,15 @@ import numpy as np
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.version import code_version
 from goodstanding.decisions.facts import told
+from goodstanding.decisions.policy import BASKET
 from goodstanding.warehouse.figures import figures
 from ml import drift, store
 from ml.candidate import SEED, Candidate, probabilities
 from ml.cards import ModelCard
 from ml.features import MINIMUM_OF_CLASS, TEST_CUTS, month_end
 from ml.pairs import Pair, rarest
-from ml.scorecards.fit import PointsScorecard, Stated
+from ml.scorecards.bins import Stated
+from ml.scorecards.fit import PointsScorecard
 from ml.scorecards.orders import (
     CHARACTERISTICS,
     COD,
@@ -44,7 +46,8 @@ def methods_on(decision: Decision, names: tuple[str, ...] = CHARACTERISTICS) -> 
 
 
 def _stated(name: str) -> Stated:
-    return Stated(told(name).direction, told(name).is_never)
+    # which basket is granted is read off its own points
+    return Stated(told(name).direction, told(name).is_never, may_pair=name != BASKET)
 
 
 METHODS = methods_on(COD)
@@ -168,7 +171,7 @@ def train_scorecard(
     predicted = probabilities(fitted, learnt, names)
     newest = pairs[-1]
     scorecard = fitted.card(names, decision.method, decision.bad_outcome)
-    used = tuple(characteristic.name for characteristic in scorecard.characteristics)
+    used = scorecard.names
     card: ModelCard = {
         "model_id": "",
         "target": task.name,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from goodstanding.decisions.reasons import class_by, class_move, losses, reasons_of
-from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard
+from goodstanding.decisions.scorecard import Bin, Characteristic, Pair, Scorecard
 
 BORDERS = {
     "recency": (10.0, 20.0, 30.0),
@@ -111,3 +113,60 @@ def test_points_cut_off_by_the_ends_of_the_scale_are_no_reason():
     assert losses(Scorecard("m", "cod", "x", 950, 600, 10.0, 20, (characteristic,)), {"return_rate": 1}) == []
     assert losses(Scorecard("m", "cod", "x", 250, 600, 10.0, 20, (characteristic,)), {"return_rate": 1}) == []
     assert losses(Scorecard("m", "cod", "x", 320, 600, 10.0, 20, (characteristic,)), {"return_rate": 1}) != []
+
+
+def test_two_that_earn_their_points_together_are_one_reason_with_the_facts_of_both():
+    rate = Characteristic("return_rate", (Bin(0, None, 0.1), Bin(0, 0.1)))
+    recency = Characteristic("recency_days", (Bin(0, None, 60.0), Bin(0, 60.0)))
+    pair = Pair(rate, recency, ((90, 70), (60, 0)))
+    card = Scorecard("m", "cod", "x", 500, 600, 10.0, 20, (), (pair,), True)
+    values = {"return_rate": 2.5 / 12, "returned_orders": 2, "orders": 9, "recency_days": 100}
+    (loss,) = losses(card, values)
+    assert reasons_of([loss], values, "2011-12-09") == [
+        {
+            "code": "returns_and_recency",
+            "text": "2 of your 9 orders came back, and your last order was 100 days ago.",
+            "formal": (
+                "As of 2011-12-09, 2 of the 9 orders came back, and the last order with us was 100 days ago."
+            ),
+            "fact": {"returned_orders": 2, "orders": 9, "recency_days": 100},
+            "points": 90,
+        }
+    ]
+    assert loss.to_json() == {
+        "characteristic": "return_rate",
+        "value": 2.5 / 12,
+        "points": 0,
+        "best_points": 90,
+        "best": {"above": None, "up_to": 0.1, "is_missing": False},
+        "together_with": {
+            "characteristic": "recency_days",
+            "value": 100,
+            "best": {"above": None, "up_to": 60.0, "is_missing": False},
+        },
+    }
+    # who is as good as can be in one is told of the other alone
+    never = values | {"return_rate": 0.05, "returned_orders": 0}
+    (of_one,) = losses(card, never)
+    assert (of_one.families, of_one.lost) == (("recency",), 20)
+    assert of_one.to_json()["best"] == {"above": None, "up_to": 60.0, "is_missing": False}
+    # the family of a pair is told: another of it is not
+    assert len(reasons_of([loss, *losses(replace(card, characteristics=(LATER,)), values)], values)) == 1
+
+
+LATER = Characteristic("days_since_return", (Bin(0, None, 10.0), Bin(10, 10.0), Bin(0, is_missing=True)))
+
+
+def test_a_level_that_was_never_seen_is_told():
+    purpose = Characteristic("purpose", (Bin(20, levels=("car",)), Bin(5, is_other=True)))
+    card = Scorecard("m", "cod", "x", 500, 600, 10.0, 20, (purpose,), is_open=True)
+    (reason,) = reasons_of(losses(card, {"purpose": "boat"}), {"purpose": "boat"})
+    assert reason["text"] == "The purpose boat was never seen, or too rarely, when the scorecard was made."
+    assert (reason["fact"], reason["points"]) == ({"purpose": "boat"}, 15)
+    both = Pair(
+        replace(purpose, bins=tuple(replace(bin_, points=0) for bin_ in purpose.bins)),
+        LATER,
+        ((9,) * 3, (0,) * 3),
+    )
+    (loss,) = losses(replace(card, characteristics=(), pairs=(both,)), {"purpose": "boat"})
+    assert "boat was never seen" in loss.sentences({"purpose": "boat"}, None)[0]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from goodstanding.core.errors import DataProblem
 from goodstanding.decisions.facts import MORE_IS_BETTER, MORE_IS_WORSE
+from goodstanding.decisions.scorecard import HIGHEST, LOWEST, Scorecard
+from ml.scorecards.bins import Stated, bin_monotonely
 from ml.scorecards.fit import (
     ANCHOR_ODDS,
     ANCHOR_SCORE,
     POINTS_TO_DOUBLE,
     PointsScorecard,
-    Stated,
-    bin_monotonely,
     card_probability,
     card_scores,
     refine,
@@ -255,3 +258,141 @@ def test_never_earns_the_most_points_also_where_nobody_of_the_fit_was_without() 
     assert model.predict_proba(np.array([[np.nan]]))[0, 1] == pytest.approx(
         card_probability(card, {"0": np.array([199.0])})[0]
     )
+
+
+def one_column(values: np.ndarray, bad: np.ndarray) -> tuple[PointsScorecard, Scorecard]:
+    model = PointsScorecard().fit(pd.DataFrame({"a": values}), bad)
+    return model, model.card(["a"])
+
+
+@pytest.mark.parametrize(
+    ("factor", "shift"), [(1000, 0), (0.001, 0), (1, 10_000), (1, -10_000), (1000, 10_000)]
+)
+def test_neither_the_unit_of_a_column_nor_where_it_begins_changes_its_bins(
+    factor: float, shift: float
+) -> None:
+    generator = np.random.default_rng(11)
+    prices = generator.integers(-300, 300, 4000) / 100
+    bad = generator.random(4000) < 1 / (1 + np.exp(1.5 - prices))
+    plain, _ = one_column(prices, bad)
+    moved, card = one_column(prices * factor + shift, bad)
+    assert len(plain.woes_[0].weights) > 4
+    assert moved.woes_[0].bins(prices * factor + shift).tolist() == plain.woes_[0].bins(prices).tolist()
+    assert all(len(f"{border:.10g}".lstrip("-0.").replace(".", "")) <= 8 for border in moved.woes_[0].borders)
+    assert card.characteristics[0].best.points > 0
+
+
+def test_a_flag_on_one_row_in_forty_is_kept_where_it_nearly_always_means_bad() -> None:
+    generator = np.random.default_rng(12)
+    flag = np.arange(2000) % 40 == 0
+    bad = generator.random(2000) < np.where(flag, 0.9, 0.2)
+    for values in (flag.astype(float), 1.0 - flag, np.where(flag, "blocked", "none").astype(object)):
+        _, card = one_column(values, bad)
+        assert len(card.characteristics[0].bins) == 2
+        chance = card_probability(card, {"a": values})
+        assert chance[flag].mean() == pytest.approx(bad[flag].mean(), abs=0.06)
+    # as many rows that are as bad as all others are no bin of their own
+    _, card = one_column(np.roll(flag, 1).astype(float), bad)
+    assert not card.characteristics
+
+
+def test_few_missing_values_are_a_bin_of_their_own_where_they_carry_risk() -> None:
+    generator = np.random.default_rng(13)
+    values = generator.normal(size=4000)
+    few = np.arange(4000) % 50 == 0
+    bad = generator.random(4000) < np.where(few, 0.8, 1 / (1 + np.exp(1.5 - values)))
+    values[few] = np.nan
+    model, card = one_column(values, bad)
+    assert model.woes_[0].missing < -2
+    assert card_probability(card, {"a": values})[few].mean() == pytest.approx(bad[few].mean(), abs=0.1)
+
+
+def test_a_number_that_is_a_code_is_a_bin_of_its_own() -> None:
+    generator = np.random.default_rng(14)
+    values = np.round(generator.normal(50, 15, 4000), 1)
+    unknown = generator.random(4000) < 0.1
+    bad = generator.random(4000) < np.where(unknown, 0.5, 1 / (1 + np.exp(values / 10 - 3)))
+    values[unknown] = -999
+    _, card = one_column(values, bad)
+    (characteristic,) = card.characteristics
+    assert characteristic.bins[0].exactly == -999
+    # less means more risk, yet the code is no small number
+    assert characteristic.points(-999) > characteristic.points(10.0)
+    rows = values[:200]
+    assert card_scores(card, {"a": rows}).tolist() == [card.score({"a": float(value)}) for value in rows]
+
+
+def test_levels_of_a_text_are_ordered_by_risk_and_rare_and_unseen_ones_share_a_bin() -> None:
+    generator = np.random.default_rng(15)
+    rates = {"car": 0.1, "boat": 0.5, "house": 0.25}
+    common = generator.choice(list(rates), 3000)
+    rare = np.array([f"rare {number % 30}" for number in range(90)])
+    purposes = np.concatenate([common, rare]).astype(object)
+    bad = generator.random(3090) < np.array([rates.get(purpose, 0.9) for purpose in purposes])
+    purposes[:300] = None
+    model = PointsScorecard().fit(pd.DataFrame({"purpose": purposes}), bad)
+    card = Scorecard.from_json(json.loads(json.dumps(model.card(["purpose"]).to_json())))
+    (characteristic,) = card.characteristics
+    earned = [characteristic.points(purpose) for purpose in ("car", "house", "boat", "rare 3")]
+    assert earned == sorted(earned, reverse=True) and len(set(earned)) == 4
+    assert characteristic.points("never heard of") == characteristic.points("rare 3")
+    assert [characteristic.is_unseen(level) for level in ("never heard of", "rare 3", "car", None)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    # a level of so few rows is not named on a card
+    assert not any("rare" in level for bin_ in characteristic.bins for level in bin_.levels)
+    asked = np.array(["car", None, "boat", "x", "rare 3"], dtype=object)
+    one_by_one = [card.score({"purpose": value}) for value in asked]
+    assert card_scores(card, {"purpose": asked}).tolist() == one_by_one
+
+
+def test_a_text_without_rare_levels_gives_an_unseen_one_the_fewest_points() -> None:
+    generator = np.random.default_rng(16)
+    words = generator.choice(["a", "b"], 2000).astype(object)
+    bad = generator.random(2000) < np.where(words == "a", 0.1, 0.5)
+    model, card = one_column(words, bad)
+    assert card.characteristics[0].points("z") == card.characteristics[0].points("b") == 0
+    assert model.predict_proba(pd.DataFrame({"a": ["z"]})) == pytest.approx(
+        model.predict_proba(pd.DataFrame({"a": ["b"]}))
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        (np.zeros(300, dtype=bool), "all 300 rows are good: 50 bad ones are missing"),
+        (np.ones(300, dtype=int), "all 300 rows are bad: 50 good ones are missing"),
+        (np.full(300, "paid"), "all 300 rows are of the class paid: 50 of another are missing"),
+        (np.arange(300) % 3, "the label has 3 values"),
+    ],
+)
+def test_a_label_that_has_not_two_classes_is_refused_with_what_is_missing(
+    label: np.ndarray, said: str
+) -> None:
+    with pytest.raises(DataProblem, match=said):
+        PointsScorecard().fit(np.ones((300, 1)), label)
+
+
+def test_chances_are_true_at_both_ends_also_beyond_the_ends_of_the_usual_scale() -> None:
+    generator = np.random.default_rng(17)
+    values = generator.choice([0.0, 1.0, 2.0, 3.0], (12_000, 2))
+    truth = 1 / (1 + np.exp(9 - 3 * values.sum(axis=1)))
+    bad = generator.random(12_000) < truth
+    model = PointsScorecard().fit(values, bad)
+    chance = model.predict_proba(values)[:, 1]
+    scores = card_scores(model.card(["0", "1"]), dict(zip("01", values.T, strict=True)))
+    assert scores.min() < LOWEST and scores.max() > HIGHEST
+    for end in (values.sum(axis=1) == 0, values.sum(axis=1) == 6):
+        assert chance[end].mean() == pytest.approx(truth[end].mean(), abs=0.002)
+
+
+def test_weights_of_few_rows_and_many_columns_are_shrunk_to_what_left_out_rows_bear_out() -> None:
+    generator = np.random.default_rng(18)
+    X, asked = generator.normal(size=(2, 400, 30))
+    bad, truth = (generator.random(400) < 1 / (1 + np.exp(1 - x[:, 0])) for x in (X, asked))
+    chance = PointsScorecard().fit(X, bad).predict_proba(asked)[:, 1]
+    high = np.argsort(chance)[-60:]
+    assert chance[high].mean() < truth[high].mean() + 0.12

@@ -1,0 +1,129 @@
+"""Pairs are found where two characteristics tell more together, and only there; their points are exact."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goodstanding.decisions.facts import AS_DATA_SAY, MORE_IS_WORSE, in_stated_direction
+from goodstanding.decisions.reasons import losses
+from goodstanding.decisions.scorecard import Scorecard
+from ml.scorecards.bins import Stated
+from ml.scorecards.fit import PointsScorecard, card_probability, card_scores
+
+ROWS = 3000
+
+
+def together(seed: int, joint: float) -> tuple[np.ndarray, np.ndarray]:
+    """Four columns: three count, and that the first two are on the same side counts `joint`; one is noise."""
+    generator = np.random.default_rng(seed)
+    X = np.round(generator.normal(size=(ROWS, 4)), 1)
+    alike = (X[:, 0] > 0) == (X[:, 1] > 0)
+    log_odds = -1.5 + 0.5 * X[:, 0] + 0.5 * X[:, 1] + 0.5 * X[:, 2] + joint * alike
+    X[generator.random(ROWS) < 0.1, 1] = np.nan
+    return X, generator.random(ROWS) < 1 / (1 + np.exp(-log_odds))
+
+
+def auc(bad: np.ndarray, chance: np.ndarray) -> float:
+    ranks = chance.argsort().argsort()
+    return float((ranks[bad].mean() - ranks[~bad].mean()) / len(bad) + 0.5)
+
+
+def test_a_pair_enters_where_two_tell_more_together_and_predicts_other_rows_better() -> None:
+    X, bad = together(1, 2.0)
+    asked, truth = together(2, 2.0)
+    with_pairs, without = PointsScorecard().fit(X, bad), PointsScorecard(most_pairs=0).fit(X, bad)
+    (pair,) = with_pairs.card(list("abcd")).pairs
+    assert sorted(pair.names) == ["a", "b"]
+    assert not without.card(list("abcd")).pairs
+    gained = [auc(truth, model.predict_proba(asked)[:, 1]) for model in (without, with_pairs)]
+    assert gained[1] > gained[0] + 0.02
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_pair_enters_where_points_that_add_up_say_all(seed: int) -> None:
+    X, bad = together(seed, 0.0)
+    assert PointsScorecard().fit(X, bad).cells_ == []
+
+
+def test_a_column_that_may_not_pair_keeps_points_of_its_own() -> None:
+    X, bad = together(1, 2.0)
+    stated = (Stated(may_pair=False), Stated(), Stated(), Stated())
+    card = PointsScorecard(stated=stated).fit(X, bad).card(list("abcd"))
+    assert "a" in {characteristic.name for characteristic in card.characteristics}
+    assert not any("a" in pair.names for pair in card.pairs)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([-1.5, 2.0]))
+def test_the_points_of_a_card_add_up_to_its_answer_and_what_a_reason_costs_is_gained(
+    seed: int, joint: float
+) -> None:
+    X, bad = together(seed, joint)
+    names = list("abcd")
+    card = PointsScorecard().fit(X, bad).card(names)
+    card = Scorecard.from_json(json.loads(json.dumps(card.to_json())))
+    rows = np.vstack([X[:40], np.full(4, np.nan)])
+    scores = card_scores(card, dict(zip(names, rows.T, strict=True)))
+    chances = card_probability(card, dict(zip(names, rows.T, strict=True)))
+    best = card.base_points + sum(one.best.points for one in card.characteristics)
+    best += sum(pair.best[0] for pair in card.pairs)
+    for row, score, chance in zip(rows, scores, chances, strict=True):
+        values = dict(zip(names, map(float, row), strict=True))
+        assert card.base_points + sum(card.points(values).values()) == card.score(values) == score
+        assert card.probability(int(score)) == chance
+        points_lost = losses(card, values)
+        assert score + sum(loss.lost for loss in points_lost) == best
+        for loss in points_lost:
+            mended = values | {part.name: value_in(part.best) for part in loss.parts}
+            assert card.score(mended) == score + loss.lost
+
+
+def value_in(bin_) -> float | None:
+    if bin_.is_missing:
+        return None
+    return bin_.up_to if bin_.up_to is not None else (bin_.above or 0.0) + 1
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([-2.0, 1.0, 2.0]), st.booleans())
+def test_a_pair_goes_the_stated_ways_beside_every_value_of_the_other(
+    seed: int, joint: float, is_never: bool
+) -> None:
+    X, bad = together(seed, joint)
+    stated = (Stated(MORE_IS_WORSE), Stated(MORE_IS_WORSE, is_never), Stated(AS_DATA_SAY), Stated())
+    card = PointsScorecard(stated=stated).fit(X, bad).card(["returns_30d", "b", "c", "d"])
+    line = np.round(np.linspace(-4, 4, 41), 1)
+    for of_b in (-3.0, -0.5, 0.5, 3.0, None):
+        scores = [card.score({"returns_30d": value, "b": of_b, "c": 0.0, "d": 0.0}) for value in line]
+        assert scores == sorted(scores, reverse=True)
+        assert card.score({"returns_30d": None, "b": of_b, "c": 0.0, "d": 0.0}) <= scores[-1]
+    for of_a in (-3.0, 0.5, 3.0):
+        scores = [card.score({"returns_30d": of_a, "b": value, "c": 0.0, "d": 0.0}) for value in line]
+        missing = card.score({"returns_30d": of_a, "b": None, "c": 0.0, "d": 0.0})
+        assert scores == sorted(scores, reverse=True)
+        assert missing >= scores[0] if is_never else missing <= scores[-1]
+
+
+def test_a_pair_of_before_a_direction_was_stated_is_lowered_until_it_goes_that_way() -> None:
+    X, bad = together(1, 2.0)
+    # the second earns more with more: stated of the basket is the opposite
+    card = PointsScorecard().fit(X * np.array([1, -1, 1, 1]), bad).card(["a", "basket", "c", "d"])
+    (pair,) = card.pairs
+    held = in_stated_direction(card).pairs[0]
+    line = np.round(np.linspace(-4, 4, 41), 1)
+    for of_a in (-3.0, 0.5, 3.0):
+
+        def points(of_pair, value, of_a=of_a):
+            values = {"a": of_a, "basket": value}
+            return of_pair.points_of(*map(values.get, of_pair.names))
+
+        assert sorted(points(pair, value) for value in line) != [points(pair, value) for value in line[::-1]]
+        earned = [points(held, value) for value in line]
+        assert earned == sorted(earned, reverse=True)
+        assert all(points(held, value) <= points(pair, value) for value in line)
+    assert in_stated_direction(PointsScorecard().fit(X, bad).card(["a", "b", "c", "d"])).pairs
