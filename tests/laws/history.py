@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
+from goodstanding.core import vocabulary
 from goodstanding.core.errors import DataProblem, GateFailed
 from goodstanding.core.settings import Settings, settings
 from goodstanding.core.vocabulary import STEPS
@@ -334,6 +335,32 @@ class BuildAnew:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """The clock of the machine is put forward or back: from here on it is off by so many hours."""
+
+    hours: int
+
+    def happen(self, lived: Lived) -> None:
+        _clock_off_by.append(timedelta(hours=self.hours))
+
+
+# the last is how far the clock is off now
+_clock_off_by = [timedelta()]
+
+
+@contextmanager
+def _clock_of_its_own() -> Iterator[None]:
+    """Let actions put the clock of the machine forward and back."""
+    right = vocabulary.moment
+    vocabulary.moment = lambda: right() + _clock_off_by[-1]
+    try:
+        yield
+    finally:
+        vocabulary.moment = right
+        del _clock_off_by[1:]
+
+
+@dataclass(frozen=True)
 class History:
     """A shop, its actions, and whether the end runs the unfinished days backwards."""
 
@@ -355,9 +382,10 @@ class History:
 def differences(history: History, folder: Path) -> list[str]:
     """Play a history under `folder`; return the names of the tables that differ from one clean build."""
     lived = Lived(history.shop, folder)
-    for action in history.actions:
-        action.happen(lived)
-    lived.settle(history.backwards)
+    with _clock_of_its_own():
+        for action in history.actions:
+            action.happen(lived)
+        lived.settle(history.backwards)
     seen = lived.warehouse.seen_by_readers()
     clean = new_home(folder, "clean", history.shop, lived.landing)
     clean.run(DAYS[0], DAYS[-1])
@@ -510,6 +538,7 @@ _happenings = st.one_of(
     _killed.map(lambda killed: [killed]),
     st.builds(lambda killed, version: [File(killed.day, version), killed], _killed, _versions),
     st.just([BuildAnew()]),
+    st.sampled_from([-48, -1, 1, 48]).map(lambda hours: [Clock(hours)]),
 )
 _beginnings = st.sampled_from([[RunRange(0, len(DAYS) - 1)], [RunRange(0, len(DAYS) - 1)], []])
 histories = st.builds(
