@@ -12,9 +12,9 @@ from decimal import Decimal
 from app.api.commitments import Because, Commitment, Conflict, NoOrderId
 from app.api.letters import sender_of
 from app.api.models import BASKET, WEIGHT
-from app.api.policy_book import Book, State, Versions
+from app.api.policy_book import Approved, Book, State, Versions
 from app.api.published import Cell, Published, Watch, read_published, require
-from app.api.receipts import Identity, Inquiry, KeptAnswer, Now, Receipts
+from app.api.receipts import CHALLENGED, CHAMPION, Identity, Inquiry, KeptAnswer, Now, Receipts, Trial
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY, Settings
 from goodstanding.core.vocabulary import moment
@@ -25,7 +25,7 @@ from goodstanding.decisions.order import WEIGHT as WEIGHT_NAME
 from goodstanding.decisions.order import WORDS, Order
 from goodstanding.decisions.policy import NO_PUBLICATION, Policy, read_policies
 from goodstanding.identity.normal_form import LONGEST_ID, NoCustomerId, normal_form
-from goodstanding.identity.pseudonyms import keyed_hash, pseudonym, pseudonym_key
+from goodstanding.identity.pseudonyms import LENGTH, keyed_hash, pseudonym, pseudonym_key
 from goodstanding.ingest.masks import number_without_id, possible_ids
 from goodstanding.shops.mapping import load_shop
 
@@ -157,6 +157,7 @@ class Answers:
         versions = self.versions_of(published)
         at = versions.state.now
         live, shadow = versions.live(today, at), versions.shadow(today, at)
+        challenger = versions.challenger(today, at)
         if live is None:
             raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
         inquiries = []
@@ -169,11 +170,14 @@ class Answers:
                 if standing.situation is None:
                     said = request.order.values(published.of_order)
                     standing = replace(standing, values={**standing.values, **said})
+            trial = self._trial(customer, standing, live, challenger) if challenger else None
+            policy = challenger.policy if challenger and trial and trial.arm == CHALLENGED else live
             inquiries.append(
                 Inquiry(
-                    *(today, customer, replace(request.question, day=today), standing, card, live, shadow),
+                    *(today, customer, replace(request.question, day=today), standing, card, policy, shadow),
                     identity=self._identity(request),
                     known=_known(published),
+                    trial=trial,
                 )
             )
         return self.receipts.decide(inquiries)
@@ -226,6 +230,19 @@ class Answers:
             NoReceipt: nothing was committed by this receipt.
         """
         return self.receipts.release(receipt_id, because)
+
+    def _trial(
+        self, customer: str | None, standing: Standing, live: Policy, challenger: Approved
+    ) -> Trial | None:
+        """By which version a customer is answered: the same for as long as the challenger stands.
+
+        Strangers are answered by the live version: who may ask by another name draws no second time.
+        """
+        if customer is None or standing.is_stranger or challenger.share is None:
+            return None
+        drawn = int(keyed_hash("trial", f"{challenger.version} {customer}", self._key), 16) / 16**LENGTH
+        arm = CHALLENGED if drawn < challenger.share else CHAMPION
+        return Trial(challenger.version, str(challenger.share), arm, live)
 
     def _published(self, only: str | None) -> Published | None:
         """The newest publication; without a `Watch` it has one customer, or none."""

@@ -1,34 +1,25 @@
-"""Shows what another policy would change: for the customers of today, and for past answers whose outcome is
-known.
-
-Both use `decide.verdict`, the function that decides.
-"""
+"""Shows what another policy would change for the customers of today, by `decide.verdict`, which decides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date
 from decimal import Decimal
 from pathlib import Path
 from typing import TypedDict
 
-import duckdb
-
 from app.api.answers import Answers
 from app.api.policy_book import Book, State, Versions
-from app.api.published import Published, read_published, relations, require
-from app.api.receipts import Receipt, Receipts
+from app.api.published import Published, read_published, require
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import Settings
-from goodstanding.decisions.decide import PARTIAL, YES, Answer, Question, Standing, Verdict, money, verdict
-from goodstanding.decisions.policy import DECISIONS, EMI, Policy, Rules, in_effect, read_policies
+from goodstanding.decisions.decide import PARTIAL, YES, Question, Standing, Verdict, money, verdict
+from goodstanding.decisions.policy import DECISIONS, Policy, Rules, in_effect, read_policies
 from goodstanding.decisions.scorecard import Scorecard
-from goodstanding.warehouse.returns import READ, RETURN_DAYS
 
 BASKETS = ("50.00", "120.00", "300.00")
 EXAMPLES = 10
-OUTCOME_DAYS = 30
 
 
 class DiffRow(TypedDict):
@@ -75,38 +66,6 @@ class PolicyDiff(TypedDict):
     rows: list[DiffRow]
     # at most `EXAMPLES`, each of another customer
     examples: list[DiffExample]
-
-
-class ShadowRow(TypedDict):
-    """The live and the shadow policy on past answers of one decision; cost and profit are money as text."""
-
-    decision: str
-    receipts: int
-    # receipts with a bad outcome, and on which both policies agree
-    failed: int
-    agree: int
-    yes_live: int
-    partial_live: int
-    cost_live: str
-    profit_live: str
-    yes_shadow: int
-    partial_shadow: int
-    cost_shadow: str
-    profit_shadow: str
-
-
-class ShadowComparison(TypedDict):
-    """The live and the shadow policy on past answers, by what happened within so many days."""
-
-    days: int
-    receipts: int
-    # receipts whose outcome is not known yet
-    waiting: int
-    # the version, or several; None where no receipt has a shadow's answer
-    shadow: str | None
-    rows: list[ShadowRow]
-    # what counts as a bad outcome, one per decision
-    notes: list[str]
 
 
 def last_published(settings: Settings, *named: str | Policy) -> Published:
@@ -266,157 +225,3 @@ def _spread(examples: Sequence[DiffExample]) -> Iterator[DiffExample]:
         if len(seen) < EXAMPLES and example["customer_id"] not in seen:
             seen.add(example["customer_id"])
             yield example
-
-
-def compare_shadow(settings: Settings, days: int = OUTCOME_DAYS) -> ShadowComparison:
-    """The live and the shadow policy on past answers, by what happened within so many days.
-
-    Only the last answer to each question of a customer with an id counts, and only days so long ago that the
-    outcome is published. Customers who were refused have outcomes too: they paid for what they bought
-    otherwise.
-
-    Raises:
-        DataProblem: nothing is published.
-    """
-    published = last_published(settings)
-    receipts = Receipts(settings.receipts, settings.receipt_months)
-    past = _past_answers(receipts, last_day=published.as_of - timedelta(days=days))
-    policies: dict[str, Policy] = {}
-    rows, notes = [], []
-    for method in DECISIONS:
-        has_failed, note = _outcomes(published.file, method, days)
-        notes.append(note)
-        count = failed = agree = 0
-        live, shadow = _Actual(), _Actual()
-        for receipt in past.receipts:
-            question = receipt["question"]
-            if question["method"] != method or receipt["customer"] is None:
-                continue
-            is_failed = has_failed(receipt["customer"], date.fromisoformat(receipt["day"]))
-            count, failed = count + 1, failed + is_failed
-            agree += receipt["answer"]["decision"] == receipt["shadow"]["answer"]["decision"]
-            for total, kept in ((live, receipt), (shadow, receipt["shadow"])):
-                if kept["policy"] not in policies:
-                    policies[kept["policy"]] = receipts.policy(kept["policy"])
-                rules = policies[kept["policy"]].rules[method]
-                total.add(kept["answer"], rules, Decimal(question["basket"]), is_failed)
-        rows.append(_shadow_row(method, count, failed, agree, live, shadow))
-    return {
-        "days": days,
-        "receipts": len(past.receipts),
-        "waiting": past.waiting,
-        "shadow": ", ".join(sorted(past.shadows)) or None,
-        "rows": rows,
-        "notes": notes,
-    }
-
-
-@dataclass
-class _PastAnswers:
-    """Answers with a shadow's beside them; `shadows` are the versions of the shadows."""
-
-    # the last receipt of each question whose outcome is known, and how many receipts wait for theirs
-    receipts: list[Receipt] = field(default_factory=list)
-    waiting: int = 0
-    shadows: set[str] = field(default_factory=set)
-
-
-def _past_answers(receipts: Receipts, last_day: date) -> _PastAnswers:
-    past = _PastAnswers()
-    last_answers: dict[tuple[str | int | None, ...], Receipt] = {}
-    for receipt in receipts.since(date.min, date.max):
-        if "shadow" not in receipt or receipt["customer"] is None:
-            continue
-        past.shadows.add(receipt["shadow"]["answer"]["policy_version"])
-        if receipt["day"] > last_day.isoformat():
-            past.waiting += 1
-            continue
-        question = receipt["question"]
-        basket_and_plan = (question["method"], question["basket"], question["months"])
-        last_answers[receipt["day"], receipt["customer"], *basket_and_plan] = receipt
-    past.receipts = list(last_answers.values())
-    return past
-
-
-@dataclass
-class _Actual:
-    """Sums over many answers: how many are a yes or partial, and the cost and profit that followed."""
-
-    yes: int = 0
-    partial: int = 0
-    cost: Decimal = Decimal(0)
-    profit: Decimal = Decimal(0)
-
-    def add(self, answer: Answer, rules: Rules, basket: Decimal, is_failed: bool) -> None:
-        self.yes += answer["decision"] == YES
-        self.partial += answer["decision"] == PARTIAL
-        granted = Decimal(answer["granted"])
-        if granted and is_failed:
-            self.cost += rules.failure_cost_share * granted
-            self.profit -= rules.failure_cost_share * granted
-        elif granted:
-            self.profit += rules.margin_share * basket
-
-
-def _shadow_row(
-    method: str, receipts: int, failed: int, agree: int, live: _Actual, shadow: _Actual
-) -> ShadowRow:
-    return {
-        "decision": method,
-        "receipts": receipts,
-        "failed": failed,
-        "agree": agree,
-        "yes_live": live.yes,
-        "partial_live": live.partial,
-        "cost_live": money(live.cost),
-        "profit_live": money(live.profit),
-        "yes_shadow": shadow.yes,
-        "partial_shadow": shadow.partial,
-        "cost_shadow": money(shadow.cost),
-        "profit_shadow": money(shadow.profit),
-    }
-
-
-def _outcomes(
-    file: duckdb.DuckDBPyConnection, method: str, days: int
-) -> tuple[Callable[[str, date], bool], str]:
-    """A function that says whether a grant to a customer on a day failed, and a note on what that means."""
-    if method == EMI:
-        late = _by_customer(
-            file,
-            "select customer_id, as_of from marts.payment_behaviour where overdue_instalments > 0",
-            # a shop that does not state how instalments are paid says of none that it failed
-            "marts.payment_behaviour where overdue_instalments is not null and instalments > 0",
-        )
-        if late is not None:
-            note = "emi: failed where an instalment is overdue as of a month end in the days after"
-            return lambda customer, day: _is_within(late.get(customer, ()), day, days), note
-    returns = _by_customer(file, RETURN_DAYS, *READ) or {}
-    note = f"{method}: failed where the customer cancelled or returned a product in the days after"
-    if method == EMI:
-        note += ", for want of payments"
-    return lambda customer, day: _is_within(returns.get(customer, ()), day, days), note
-
-
-def _is_within(moments: Iterable[date], day: date, days: int) -> bool:
-    return any(day < moment <= day + timedelta(days=days) for moment in moments)
-
-
-def _by_customer(file: duckdb.DuckDBPyConnection, sql: str, *known: str) -> dict[str, list[date]] | None:
-    """The days of each customer, from rows of customer and day; None where one of `known` is not there, or
-    none of them has a row.
-
-    `known` are published tables or views, and may have a condition: `marts.order_lines where is_product`.
-    """
-    if not {name.split()[0] for name in known} <= relations(file):
-        return None
-    of_publication = file.cursor()
-    of_publication.execute("use published.marts")
-    if not any(
-        of_publication.execute(f"select exists(from {name})").fetchall() == [(True,)] for name in known
-    ):
-        return None
-    days: dict[str, list[date]] = {}
-    for customer, day in of_publication.execute(sql).fetchall():
-        days.setdefault(customer, []).append(day)
-    return days

@@ -49,6 +49,8 @@ from goodstanding.decisions.scorecard import CardContent, Scorecard, Value
 log = logging.getLogger(__name__)
 
 FILE = "receipts.sqlite"
+# Which version answers a customer who takes part in a trial: the live one, or the challenger.
+CHAMPION, CHALLENGED = "champion", "challenger"
 SCHEMA = f"""
 create table if not exists receipts (
     receipt_id text primary key, at text not null, day text not null, content text not null
@@ -120,6 +122,7 @@ class Inquiry:
         shadow: a policy whose answer is kept in the receipt and not shown.
         identity: who asks, and which question it is.
         known: when the publication was made on which the standing rests, as ISO 8601; empty: there is none.
+        trial: of the challenger and the live policy, where the customer takes part in one.
     """
 
     day: date
@@ -131,6 +134,24 @@ class Inquiry:
     shadow: Policy | None = None
     identity: Identity = field(default_factory=lambda: Identity())
     known: str = ""
+    trial: Trial | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """That a customer is answered by lot, by the live policy or by a challenger.
+
+    Attributes:
+        challenger: its version.
+        share: of the customers whom it answers, as text.
+        arm: `CHALLENGED` where the challenger answers this customer, else `CHAMPION`.
+        live: the live policy.
+    """
+
+    challenger: str
+    share: str
+    arm: str
+    live: Policy
 
 
 @dataclass(frozen=True)
@@ -212,6 +233,15 @@ class ShadowAnswer(TypedDict):
     answer: Answer
 
 
+class KeptTrial(TypedDict):
+    """A `Trial` as a receipt keeps it; `live` is the hash of the live policy's content."""
+
+    challenger: str
+    share: str
+    arm: str
+    live: str
+
+
 class Receipt(TypedDict):
     """A receipt as it is read: who asked what and when, what was known, and the answer.
 
@@ -230,6 +260,7 @@ class Receipt(TypedDict):
     code_version: str
     answer: Answer
     shadow: NotRequired[ShadowAnswer]
+    trial: NotRequired[KeptTrial]
     # receipts of before answers were quotes have none of these
     quote_until: NotRequired[str | None]
     identity: NotRequired[KeptIdentity]
@@ -329,6 +360,13 @@ class Receipts:
             content["shadow"] = ShadowAnswer(
                 policy=self._keep_basis(connection, inquiry.shadow, day),
                 answer=decide(question, standing, inquiry.card, inquiry.shadow),
+            )
+        if trial := inquiry.trial:
+            content["trial"] = KeptTrial(
+                challenger=trial.challenger,
+                share=trial.share,
+                arm=trial.arm,
+                live=self._keep_basis(connection, trial.live, day),
             )
         at = _stamp(now)
         connection.execute("insert into receipts values (?, ?, ?, ?)", (receipt_id, at, day, _json(content)))
@@ -460,8 +498,9 @@ class Receipts:
 
     def _keep_basis_until(self, connection: sqlite3.Connection, receipt: Receipt, until: str) -> None:
         """Keep what a receipt rests on for as long as its commitment."""
-        shadow = receipt.get("shadow")
-        hashes = (receipt["policy"], receipt["scorecard"], shadow and shadow["policy"])
+        shadow, trial = receipt.get("shadow"), receipt.get("trial")
+        beside = (shadow and shadow["policy"], trial and trial["live"])
+        hashes = (receipt["policy"], receipt["scorecard"], *beside)
         connection.executemany(
             "update basis_days set last_day = max(last_day, ?) where hash = ?",
             [(until, content_hash) for content_hash in hashes if content_hash],

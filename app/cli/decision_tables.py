@@ -14,7 +14,7 @@ from app.cli.tables import mark_of, titled_table
 if TYPE_CHECKING:
     from app.api.commitments import Commitment
     from app.api.groups import ApprovalRates
-    from app.api.policies import PolicyDiff, ShadowComparison
+    from app.api.policies import PolicyDiff
     from app.api.receipts import KeptAnswer
 
 SHOWN = ("limit", "score", "probability", "threshold", "next_step", "pay_now", "granted", "open_after")
@@ -157,27 +157,3 @@ def _with_interval(value: float | None, bounds: Sequence[float] | None) -> str:
     if value is None:
         return ""
     return f"{value:.3f}" + (f" [{bounds[0]:.3f}, {bounds[1]:.3f}]" if bounds else "")
-
-
-def print_shadow(comparison: ShadowComparison, console: Console) -> None:
-    """Print the live and the shadow policy on answers whose outcomes are known."""
-    if comparison["shadow"] is None:
-        say(console, "no receipt has the answer of a shadow policy")
-        return
-    waiting = f"{comparison['receipts']:,} receipts, {comparison['waiting']:,} wait for their outcome"
-    days, policy = comparison["days"], comparison["shadow"]
-    title = f"Live and shadow policy {policy}, outcomes of {days} days ({waiting})"
-    columns = ("receipts", "failed", "agree", "yes", "partial", "cost", "profit")
-    table = titled_table(title, "decision", *columns)
-    for row in comparison["rows"]:
-        table.add_row(
-            row["decision"],
-            *(f"{count:,}" for count in (row["receipts"], row["failed"], row["agree"])),
-            f"{row['yes_live']} to {row['yes_shadow']}",
-            f"{row['partial_live']} to {row['partial_shadow']}",
-            f"{row['cost_live']} to {row['cost_shadow']}",
-            f"{row['profit_live']} to {row['profit_shadow']}",
-        )
-    console.print(table)
-    for note in comparison["notes"]:
-        say(console, note)

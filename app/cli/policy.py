@@ -157,18 +157,17 @@ def policy_groups(
     show(rates, as_json, print_groups)
 
 
-@policy_app.command("shadow")
+@policy_app.command("compare")
 @reports_errors
-def policy_shadow(
+def policy_compare(
     days: Annotated[int, typer.Option("--days", min=1, help="The days within which an outcome counts.")] = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the live and the shadow policy on past answers, by their outcomes."""
-    from app.api.policies import compare_shadow
-    from app.cli.decision_tables import print_shadow
+    """Compare the live policy with a shadow or a challenger on past answers, by their outcomes."""
+    from app.api.policy_compare import compare
+    from app.cli.policy_tables import print_comparison
 
-    comparison = compare_shadow(settings(), days)
-    show(comparison, as_json, print_shadow)
+    show(compare(settings(), days), as_json, print_comparison)
 
 
 @policy_app.command("new")

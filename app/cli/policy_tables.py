@@ -12,6 +12,7 @@ from app.cli.shown import say
 from app.cli.tables import titled_table
 
 if TYPE_CHECKING:
+    from app.api.policy_compare import Comparison
     from app.api.policy_drafts import Checked
     from app.api.policy_log import Entry
 
@@ -78,6 +79,43 @@ def print_approval(entry: Entry, console: Console) -> None:
         f"{entry.number}: {after['mode']} {entry.subject}, drafted by {after['author']} and approved "
         f"by {entry.who}, holds from {after['effective_at']} UTC on",
     )
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the live policy and those beside it on answers whose outcomes are known."""
+    waiting = f"{comparison['receipts']:,} receipts, {comparison['waiting']:,} wait for their outcome"
+    if not comparison["pairs"]:
+        say(console, f"no answer with another version beside it has an outcome yet ({waiting})")
+        return
+    columns = ("customers", "asked", "yes", "partial", "granted", "failed of these", "cost", "profit")
+    for pair in comparison["pairs"]:
+        other, live = pair["other"]["version"], pair["live"]["version"]
+        title = (
+            f"{pair['decision']}: {pair['kind']} {other} beside {live}, outcomes of {comparison['days']} days"
+        )
+        table = titled_table(f"{title} ({waiting})", "version", *columns)
+        for side in (pair["live"], pair["other"]):
+            counts = ("customers", "questions", "yes", "partial", "granted")
+            failed = f"{side['failed']:,}"
+            if bounds := side["failed_interval"]:
+                failed += f" ({bounds[0]:.1%} to {bounds[1]:.1%})"
+            numbers: Mapping[str, Any] = side
+            table.add_row(
+                side["version"],
+                *(f"{numbers[name]:,}" for name in counts),
+                failed,
+                side["cost"],
+                side["profit"],
+            )
+        console.print(table)
+        if pair["agree"] is not None:
+            say(console, f"both gave the same answer to {pair['agree']:,} of {pair['live']['questions']:,}")
+        if pair["difference"] is not None:
+            bounds = pair["difference_interval"]
+            within = f" (95 %: {bounds[0]:+.2f} to {bounds[1]:+.2f})" if bounds else ", too few to tell more"
+            say(console, f"profit by customer, {other} less {live}: {pair['difference']:+.2f}{within}")
+    for note in comparison["notes"]:
+        say(console, note)
 
 
 def print_log(entries: Sequence[Entry], console: Console) -> None:

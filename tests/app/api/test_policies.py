@@ -1,24 +1,22 @@
-"""The diff of two policies is that of their decisions; a shadow is judged by what customers did."""
+"""The diff of two policies is that of their decisions."""
 
 from __future__ import annotations
 
 import csv
 import json
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from app.api.answers import Answers, Asked
-from app.api.policies import compare_shadow, diff, policy_named
+from app.api.policies import diff, policy_named
+from app.api.policy_compare import compare
 from app.api.published import read_published
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY
-from goodstanding.decisions.decide import Question
 from goodstanding.decisions.policy import COLUMNS
-from tests.app.api.publication import AS_OF, CUSTOMERS, Publication, name_of, policy_rows, publish
+from tests.app.api.publication import CUSTOMERS, Publication, name_of, policy_rows, publish
 
 BASKETS = [Decimal("50.00"), Decimal("300.00")]
 
@@ -95,7 +93,7 @@ def test_what_is_no_policy_is_named(published, home, tmp_path):
 
 
 def test_nothing_published_is_said(home):
-    for ask in (lambda: diff(home, "1", "1", BASKETS), lambda: compare_shadow(home)):
+    for ask in (lambda: diff(home, "1", "1", BASKETS), lambda: compare(home)):
         with pytest.raises(DataProblem, match="nothing is published yet"):
             ask()
 
@@ -107,90 +105,3 @@ def test_of_a_file_the_version_in_effect_is_taken(published, tmp_path):
     found = read_published(published)
     assert policy_named(path, found, date(2026, 1, 1)).version == "old"
     assert policy_named(path, found, date(2026, 3, 1)).version == "next"
-
-
-@pytest.mark.parametrize("how", ["cancelled", "came back", "free goods"])
-def test_a_shadow_is_compared_after_its_days_by_what_customers_did(home, monkeypatch, how):
-    """Customer 14 is granted by the live policy alone and returns; 11 and 12 are granted by both and keep."""
-    path = home.published / "current.duckdb"
-    policy = [*policy_rows(), *changed("failure_cost_share", "3", version="2", mode="shadow")]
-    customers = {**CUSTOMERS, "14": ("Worst", 3, 90, 1, 20.0, 0.3, "Average", 60, 1, 20.0)}
-    publish(path, Publication(policy=policy, customers=customers))
-    asked = AS_OF - timedelta(days=30)
-    monkeypatch.setattr(Answers, "today", lambda _: asked)
-    answers = Answers(home)
-    for customer in ("11", "12", "14", "14"):
-        answers.decide([Asked(customer, Question("cod", Decimal("100.00")))])
-    answers.decide([Asked(None, Question("cod", Decimal("10.00")))])
-    monkeypatch.setattr(Answers, "today", lambda _: asked + timedelta(days=1))
-    answers.decide([Asked("11", Question("cod", Decimal("100.00")))])
-    with duckdb.connect(str(path)) as file:
-        file.execute(
-            """
-            create schema if not exists features;
-            create table features.product_cancellations (customer_id varchar, event_day date);
-            create table features.invoice_states (
-                customer_id varchar, invoice_no varchar, invoice_day date, valid_from date,
-                returned_amount decimal(28, 4), is_returned boolean
-            )
-            """
-        )
-        rows = [
-            (name_of("14"), asked + timedelta(days=30)),
-            # on the day itself, and too late
-            (name_of("11"), asked),
-            (name_of("11"), asked + timedelta(days=31)),
-        ]
-        rows = rows if how == "cancelled" else rows[1:]
-        file.executemany("insert into features.product_cancellations values (?, ?)", rows)
-        amount, is_returned = {"cancelled": (0, False), "came back": (20, False), "free goods": (0, True)}[
-            how
-        ]
-        states = [
-            (name_of("14"), "1", asked, asked, 0, False),
-            (name_of("14"), "1", asked, asked + timedelta(days=30), amount, is_returned),
-            # came back before the day; what changes later is another thing
-            (name_of("11"), "2", asked, asked - timedelta(days=1), 20, True),
-            (name_of("11"), "2", asked, asked + timedelta(days=3), 20, True),
-            (name_of("11"), "2", asked, asked + timedelta(days=4), 10, True),
-        ]
-        file.executemany("insert into features.invoice_states values (?, ?, ?, ?, ?, ?)", states)
-    found = compare_shadow(home)
-    assert (found["shadow"], found["receipts"], found["waiting"]) == ("2", 3, 1)
-    cod = found["rows"][0]
-    assert (cod["receipts"], cod["failed"], cod["agree"]) == (3, 1, 2)
-    assert (cod["yes_live"], cod["yes_shadow"]) == (3, 2)
-    # each by its own costs: 30 % margin of two, less 60 % of the one that came back
-    assert (cod["cost_live"], cod["profit_live"]) == ("60.00", "0.00")
-    assert (cod["cost_shadow"], cod["profit_shadow"]) == ("0.00", "60.00")
-    assert "for want of payments" in found["notes"][1]
-
-
-@pytest.mark.parametrize("has_payments", [True, False])
-def test_instalments_fail_where_one_is_overdue_once_payments_are_known(home, monkeypatch, has_payments):
-    path = home.published / "current.duckdb"
-    policy = [*policy_rows(), *changed("cap_day", "50000", version="2", mode="shadow")]
-    publish(path, Publication(policy=policy))
-    monkeypatch.setattr(Answers, "today", lambda _: AS_OF - timedelta(days=40))
-    for customer in ("11", "12"):
-        Answers(home).decide([Asked(customer, Question("emi", Decimal("100.00")))])
-    with duckdb.connect(str(path)) as file:
-        file.execute(
-            """
-            create table marts.payment_behaviour (
-                customer_id varchar, as_of date, instalments integer, overdue_instalments integer
-            )
-            """
-        )
-        rows = [(name_of("11"), AS_OF - timedelta(days=20), int(has_payments), int(has_payments))]
-        file.executemany("insert into marts.payment_behaviour values (?, ?, ?, ?)", rows)
-    found = compare_shadow(home)
-    emi = found["rows"][1]
-    assert (emi["receipts"], emi["failed"]) == (2, int(has_payments))
-    assert ("for want of payments" in found["notes"][1]) == (not has_payments)
-
-
-def test_without_a_shadow_there_is_nothing_to_compare(published, home):
-    Answers(home).decide([Asked("11", Question("cod", Decimal("100.00")))])
-    found = compare_shadow(home)
-    assert found["shadow"] is None and found["receipts"] == 0
