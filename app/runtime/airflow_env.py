@@ -22,9 +22,12 @@ from filelock import FileLock
 from pydantic import SecretStr
 
 from app.runtime.keys import new_keys, new_password
+from goodstanding.core.errors import WrongUse
 from goodstanding.core.private import close_home, own_files
 from goodstanding.core.settings import PROJECT, Settings
+from goodstanding.core.settings import settings as settings_of_this_process
 from goodstanding.core.vocabulary import WRITER_POOL
+from goodstanding.identity.pseudonyms import pseudonym_key
 
 ADMIN = "admin"
 
@@ -273,6 +276,19 @@ def _joined(separator: str, first: str, rest: str | None) -> str:
     return separator.join([first, *kept])
 
 
+def _require_key_of_home() -> None:
+    """End the start where the key of the containers is not that under which the home knows its customers.
+
+    The API's container does not see the home's own key: it would know no customer any more, and not say why.
+    """
+    current = settings_of_this_process()
+    if current.pseudonym_key_file:
+        try:
+            pseudonym_key(current)
+        except WrongUse as error:
+            raise SystemExit(str(error)) from None
+
+
 def main(command: list[str]) -> None:
     """Prepare for the environment of this process, then become `command`, if any: the start of a container.
 
@@ -284,6 +300,7 @@ def main(command: list[str]) -> None:
     for folder in ("published", "api", "policy", "receipts"):
         (home / folder).mkdir(parents=True, exist_ok=True)
     close_home(home)
+    _require_key_of_home()
     if password := os.environ.pop("AIRFLOW_ADMIN_PASSWORD", ""):
         passwords = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
         passwords.parent.mkdir(parents=True, exist_ok=True)

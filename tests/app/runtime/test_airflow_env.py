@@ -11,10 +11,12 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from app.runtime import airflow_env
 from app.runtime.airflow_env import admin_password, airflow_environment, airflow_home, sqlite_url
 from goodstanding.core.settings import PROJECT, Settings
 
@@ -133,3 +135,24 @@ def test_a_home_is_set_up_once_with_one_writer_slot_and_the_preload_of_an_older_
         connection.execute("update slot_pool set slots = 5 where pool = 'duckdb_writer'")
     assert prepared() == "airflow imported: True"
     assert writers() == [(1,)]
+
+
+def test_a_container_starts_with_the_key_of_an_earlier_volume_and_with_no_other(
+    tmp_path: Path, use_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, secret, prepared = tmp_path / "home", tmp_path / "secret", []
+    monkeypatch.setenv("AIRFLOW_HOME", str(home / "airflow"))
+    monkeypatch.setattr(airflow_env, "prepare", prepared.append)
+    monkeypatch.setattr(airflow_env, "own_files", lambda: None)
+    use_settings(home=home, pseudonym_key_file=secret)
+    with pytest.raises(SystemExit, match=r"secret.*cannot be read"):
+        airflow_env.main([])
+    # a volume of before the key was a secret has one of its own
+    (home / "pseudonym.key").write_text("ab" * 32)
+    secret.write_text("cd" * 32)
+    with pytest.raises(SystemExit, match=r"secret holds another key than .*pseudonym\.key.*copy that one"):
+        airflow_env.main([])
+    assert not prepared and (home / "pseudonym.key").read_text() == "ab" * 32
+    secret.write_text("ab" * 32)
+    airflow_env.main([])
+    assert len(prepared) == 1
