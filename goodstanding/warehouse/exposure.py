@@ -1,10 +1,11 @@
 """Settles commitments: what files tell of the orders that took an answer, and what is open of them.
 
 Commitments lie beside the receipts (`app.api.commitments`), orders in the warehouse; they meet here, at each
-publication, by the order's id. `orders_of_commitments.sql` finds the order of each; the rules are those of
-`settlements.sql`. What is told is computed from the start each time, so that a file that comes late, or is
-withdrawn, changes it; it is written beside the commitments once readers see the publication, with its time,
-because an answer that rests on an older one does not know the debts that the newer one tells.
+publication, by the order's id. `matched_orders.sql` finds the order of each, `orders_of_commitments.sql` what
+is told of it, and `settlements.sql` has the rules. What is told is computed from the start each time, so that
+a file that comes late, or is withdrawn, changes it; it is written beside the commitments once readers see the
+publication, with its time, because an answer that rests on an older one does not know the debts that the
+newer one tells.
 """
 
 from __future__ import annotations
@@ -25,16 +26,22 @@ log = logging.getLogger(__name__)
 
 FILE = "receipts.sqlite"
 BUSY_SECONDS = 10
+MATCHED = Path(__file__).with_name("matched_orders.sql")
 ORDERS = Path(__file__).with_name("orders_of_commitments.sql")
 SETTLEMENTS = Path(__file__).with_name("settlements.sql")
 EXPOSURE = Path(__file__).with_name("exposure.sql")
 COMMITMENTS = (
-    *("receipt_id", "order_id", "method", "buyer", "is_stranger", "day", "until", "cents", "return_days"),
+    *("receipt_id", "order_id", "method", "buyer", "day", "until", "cents", "return_days"),
     *("expires", "settled_until", "settled_cents", "settled_because"),
 )
+# whether the buyer asked by a customer's id, and not as a guest
+IS_CUSTOMER = """
+    select receipts.content ->> '$.customer' is not null from receipts
+    where receipts.receipt_id = commitments.receipt_id
+"""
 PARTS = ("receipt_id", "until", "cents")
 # the columns of commitments that hold numbers; a frame without rows has lost their types
-NUMBERS = ("is_stranger", "cents", "return_days", "settled_cents")
+NUMBERS = ("is_customer", "cents", "return_days", "settled_cents")
 
 
 @dataclass(frozen=True)
@@ -63,13 +70,13 @@ def expose(connection: duckdb.DuckDBPyConnection, receipts: Path, as_of: date) -
     connection.register("commitments", commitments)
     connection.register("parts", parts)
     connection.execute(f"set variable as_of = date '{as_of}'")
-    for step in (ORDERS, SETTLEMENTS):
+    for step in (MATCHED, ORDERS, SETTLEMENTS):
         connection.execute(step.read_text(encoding="utf-8"))
     told = connection.execute("select * from settlements").fetchall()
     rows = connection.execute(EXPOSURE.read_text(encoding="utf-8")).df()
     connection.unregister("commitments")
     connection.unregister("parts")
-    connection.execute("drop table settlements; drop table orders_of_commitments")
+    connection.execute("drop table settlements; drop table orders_of_commitments; drop table matched_orders")
     now = {receipt_id: (until and str(until), cents, because) for receipt_id, until, cents, because in told}
     before = commitments[["receipt_id", "settled_until", "settled_cents", "settled_because"]]
     changes = {}
@@ -110,13 +117,14 @@ def _read(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows: list[tuple[object, ...]] = []
     parts: list[tuple[object, ...]] = []
     if not path.exists():
-        return _frame(rows, COMMITMENTS), _frame(parts, PARTS)
+        return _frame(rows, (*COMMITMENTS, "is_customer")), _frame(parts, PARTS)
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file:
             tables = {name for (name,) in file.execute("select name from sqlite_master")}
             if "commitments" in tables:
                 is_open = "from commitments where released_at is null"
-                rows = file.execute(f"select {', '.join(COMMITMENTS)} {is_open}").fetchall()
+                columns = f"{', '.join(COMMITMENTS)}, coalesce(({IS_CUSTOMER}), 0)"
+                rows = file.execute(f"select {columns} {is_open}").fetchall()
                 parts = file.execute(
                     f"select * from parts where receipt_id in (select receipt_id {is_open})"
                 ).fetchall()
@@ -125,7 +133,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             f"{path} cannot be read ({error}), so nobody knows what orders took; mend or restore it, and "
             "publish again"
         ) from None
-    return _frame(rows, COMMITMENTS), _frame(parts, PARTS)
+    return _frame(rows, (*COMMITMENTS, "is_customer")), _frame(parts, PARTS)
 
 
 def _frame(rows: list[tuple[object, ...]], columns: tuple[str, ...]) -> pd.DataFrame:

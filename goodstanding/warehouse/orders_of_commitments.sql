@@ -1,18 +1,10 @@
--- The order that each commitment (frame `commitments`) has become by the variable `as_of`, and what the files tell of it: one row for
--- each commitment. Run in the working files; `settlements.sql` rules by it.
+-- What the files tell of the order of each commitment by the variable `as_of`: one row for each commitment. Run after
+-- `matched_orders.sql`; `settlements.sql` rules by it.
 create or replace temp table orders_of_commitments as
 with
 
-orders as (
-    select
-        customer_id,
-        invoice_no,
-        invoice_day,
-        valid_from,
-        net_amount,
-        is_kept
-    from features.invoice_states
-    where valid_until is null
+matched as (
+    select * from matched_orders
 ),
 
 accounts as (
@@ -42,30 +34,6 @@ deliveries as (
     select * from intake.raw.deliveries
 ),
 
--- the first order of the id, of whoever it is where the buyer was not known; orders may be entered before midnight
-matched as (
-    select
-        commitments.* exclude (day, until, expires, return_days),
-        cast(commitments.return_days as integer) as return_days,
-        cast(commitments.day as date) as day,
-        cast(commitments.until as date) as until,
-        cast(commitments.expires as date) as expires,
-        orders.* exclude (invoice_no)
-    from commitments
-    left join orders
-        on
-            commitments.order_id = orders.invoice_no
-            and (commitments.buyer = orders.customer_id or commitments.is_stranger = 1)
-            and orders.invoice_day >= cast(commitments.day as date) - 1
-    -- two customers may have orders of one id on one day; the buyer's own comes first, where the buyer is known
-    qualify row_number() over (
-        partition by commitments.receipt_id
-        order by
-            coalesce(commitments.buyer = orders.customer_id, false) desc,
-            orders.invoice_day asc, orders.customer_id asc
-    ) = 1
-),
-
 final as (
     select
         matched.*,
@@ -77,7 +45,7 @@ final as (
         (
             select min(deliveries.event_day) from deliveries
             where
-                deliveries.customer_id = matched.customer_id
+                deliveries.customer_id is not distinct from matched.customer_id
                 and deliveries.invoice_no = matched.order_id
                 and deliveries.event_day >= matched.invoice_day
         ) as delivered_day,

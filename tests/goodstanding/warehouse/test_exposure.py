@@ -40,6 +40,9 @@ create table features.instalment_states (
     amount decimal(28, 4), outstanding decimal(28, 4)
 );
 create schema marts;
+create table marts.order_lines (
+    customer_id varchar, invoice_no varchar, event_day date, invoice_kind varchar
+);
 create table marts.payment_behaviour (customer_id varchar, as_of date, outstanding decimal(28, 4));
 """
 
@@ -221,4 +224,36 @@ def test_the_order_of_a_stranger_is_found_by_its_id_alone(shop):
     shop.take(basket="40.00", standing=STRANGER, customer=None, guest="g" * 32)
     assert shop.open(0) == [("7", 40.0, 21)]
     shop.order(kept=False, who="b" * 32)
+    assert shop.open(2) == []
+
+
+@pytest.mark.parametrize("customer", [None, ANN])
+def test_an_order_of_nobody_has_come_in_and_does_not_expire(shop, customer):
+    shop.take(EMI, standing=replace(BEST, is_stranger=customer is None), customer=customer)
+    day = DAY + timedelta(days=1)
+    # a cancellation, another order, and one of before
+    for number, days, kind in (("7", 1, "cancellation"), ("8", 1, "sale"), ("7", -9, "sale")):
+        shop.tell("marts.order_lines", None, number, DAY + timedelta(days=days), kind)
+    assert shop.open(30) == [], "it never came"
+    for _ in range(2):
+        shop.tell("marts.order_lines", None, "7", day, "sale")
+    assert shop.open(31) == [("7", 600.0, 92)]
+
+
+def test_an_order_of_nobody_comes_before_that_of_another_and_after_ones_own(shop):
+    shop.take(basket="40.00", standing=STRANGER, customer=None)
+    shop.order(days=2, kept=False, who="0" * 32)
+    assert shop.open(3) == []
+    shop.tell("marts.order_lines", None, "7", DAY + timedelta(days=3), "sale")
+    assert shop.open(3) == [("7", 40.0, 21)]
+    shop.tell("intake.raw.deliveries", None, "7", DAY + timedelta(days=5))
+    assert shop.open(6) == [("7", 40.0, 19)]
+
+
+def test_the_order_of_another_tells_nothing_of_a_first_order(shop):
+    shop.take(basket="40.00", standing=STRANGER)
+    shop.order(kept=False, who="b" * 32)
+    assert shop.open(2) == [("7", 40.0, 21)]
+    shop.tell("marts.order_lines", None, "7", DAY + timedelta(days=1), "sale")
+    shop.order(days=2, kept=False)
     assert shop.open(2) == []
