@@ -24,6 +24,7 @@ from app.cli.shown import AsJson, console, print_json, progress_bar, reports_err
 from app.cli.streams import leave_signals
 from app.cli.tables import (
     print_as_known,
+    print_check,
     print_profile,
     print_report,
     print_rollback,
@@ -67,6 +68,31 @@ def run(
         else:
             report = run_days(settings(), Days.parse(first, last), daily, progress)
     show(report, as_json, print_report)
+
+
+@app.command()
+@reports_errors
+def check(
+    first: Annotated[
+        str | None, typer.Option("--from", help="First event day; default: all there is.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last event day; default: the first.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the landing as a run would, without loading it: what would count, what not, and why.
+
+    The exit code is 1 where lines would be lost.
+    """
+    from goodstanding.ingest.check import check_landing
+
+    if first is None and last is not None:
+        raise WrongUse("--to needs --from")
+    with progress_bar() as progress:
+        progress.add_task("reading the landing", total=None)
+        checked = check_landing(settings(), Days.parse(first, last) if first else None)
+    show({**checked, "ok": checked["lost"] == 0}, as_json, print_check)
+    if checked["lost"]:
+        raise typer.Exit(1)
 
 
 @app.command()

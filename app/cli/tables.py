@@ -1,4 +1,4 @@
-"""Prints what `run`, `train`, `rollback`, `profile`, `status` and `as-known` give, as tables.
+"""Prints what `run`, `check`, `train`, `rollback`, `profile`, `status` and `as-known` give, as tables.
 
 `pipeline.report` reads the numbers, so that `--json` prints the very numbers that these tables show.
 """
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from datetime import date
 
     from app.cli.runs import TrainingReport
+    from goodstanding.ingest.check import LandingCheck
     from goodstanding.warehouse.notices import NoticeGroup
     from ml.champions import Rollback
     from pipeline.as_known import AsKnown
     from pipeline.report import LandingReport, ModelInUse, Profile, RunReport, Status
 
 SHOWN_NOTICES = 12
+SHOWN_FILES = 20
 
 
 TRAIN = (".venv/bin/goodstanding train", "the models, on what is known now; then chances in profiles")
@@ -224,6 +226,30 @@ def print_training(training: TrainingReport, console: Console) -> None:
     """Print the models of every question after a training, and why some have no new one."""
     print_models(training["models"], console)
     print_refused(training["refused"], console)
+
+
+def print_check(checked: LandingCheck, console: Console) -> None:
+    """Print what a run would find in the landing."""
+    table = titled_table(f"{checked['first_day']} to {checked['last_day']}", "", "")
+    for name in ("files", "lines", "orders", "customers"):
+        table.add_row(name, f"{checked[name]:,}")
+    come = checked["reconciled"]
+    if come["orders"] or come["off"]:
+        table.add_row("orders that come to their total", f"{come['orders']:,}")
+        table.add_row("  that do not", f"{come['off']:,}")
+    console.print(table)
+    if checked["set_aside"]:
+        table = titled_table("Not taken in", "why", "lines")
+        for reason, lines in checked["set_aside"].items():
+            table.add_row(reason, f"{lines:,}")
+        console.print(table)
+    table = titled_table("Files", "name", "lines", "orders", "off", "first day", "last day")
+    for file in checked["by_file"][:SHOWN_FILES]:
+        cells = ("lines", "orders", "off", "first_day", "last_day")
+        table.add_row(file["name"], *("" if file[cell] is None else str(file[cell]) for cell in cells))  # type: ignore[literal-required]
+    if len(checked["by_file"]) > SHOWN_FILES:
+        table.add_caption(f"and {len(checked['by_file']) - SHOWN_FILES} more: see --json")
+    console.print(table)
 
 
 def print_rollback(rollback: Rollback, console: Console) -> None:

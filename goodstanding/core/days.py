@@ -134,6 +134,11 @@ def require_over(days: Days, timezone: str, now: datetime | None = None) -> None
         )
 
 
+def is_over(day: date, timezone: str) -> bool:
+    """Whether a day is over in the shop's time zone, by the clock of this machine."""
+    return end_of(day, timezone) <= moment()
+
+
 def end_of(day: date, timezone: str) -> datetime:
     """The moment, in UTC, at which a day of the shop is over and the next begins."""
     return datetime.combine(day + timedelta(days=1), time.min, zone(timezone)).astimezone(UTC)

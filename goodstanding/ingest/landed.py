@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 import duckdb
 
-from goodstanding.core.days import Days, ranges
+from goodstanding.core.days import Days, is_over, ranges
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.ingest.exports.cut import Cut, covered_days, cut_exports
@@ -93,6 +93,23 @@ class Landed:
         )
         return ranges(days)
 
+    def keep_exports(self, connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+        """Note in `raw.exports` which exports were read."""
+        rows = [
+            (
+                *(self._shop.source, kind, export.file.name, export.file.hash, export.file.bytes),
+                *(export.file.records, export.orders, export.orders_off),
+                *((export.days.first, export.days.last) if export.days else (None, None)),
+                run_id,
+            )
+            for kind, cut in self.cuts.items()
+            for export in cut.exports
+        ]
+        connection.execute("delete from raw.exports where source = ?", [self._shop.source])
+        if rows:
+            marks = ", ".join("?" for _ in rows[0])
+            connection.executemany(f"insert into raw.exports values ({marks})", rows)
+
     @property
     def days(self) -> Days | None:
         """First and last day that the landing holds something of, or None where it is empty."""
@@ -112,7 +129,9 @@ def days_in_landing(settings: Settings, shop: Shop) -> Days | None:
     if exported:
         with _own_connection(settings) as connection:
             for source in exported:
-                days |= covered_days(connection, settings, shop, source)
+                covered = covered_days(connection, settings, shop, source)
+                # an export of this morning has the orders of a day that is not over
+                days |= {day for day in covered if is_over(day, shop.timezone)}
     return _range(days)
 
 

@@ -66,6 +66,22 @@ create table if not exists raw.files (
 
 alter table raw.files add column if not exists file_day date;
 
+-- The exports that were read last: files of the landing that are of no single day. `orders` is how many invoice numbers one
+-- has, `orders_off` how many of those that count do not come to their own total.
+create table if not exists raw.exports (
+    source varchar not null,
+    kind varchar not null,
+    file_name varchar not null,
+    file_hash varchar not null,
+    bytes bigint not null,
+    lines bigint not null,
+    orders bigint not null,
+    orders_off bigint not null,
+    first_day date,
+    last_day date,
+    run_id varchar not null
+);
+
 -- What ingest noticed about the lines of a file and did not stop for; replaced with the partitions of their days.
 -- `topic` is one of goodstanding/warehouse/notices.py; `example` is a place like 2011-12-01.csv:7.
 create table if not exists raw.notices (

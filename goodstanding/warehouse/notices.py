@@ -28,10 +28,13 @@ TOPICS: Mapping[str, str] = {
     "restated": "orders of an export that a later export states otherwise",
     "no_order": "orders that are none by their status",
     "other_currency": "orders and returns in another currency than the shop's are left out",
+    "nobodys_return": "returns of orders without a customer are left out",
     "undated": "returns of which the file tells no day",
     "withdrawn": "orders of an export that a later export does not have",
     "equal_lines": "two files of a day have equal lines",
 }
+# of lines that a mapping leaves out
+LEFT_OUT = frozenset({"no_order", "other_currency", "nobodys_return"})
 # A notice of these compares a day with what was held of other days when it was loaded. Runs and status tell
 # it; a publication, which is the same after any order of runs, does not hold it.
 OF_OTHER_DAYS = frozenset({"number_again"})

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.core.sql import identifier, literal, rendered
@@ -33,10 +34,22 @@ MESSAGES = {
     "restated": "lines that a later export states otherwise: the later one counts",
     "no_order": "lines of orders that are none by their status (no_orders of the mapping): left out",
     "other_currency": "lines in another currency than the shop's (other_currencies of the mapping): left out",
+    "nobodys_return": "returns of orders without a customer: left out",
     "undated": "returns without a day: each counts on the last day of the export that first has its amount",
     "withdrawn": "lines that a later export of their time does not have: withdrawn",
 }
 SAME_BYTES = "an export with the same bytes as a later one: not read"
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export that was read: how many invoice numbers it has, how many orders are off their own
+    total, and the event days that it covers (None where it has no line)."""
+
+    file: File
+    orders: int = 0
+    orders_off: int = 0
+    days: Days | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +60,13 @@ class Cut:
         path: the Parquet file with the columns of `text_lines`, event_day and place (export and line).
         source: how these lines are read; what is done with money of whole orders gives each its amount.
         files: what of it is of each day that an export covers, as if it were the file of that day.
+        exports: the files of the landing.
     """
 
     path: Path
     source: Source
     files: Mapping[date, File]
+    exports: Sequence[Export]
 
     def load_text(self, connection: duckdb.DuckDBPyConnection, files: Sequence[File]) -> None:
         """Fill `text_lines` (see `read.load_text`) with the lines of some of the days, and their `place`."""
@@ -112,7 +127,9 @@ def cut_exports(
     _require_all_lines(connection, files)
     order = "order by event_day, line_number"
     connection.execute(f"copy (from cut_lines {order}) to {literal(path)} (format parquet)")
-    cut = Cut(path, read_as, _files_of_days(connection, read_as, path, files))
+    cut = Cut(
+        path, read_as, _files_of_days(connection, read_as, path, files), _exports(connection, source, files)
+    )
     for table in ("text_lines", *TABLES):
         connection.execute(f"drop table {table}")
     return cut
@@ -206,6 +223,31 @@ def _require_all_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[Fi
                 f"{file.name} has {file.records} lines, but {judged.get(file.name, 0)} were cut into days; "
                 "nothing was changed. Please report this file's shape as a fault of goodstanding"
             )
+
+
+def _exports(connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[File]) -> list[Export]:
+    """What each export holds; `judged_lines` has their lines."""
+    invoice = INVOICE if INVOICE in source.columns else "null"
+    rows = connection.execute(
+        f"""
+        select
+            judged_lines.file_name,
+            count(distinct {invoice}),
+            count(distinct {invoice}) filter (
+                where counts and left_out_as is null and order_fault is not null
+            ),
+            any_value(first_day),
+            any_value(last_day)
+        from judged_lines
+        join (
+            select file_name, min(event_day) as first_day, max(event_day) as last_day
+            from placed_lines group by file_name
+        ) as covered using (file_name)
+        group by judged_lines.file_name
+        """
+    ).fetchall()
+    held = {name: (orders, off, Days(first, last)) for name, orders, off, first, last in rows}
+    return [Export(file, *held.get(file.name, ())) for file in files]
 
 
 def _files_of_days(

@@ -12,7 +12,7 @@ from goodstanding.ingest.casts import cast
 from goodstanding.ingest.exports.inputs import STATUS, TOTAL, else_input, money_input, of_orders
 from goodstanding.ingest.stage import CURRENCY
 from goodstanding.shops.kinds import ORDERS
-from goodstanding.shops.mapping import INVOICE, Column, Orders, Shop, Source
+from goodstanding.shops.mapping import CUSTOMER, INVOICE, Column, Orders, Shop, Source
 
 ORDER_CELLS, *MONEY_STEPS = (
     Path(__file__).with_name(f"order_{name}.sql") for name in ("cells", "moneys", "sums", "shares", "money")
@@ -138,6 +138,9 @@ def left_out(shop: Shop, source: Source) -> str:
             f"when regexp_full_match({code}, '[A-Z]{{3}}') and {code} <> {literal(shop.currency)} "
             "then 'other_currency'"
         )
+    if source.columns[source.of.happened].first_seen:
+        # an order of nobody is in a file of orders, but a return has to name whose order it lowers
+        branches.append(f"when coalesce(trim({CUSTOMER}), '') = '' then 'nobodys_return'")
     return f"case {' '.join(branches)} end" if branches else "cast(null as varchar)"
 
 
