@@ -16,6 +16,7 @@ import typer
 
 from app.cli.dbt import dbt_app
 from app.cli.decisions import commit, decide, release
+from app.cli.init import init
 from app.cli.keys import key_app
 from app.cli.letters import letter
 from app.cli.policy import policy_app
@@ -47,6 +48,7 @@ app.add_typer(key_app, name="key")
 app.add_typer(policy_app, name="policy")
 app.add_typer(receipt_app, name="receipt")
 app.command("letter")(letter)
+app.command("init")(init)
 
 
 @app.command()
