@@ -20,12 +20,12 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from app.api.policy_log import BEFORE_FIRST, FILE, Entry, read_log
+from app.api.policy_log import BEFORE_FIRST, FILE, LOSS_ACCEPTED, Entry, read_log
 from app.api.published import Stamp, stamp_of
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.differences import parsed
-from goodstanding.decisions.policy import CHALLENGER, LIVE, SHADOW, Policy, in_effect
+from goodstanding.decisions.policy import CHALLENGER, DECISIONS, LIVE, SHADOW, Policy, in_effect
 from goodstanding.decisions.scorecard import Scorecard
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Approved:
         share = self.entry.after["share"]
         return None if share is None else Decimal(share)
 
-    @property
+    @cached_property
     def effective_at(self) -> datetime:
         """From when on it holds, in UTC."""
         return datetime.fromisoformat(self.entry.after["effective_at"])
@@ -188,9 +188,11 @@ def state_of(entries: Sequence[Entry]) -> State:
             were.add(subject)
         elif entry.what == OFFICER_ENDED:
             officers.pop(subject, None)
-        elif entry.what == SWITCHED_OFF:
-            off[subject] = entry
-            asked.pop(subject, None)
+        elif entry.what in (SWITCHED_OFF, LOSS_ACCEPTED):
+            # what was off when entries were lost nobody knows, so all is
+            for method in DECISIONS if entry.what == LOSS_ACCEPTED else (subject,):
+                off[method] = entry
+                asked.pop(method, None)
         elif entry.what == ON_ASKED:
             asked[subject] = entry
         elif entry.what == SWITCHED_ON:
@@ -256,8 +258,11 @@ class Versions:
 
     def _beside(self, mode: str, day: date, at: datetime) -> Approved | None:
         """The approved version beside the live one, for as long as that is the one from which it differs."""
-        approved, live = self.state.newest(mode, at), self.live(day, at)
-        return approved if approved and live and approved.follows == live.content_hash else None
+        approved = self.state.newest(mode, at)
+        if approved is None:
+            return None
+        live = self.live(day, at)
+        return approved if live and approved.follows == live.content_hash else None
 
     def _begins(self, policy: Policy) -> datetime:
         midnight = datetime.combine(policy.effective_from, time(), self.zone)

@@ -24,7 +24,7 @@ from app.api.policy_book import (
     State,
     state_of,
 )
-from app.api.policy_log import Change, Entry, read_log, require_heads, writing
+from app.api.policy_log import LOSS_ACCEPTED, Change, Entry, missing_heads, read_log, require_heads, writing
 from app.api.receipts import seen_heads
 from goodstanding.core.errors import WrongUse
 from goodstanding.core.settings import Settings
@@ -141,6 +141,19 @@ def checked_log(settings: Settings, noted: Sequence[str] = ()) -> tuple[Entry, .
         heads.append((int(match[1]), match[2]))
     require_heads(entries, [*seen_heads(settings.receipts), *heads])
     return entries
+
+
+def accept_loss(settings: Settings, because: str) -> Entry:
+    """Go on without entries of the log that are gone for good; all methods are off until switched on.
+
+    Raises:
+        WrongUse: nothing that was seen is missing.
+    """
+    with writing(settings.policy) as log:
+        lost = missing_heads(log.entries, seen_heads(settings.receipts))
+        if not lost:
+            raise WrongUse("the log of policy changes has all that was seen: there is no loss to accept")
+        return log.append(Change(_uid(), LOSS_ACCEPTED, "log", [list(head) for head in lost], None, because))
 
 
 def require_officer(state: State, key: str) -> str:

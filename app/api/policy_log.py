@@ -34,6 +34,8 @@ BEFORE_FIRST = "0" * 64
 # A note is kept for good, so it must name nobody.
 E_MAIL = re.compile(r"\S@\S")
 LONGEST_NOTE = 500
+# That entries which were seen are gone for good.
+LOSS_ACCEPTED = "loss_accepted"
 # The number of an entry, and its hash or how that begins.
 Head = tuple[int, str]
 
@@ -122,17 +124,24 @@ def require_heads(entries: Sequence[Entry], seen: Sequence[Head]) -> None:
     Raises:
         DataProblem: it was cut at its end, or written anew.
     """
-    for number, head in seen:
-        if number > len(entries):
-            how = f"has {len(entries)} entries, and entry {number} was seen"
-        elif not entries[number - 1].hash.startswith(head):
-            how = f"has another entry {number} than was seen"
-        else:
-            continue
+    for number, _ in missing_heads(entries, seen)[:1]:
+        there = len(entries)
+        how = f"another entry {number}" if number <= there else f"{there} entries and no entry {number}"
         raise DataProblem(
-            f"the log of policy changes {how}: it was cut or written anew; put it back from a backup, and "
-            "find out who wrote to it"
+            f"the log of policy changes has {how} where one was seen: it was cut or written anew; put it "
+            "back from a backup, and find out who wrote to it"
         )
+
+
+def missing_heads(entries: Sequence[Entry], seen: Sequence[Head]) -> list[Head]:
+    """The heads that were seen and are not in a log; without those whose loss it accepts."""
+    accepted = [head for entry in entries if entry.what == LOSS_ACCEPTED for head in entry.before]
+    return [
+        (number, head)
+        for number, head in seen
+        if not (number <= len(entries) and entries[number - 1].hash.startswith(head))
+        and [number, head] not in accepted
+    ]
 
 
 class Writer:

@@ -36,7 +36,7 @@ from filelock import FileLock, Timeout
 from app.api import commitments
 from app.api.commitments import Because, Commitment, Conflict, NoReceipt, Quote
 from app.api.policy_book import Book, State
-from app.api.policy_log import Head
+from app.api.policy_log import Head, require_heads
 from app.api.sqlite import SqliteFile
 from goodstanding.core.settings import QUOTE_MINUTES, RECEIPT_MONTHS
 from goodstanding.core.version import folder_version
@@ -314,6 +314,8 @@ class Receipts:
         self._file = SqliteFile(self._path, SCHEMA, synchronous="normal")
         self._local = threading.local()
         self._kept: Kept = {}
+        # the head of the log of policy changes that was found to have all heads seen before
+        self._checked = ""
 
     def decide(self, inquiries: Sequence[Inquiry]) -> list[KeptAnswer]:
         """Answer questions in turn, and keep the receipts, in one transaction. None counts for another.
@@ -327,8 +329,20 @@ class Receipts:
             return [self._decide(connection, _switched(inquiry, state)) for inquiry in inquiries]
 
     def _state(self, connection: sqlite3.Connection) -> State:
-        """What is in force by the log of policy changes, whose head is kept beside the receipts."""
-        state = self._book.current if self._book else State()
+        """What is in force by the log of policy changes, whose head is kept beside the receipts.
+
+        Raises:
+            DataProblem: the log lacks an entry on which an answer rested.
+        """
+        if self._book is None:
+            return State()
+        state = self._book.current
+        if state.head != self._checked:
+            # a log that was cut while nothing ran would switch on what was off
+            require_heads(
+                state.entries, connection.execute("select number, hash from policy_heads").fetchall()
+            )
+            self._checked = state.head
         if state.entries:
             head = (len(state.entries), state.head, _stamp(now_utc()))
             connection.execute("insert or ignore into policy_heads values (?, ?, ?)", head)

@@ -19,7 +19,7 @@ from app.cli.decisions import commit, decide, release
 from app.cli.init import init
 from app.cli.keys import key_app
 from app.cli.letters import letter
-from app.cli.policy import policy_app
+from app.cli.policy import policy_app, switched_off
 from app.cli.receipts import clock_doubt, receipt_app
 from app.cli.shown import AsJson, console, print_json, progress_bar, reports_errors, say, screen, show
 from app.cli.streams import leave_signals
@@ -188,10 +188,11 @@ def status(as_json: AsJson = False) -> None:
     """The last published day, its age, its gates, and which newer days wait and why."""
     from pipeline.report import read_status
 
-    doubt = clock_doubt(settings())
-    show({**read_status(settings()), "clock_doubt": doubt}, as_json, print_status)
-    if doubt and not as_json:
-        say(console, doubt)
+    doubt, off = clock_doubt(settings()), switched_off(settings())
+    found = {**read_status(settings()), "clock_doubt": doubt, "switched_off": off}
+    show(found, as_json, print_status)
+    for text in [] if as_json else [*filter(None, [doubt]), *(f"{method} is switched off" for method in off)]:
+        say(console, text)
 
 
 @app.command()

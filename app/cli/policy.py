@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from app.cli.shown import AsJson, console, print_json, reports_errors, say, show
-from goodstanding.core.settings import settings
+from goodstanding.core.settings import Settings, settings
 
 if TYPE_CHECKING:
     from app.api.policy_log import Entry
@@ -35,6 +35,19 @@ def _key(whose: str = "your officer's key") -> str:
     if sys.stdin.isatty():
         return getpass(f"{whose}: ")
     return sys.stdin.readline().strip()
+
+
+def switched_off(current: Settings) -> list[str]:
+    """The methods by which nothing is granted at present.
+
+    Raises:
+        DataProblem: the log of policy changes was edited or damaged.
+    """
+    if not current.policy.is_dir():
+        return []
+    from app.api.policy_book import Book
+
+    return sorted(Book(current.policy).current.switched_off)
 
 
 def _show(entry: Entry, as_json: bool, print_entry: Callable[[Entry, Console], None]) -> None:
@@ -76,6 +89,16 @@ def policy_log(
 
     entries = checked_log(settings(), noted or ())
     show({"entries": [vars(entry) for entry in entries]}, as_json, lambda _, on: print_log(entries, on))
+
+
+@policy_app.command("accept-loss")
+@reports_errors
+def policy_accept_loss(because: Why, as_json: AsJson = False) -> None:
+    """Go on without entries of the log that are gone for good: all is off until two officers switch it on."""
+    from app.api.policy_changes import accept_loss
+    from app.cli.policy_tables import print_change
+
+    _show(accept_loss(settings(), because), as_json, print_change)
 
 
 @officer_app.command("new")

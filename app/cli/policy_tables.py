@@ -146,6 +146,8 @@ def _shown(value: Any) -> str:
     """A value in short; all of it is shown by `--json`."""
     if value is None or isinstance(value, str):
         return value or ""
+    if isinstance(value, list):
+        return ", ".join(f"{number}:{_short(head)}" for number, head in value)
     if "differing" in value:
         value = {"mode": value["mode"], "follows": value["follows"]["version"]} | {
             _rule(row): row["value"] or "taken away" for row in value["differing"]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from app.api import policy_log
 from app.api.answers import Answers, Asked
 from app.api.policy_book import Book, state_of
-from app.api.policy_changes import checked_log, end_officer, new_officer, switch_off, switch_on
+from app.api.policy_changes import accept_loss, checked_log, end_officer, new_officer, switch_off, switch_on
 from app.api.policy_log import FILE, read_log
 from app.cli.main import app
 from goodstanding.core.errors import DataProblem, WrongUse
@@ -85,16 +85,16 @@ def test_a_cut_is_noticed_by_the_receipts_and_by_a_head_that_was_noted(home, pub
     path.write_text("".join(line + "\n" for line in whole.splitlines()[:2]))
     # nobody has seen the third entry yet
     assert len(checked_log(home)) == 2
-    with pytest.raises(DataProblem, match="has 2 entries, and entry 3 was seen"):
+    with pytest.raises(DataProblem, match="has 2 entries and no entry 3 where one was seen"):
         checked_log(home, [f"3:{head[:12]}"])
     path.write_text(whole)
     Answers(home).decide([Asked("11", Question("cod", Decimal(10)))])
     assert len(checked_log(home)) == 3
     path.unlink()
-    with pytest.raises(DataProblem, match="has 0 entries, and entry 3 was seen"):
+    with pytest.raises(DataProblem, match="has 0 entries and no entry 3 where one was seen"):
         checked_log(home)
     three_changes(home)
-    with pytest.raises(DataProblem, match="has another entry 3 than was seen"):
+    with pytest.raises(DataProblem, match="has another entry 3 where one was seen"):
         checked_log(home)
     with pytest.raises(WrongUse, match="a head of '3'"):
         checked_log(home, ["3"])
@@ -114,6 +114,29 @@ def test_a_process_that_answers_takes_up_no_log_that_was_cut_or_edited(home, cap
     path.write_text(whole[:-20])
     with pytest.raises(DataProblem, match=r"nothing is answered: policy/log\.jsonl:3"):
         _ = Book(home.policy).current
+
+
+def test_after_a_loss_nothing_is_answered_until_it_is_accepted_and_then_all_is_off(home, published):
+    asked = [Asked("11", Question(method, Decimal(10))) for method in ("cod", "emi")]
+    switch_off(home, "cod", "fraud")
+    with pytest.raises(WrongUse, match="no loss to accept"):
+        accept_loss(home, "")
+    Answers(home).decide(asked)
+    whole = (home.policy / FILE).read_text()
+    (home.policy / FILE).unlink()
+    with pytest.raises(DataProblem, match="no entry 1 where one was seen"):
+        Answers(home).decide(asked)
+    (home.policy / FILE).write_text(whole)
+    assert Answers(home).decide(asked)[1]["decision"] == "yes"
+    (home.policy / FILE).unlink()
+    assert accept_loss(home, "the disk broke").before == [[1, json.loads(whole)["hash"]]]
+    answers = Answers(home).decide(asked)
+    assert [answer["situation"] for answer in answers] == ["switched_off"] * 2
+    assert len(checked_log(home)) == 1
+    # what was seen since is missed again
+    (home.policy / FILE).unlink()
+    with pytest.raises(DataProblem, match="where one was seen"):
+        Answers(home).decide(asked)
 
 
 def test_its_time_never_runs_back_and_an_entry_tells_what_the_clock_said(home, monkeypatch):
@@ -204,6 +227,9 @@ def test_the_commands_tell_what_they_did_and_read_keys_from_the_standard_input(h
     assert run("officer", "new", "risk-3", keys=keys).exit_code == 0
     assert run("officer", "end", "risk-3", keys=keys[:1]).exit_code == 0
     assert json.loads(run("switch-off", "cod", "--because", "fraud").stdout)["after"] == "off"
+    status = CliRunner().invoke(app, ["status"])
+    assert "cod is switched off" in status.stderr
+    assert json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)["switched_off"] == ["cod"]
     assert run("switch-on", "cod", "--because", "over").exit_code == 2
     for key in keys:
         assert run("switch-on", "cod", "--because", "over", keys=[key]).exit_code == 0
