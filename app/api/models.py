@@ -253,7 +253,7 @@ class Decision(BaseModel):
     decision: Literal["yes", "no", "partial"]
     limit: Money = Field(description="The largest basket that is answered yes.")
     score: int | None = Field(description="The sum of the points; null where nothing could be scored.")
-    probability: float | None = Field(description="Of a bad outcome, by the stated odds of the scorecard.")
+    probability: float | None = Field(description="Of a bad outcome, over the months of the plan.")
     threshold: float = Field(description="The probability up to which the margin covers the loss.")
     summary: str
     reasons: list[Reason] = Field(

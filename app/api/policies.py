@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date
 from decimal import Decimal
 from pathlib import Path
@@ -63,6 +63,8 @@ class PolicyDiff(TypedDict):
     old: str
     new: str
     customers: int
+    # by decision: of those asked for a part payment, the share who are reckoned to leave instead
+    walk_away: dict[str, float]
     rows: list[DiffRow]
     # at most `EXAMPLES`, each of another customer
     examples: list[DiffExample]
@@ -115,12 +117,26 @@ def _file_of(name: str | Policy) -> Path | None:
     return Path(name).expanduser() if name.endswith(".csv") or "/" in name else None
 
 
-def diff(settings: Settings, old: str | Policy, new: str | Policy, baskets: Sequence[Decimal]) -> PolicyDiff:
+def diff(
+    settings: Settings,
+    old: str | Policy,
+    new: str | Policy,
+    baskets: Sequence[Decimal],
+    walk_away: Decimal | None = None,
+) -> PolicyDiff:
     """Compare two policies on the customers of the last published day: gains, losses, cost and profit.
 
     Each customer is asked alone, so no cap of the day is reached. Expected profit is the margin where the
     outcome is good, less the cost of failure where it is bad. Both policies are valued by the margins, costs
     and probabilities of the new one, so that only what they grant makes a difference.
+
+    Args:
+        settings: of the home.
+        old: a policy (`policy_named`).
+        new: likewise.
+        baskets: to ask of each customer.
+        walk_away: of those asked for a part payment, the share who leave instead and buy nothing; None: as
+            the new policy has it.
 
     Raises:
         DataProblem: nothing is published. WrongUse: a policy cannot be used.
@@ -131,12 +147,14 @@ def diff(settings: Settings, old: str | Policy, new: str | Policy, baskets: Sequ
     before, after = (policy_named(name, published, today, versions) for name in (old, new))
     rows: list[DiffRow] = []
     examples: list[DiffExample] = []
+    leaving: dict[str, Decimal] = {}
     for method in DECISIONS:
-        standings = {
-            customer: published.standing(customer, method, age_days=0)
-            for customer in (key.decode() for key in published.keys)
-        }
-        rules_of_both = (before.rules[method], after.rules[method])
+        standings = standings_of_all(published, method)
+        leaving[method] = after.rules[method].walk_away_share if walk_away is None else walk_away
+        rules_of_both = (
+            before.rules[method],
+            replace(after.rules[method], walk_away_share=leaving[method]),
+        )
         card = published.cards.get(method)
         for basket in baskets:
             row, differing = _compare(Question(method, basket), standings, card, rules_of_both)
@@ -148,14 +166,25 @@ def diff(settings: Settings, old: str | Policy, new: str | Policy, baskets: Sequ
         "old": before.version,
         "new": after.version,
         "customers": len(published.keys),
+        "walk_away": {method: float(share) for method, share in leaving.items()},
         "rows": rows,
         "examples": list(_spread(examples)),
     }
 
 
+def standings_of_all(published: Published, method: str) -> dict[str, Standing]:
+    """The standing of each published customer, by pseudonym, as of the day of the data."""
+    names = (key.decode() for key in published.keys)
+    return {name: published.standing(name, method, age_days=0) for name in names}
+
+
 @dataclass
-class _Expected:
-    """Sums over many answers: how many are a yes or partial, and the expected cost and profit."""
+class Expected:
+    """Sums over many answers: how many are a yes or partial, and the expected cost and profit.
+
+    Who is asked for a part payment leaves with the chance that the rules state, and then earns and costs
+    nothing.
+    """
 
     yes: int = 0
     partial: int = 0
@@ -163,12 +192,21 @@ class _Expected:
     profit: float = 0.0
 
     def add(self, answer: Verdict, probability: float | None, rules: Rules, basket: Decimal) -> None:
+        """Count an answer.
+
+        Args:
+            answer: to the question of the basket.
+            probability: of a bad outcome; None: it is not known, and neither earns nor costs.
+            rules: whose margin and losses (`Rules.priced_by` a card) are reckoned with.
+            basket: what was asked for.
+        """
         self.yes += answer.decision == YES
         self.partial += answer.decision == PARTIAL
         if answer.granted and probability is not None:
-            lost = probability * float(rules.failure_cost_share * answer.granted)
-            self.cost += lost
-            self.profit += (1 - probability) * float(rules.margin_share * basket) - lost
+            stay = 1 - float(rules.walk_away_share) if answer.decision == PARTIAL else 1.0
+            lost = probability * float(rules.loss_share * answer.granted)
+            self.cost += stay * lost
+            self.profit += stay * ((1 - probability) * float(rules.margin_share * basket) - lost)
 
 
 def _compare(
@@ -178,13 +216,14 @@ def _compare(
     rules: tuple[Rules, Rules],
 ) -> tuple[DiffRow, list[DiffExample]]:
     """The row of one question, and each customer to whom the old and the new rules give different answers."""
-    sums = (_Expected(), _Expected())
+    sums = (Expected(), Expected())
     gain = lose = 0
     examples: list[DiffExample] = []
+    priced = rules[1].priced_by(card or rules[1].card)
     for customer, standing in standings.items():
         before, after = (verdict(question, standing, card or version.card, version) for version in rules)
         for answer, total in zip((before, after), sums, strict=True):
-            total.add(answer, after.probability, rules[1], question.basket)
+            total.add(answer, after.probability, priced, question.basket)
         gain += before.decision != YES == after.decision
         lose += before.decision == YES != after.decision
         if before.decision != after.decision:

@@ -90,6 +90,7 @@ class Published:
         keys: the pseudonyms, sorted, of shape (customers,).
         columns: by name, of the same shape; NaN where a value is missing, a class as its place in
             `vocabulary.CLASSES`.
+        knows_payments: whether anybody is known to have an instalment.
         file: the open file, for profiles.
     """
 
@@ -107,6 +108,7 @@ class Published:
     of_order: tuple[str, ...]
     keys: NDArray[np.bytes_]
     columns: dict[str, NDArray[np.float64]]
+    knows_payments: bool
     file: duckdb.DuckDBPyConnection = field(repr=False)
 
     def age_days(self, today: date, is_archive: bool) -> int:
@@ -159,6 +161,7 @@ class Published:
             simulated=self.simulated,
             note=self.notes.get(method),
             is_stranger=situation is not None,
+            knows_payments=self.knows_payments,
         )
 
     def _before(self, row: dict[str, Number]) -> MonthEnd | None:
@@ -296,6 +299,7 @@ def _read(
         of_order=tuple(sorted(filter(is_of_order, names))),
         keys=keys,
         columns=columns,
+        knows_payments=_knows_payments(file),
         file=file,
     )
 
@@ -308,6 +312,14 @@ def relations(file: duckdb.DuckDBPyConnection) -> set[str]:
         "select schema_name || '.' || view_name from duckdb_views() where database_name = 'published'"
     ).fetchall()
     return {name for (name,) in rows}
+
+
+def _knows_payments(file: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the shop's files tell of any instalment."""
+    if not _columns(file, PAYMENTS):
+        return False
+    found = file.execute(f"select 1 from published.marts.{PAYMENTS} where instalments > 0 limit 1").fetchall()
+    return bool(found)
 
 
 def _columns(file: duckdb.DuckDBPyConnection, table: str) -> set[str]:

@@ -224,6 +224,8 @@ class KeptStanding(TypedDict):
     simulated: bool
     note: str | None
     is_stranger: bool
+    # receipts of before this was looked at have it not
+    knows_payments: NotRequired[bool]
 
 
 class ShadowAnswer(TypedDict):
@@ -505,7 +507,8 @@ class Receipts:
         if now.outstanding is not None and standing.situation is None:
             standing = replace(standing, outstanding=now.outstanding)
         standing = _with_taken(standing, connection, quote, now.day, now.known)
-        left, sentence = left_by_caps(_question(receipt), standing, self.policy(receipt["policy"]))
+        policy = self.policy(receipt["policy"])
+        left, sentence = left_by_caps(_question(receipt), standing, self._card(receipt), policy)
         granted = Decimal(quote.cents) / 100
         if left < granted:
             raise Conflict(f"{money(granted)} was quoted and {money(left)} is left. {sentence} Ask again.")
@@ -653,11 +656,15 @@ class Receipts:
         return parse_policies((f"policy {content_hash[:8]}", {**row, "note": ""}) for row in rows)[0]
 
     def _again(self, receipt: Receipt, policy_hash: str) -> Answer:
-        card = None
-        if receipt["scorecard"]:
-            content: CardContent = self._basis("scorecard", receipt["scorecard"])
-            card = Scorecard.from_json(content)
-        return decide(_question(receipt), _standing(receipt), card, self.policy(policy_hash))
+        card, policy = self._card(receipt), self.policy(policy_hash)
+        return decide(_question(receipt), _standing(receipt), card, policy)
+
+    def _card(self, receipt: Receipt) -> Scorecard | None:
+        """The fitted scorecard on which a receipt rests, or None."""
+        if not receipt["scorecard"]:
+            return None
+        content: CardContent = self._basis("scorecard", receipt["scorecard"])
+        return Scorecard.from_json(content)
 
     def _keep_basis(self, connection: sqlite3.Connection, basis: Policy | Scorecard, day: str) -> str:
         """Keep a policy or scorecard once, and return the hash of its content."""

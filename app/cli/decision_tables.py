@@ -13,6 +13,7 @@ from app.cli.tables import mark_of, titled_table
 
 if TYPE_CHECKING:
     from app.api.commitments import Commitment
+    from app.api.curves import PolicyCurve
     from app.api.groups import ApprovalRates
     from app.api.policies import PolicyDiff
     from app.api.receipts import KeptAnswer
@@ -28,6 +29,10 @@ FACTS = (
     "quote_until",
     "receipt_id",
 )
+
+
+# The width of the longest bar of a curve.
+BAR = 12
 
 
 class KeyRow(TypedDict):
@@ -115,6 +120,7 @@ def print_policy_diff(diff: PolicyDiff, console: Console) -> None:
             f"{row['profit_before']:,.0f} to {row['profit_after']:,.0f}",
         )
     console.print(table)
+    say(console, _walk_away(diff["walk_away"]))
     if diff["examples"]:
         table = titled_table("Examples", "customer", "decision, basket", "answer", "limit")
         for example in diff["examples"]:
@@ -125,6 +131,35 @@ def print_policy_diff(diff: PolicyDiff, console: Console) -> None:
                 f"{example['limit_before']} to {example['limit_after']}",
             )
         console.print(table)
+
+
+def _walk_away(shares: Mapping[str, float]) -> str:
+    listed = ", ".join(f"{share:.0%} ({decision})" for decision, share in shares.items())
+    return f"Of those asked for a part payment these shares are reckoned to leave: {listed}."
+
+
+def print_policy_curve(curve: PolicyCurve, console: Console) -> None:
+    """Print what each cut-off of a policy would do, with a bar for the profit."""
+    title = f"{mark_of(curve)}Policy {curve['policy']} by cut-off, as of {curve['as_of']}"
+    columns = ("cut-off", "yes", "partial", "no", "approvals", "expected loss", "expected profit", "")
+    table = titled_table(f"{title} ({curve['customers']:,} customers)", "decision, basket", *columns)
+    greatest: dict[tuple[str, str], float] = {}
+    for row in curve["rows"]:
+        asked = row["decision"], row["basket"]
+        greatest[asked] = max(greatest.get(asked, 0.0), row["profit"])
+    for row in curve["rows"]:
+        most = greatest[row["decision"], row["basket"]]
+        table.add_row(
+            f"{row['decision']} {row['basket']}",
+            f"{row['cut_off']:.1%}{' (its own)' if row['is_policy'] else ''}",
+            *(f"{count:,}" for count in (row["yes"], row["partial"], row["no"])),
+            f"{row['approvals']:.1%}",
+            f"{row['loss']:,.0f}",
+            f"{row['profit']:,.0f}",
+            "#" * round(BAR * max(0.0, row["profit"]) / most) if most else "",
+        )
+    console.print(table)
+    say(console, _walk_away(curve["walk_away"]))
 
 
 def print_groups(rates: ApprovalRates, console: Console) -> None:

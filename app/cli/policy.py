@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,6 +25,15 @@ policy_app.add_typer(officer_app, name="officer")
 Switch = Literal["cod", "emi"]
 WhichSwitch = Annotated[Switch, typer.Argument(help="On delivery (cod), or by instalments (emi).")]
 Role = Annotated[str, typer.Argument(help="The name of a role, like risk-1; the log keeps it for good.")]
+WalkAway = Annotated[
+    float | None,
+    typer.Option(
+        "--walk-away",
+        min=0,
+        max=1,
+        help="Of those asked for a part payment, the share who leave; default: as the policy has it.",
+    ),
+]
 Why = Annotated[str, typer.Option("--because", help="One line for the log; it names nobody.")]
 
 
@@ -148,6 +158,7 @@ def policy_diff(
     baskets: Annotated[
         list[str] | None, typer.Option("--basket", help="Asked of every customer; again for more.")
     ] = None,
+    walk_away: WalkAway = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who would gain or lose a yes on the last published day, and the expected cost and profit."""
@@ -155,8 +166,39 @@ def policy_diff(
     from app.api.policies import BASKETS, diff
     from app.cli.decision_tables import print_policy_diff
 
-    changes = diff(settings(), old, new, [basket_of(basket) for basket in baskets or BASKETS])
-    show(changes, as_json, print_policy_diff)
+    asked = [basket_of(basket) for basket in baskets or BASKETS]
+    show(diff(settings(), old, new, asked, _share(walk_away)), as_json, print_policy_diff)
+
+
+@policy_app.command("curve")
+@reports_errors
+def policy_curve(
+    policy: Annotated[
+        str | None, typer.Argument(help="A policy file (.csv), or a published version; default: the live.")
+    ] = None,
+    baskets: Annotated[
+        list[str] | None, typer.Option("--basket", help="Asked of every customer; again for more.")
+    ] = None,
+    cut_offs: Annotated[
+        list[float] | None,
+        typer.Option("--cut-off", min=0, max=1, help="A chance up to which to say yes; again for more."),
+    ] = None,
+    walk_away: WalkAway = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show approvals, expected loss and expected profit by cut-off, asked of every customer."""
+    from app.api.answers import basket_of
+    from app.api.curves import CUT_OFFS, curve
+    from app.api.policies import BASKETS
+    from app.cli.decision_tables import print_policy_curve
+
+    asked = [basket_of(basket) for basket in baskets or BASKETS]
+    at = [Decimal(str(cut_off)) for cut_off in cut_offs or ()] or CUT_OFFS
+    show(curve(settings(), policy, asked, at, _share(walk_away)), as_json, print_policy_curve)
+
+
+def _share(share: float | None) -> Decimal | None:
+    return None if share is None else Decimal(str(share))
 
 
 @policy_app.command("groups")

@@ -12,10 +12,14 @@ and when that ends, is kept beside the receipts (`app.api.commitments`).
 - **no**: otherwise, also where the part would be less than the policy's smallest share of the basket. A
   little above the band a person may still grant it.
 
-The points of a scorecard never rise with the basket (`facts.in_stated_direction`) and caps do not depend on
-it, so there is a largest basket that is answered yes, the limit, and every smaller basket is answered yes
-too. No larger basket and no greater cost of failure ever improves an answer; the one exception is a basket of
-a single cent, which cannot be split.
+The chance is that of the scorecard, over the months of the plan (`Rules.chance_over`); of buyers without an
+order that counts it is one share for all, where the policy prices them. What p and the basket are expected to
+cost bounds what a customer may have open, too (`cap_loss`): the riskier the less, whatever the class.
+
+The points of a scorecard never rise with the basket (`facts.in_stated_direction`), so no cap does, and there
+is a largest basket that is answered yes, the limit, and every smaller basket is answered yes too. No larger
+basket and no greater cost of failure ever improves an answer; the one exception is a basket of a single cent,
+which cannot be split.
 """
 
 from __future__ import annotations
@@ -56,7 +60,7 @@ from goodstanding.decisions.reasons import (
     losses,
     reasons_of,
 )
-from goodstanding.decisions.scorecard import Scorecard, Value
+from goodstanding.decisions.scorecard import Bin, Scorecard, Value
 
 YES, PARTIAL, NO = "yes", "partial", "no"
 PART_PAYMENT, PERSON = "ask for part payment", "send to a person"
@@ -73,7 +77,13 @@ DEBT_UNKNOWN = (
     "What the customer owes already is not known, so no debt is taken off what a customer of the class "
     "may have open."
 )
-NO_PLAN, CAP_CUSTOMER = "no_plan", "cap_customer"
+EMI_OFF = (
+    "Instalments are off: no payments are known from which their risk could be told, and the policy does not "
+    "offer them without."
+)
+EMI_OFF_FORMAL = "Payment by instalments is not offered at present"
+ASSUMED_ODDS = "This rests on assumed odds, as no payments are known"
+NO_PLAN, NO_PAYMENTS, CAP_CUSTOMER, CAP_LOSS = "no_plan", "no_payments", "cap_customer", "cap_loss"
 CAP_DAY, CAP_GUESTS_DAY = "cap_day", "cap_guests_day"
 ALL_IS_GRANTED = "What may be granted to all customers together on one day has been granted."
 # What caps the sum as a letter says it, without classes.
@@ -84,6 +94,7 @@ FORMAL_CAPS = {
     NO_PUBLICATION: "Our records cannot be read at present, so {} may be paid this way",
     SWITCHED_OFF: "This way to pay is not offered at present, so {} may be paid this way",
     CAP_CUSTOMER: "By the record of your orders {} may be open at a time",
+    CAP_LOSS: "By the risk that we reckon with {} may be open at a time",
 }
 SITUATION_REASONS = {
     UNKNOWN_CUSTOMER: "Nothing is known of this customer",
@@ -132,6 +143,7 @@ class Standing:
         simulated: whether the orders are made up.
         note: what is to be said of the scorecard of this method.
         is_stranger: whether nobody knows an order of theirs: such buyers share a budget per day.
+        knows_payments: whether the shop's files tell how anybody pays instalments.
     """
 
     situation: str | None
@@ -149,6 +161,7 @@ class Standing:
     simulated: bool = False
     note: str | None = None
     is_stranger: bool = False
+    knows_payments: bool = True
 
 
 @dataclass(frozen=True)
@@ -160,7 +173,7 @@ class Verdict:
         limit: the largest basket that is answered yes.
         granted: what may be paid by the method: the basket, a part of it, or nothing.
         score: None where nothing was scored.
-        probability: the chance of a bad outcome; None where nothing was scored.
+        probability: the chance of a bad outcome; None where there is none to reckon with.
         next_step: `PART_PAYMENT`, `PERSON` or None.
     """
 
@@ -225,9 +238,9 @@ class Answer(_AnswerClass):
     decision: str
     # the largest basket that is answered yes
     limit: str
-    # 300 to 850; with `probability` and `model_id` None where nothing was scored
+    # 300 to 850; with `model_id` None where nothing was scored
     score: int | None
-    # of a bad outcome, by the stated odds, with four decimals
+    # of a bad outcome, by the stated odds and over the months of the plan, with four decimals
     probability: float | None
     # the probability up to which the margin covers the loss, with four decimals
     threshold: float
@@ -314,7 +327,8 @@ class _Case:
     threshold: float
 
     @classmethod
-    def of(cls, question: Question, standing: Standing, card: Scorecard, rules: Rules) -> _Case:
+    def of(cls, question: Question, standing: Standing, card: Scorecard, assumed: Rules) -> _Case:
+        rules = assumed.priced_by(card)
         is_stale = standing.age_days is not None and standing.age_days > rules.stale_after_days
         stale = STALE_DATA if is_stale else None
         caps = _caps(standing, rules, stale)
@@ -335,38 +349,115 @@ class _Case:
         """Whether instalments are asked for over a number of months that no plan has."""
         return self.question.method == EMI and not self.plans
 
+    @property
+    def is_off(self) -> bool:
+        """Whether instalments are not offered, for want of payments to tell their risk from."""
+        is_known = self.standing.knows_payments or self.rules.without_payments
+        # whatever is switched off says so
+        return self.question.method == EMI and not is_known and self.situation != SWITCHED_OFF
+
+    @property
+    def chance_of_all(self) -> float | None:
+        """The chance that is reckoned with where no score tells one buyer from another; None: none is."""
+        first = self.rules.chance_first
+        is_new = self.standing.situation in (UNKNOWN_CUSTOMER, FIRST_TIME_BUYER)
+        return self._over_plan(float(first)) if is_new and first is not None else None
+
+    def chance(self, score: int) -> float:
+        """The chance of a bad outcome at a score, over the months of the plan."""
+        return self._over_plan(self.card.probability(score))
+
+    def bears(self, plan: Plan, verdict: Verdict) -> bool:
+        """Whether by this plan, too, no less is granted than by the first one, which has this verdict."""
+        return replace(self, plans=(plan,)).verdict().granted >= verdict.granted
+
+    def over_months(self) -> str:
+        """`over 12 months` where the chance is another than that of the shortest plan, else nothing."""
+        is_longer = self.rules.risk_growth and self.plans and self.plans[0] != self.rules.plans[0]
+        return f" over {self.plans[0].months} months" if is_longer else ""
+
+    def _over_plan(self, probability: float) -> float:
+        return self.rules.chance_over(probability, self.plans[0].months if self.plans else None)
+
+    def loss_cap(self, probability: float | None) -> _Cap | None:
+        """What may be open at a chance by the loss that is to be expected; None where nothing bounds it."""
+        budget = self.rules.cap_loss
+        if budget is None or probability is None:
+            return None
+        lost = Decimal(repr(probability)) * self.rules.loss_share
+        # no sum comes near what a chance next to none would allow
+        limit = min(UNLIMITED, budget / lost).quantize(CENT, ROUND_DOWN) if lost else UNLIMITED
+        text = f"At a chance of {probability:.1%} that {self.card.bad_outcome}, {{}} may be open"
+        return _Cap(CAP_LOSS, text, limit, _owed(self.standing, self.rules), self.standing.granted_customer)
+
+    def caps_at(self, probability: float | None) -> list[_Cap]:
+        """All caps that hold at a chance, the tightest first."""
+        cap = self.loss_cap(probability)
+        return sorted([*self.caps, *([cap] if cap else [])], key=lambda cap: cap.left)
+
+    def room_at(self, probability: float | None) -> Decimal:
+        """What all caps leave at a chance, not below 0."""
+        cap = self.loss_cap(probability)
+        return max(NOTHING, min(self.room, cap.left)) if cap else self.room
+
     def verdict(self, basket: Decimal | None = None, values: Mapping[str, Value] | None = None) -> Verdict:
         """The answer, with another basket or other values of the customer where they are given."""
         basket = self.question.basket if basket is None else basket
         score = probability = None
-        # where there is no such plan, no basket is answered yes
-        limit = NOTHING if self.has_no_plan else self.room
+        if self.is_off:
+            return Verdict(NO, NOTHING, NOTHING, None, None, None)
         if self.standing.situation is None:
             values = self.standing.values if values is None else values
             points = self.card.points(_with_basket(values, basket))
             score = self.card.clamped(self.card.base_points + sum(points.values()))
-            probability = self.card.probability(score)
-            limit = min(limit, _limit_by_score(self.card, points, self.threshold))
+            probability = self.chance(score)
+            limit = self._limit_by_score(points)
+        else:
+            probability = self.chance_of_all
+            is_within = probability is None or probability <= self.threshold
+            limit = self.room_at(probability) if is_within else NOTHING
+        if self.has_no_plan:
+            return Verdict(NO, NOTHING, NOTHING, score, probability, None)
         decision, granted, next_step = self._granted(basket, limit, probability)
         return Verdict(decision, limit, granted, score, probability, next_step)
+
+    def _limit_by_score(self, points: Mapping[str, int]) -> Decimal:
+        """The largest basket whose chance of a bad outcome is within the threshold and which the caps leave.
+
+        Neither the points nor what the caps leave rise with the basket, so its bins are tried in order until
+        one fails.
+        """
+        others = self.card.base_points + sum(earned for name, earned in points.items() if name != BASKET)
+        characteristic = next((one for one in self.card.characteristics if one.name == BASKET), None)
+        bins = characteristic.bins if characteristic else (Bin(0),)
+        limit = NOTHING
+        for bin_ in bins:
+            if bin_.is_missing:
+                continue
+            probability = self.chance(self.card.clamped(others + bin_.points))
+            if probability > self.threshold:
+                break
+            end = UNLIMITED if bin_.up_to is None else Decimal(repr(bin_.up_to)).quantize(CENT, ROUND_DOWN)
+            limit = max(limit, min(end, self.room_at(probability)))
+            if limit < end:
+                break
+        return limit
 
     def _granted(
         self, basket: Decimal, limit: Decimal, probability: float | None
     ) -> tuple[str, Decimal, str | None]:
         """The decision, the sum granted and the next step."""
-        rules = self.rules
-        if self.has_no_plan:
-            return NO, NOTHING, None
+        rules, room = self.rules, self.room_at(probability)
         if basket <= limit:
             return YES, basket, None
         if probability is None or probability <= self.threshold:
-            granted = self.room
+            granted = room
         elif probability <= rules.threshold(rules.part_payment_share):
             unpaid = (basket * (1 - rules.part_payment_share)).quantize(CENT, ROUND_DOWN)
             # at least a cent where there are two, so that no larger basket gets a better answer
-            granted = min(self.room, max(unpaid, CENT)) if basket > CENT else NOTHING
+            granted = min(room, max(unpaid, CENT)) if basket > CENT else NOTHING
         else:
-            is_for_person = probability <= rules.threshold(rules.person_share) and self.room > 0
+            is_for_person = probability <= rules.threshold(rules.person_share) and room > 0
             return NO, NOTHING, PERSON if is_for_person else None
         is_worth_it = granted > 0 and granted >= basket * rules.smallest_partial_share
         return (PARTIAL, granted, PART_PAYMENT) if is_worth_it else (NO, NOTHING, None)
@@ -387,7 +478,7 @@ def decide(question: Question, standing: Standing, scorecard: Scorecard | None, 
     """
     rules = policy.rules[question.method]
     case = _Case.of(question, standing, scorecard or rules.card, rules)
-    verdict = case.verdict()
+    verdict, rules = case.verdict(), case.rules
     is_scored = verdict.score is not None
     points_lost = losses(case.card, _with_basket(standing.values, question.basket)) if is_scored else []
     plans = _plans(case, verdict)
@@ -398,7 +489,7 @@ def decide(question: Question, standing: Standing, scorecard: Scorecard | None, 
         "probability": None if verdict.probability is None else round(verdict.probability, 4),
         "threshold": round(case.threshold, 4),
         "summary": _summary(case, verdict),
-        "reasons": _reasons(case, points_lost),
+        "reasons": _reasons(case, verdict, points_lost),
         "points": [loss.to_json() for loss in points_lost],
         "next_step": verdict.next_step,
         "pay_now": money(question.basket - verdict.granted),
@@ -413,7 +504,7 @@ def decide(question: Question, standing: Standing, scorecard: Scorecard | None, 
         ),
         "benefits": standing.benefits,
         "situation": case.situation,
-        "notes": _notes(case, is_scored, is_fitted=scorecard is not None),
+        "notes": _notes(case, verdict, is_fitted=scorecard is not None),
         "policy_version": policy.version,
         "model_id": case.card.model_id if is_scored else None,
         "as_of": standing.as_of,
@@ -422,16 +513,25 @@ def decide(question: Question, standing: Standing, scorecard: Scorecard | None, 
     }
 
 
-def verdict(question: Question, standing: Standing, card: Scorecard, rules: Rules) -> Verdict:
-    """Answer a question without reasons, for many customers at once; see the module."""
-    return _Case.of(question, standing, card, rules).verdict()
+def verdict(
+    question: Question, standing: Standing, card: Scorecard, rules: Rules, cut_off: float | None = None
+) -> Verdict:
+    """Answer a question without reasons, for many customers at once; see the module.
+
+    `cut_off` is a chance up to which to answer yes in place of the threshold that the rules have.
+    """
+    case = _Case.of(question, standing, card, rules)
+    return (case if cut_off is None else replace(case, threshold=cut_off)).verdict()
 
 
-def left_by_caps(question: Question, standing: Standing, policy: Policy) -> tuple[Decimal, str]:
-    """What the caps leave, not below 0, and the sentence on the tightest."""
+def left_by_caps(
+    question: Question, standing: Standing, scorecard: Scorecard | None, policy: Policy
+) -> tuple[Decimal, str]:
+    """What the caps leave, not below 0, and the sentence on the tightest; arguments are those of `decide`."""
     rules = policy.rules[question.method]
-    case = _Case.of(question, standing, rules.card, rules)
-    return case.room, min(case.caps, key=lambda cap: cap.left).sentence()
+    case = _Case.of(question, standing, scorecard or rules.card, rules)
+    caps = case.caps_at(case.verdict().probability)
+    return max(NOTHING, caps[0].left), caps[0].sentence()
 
 
 def _nearest_change(case: _Case, verdict: Verdict) -> Change | None:
@@ -440,6 +540,8 @@ def _nearest_change(case: _Case, verdict: Verdict) -> Change | None:
     It is another plan where there is none of so many months, the part that is to be paid at once, or else a
     smaller basket. Plans and baskets are tried by deciding again.
     """
+    if case.is_off:
+        return None
     if case.has_no_plan:
         return _other_plan(case)
     if verdict.decision == PARTIAL:
@@ -452,6 +554,10 @@ def _nearest_change(case: _Case, verdict: Verdict) -> Change | None:
         less = money(verdict.limit)
         sentence = f"A basket of {less} or less would be answered yes."
         return {"characteristic": BASKET, "value": less, "sentence": sentence}
+    if verdict.decision == NO and case.plans:
+        # the fewer months, the smaller the risk
+        shorter = [plan for plan in case.rules.plans if plan.months < case.plans[0].months]
+        return next(filter(None, (_by_plan(case, plan) for plan in shorter[::-1])), None)
     return None
 
 
@@ -459,6 +565,11 @@ def _other_plan(case: _Case) -> Change | None:
     """The plan whose months are nearest to those asked for, where it makes a yes."""
     months = case.question.months or 0
     nearest = min(case.rules.plans, key=lambda plan: abs(plan.months - months))
+    return _by_plan(case, nearest)
+
+
+def _by_plan(case: _Case, nearest: Plan) -> Change | None:
+    """A plan as what makes a yes; None where it makes none."""
     if replace(case, plans=(nearest,)).verdict().decision != YES:
         return None
     sentence = f"In {nearest.months} months it would be a yes."
@@ -500,31 +611,12 @@ def _caps(standing: Standing, rules: Rules, stale: str | None) -> tuple[_Cap, ..
     return tuple(caps)
 
 
-def _limit_by_score(card: Scorecard, points: Mapping[str, int], threshold: float) -> Decimal:
-    """The largest basket whose chance of a bad outcome is within the threshold; 1e15 where there is no
-    largest.
-
-    The points never rise with the basket, so its bins are tried in order until one fails.
-    """
-    others = card.base_points + sum(earned for name, earned in points.items() if name != BASKET)
-    basket = next(
-        (characteristic for characteristic in card.characteristics if characteristic.name == BASKET), None
-    )
-    if basket is None:
-        return UNLIMITED if card.probability(card.clamped(others)) <= threshold else NOTHING
-    limit = NOTHING
-    for bin_ in basket.bins:
-        if bin_.is_missing:
-            continue
-        if card.probability(card.clamped(others + bin_.points)) > threshold:
-            break
-        limit = UNLIMITED if bin_.up_to is None else Decimal(repr(bin_.up_to)).quantize(CENT, ROUND_DOWN)
-    return limit
-
-
-def _reasons(case: _Case, points_lost: list[Loss]) -> list[Reason]:
+def _reasons(case: _Case, verdict: Verdict, points_lost: list[Loss]) -> list[Reason]:
     """What keeps the basket from being granted, the tightest cap first, then what lowers the score."""
     reasons: list[Reason] = []
+    if case.is_off:
+        formal = f"{EMI_OFF_FORMAL}."
+        return [{"code": NO_PAYMENTS, "text": EMI_OFF, "formal": formal, "fact": {}, "points": None}]
     if case.has_no_plan:
         months = case.question.months
         offered = ", ".join(str(plan.months) for plan in case.rules.plans)
@@ -532,40 +624,56 @@ def _reasons(case: _Case, points_lost: list[Loss]) -> list[Reason]:
         text = f"There is no plan of {asked} months; there are plans of {offered}."
         fact: Fact = {"months": months, "plans": offered}
         reasons.append({"code": NO_PLAN, "text": text, "formal": text, "fact": fact, "points": None})
-    caps = sorted(case.caps, key=lambda cap: cap.left)
+    caps = case.caps_at(verdict.probability)
     reasons += [cap.reason() for cap in caps if cap.left < case.question.basket]
     values = _with_basket(case.standing.values, case.question.basket)
     return [*reasons, *reasons_of(points_lost, values, case.standing.as_of)][:MOST_REASONS]
 
 
 def _summary(case: _Case, verdict: Verdict) -> str:
+    """What decided, in one sentence; before it, for instalments, whether the odds are only assumed."""
+    if case.is_off:
+        return EMI_OFF
+    is_assumed = case.question.method == EMI and not case.standing.knows_payments
+    return (f"{ASSUMED_ODDS}. " if is_assumed else "") + _decided(case, verdict)
+
+
+def _decided(case: _Case, verdict: Verdict) -> str:
     """The one sentence that says what decided."""
     if case.has_no_plan:
         return "There is no such plan of instalments."
+    situation = SITUATION_REASONS[case.standing.situation or NO_PUBLICATION]
     if verdict.probability is None:
-        situation = SITUATION_REASONS[case.standing.situation or NO_PUBLICATION]
         return f"{situation}, so the policy's safe answer is given."
     is_within = verdict.probability <= case.threshold
     side = "within" if is_within else "above"
+    of_all = "" if verdict.score is not None else f"{situation}; of all such orders "
     text = (
-        f"The chance that {case.card.bad_outcome} is {verdict.probability:.1%}, {side} the "
-        f"{case.threshold:.1%} up to which the margin covers the loss"
+        f"{of_all}{'the' if of_all else 'The'} chance that {case.card.bad_outcome} is "
+        f"{verdict.probability:.1%}{case.over_months()}, {side} the {case.threshold:.1%} up to which the "
+        f"margin covers the loss"
     )
+    if case.rules.recovery_share:
+        text += f" ({case.rules.recovery_share:.0%} of what is late comes back)"
     if verdict.decision == PARTIAL and not is_within:
         text += f"; with {case.rules.part_payment_share:.0%} paid beforehand it does"
     elif verdict.decision != YES and is_within:
         text += ", but more is asked than may be granted"
-    if verdict.decision == NO and 0 < case.room < case.question.basket * case.rules.smallest_partial_share:
+    room = case.room_at(verdict.probability)
+    if verdict.decision == NO and 0 < room < case.question.basket * case.rules.smallest_partial_share:
         text += f", which is less than {case.rules.smallest_partial_share:.0%} of the basket"
     return f"{text}."
 
 
 def _plans(case: _Case, verdict: Verdict) -> list[GrantedPlan]:
-    """The instalments of what is granted, by each plan that is asked for; none where nothing is granted."""
+    """The instalments of what is granted, by each plan that is asked for and over whose months as much is.
+
+    There are none where nothing is granted.
+    """
     if not verdict.granted:
         return []
     day, country = case.question.day, case.rules.business_days
-    return [_plan(plan, verdict.granted, day, country) for plan in case.plans]
+    return [_plan(plan, verdict.granted, day, country) for plan in case.plans if case.bears(plan, verdict)]
 
 
 def _plan(plan: Plan, granted: Decimal, day: date | None, country: str | None) -> GrantedPlan:
@@ -604,9 +712,10 @@ def _plan(plan: Plan, granted: Decimal, day: date | None, country: str | None) -
     return told
 
 
-def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:
+def _notes(case: _Case, verdict: Verdict, is_fitted: bool) -> list[str]:
     """Notes on the data and rules behind the answer; on a scorecard only where something was scored."""
     notes = []
+    is_scored = verdict.score is not None
     standing = case.standing
     if is_scored and not is_fitted:
         notes.append(HAND_SET[case.question.method].format(grounds=grounds(case.card)))
@@ -621,6 +730,8 @@ def _notes(case: _Case, is_scored: bool, is_fitted: bool) -> list[str]:
         asked = (case.question.months, *asked)
     if missing := [str(months) for months in asked if not case.rules.plan(months)]:
         notes.append(f"There is no plan of {', '.join(missing)} months.")
+    if verdict.granted and (less := [str(one.months) for one in case.plans if not case.bears(one, verdict)]):
+        notes.append(f"Over {' or '.join(less)} months less may be granted; ask for that apart.")
     if standing.note:
         notes.append(standing.note)
     if standing.simulated:

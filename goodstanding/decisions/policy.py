@@ -9,6 +9,9 @@ where the outcome is good and loses c b where it is bad. Both are shares of the 
 the same for every basket: the shop grants while p <= m / (m + c). If a share s is paid beforehand, only (1 -
 s) c is at risk, so a part payment is asked for up to p = m / (m + (1 - s) c). Above that, up to the same
 formula with a larger share, a person may still grant it.
+
+What is late is not lost: where a share r of late debts comes back, c is c (1 - r). A longer plan has more
+months in which a payment can fail, so its p is greater (`Rules.chance_over`).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -91,6 +94,16 @@ class Rules:
         part_payment_share: the share to be paid beforehand above the threshold.
         person_share: the larger share up to whose threshold a person may still grant.
         smallest_partial_share: the share of the basket below which a part is no answer; 0 where not stated.
+        recovery_share: the share of late debts that comes back in the end, where a scorecard has measured
+            none; 0 where not stated.
+        risk_growth: by which the risk of a plan grows with each month beyond the shortest plan, as a share of
+            the shortest one's.
+        chance_first: of a bad outcome, assumed of buyers without an order that counts, where a scorecard has
+            measured none; None: they are not priced.
+        cap_loss: the loss that is to be expected of what a customer may have open; None: no such cap.
+        walk_away_share: of those asked for a part payment, who leave instead; it decides nothing, profits are
+            reckoned with it.
+        without_payments: whether instalments are offered where no payments are known.
         cap_customer: what a customer may have open, by class.
         cap_day: what orders of one day may take, of all customers together.
         cap_guests_day: likewise, of all buyers who are not known, who take nothing of `cap_day`.
@@ -110,6 +123,12 @@ class Rules:
     part_payment_share: Decimal
     person_share: Decimal
     smallest_partial_share: Decimal
+    recovery_share: Decimal
+    risk_growth: Decimal
+    chance_first: Decimal | None
+    cap_loss: Decimal | None
+    walk_away_share: Decimal
+    without_payments: bool
     cap_customer: Mapping[str, Decimal]
     cap_day: Decimal
     cap_guests_day: Decimal
@@ -124,8 +143,39 @@ class Rules:
 
     def threshold(self, paid_share: Decimal = Decimal(0)) -> float:
         """The chance of a bad outcome up to which granting does not lose, with this share paid beforehand."""
-        at_risk = self.failure_cost_share * (1 - paid_share)
+        at_risk = self.loss_share * (1 - paid_share)
         return float(self.margin_share / (self.margin_share + at_risk))
+
+    @property
+    def loss_share(self) -> Decimal:
+        """What is lost of a sum at risk in the end: the cost of failure, less what of it comes back."""
+        return self.failure_cost_share * (1 - self.recovery_share)
+
+    def priced_by(self, card: Scorecard) -> Rules:
+        """These rules with what a scorecard has measured in place of what is assumed."""
+        recovered, first = card.recovered_share, card.chance_first
+        return replace(
+            self,
+            recovery_share=self.recovery_share if recovered is None else Decimal(repr(recovered)),
+            # measured or not, they are priced only where the policy says so
+            chance_first=self.chance_first
+            if first is None or self.chance_first is None
+            else Decimal(repr(first)),
+        )
+
+    def chance_over(self, probability: float, months: int | None) -> float:
+        """The chance of a bad outcome over a plan of so many months, where the shortest plan has this one.
+
+        Each month beyond the shortest plan adds `risk_growth` of the shortest one's risk, as more of the same
+        risk would: 1 - (1 - p) ** (1 + growth * months beyond).
+        """
+        if months is None or not self.plans:
+            return probability
+        beyond = months - self.plans[0].months
+        # so that a plan of the shortest term has exactly its chance
+        if not beyond or not self.risk_growth:
+            return probability
+        return 1 - math.pow(1 - probability, 1 + float(self.risk_growth) * beyond)
 
     def plan(self, months: int | None) -> Plan | None:
         """The plan of so many months, or None; where `months` is None, the shortest plan."""
@@ -273,6 +323,16 @@ class _Reader:
             _refuse(where, row, f"'{row['value']}' is no sum of whole cents")
         return round(amount, 2)
 
+    def chance_first(self) -> Decimal | None:
+        if ("chance", FIRST_TIME_BUYER, "", "") not in self.left:
+            return None
+        return _number(*self.take("chance", FIRST_TIME_BUYER), lowest="0", highest="1")
+
+    def is_on(self, rule: str) -> bool:
+        if not self.has(rule):
+            return False
+        return _whole(*self.take(rule), lowest="0", highest="1") == 1
+
     def count(self, rule: str, lowest: str = "0") -> int:
         return _whole(*self.take(rule), lowest=lowest)
 
@@ -341,6 +401,12 @@ def _rules(version: str, decision: str, rows: list[PlacedRow]) -> Rules:
         part_payment_share=reader.share("part_payment_share", "0.9999"),
         person_share=reader.share("person_share"),
         smallest_partial_share=reader.share("smallest_partial_share", default="0"),
+        recovery_share=reader.share("recovery_share", default="0") if decision == EMI else Decimal(0),
+        risk_growth=reader.share("risk_growth", default="0") if decision == EMI else Decimal(0),
+        chance_first=reader.chance_first(),
+        cap_loss=reader.money("cap_loss") if reader.has("cap_loss") else None,
+        walk_away_share=reader.share("walk_away_share", default="0"),
+        without_payments=decision == EMI and reader.is_on("without_payments"),
         cap_customer={class_: reader.money("cap_customer", class_) for class_ in reversed(CLASSES)},
         cap_day=cap_day,
         cap_guests_day=(
@@ -436,8 +502,8 @@ def _number(
     return number
 
 
-def _whole(where: str, row: Row, lowest: str, of: str = "value") -> int:
-    number = _number(where, row, lowest, "1e6", of)
+def _whole(where: str, row: Row, lowest: str, of: str = "value", highest: str = "1e6") -> int:
+    number = _number(where, row, lowest, highest, of)
     if number != int(number):
         _refuse(where, row, f"{of} {row[of]} is no whole number")
     return int(number)

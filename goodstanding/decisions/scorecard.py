@@ -63,6 +63,9 @@ class CardContent(TypedDict):
     characteristics: list[CharacteristicContent]
     pairs: NotRequired[list[PairContent]]
     is_open: NotRequired[bool]
+    # scorecards of before these were measured have neither
+    recovered_share: NotRequired[float | None]
+    chance_first: NotRequired[float | None]
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,9 @@ class Scorecard:
     `anchor_score` the odds of a good to a bad outcome are `anchor_odds` to 1; `points_to_double` more points
     double them. The score of an open card is the sum of its points, also beyond 300 and 850; of others, which
     are set by hand or older, it is cut off there.
+
+    Two shares go with the label of a fitted one, where they were measured: `recovered_share` of the sums of
+    bad orders that was not lost, and `chance_first`, the bad share of customers' first orders.
     """
 
     model_id: str
@@ -241,6 +247,8 @@ class Scorecard:
     characteristics: tuple[Characteristic, ...]
     pairs: tuple[Pair, ...] = ()
     is_open: bool = False
+    recovered_share: float | None = None
+    chance_first: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -281,6 +289,9 @@ class Scorecard:
         for name in ("pairs", "is_open"):
             # a card without them is written as before there were any, so that its hash stays the same
             if not fields[name]:
+                del fields[name]
+        for name in ("recovered_share", "chance_first"):
+            if fields[name] is None:
                 del fields[name]
         return cast(CardContent, fields)
 

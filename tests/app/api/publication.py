@@ -13,10 +13,10 @@ from typing import Any
 
 import duckdb
 
-from goodstanding.core.settings import POLICY
 from goodstanding.decisions.policy import COLUMNS
 from goodstanding.decisions.scorecard import Scorecard
 from goodstanding.identity.pseudonyms import pseudonym
+from tests.small_policy import POLICY
 
 KEY = "ab" * 32
 AS_OF, BEFORE = date(2026, 3, 10), date(2026, 2, 28)
@@ -56,9 +56,16 @@ class Publication:
 
 
 def policy_rows() -> list[dict[str, str]]:
-    """The rows of the project's own policy."""
+    """The rows of the policy of tests."""
     with POLICY.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def policy_with_instalments() -> list[dict[str, str]]:
+    """These rows, with instalments turned on by name, as nothing is published of payments."""
+    rows = policy_rows()
+    on = {"decision": "emi", "rule": "without_payments", "applies_to": "", "above": "", "up_to": ""}
+    return [*rows, {**rows[0], **on, "value": "1"}]
 
 
 def name_of(customer: str) -> str:

@@ -17,11 +17,11 @@ from dateutil.relativedelta import relativedelta
 from app.api import receipts as module
 from app.api.commitments import Conflict, NoReceipt
 from app.api.receipts import Identity, Inquiry, Now, Receipts
-from goodstanding.core.settings import POLICY
 from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.policy import COD, EMI, parse_policies, read_policies
 from tests.app.api.publication import policy_rows
 from tests.app.api.test_receipts import ANN, BOB, DAY, STANDING
+from tests.small_policy import POLICY
 
 BEST = replace(STANDING, customer_class="Best", values={"credit_score": 12, "return_rate": 0.02})
 CART = Identity(basket="cart")
@@ -249,10 +249,10 @@ def test_fifty_baskets_at_once_take_exactly_the_cap(tmp_path):
         ((taken,),) = file.execute("select sum(cents) from commitments").fetchall()
         ((parts,),) = file.execute("select sum(cents) from parts").fetchall()
     left = ask(receipts, "99999.00", standing=BEST)
-    assert taken == parts == 200_000 - int(Decimal(left["granted"]) * 100)
+    assert taken == parts == 200_000 - int(Decimal(left["limit"]) * 100)
     # whoever asks for what is left gets it, to the cent, and then nothing is
-    if left["granted"] != "0.00":
-        take(receipts, left, "A-last")
+    if left["limit"] != "0.00":
+        take(receipts, ask(receipts, left["limit"], standing=BEST), "A-last")
     assert ask(receipts, "0.01", standing=BEST)["decision"] == "no"
     assert all(receipts.verify(each["receipt_id"])["equal"] for each in kept)
 

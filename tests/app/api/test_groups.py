@@ -17,7 +17,7 @@ from app.cli.main import app
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
 from goodstanding.decisions.decide import Question
-from tests.app.api.publication import Publication, name_of, publish
+from tests.app.api.publication import Publication, name_of, policy_with_instalments, publish
 
 BASKET = Decimal("120.00")
 GOOD = ("Best", 12, 1, 40, 9000.0, 0.02, None, None, None, None)
@@ -52,7 +52,10 @@ def grouped(home: Settings, tmp_path: Path, use_settings) -> Settings:
     more = {"500": GOOD}  # a customer of whom the file says nothing
     publish(
         home.published / "current.duckdb",
-        Publication(customers={customer: values for customer, (values, _) in CUSTOMERS.items()} | more),
+        Publication(
+            customers={customer: values for customer, (values, _) in CUSTOMERS.items()} | more,
+            policy=policy_with_instalments(),
+        ),
     )
     found: Settings = use_settings(landing=landing)
     return found

@@ -10,13 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from app.api.curves import curve
 from app.api.policies import diff, policy_named
 from app.api.policy_compare import compare
 from app.api.published import read_published
 from goodstanding.core.errors import DataProblem, WrongUse
-from goodstanding.core.settings import POLICY
-from goodstanding.decisions.policy import COLUMNS
-from tests.app.api.publication import CUSTOMERS, Publication, name_of, policy_rows, publish
+from goodstanding.decisions.policy import COLUMNS, read_policies
+from tests.app.api.publication import (
+    CUSTOMERS,
+    Publication,
+    name_of,
+    policy_rows,
+    policy_with_instalments,
+    publish,
+)
+from tests.small_policy import POLICY
 
 BASKETS = [Decimal("50.00"), Decimal("300.00")]
 
@@ -72,6 +80,7 @@ def test_a_policy_that_asks_for_what_the_live_one_does_not_is_answered_by_it(pub
         emi | {"rule": rule, "above": above, "up_to": up_to, "value": value}
         for rule, above, up_to, value in points
     ]
+    rows.append(policy_with_instalments()[-1])
     new = write(tmp_path / "new.csv", [row | {"version": "2"} for row in rows])
     emi_rows = [row for row in diff(home, "1", new, BASKETS)["rows"] if row["decision"] == "emi"]
     # 11 and 12 ordered more than four times
@@ -90,6 +99,38 @@ def test_what_is_no_policy_is_named(published, home, tmp_path):
         diff(home, "7", "1", BASKETS)
     with pytest.raises(WrongUse, match="there is no such policy file"):
         diff(home, "1", str(tmp_path / "none.csv"), BASKETS)
+
+
+def test_who_walks_away_earns_and_costs_nothing(published, home):
+    """Half of the partial answers' profit is lost where half walk away; yes and no are as they were."""
+    asked = [Decimal("300.00"), Decimal("900.00")]
+    none, half, all_ = (diff(home, "1", "1", asked, Decimal(share))["rows"] for share in ("0", "0.5", "1"))
+    assert any(row["partial_after"] for row in none)
+    for stay, middle, leave in zip(none, half, all_, strict=True):
+        counts = {name: value for name, value in stay.items() if isinstance(value, int)}
+        assert counts == {name: middle[name] for name in counts} == {name: leave[name] for name in counts}
+        for sum_ in ("profit_after", "cost_after"):
+            assert middle[sum_] == pytest.approx((stay[sum_] + leave[sum_]) / 2, abs=0.011)
+    own = diff(home, "1", "1", asked)
+    assert own["walk_away"] == {
+        method: float(rules.walk_away_share) for method, rules in read_policies(POLICY)[0].rules.items()
+    }
+
+
+def test_a_curve_counts_everybody_and_its_own_cut_off_answers_as_the_policy(published, home):
+    shown = curve(home, None, [Decimal("120.00")], walk_away=Decimal("0.5"))
+    same = diff(home, "1", "1", [Decimal("120.00")], Decimal("0.5"))["rows"]
+    for row in same:
+        rows = [one for one in shown["rows"] if one["decision"] == row["decision"]]
+        assert all(one["yes"] + one["partial"] + one["no"] == shown["customers"] for one in rows)
+        assert [one["cut_off"] for one in rows] == sorted(one["cut_off"] for one in rows)
+        approvals = [one["approvals"] for one in rows]
+        assert approvals == sorted(approvals)
+        (own,) = (one for one in rows if one["is_policy"])
+        assert (own["yes"], own["partial"]) == (row["yes_after"], row["partial_after"])
+        assert (own["loss"], own["profit"]) == (row["cost_after"], row["profit_after"])
+    on_delivery = [one for one in shown["rows"] if one["decision"] == "cod"]
+    assert on_delivery[0]["yes"] < on_delivery[-1]["yes"]
 
 
 def test_nothing_published_is_said(home):

@@ -18,11 +18,11 @@ import pytest
 import goodstanding.decisions.decide as decide_module
 from app.api.receipts import LATER_DAYS, Inquiry, KeptQuestion, KeptStanding, Now, Receipts, months_before
 from goodstanding.core.errors import DataProblem
-from goodstanding.core.settings import POLICY
 from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.policy import COD, EMI, Policy, parse_policies, read_policies
 from goodstanding.decisions.scorecard import Scorecard
 from tests.app.api.publication import policy_rows
+from tests.small_policy import POLICY
 
 DAY = date(2026, 3, 11)
 EARLIER = Path(__file__).with_name("earlier_receipts.json")

@@ -20,10 +20,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from app.cli.main import app
-from goodstanding.core.settings import POLICY, settings
+from goodstanding.core.settings import settings
 from tests.app.api.publication import KEY, Publication, publish
 from tests.app.api.serving import serving
 from tests.shop import mapping
+from tests.small_policy import POLICY
 
 Call = Callable[..., Any]
 TODAY = date.today()

@@ -1,10 +1,9 @@
-"""Fixtures for decisions: the project's own policy, and strategies that draw scorecards and questions."""
+"""Fixtures for decisions: the policy of tests, and strategies that draw scorecards and questions."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
@@ -14,8 +13,8 @@ from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.facts import in_stated_direction
 from goodstanding.decisions.policy import COD, EMI, Policy, read_policies
 from goodstanding.decisions.scorecard import Bin, Characteristic, Scorecard
+from tests.small_policy import POLICY
 
-POLICY = Path(__file__).parents[3] / "dbt_project" / "seeds" / "policy.csv"
 NAMES = ("credit_score", "return_rate", "basket")
 
 

@@ -19,15 +19,24 @@ from goodstanding.decisions.scorecard import Scorecard
 from tests.goodstanding.decisions.conftest import cards, cents, questions, standings
 
 RANK = {NO: 0, PARTIAL: 1, YES: 2}
+# Rules by which an answer depends on more than the threshold and fixed caps.
+credit = st.fixed_dictionaries(
+    {
+        "cap_loss": st.none() | st.sampled_from([Decimal("0.50"), Decimal("20.00"), Decimal("300.00")]),
+        "recovery_share": st.sampled_from([Decimal(0), Decimal("0.4"), Decimal(1)]),
+        "risk_growth": st.sampled_from([Decimal(0), Decimal("0.05"), Decimal(1)]),
+        "chance_first": st.none() | st.sampled_from([Decimal("0.05"), Decimal("0.3"), Decimal("0.6")]),
+    }
+)
 
 
 def fitted(card: Scorecard, question: Question) -> Scorecard:
     return replace(card, decision=question.method)
 
 
-@given(questions, standings, cards(), cents)
-def test_a_smaller_basket_never_gets_a_worse_answer(policy, question, standing, card, other_basket):
-    rules = policy.rules[question.method]
+@given(questions, standings, cards(), cents, credit)
+def test_a_smaller_basket_never_gets_a_worse_answer(policy, question, standing, card, other_basket, drawn):
+    rules = replace(policy.rules[question.method], **drawn)
     small, large = sorted([question.basket, other_basket])
     assume(small > CENT)  # one cent cannot be paid in parts
     better = verdict(replace(question, basket=small), standing, card, rules)
@@ -35,20 +44,22 @@ def test_a_smaller_basket_never_gets_a_worse_answer(policy, question, standing, 
     assert RANK[better.decision] >= RANK[worse.decision]
 
 
-@given(questions, standings, cards(), st.integers(0, 500), st.integers(0, 500))
-def test_a_greater_cost_of_failure_never_improves_an_answer(policy, question, standing, card, first, second):
+@given(questions, standings, cards(), st.integers(0, 500), st.integers(0, 500), credit)
+def test_a_greater_cost_of_failure_never_improves_an_answer(
+    policy, question, standing, card, first, second, drawn
+):
     cheap, dear = (Decimal(percent) / 100 for percent in sorted([first, second]))
-    rules = policy.rules[question.method]
+    rules = replace(policy.rules[question.method], **drawn)
     better = verdict(question, standing, card, replace(rules, failure_cost_share=cheap))
     worse = verdict(question, standing, card, replace(rules, failure_cost_share=dear))
     assert RANK[better.decision] >= RANK[worse.decision]
     assert better.limit >= worse.limit
 
 
-@given(questions, standings, cards())
-def test_the_limit_is_the_largest_basket_with_the_answer_yes(policy, question, standing, card):
+@given(questions, standings, cards(), credit)
+def test_the_limit_is_the_largest_basket_with_the_answer_yes(policy, question, standing, card, drawn):
     question = replace(question, months=None)
-    rules = policy.rules[question.method]
+    rules = replace(policy.rules[question.method], **drawn)
     limit = verdict(question, standing, card, rules).limit
     assert limit == limit.quantize(CENT)
     if limit > 0:
@@ -56,9 +67,9 @@ def test_the_limit_is_the_largest_basket_with_the_answer_yes(policy, question, s
     assert verdict(replace(question, basket=limit + CENT), standing, card, rules).decision != YES
 
 
-@given(questions, standings, cards())
-def test_no_more_is_granted_than_caps_and_part_payment_allow(policy, question, standing, card):
-    rules = policy.rules[question.method]
+@given(questions, standings, cards(), credit)
+def test_no_more_is_granted_than_caps_and_part_payment_allow(policy, question, standing, card, drawn):
+    rules = replace(policy.rules[question.method], **drawn)
     decided = verdict(question, standing, card, rules)
     assert 0 <= decided.granted <= question.basket
     assert decided.granted <= max(0, rules.cap_day - standing.granted_day)
@@ -66,6 +77,9 @@ def test_no_more_is_granted_than_caps_and_part_payment_allow(policy, question, s
         cap = rules.cap_customer[standing.customer_class]
         owed = (standing.outstanding or 0) if question.method == EMI else 0
         assert decided.granted <= max(0, cap - owed - standing.granted_customer)
+        if rules.cap_loss is not None and decided.granted:
+            is_open = owed + standing.granted_customer + decided.granted
+            assert float(is_open * rules.loss_share) * decided.probability <= float(rules.cap_loss) + 1e-9
     if decided.decision == PARTIAL:
         assert 0 < decided.granted < question.basket
         if (
@@ -303,3 +317,102 @@ def test_a_policy_that_states_no_smallest_part_has_none(policy):
     (earlier,) = parse_policies(("here", row) for row in rows)
     few = standing_of(granted_customer=Decimal("999.00"))
     assert decide(Question(COD, Decimal("120.00")), few, None, earlier)["granted"] == "1.00"
+
+
+def with_rules(policy: Policy, decision: str = EMI, **changes) -> Policy:
+    return replace(policy, rules={**policy.rules, decision: replace(policy.rules[decision], **changes)})
+
+
+def test_instalments_are_off_where_no_payments_are_known_unless_the_policy_turns_them_on(policy):
+    asked, blind = Question(EMI, Decimal("120.00"), 3), standing_of(knows_payments=False)
+    off = decide(asked, blind, None, with_rules(policy, without_payments=False))
+    assert (off["decision"], off["limit"], off["granted"], off["score"]) == (NO, "0.00", "0.00", None)
+    assert off["summary"].startswith("Instalments are off: no payments are known")
+    assert [reason["code"] for reason in off["reasons"]] == ["no_payments"]
+    assert off["nearest_change"] is None and off["plans"] == []
+    on = decide(asked, blind, None, with_rules(policy, without_payments=True))
+    assert on["decision"] == YES
+    assert on["summary"].startswith("This rests on assumed odds, as no payments are known. The chance that ")
+    known = decide(asked, standing_of(), None, with_rules(policy, without_payments=False))
+    assert known["decision"] == YES and known["summary"].startswith("The chance that ")
+    # on delivery nothing is owed, so nothing of payments need be known
+    assert decide(Question(COD, Decimal("120.00")), blind, None, policy)["decision"] == YES
+    # whatever is switched off says so
+    switched = decide(asked, replace(blind, situation="switched_off"), None, policy)
+    assert "switched off" in switched["summary"] and switched["decision"] == NO
+
+
+def test_what_comes_back_of_late_debts_raises_the_chance_up_to_which_is_granted(policy):
+    asked, weak = Question(EMI, Decimal("120.00"), 3), standing_of(values={"credit_score": 3})
+    lost, back = (
+        decide(asked, weak, None, with_rules(policy, recovery_share=Decimal(share))) for share in ("0", "0.9")
+    )
+    assert lost["threshold"] < back["threshold"] == pytest.approx(0.3 / (0.3 + 0.1), abs=1e-4)
+    assert lost["decision"] != YES == back["decision"]
+    assert "(90% of what is late comes back)" in back["summary"] and "comes back" not in lost["summary"]
+    # what the scorecard has measured goes before what the policy assumes
+    measured = replace(policy.rules[EMI].card, recovered_share=0.5)
+    answer = decide(asked, weak, measured, with_rules(policy, recovery_share=Decimal("0.9")))
+    assert answer["threshold"] == pytest.approx(0.3 / (0.3 + 0.5), abs=1e-4)
+
+
+def test_the_longer_the_plan_the_greater_the_chance_and_the_smaller_the_limit(policy):
+    growing = with_rules(policy, risk_growth=Decimal("0.5"), cap_loss=Decimal("50.00"))
+    by_months = {
+        months: decide(Question(EMI, Decimal("120.00"), months), standing_of(), None, growing)
+        for months in (3, 6, 12)
+    }
+    chances = [answer["probability"] for answer in by_months.values()]
+    limits = [Decimal(answer["limit"]) for answer in by_months.values()]
+    assert chances == sorted(chances) and len(set(chances)) == 3
+    assert limits == sorted(limits, reverse=True) and len(set(limits)) == 3
+    assert "over 12 months" in by_months[12]["summary"] and " months" not in by_months[3]["summary"]
+    # a question that names several has only those by which all of the sum may be paid
+    basket = limits[1]
+    both = decide(Question(EMI, basket, 3, (6, 12)), standing_of(), None, growing)
+    assert [plan["months"] for plan in both["plans"]] == [3, 6]
+    assert "Over 12 months less may be granted; ask for that apart." in both["notes"]
+
+
+def test_where_only_the_months_are_in_the_way_a_shorter_plan_is_the_nearest_change(policy):
+    growing = with_rules(policy, risk_growth=Decimal(1), part_payment_share=Decimal(0))
+    answer = decide(Question(EMI, Decimal("120.00"), 12), standing_of(), None, growing)
+    assert (answer["decision"], answer["limit"]) == (NO, "0.00")
+    assert answer["nearest_change"]["sentence"] == "In 6 months it would be a yes."
+    assert answer["nearest_change"]["value"] == 6
+
+
+def test_what_may_be_open_follows_the_loss_that_is_to_be_expected(policy):
+    budgeted = with_rules(policy, cap_loss=Decimal("20.00"), recovery_share=Decimal("0.5"))
+    good, weak = (
+        decide(Question(EMI, Decimal("9000.00"), 3), standing_of(values=known), None, budgeted)
+        for known in ({"credit_score": 9, "return_rate": 0.05}, {"credit_score": 5, "return_rate": 0.15})
+    )
+    for answer in (good, weak):
+        assert float(answer["limit"]) == pytest.approx(20 / (answer["probability"] * 0.5), rel=0.01)
+        assert "cap_loss" in [reason["code"] for reason in answer["reasons"]]
+    assert good["probability"] < weak["probability"]
+    owing = standing_of(outstanding=Decimal("100.00"), values={"credit_score": 9, "return_rate": 0.05})
+    left = decide(Question(EMI, Decimal("9000.00"), 3), owing, None, budgeted)
+    assert Decimal(left["limit"]) == Decimal(good["limit"]) - 100
+
+
+@pytest.mark.parametrize("situation", ["first_time_buyer", "unknown_customer"])
+def test_first_time_buyers_have_a_small_limit_and_a_price(policy, situation):
+    new = standing_of(situation=situation, customer_class=None, values={}, is_stranger=True)
+    limits = {**policy.rules[EMI].limits, "first_time_buyer": Decimal("80.00")}
+
+    def asked(chance: str | None, **changes):
+        first = None if chance is None else Decimal(chance)
+        priced = with_rules(policy, limits=limits, chance_first=first, **changes)
+        return decide(Question(EMI, Decimal("60.00"), 3), new, None, priced)
+
+    fair, dear, unpriced = asked("0.1"), asked("0.9"), asked(None)
+    assert (fair["decision"], fair["limit"], fair["probability"]) == (YES, "80.00", 0.1)
+    assert fair["score"] is None and "of all such orders the chance that" in fair["summary"]
+    assert (dear["decision"], dear["limit"]) == (NO, "0.00")
+    assert (unpriced["decision"], unpriced["probability"]) == (YES, None)
+    assert Decimal(asked("0.2", cap_loss=Decimal("5.00"), recovery_share=Decimal(0))["limit"]) == 25
+    measured = replace(policy.rules[EMI].card, chance_first=0.2)
+    priced = with_rules(policy, limits=limits, chance_first=Decimal("0.1"))
+    assert decide(Question(EMI, Decimal("60.00"), 3), new, measured, priced)["probability"] == 0.2

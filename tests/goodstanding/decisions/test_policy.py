@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodstanding.core.errors import WrongUse
+from goodstanding.core.settings import POLICY
 from goodstanding.decisions.facts import in_stated_direction
 from goodstanding.decisions.policy import (
     COLUMNS,
@@ -23,7 +24,12 @@ from goodstanding.decisions.policy import (
     require_unprotected,
 )
 from goodstanding.decisions.scorecard import Bin, Characteristic
-from tests.goodstanding.decisions.conftest import POLICY, cards
+from tests.goodstanding.decisions.conftest import cards
+
+OPTIONAL = (
+    *("smallest_partial_share", "recovery_share", "risk_growth", "chance", "cap_loss", "walk_away_share"),
+    "without_payments",
+)
 
 
 def rows() -> list[dict[str, str]]:
@@ -63,6 +69,12 @@ def line_of(rule: str, applies_to: str = "", decision: str = "cod") -> int:
         ("points", "return_rate", {"up_to": "0.09"}, "cod points return_rate: must begin where another ends"),
         ("points", "return_rate", {"above": "0.01"}, "the first bin has no above"),
         ("points_missing", "return_rate", {"rule": "note"}, "cod points_missing return_rate: is missing"),
+        ("walk_away_share", "", {"value": "1.5"}, "cod walk_away_share: value 1.5 is not within 0 and 1"),
+        ("cap_loss", "", {"value": "0.001"}, "cod cap_loss: '0.001' is no sum of whole cents"),
+        ("chance", "first_time_buyer", {"value": "2"}, "cod chance first_time_buyer: value 2 is not within"),
+        ("chance", "first_time_buyer", {"applies_to": "stale_data"}, "there is no such rule"),
+        ("walk_away_share", "", {"rule": "recovery_share"}, "cod recovery_share: there is no such rule"),
+        ("walk_away_share", "", {"rule": "without_payments"}, "without_payments: there is no such rule"),
         ("person_share", "", {"value": "0.1"}, "person_share: must not be below part_payment_share"),
     ],
 )
@@ -92,8 +104,8 @@ def test_a_missing_or_repeated_row_is_noticed(tmp_path, number):
     with pytest.raises(WrongUse):
         read_policies(tmp_path / "twice.csv")
     write(tmp_path / "less.csv", content[:number] + content[number + 1 :])
-    # with one plan fewer it is a different policy, and the smallest part need not be stated
-    if content[number]["rule"] in ("plan", "smallest_partial_share"):
+    # with one plan fewer it is a different policy, and so it is without a rule that need not be stated
+    if content[number]["rule"] in {"plan", *OPTIONAL}:
         assert read_policies(tmp_path / "less.csv")[0].rules != complete
     elif content[number]["rule"] in {*DAYS, "cap_guests_day"}:
         # versions of before commitments do not say it, and have what the project's own policy has

@@ -13,7 +13,7 @@ import pytest
 
 from app.api.published import read_published
 from goodstanding.decisions.decide import PARTIAL, YES, Question, decide
-from goodstanding.decisions.policy import COD, EMI, in_effect
+from goodstanding.decisions.policy import COD, EMI, Policy, in_effect
 from goodstanding.decisions.reasons import losses
 from goodstanding.decisions.scorecard import Bin
 
@@ -25,9 +25,15 @@ def everybody(any_year):
     return published
 
 
+def with_instalments(policy: Policy) -> Policy:
+    """The policy with instalments turned on by name, as the year tells of no payments."""
+    emi = replace(policy.rules[EMI], without_payments=True)
+    return replace(policy, rules={**policy.rules, EMI: emi})
+
+
 @pytest.mark.parametrize("method", [COD, EMI])
 def test_flipping_a_reason_to_its_best_bin_raises_the_score_of_every_customer(everybody, method):
-    policy = in_effect(everybody.policies, everybody.as_of)
+    policy = with_instalments(in_effect(everybody.policies, everybody.as_of))
     fitted = everybody.cards.get(method)
     card = fitted or policy.rules[method].card
     question = Question(method, Decimal("120.00"))
@@ -126,7 +132,7 @@ def counted(any_year) -> dict[str, dict[str, float | None]]:
 def test_each_fact_told_to_each_customer_is_the_one_counted_from_the_lines(
     everybody, counted, method, basket, is_fitted
 ):
-    policy = in_effect(everybody.policies, everybody.as_of)
+    policy = with_instalments(in_effect(everybody.policies, everybody.as_of))
     card = everybody.cards.get(method) if is_fitted else None
     families: Counter[str] = Counter()
     for key in everybody.keys:
@@ -189,7 +195,7 @@ def test_every_move_of_a_class_since_the_last_month_has_a_cause(everybody, any_y
             """
         )
     )
-    policy = in_effect(everybody.policies, everybody.as_of)
+    policy = with_instalments(in_effect(everybody.policies, everybody.as_of))
     for key in everybody.keys:
         name = key.decode()
         standing = everybody.standing(name, COD, 0)

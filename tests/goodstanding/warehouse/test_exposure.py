@@ -13,11 +13,11 @@ import duckdb
 import pytest
 
 from app.api.receipts import Identity, Inquiry, Now, Receipts
-from goodstanding.core.settings import POLICY
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.policy import COD, EMI, read_policies
 from goodstanding.warehouse.exposure import expose, settle
+from tests.small_policy import POLICY
 
 DAY = date(2026, 3, 11)
 ANN = "a" * 32

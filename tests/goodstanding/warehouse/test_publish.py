@@ -23,7 +23,7 @@ from app.api.receipts import Inquiry, Now, Receipts
 from app.cli.tables import print_status
 from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
-from goodstanding.core.settings import POLICY, Settings, settings
+from goodstanding.core.settings import Settings, settings
 from goodstanding.core.vocabulary import GATES
 from goodstanding.decisions.decide import Question, Standing
 from goodstanding.decisions.policy import EMI, read_policies
@@ -33,6 +33,7 @@ from goodstanding.warehouse.publish import publish
 from pipeline import steps
 from pipeline.report import read_status
 from tests.shop import line, mapping, write_day
+from tests.small_policy import POLICY
 
 DAY = date(2011, 1, 4)
 NEXT = date(2011, 1, 5)
