@@ -24,7 +24,9 @@ def decide(
     ] = None,
     months: Annotated[
         list[int] | None,
-        typer.Option("--months", help="A plan of the policy, again for more; default: its shortest."),
+        typer.Option(
+            "--months", min=1, max=120, help="A plan of the policy, again for more; default: its shortest."
+        ),
     ] = None,
     said: Annotated[
         list[str] | None,
@@ -57,7 +59,8 @@ def decide(
         raise WrongUse("--months is for --method emi")
     if (customer_id is None) == (guest is None):
         raise WrongUse("name a customer by their id, or a buyer without one by --guest")
-    for name, text in (("--basket-id", basket_id), ("--idempotency-key", idempotency_key)):
+    named = (("--guest", guest), ("--basket-id", basket_id), ("--idempotency-key", idempotency_key))
+    for name, text in (*named, *(("--order", text) for text in said or [])):
         if text is not None and not 1 <= len(text) <= 200:
             raise WrongUse(f"{name} has {len(text)} characters; give it 1 to 200, or leave it out")
     first, *others = dict.fromkeys(months) if months else [None]
@@ -84,7 +87,8 @@ def commit(
     receipt_id: ReceiptId,
     order_id: Annotated[str, typer.Argument(help="The shop's id of the order, as its files write it.")],
     months: Annotated[
-        int | None, typer.Option("--months", help="Of the plan, where the question named several.")
+        int | None,
+        typer.Option("--months", min=1, max=120, help="Of the plan, where the question named several."),
     ] = None,
     customer_id: Annotated[
         str | None,

@@ -39,8 +39,19 @@ def test_a_commit_that_names_the_customer_is_one_of_that_customers_question(publ
     assert CliRunner().invoke(app, ["commit", receipt_id, "1", "--customer", "12"]).exit_code == 0
 
 
-@pytest.mark.parametrize("option", ["--basket-id", "--idempotency-key"])
+@pytest.mark.parametrize("option", ["--basket-id", "--idempotency-key", "--order"])
 @pytest.mark.parametrize("text", ["", "x" * 201])
-def test_a_basket_or_key_has_1_to_200_characters(published, option, text):  # noqa: F811
+def test_what_names_something_has_1_to_200_characters(published, option, text):  # noqa: F811
     done = CliRunner().invoke(app, [*ASKED, "20.00", option, text])
     assert done.exit_code != 0 and f"{option} has {len(text)} characters" in done.output
+
+
+def test_a_guest_has_a_name_and_a_plan_1_to_120_months_as_over_http(published):  # noqa: F811
+    for asked, why in (
+        (["--method", "cod", "--guest", ""], "--guest has 0 characters"),
+        (["--method", "cod", "--guest", "x" * 201], "--guest has 201 characters"),
+        (["12", "--method", "emi", "--months", "0"], "greater than or equal to 1"),
+        (["12", "--method", "emi", "--months", "121"], "less than or equal to 120"),
+    ):
+        done = CliRunner().invoke(app, ["decide", "--basket", "20.00", *asked])
+        assert done.exit_code != 0 and why in " ".join(done.output.split()), done.output
