@@ -45,6 +45,7 @@ CARD, TREES, OPTBINNING = "scorecard", "lightgbm_tuned", "optbinning"
 FOLDS, INNER_FOLDS = 5, 3
 FEW_ROWS, REPEATS = 5000, 3
 COST_RATIO = 5.0
+MEASURES = ("auc", "brier", "log_loss", "ece")
 OUTCOME = "default_payment_next_month"
 
 
@@ -229,7 +230,7 @@ def measure(
         "rows": len(rows),
         "columns": public.rows.shape[1],
         "share": round(float(public.bad.mean()), 4),
-        "measures": pooled,
+        "measures": {name: {kind: of[kind] for kind in MEASURES} for name, of in pooled.items()},
         "auc_more_than": more,
         "ends": {name: _ends(public.bad, of) for name, of in predicted.items()},
     }
@@ -237,9 +238,9 @@ def measure(
 
 def _ends(bad: NDArray[np.bool_], predicted: list[Floats]) -> dict[str, list[float]]:
     """What was predicted, and how many were bad, of the twentieth of the rows at either end."""
-    tenth = max(1, len(bad) // 20)
+    twentieth = max(1, len(bad) // 20)
     ends: dict[str, list[float]] = {}
-    for name, part in (("lowest", slice(None, tenth)), ("highest", slice(-tenth, None))):
+    for name, part in (("lowest", slice(None, twentieth)), ("highest", slice(-twentieth, None))):
         rows = [np.argsort(of, kind="stable")[part] for of in predicted]
         said = np.mean([of[at].mean() for of, at in zip(predicted, rows, strict=True)])
         ends[name] = [round(float(said), 4), round(float(np.mean([bad[at].mean() for at in rows])), 4)]

@@ -265,6 +265,18 @@ def one_column(values: np.ndarray, bad: np.ndarray) -> tuple[PointsScorecard, Sc
     return model, model.card(["a"])
 
 
+def test_bad_rates_turn_round_once_beyond_doubt_and_only_where_nothing_is_stated() -> None:
+    generator = np.random.default_rng(19)
+    ages = generator.uniform(18, 80, (4000, 1))
+    bad = generator.random(4000) < 0.1 + 0.5 * ((ages[:, 0] - 49) / 31) ** 2
+    free, stated = (PointsScorecard(stated=of).fit(ages, bad) for of in (None, (Stated(),)))
+    chance = free.predict_proba(np.array([[18.5], [49.0], [79.5]]))[:, 1]
+    assert chance[1] < 0.2 < 0.4 < min(chance[0], chance[2])
+    steps = np.sign(np.diff(free.woes_[0].weights))
+    assert (np.diff(steps) != 0).sum() == 1
+    assert len(set(np.sign(np.diff(stated.woes_[0].weights)))) <= 1
+
+
 @pytest.mark.parametrize(
     ("factor", "shift"), [(1000, 0), (0.001, 0), (1, 10_000), (1, -10_000), (1000, 10_000)]
 )
