@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -109,6 +110,12 @@ class Landed:
         if rows:
             marks = ", ".join("?" for _ in rows[0])
             connection.executemany(f"insert into raw.exports values ({marks})", rows)
+
+    def delete_cuts(self) -> None:
+        """Delete what was read of the exports: it has the shop's own ids. The next run sweeps what a fault
+        leaves."""
+        for cut in self.cuts.values():
+            shutil.rmtree(cut.path.parent)
 
     @property
     def days(self) -> Days | None:

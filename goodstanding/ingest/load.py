@@ -136,6 +136,7 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
                 replace_partitions(connection, part)
         read_anew = not held or (change is not None and change.covered_by(days))
         keep_reading(connection, shop, read_anew)
+        landed.delete_cuts()
         landed.keep_exports(connection, run_id)
         counts = _counts(connection, shop, kinds, days)
         connection.execute("commit")

@@ -108,6 +108,15 @@ def test_every_line_of_a_month_counts_on_its_own_day(tmp_path: Path) -> None:
     ]
 
 
+def test_nothing_of_the_shops_own_ids_is_left_beside_the_tables(tmp_path: Path) -> None:
+    home = exporting(tmp_path)
+    put(home, "orders.csv", order(DAYS[0], "1", customer="ann@example.com"))
+    load(home, DAYS[0])
+    left = [path for path in home.settings.home.rglob("*") if path.is_file() and b"ann@" in path.read_bytes()]
+    assert not left
+    assert not list((home.settings.warehouse / "spill").iterdir())
+
+
 def test_an_empty_landing_has_no_days(tmp_path: Path) -> None:
     home = exporting(tmp_path)
     assert days_in_landing(home.settings, load_shop(home.settings)) is None
