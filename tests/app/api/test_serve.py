@@ -195,8 +195,8 @@ def test_what_another_policy_changes_is_printed_in_tables(call, tmp_path):
     assert told.returncode == 0 and "cod 60.00" in told.stdout and "Examples" in told.stdout
     plain = call("policy", "diff", "1", str(dearer), "--basket", "60.00", "--json")
     assert json.loads(plain.stdout)["rows"][0]["lose"] > 0
-    shadow = call("policy", "shadow")
-    assert shadow.returncode == 0 and "no receipt has the answer of a shadow policy" in shadow.stdout
+    beside = call("policy", "compare")
+    assert beside.returncode == 0 and "no answer with another version beside it" in beside.stdout
     wrong = call("policy", "diff", "1", "99")
     assert wrong.returncode == 2 and "there is no policy 99" in wrong.stderr
 
