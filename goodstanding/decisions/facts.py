@@ -147,14 +147,19 @@ def joint_sentences(
 ) -> tuple[str, str, Fact]:
     """As `sentences`, of two characteristics that earn their points together; `unseen` are names."""
     first, second = names
-    text, formal, fact = _clauses(first, values, as_of, first in unseen)
-    # the day is said once
-    also_text, also_formal, also_fact = _clauses(second, values, None, second in unseen)
-    return (
-        _sentence(f"{text}, and {also_text}"),
-        _sentence(f"{formal}, and {also_formal}"),
-        {**fact, **also_fact},
+    *clauses, fact = _clauses(first, values, as_of, first in unseen)
+    *of_day, also_fact = _clauses(second, values, as_of, second in unseen)
+    *of_no_day, _ = _clauses(second, values, None, second in unseen)
+    # the day is said once, by the second where the first does not say it
+    text, formal = (
+        _sentence(f"{clause}, and {without if _as_of(as_of) in clause else with_day}")
+        for clause, with_day, without in zip(clauses, of_day, of_no_day, strict=True)
     )
+    return text, formal, {**fact, **also_fact}
+
+
+def _as_of(day: str | None) -> str:
+    return f"as of {day}, " if day else ""
 
 
 def _clauses(
@@ -169,7 +174,7 @@ def _clauses(
             f"{label(name)} {shown(values[name])} was never seen, or too rarely, when the scorecard was made"
         )
     else:
-        day = f"as of {as_of}, " if as_of else ""
+        day = _as_of(as_of)
         text, formal = stated.text(values, day), stated.formal(values, day)
     return text, formal, fact
 

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goodstanding.core.errors import DataProblem
 from goodstanding.decisions.facts import AS_DATA_SAY, MORE_IS_BETTER, Direction
 from ml.measures import Floats
 
@@ -45,6 +46,8 @@ LEVEL_PRIOR = 20.0
 ROUNDING = 0.1
 # Values are the same that lie no farther apart than this part of all values.
 SAME = 1e-9
+# No number may be farther from 0, so that the distance between any two is a number.
+LARGEST = 1e300
 # The greatest or least number is a code if so many rows share it, and the others lie together farther from it
 # than they lie apart.
 CODE_SHARE = 0.01
@@ -159,11 +162,29 @@ class Woe:
 def as_columns(X: Any) -> list[NDArray[Any]]:
     """The columns of a table or matrix: numbers with NaN, or texts with None, where a value is missing.
 
-    A column is of numbers if all its values are; of any other, each value is taken as text.
+    A column is of numbers if all its values are; of any other, each value is taken as text. An infinite
+    number is in the bin at its end; `finite_columns` refuses to learn from it.
     """
     if isinstance(X, pd.DataFrame):
         return [_as_column(X[name]) for name in X.columns]
     return [_as_column(pd.Series(column)) for column in np.asarray(X).T]
+
+
+def finite_columns(X: Any) -> list[NDArray[Any]]:
+    """As `as_columns`, of rows to learn from.
+
+    Raises:
+        DataProblem: a column has infinite numbers, or so great ones that their distances are; it says which.
+    """
+    columns = as_columns(X)
+    names = X.columns if isinstance(X, pd.DataFrame) else range(1, len(columns) + 1)
+    for name, column in zip(names, columns, strict=True):
+        if column.dtype != object and (count := int((np.abs(column) > LARGEST).sum())):
+            raise DataProblem(
+                f"column {name}: {count:,} of {len(column):,} values are infinite, or beyond {LARGEST:.0e}; "
+                "a scorecard learns from finite numbers: correct them, or leave them empty, which is missing"
+            )
+    return columns
 
 
 def _as_column(values: pd.Series) -> NDArray[Any]:

@@ -35,7 +35,7 @@ from goodstanding.decisions.scorecard import Bin, Characteristic, Pair, Scorecar
 from ml.candidate import SEED
 from ml.features import MINIMUM_OF_CLASS
 from ml.measures import Floats
-from ml.scorecards.bins import MINIMUM_SHARE, Stated, Woe, as_columns, bin_monotonely
+from ml.scorecards.bins import MINIMUM_SHARE, Stated, Woe, as_columns, bin_monotonely, finite_columns
 from ml.scorecards.pairs import Cells, choose_pairs, table
 
 # 600 points mean odds of 10 to 1 for good, and 50 more double them: the probabilities that occurred, .01 to
@@ -248,13 +248,14 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         X is a table or a matrix: numbers, NaN where missing, or texts, whose levels then get the points.
 
         Raises:
-            DataProblem: all rows are of one class; it says how many of the other are missing.
+            DataProblem: all rows are of one class, it says how many of the other are missing; or a number is
+                infinite, it says in which column.
         """
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) != 2:
             raise DataProblem(_of_one_class(self.classes_, len(codes)))
         bad = codes == 1
-        columns = as_columns(X)
+        columns = finite_columns(X)
         with threadpool_limits(limits=1):
             self._fit(columns, bad)
         return self
@@ -265,9 +266,21 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         slope, self.cells_ = self._judge_on_left_out_rows(additive, columns, bad)
         self.weighed_ = [woe.scaled(slope) for woe in additive.weighed]
         log_odds = slope * additive.log_odds(columns)
-        for cells in self.cells_:
-            log_odds += cells.of(columns)
+        for cells, both, whole in self._tables():
+            bins = [woe.bins(columns[at]) for woe, at in zip(both, cells.pair, strict=True)]
+            apart = sum(woe.all_weights[of_column] for woe, of_column in zip(both, bins, strict=True))
+            log_odds += whole[bins[0], bins[1]] - apart
         self.intercept_ = slope * additive.intercept + _shift(log_odds, bad)
+
+    def _tables(self) -> list[tuple[Cells, list[Woe], Floats]]:
+        """Of each pair its cells, its two characteristics, and its log-odds as the card applies them."""
+        weighed = {int(at): woe for at, woe in zip(self.kept_, self.weighed_, strict=True)}
+        tables = []
+        for cells in self.cells_:
+            both = [weighed[at] for at in cells.pair]
+            stated = [self.stated[at] if self.stated else None for at in cells.pair]
+            tables.append((cells, both, table(cells, both, stated)))
+        return tables
 
     def _judge_on_left_out_rows(
         self, additive: Additive, columns: Sequence[NDArray[Any]], bad: NDArray[np.bool_]
@@ -311,9 +324,9 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         """
         weighed = {int(at): woe for at, woe in zip(self.kept_, self.weighed_, strict=True)}
         pairs, least = [], 0.0
-        for cells in self.cells_:
-            both = [weighed.pop(at) for at in cells.pair]
-            weights = table(cells, both, [self.stated[at] if self.stated else None for at in cells.pair])
+        for cells, both, weights in self._tables():
+            for at in cells.pair:
+                del weighed[at]
             pairs.append(_pair([names[at] for at in cells.pair], both, weights))
             least += float(weights.min())
         characteristics = [_characteristic(names[at], woe) for at, woe in weighed.items()]

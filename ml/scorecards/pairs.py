@@ -1,8 +1,8 @@
 """Find the few pairs of characteristics that tell more together than the sum of their points does.
 
 Points that are added up cannot say that a high bill is no harm to one who always paid. A pair can: its points
-are a table by both values. What a pair adds to the sum is learnt from what the sum leaves over (a step of
-Newton's method in each cell, shrunk), on rows of which others were left out; a pair is taken only if it
+are a table by both values. What a pair adds to the sum is learnt from what the sum leaves over (by Newton's
+method in each cell, shrunk), on rows of which others were left out; a pair is taken only if it
 predicts those better, and beyond doubt. A characteristic is in one pair at most, so that an answer can tell
 each pair as one reason with its own points.
 """
@@ -29,6 +29,10 @@ CANDIDATES = 12
 PARTS = 6
 # A cell's weight is shrunk as if it had so many more rows of even odds.
 PRIOR_ROWS = 40.0
+# After a step so small, in log-odds, no point is left to gain: the error that remains is as its square.
+SMALL_STEP = 1e-3
+# Steps are 1 at most, so these reach across more than twice the log-odds that occur.
+MOST_STEPS = 50
 # By how many standard errors a pair has to gain on rows left out. Of 66 pairs that gain nothing, one in three
 # times one seems to gain so much; each part left out has to agree as well.
 BEYOND_DOUBT = 2.5
@@ -107,13 +111,20 @@ def _at(
 
 
 def _newton(at: NDArray[np.intp], shape: tuple[int, int], log_odds: Floats, bad: NDArray[np.bool_]) -> Floats:
-    """The weight of each cell by three steps of Newton's method, each cell by itself."""
+    """The weight of each cell by Newton's method, each cell by itself.
+
+    Where the log-odds so far are sure and wrong, a whole step goes far beyond the best weight. One of at most
+    1 does not: however far the best weight is, it comes closer with each step.
+    """
     weights = np.zeros(shape[0] * shape[1])
-    for _ in range(3):
+    for _ in range(MOST_STEPS):
         chance = expit(-(log_odds + weights[at]))
         surprise = np.bincount(at, weights=chance - bad, minlength=len(weights)) - PRIOR_ROWS / 4 * weights
         certainty = np.bincount(at, weights=chance * (1 - chance), minlength=len(weights)) + PRIOR_ROWS / 4
-        weights += surprise / certainty
+        steps = np.clip(surprise / certainty, -1, 1)
+        weights += steps
+        if np.abs(steps).max() < SMALL_STEP:
+            break
     return weights.reshape(shape)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,7 @@ from goodstanding.decisions.facts import (
     MORE_IS_WORSE,
     facts_of,
     in_stated_direction,
+    joint_sentences,
     part_of,
     sentences,
     share_of,
@@ -77,6 +78,34 @@ def test_a_sentence_reads_well_whatever_the_counts(name, count, orders):
 )
 def test_what_a_clerk_says(name, values, text):
     assert sentences(name, values, AS_OF)[0] == text
+
+
+@pytest.mark.parametrize("unknown", [(), ("mean_gap_days",), ("recency_days",), ("returned_orders",)])
+@pytest.mark.parametrize(
+    "names", permutations(("return_rate", "recency_days", "tenure_days", "mean_gap_days", "basket"), 2)
+)
+def test_two_that_are_told_together_say_the_day_once_if_either_says_it_alone(names, unknown):
+    facts = {"returned_orders": 2, "orders": 9, "recency_days": 40, "tenure_days": 0, "mean_gap_days": 3}
+    values = {name: None if name in unknown else value for name, value in facts.items()} | {"basket": 12.0}
+    alone = [sentences(name, values, AS_OF) for name in names]
+    together = joint_sentences(names, values, AS_OF)
+    for at in (0, 1):
+        says_it = any(AS_OF in sentence[at] for sentence in alone)
+        assert together[at].lower().count(f"as of {AS_OF}, ") == says_it
+        assert together[at].count(AS_OF) == says_it
+    assert together[2] == alone[0][2] | alone[1][2]
+
+
+def test_a_second_clause_that_counts_days_says_from_which_day():
+    values = {"returned_orders": 2, "orders": 9, "recency_days": 40, "mean_gap_days": None}
+    assert joint_sentences(("return_rate", "recency_days"), values, AS_OF)[:2] == (
+        "2 of your 9 orders came back, and as of 2011-12-09, your last order was 40 days ago.",
+        "As of 2011-12-09, 2 of the 9 orders came back, and the last order with us was 40 days ago.",
+    )
+    assert joint_sentences(("mean_gap_days", "recency_days"), values, AS_OF)[1] == (
+        "Only one order has been placed with us so far, and as of 2011-12-09, the last order with us was "
+        "40 days ago."
+    )
 
 
 def test_small_and_nearly_whole_shares_are_not_rounded_away():

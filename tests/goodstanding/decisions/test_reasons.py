@@ -125,7 +125,7 @@ def test_two_that_earn_their_points_together_are_one_reason_with_the_facts_of_bo
     assert reasons_of([loss], values, "2011-12-09") == [
         {
             "code": "returns_and_recency",
-            "text": "2 of your 9 orders came back, and your last order was 100 days ago.",
+            "text": "2 of your 9 orders came back, and as of 2011-12-09, your last order was 100 days ago.",
             "formal": (
                 "As of 2011-12-09, 2 of the 9 orders came back, and the last order with us was 100 days ago."
             ),

@@ -388,6 +388,21 @@ def test_a_label_that_has_not_two_classes_is_refused_with_what_is_missing(
         PointsScorecard().fit(np.ones((300, 1)), label)
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1.7e308])
+def test_a_number_that_is_not_finite_is_refused_with_its_column_and_asked_it_is_at_its_end(
+    value: float,
+) -> None:
+    X, bad = made_up(400)
+    model = PointsScorecard().fit(X, bad)
+    wrong = X.copy()
+    wrong[[3, 7], 1] = value
+    for table, name in ((wrong, "2"), (pd.DataFrame(wrong, columns=list("abcd")).astype(object), "b")):
+        with pytest.raises(DataProblem, match=f"column {name}: 2 of 400 values are infinite"):
+            PointsScorecard().fit(table, bad)
+    ends = np.where(np.abs(wrong) > 1e300, np.copysign(1e6, wrong), wrong)
+    assert model.predict_proba(wrong).tolist() == model.predict_proba(ends).tolist()
+
+
 def test_chances_are_true_at_both_ends_also_beyond_the_ends_of_the_usual_scale() -> None:
     generator = np.random.default_rng(17)
     values = generator.choice([0.0, 1.0, 2.0, 3.0], (12_000, 2))

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from goodstanding.decisions.facts import AS_DATA_SAY, MORE_IS_WORSE, in_stated_direction
 from goodstanding.decisions.reasons import losses
 from goodstanding.decisions.scorecard import Scorecard
-from ml.scorecards.bins import Stated
+from ml.scorecards.bins import Stated, Woe
 from ml.scorecards.fit import PointsScorecard, card_probability, card_scores
+from ml.scorecards.pairs import PRIOR_ROWS, Cells
 
 ROWS = 3000
 
@@ -48,6 +49,53 @@ def test_a_pair_enters_where_two_tell_more_together_and_predicts_other_rows_bett
 def test_no_pair_enters_where_points_that_add_up_say_all(seed: int) -> None:
     X, bad = together(seed, 0.0)
     assert PointsScorecard().fit(X, bad).cells_ == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-12, 12), st.integers(1, 5000), st.floats(0, 1))
+def test_the_weight_of_a_cell_is_the_best_one_however_sure_and_wrong_the_sum_is(
+    log_odds: float, rows: int, bad_share: float
+) -> None:
+    flag = Woe(np.array([0.0]), np.array([0.0, 0.0]), None, 0.0)
+    columns = [np.repeat([0.0, 1.0], rows)] * 2
+    bad = np.arange(2 * rows) % rows < round(bad_share * rows)
+    cells = Cells.fitted((0, 1), [flag, flag], columns, np.full(2 * rows, log_odds), bad)
+    for weight in cells.of(columns)[[0, -1]]:
+        # at the best weight the bad rows that are expected are those that occurred, and the prior's pull
+        expected = rows / (1 + np.exp(log_odds + weight))
+        certainty = expected * (1 - expected / rows) + PRIOR_ROWS / 4
+        assert abs(expected - bad[:rows].sum() - PRIOR_ROWS / 4 * weight) < 0.001 * certainty
+
+
+@pytest.mark.parametrize(
+    ("alone", "neither", "one", "both"),
+    [(0.10, 0.2, 0.02, 0.6), (0.3, 0.3, 0.03, 0.5), (0.3, 0.02, 0.25, 0.02), (0.4, 0.3, 0.03, 0.9)],
+)
+def test_a_rare_cell_against_the_sum_gets_a_chance_between_what_is_true_and_what_is_usual(
+    alone: float, neither: float, one: float, both: float
+) -> None:
+    generator = np.random.default_rng(1)
+    kind = generator.choice(4, 20_000, p=[0.98 - 2 * alone, alone, alone, 0.02])
+    flags = np.column_stack([kind % 2, kind // 2]).astype(float)
+    bad = generator.random(len(kind)) < np.array([neither, one, one, both])[kind]
+    model = PointsScorecard().fit(flags, bad)
+    assert len(model.cells_) == 1
+    of_neither, of_both = model.predict_proba(np.array([[0.0, 0.0], [1.0, 1.0]]))[:, 1]
+    true = bad[kind == 3].mean()
+    assert min(true, bad.mean()) < of_both < max(true, bad.mean()) and abs(of_both - true) < 0.2
+    assert of_neither == pytest.approx(bad[kind == 0].mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("stated", [(-1, 1), (-1, 0), (0, 1), (1, 1)])
+def test_chances_add_up_to_the_bad_rows_also_where_a_pair_is_held_to_its_stated_ways(stated) -> None:
+    generator = np.random.default_rng(0)
+    X = generator.integers(0, 5, (8000, 2)).astype(float)
+    X[generator.random(8000) < 0.1, 1] = np.nan
+    of_second = np.nan_to_num(X[:, 1], nan=2.0)
+    log_odds = -2 + 0.7 * (X[:, 0] - 2) * np.where(of_second < 3, 1, -1.5) - 0.3 * (of_second - 2)
+    bad = generator.random(8000) < 1 / (1 + np.exp(-log_odds))
+    model = PointsScorecard(stated=tuple(map(Stated, stated))).fit(X, bad)
+    assert model.predict_proba(X)[:, 1].mean() == pytest.approx(bad.mean(), abs=0.002)
 
 
 def test_a_column_that_may_not_pair_keeps_points_of_its_own() -> None:
