@@ -23,7 +23,15 @@ from app.api.published import Watch
 from app.cli.main import app
 from goodstanding.decisions.decide import Question
 from goodstanding.decisions.differences import differing_of
-from tests.app.api.publication import AS_OF, CUSTOMERS, Publication, name_of, policy_rows, publish
+from tests.app.api.publication import (
+    AS_OF,
+    CUSTOMERS,
+    Publication,
+    name_of,
+    policy_rows,
+    policy_with_instalments,
+    publish,
+)
 from tests.app.api.test_policies import changed
 
 
@@ -90,7 +98,8 @@ def test_a_shadow_is_compared_after_its_days_by_what_customers_did(home, monkeyp
 @pytest.mark.parametrize("has_payments", [True, False])
 def test_instalments_fail_where_one_is_overdue_once_payments_are_known(home, monkeypatch, has_payments):
     path = home.published / "current.duckdb"
-    policy = [*policy_rows(), *changed("cap_day", "50000", version="2", mode="shadow")]
+    rows = policy_with_instalments()
+    policy = [*rows, *(row | {"version": "2", "mode": "shadow"} for row in rows)]
     publish(path, Publication(policy=policy))
     monkeypatch.setattr(Answers, "today", lambda _: AS_OF - timedelta(days=40))
     for customer in ("11", "12"):
