@@ -55,6 +55,7 @@ _MORE_BLANKS = frozenset(
     for code in range(first, last + 1)
 )
 _WHOLE_NUMBER = re.compile(r"\+?0*([0-9]+)(\.0*)?")
+_PHONE = re.compile(r"(?=.*[0-9])['+0-9 ()./-]+")
 _NUMBER = re.compile(r"([+-]?)0*([0-9]+)(\.0*)?")
 # above it a float no longer tells each whole number from its neighbours
 _LARGEST_EXACT_FLOAT = str(2**53)
@@ -136,11 +137,14 @@ class CustomerIds:
         cast: `text` or `whole_number`.
         case: whether ids that differ by case alone are one.
         nobody: words that stand for no customer, as `words` gives them.
+        phones: whether customers may be known by phone: of a text that is a number with the signs of one the
+            digits count.
     """
 
     cast: IdCast
     case: Case
     nobody: frozenset[str]
+    phones: bool = False
 
     @staticmethod
     def words(nobody: Iterable[str]) -> frozenset[str]:
@@ -153,6 +157,8 @@ class CustomerIds:
             return Reading(None, "missing", is_nobody=True)
         if word_of(text) in self.nobody:
             return Reading(None, IS_NOBODY, is_nobody=True)
+        if self.phones and _PHONE.fullmatch(normal_text(text)):
+            text = re.sub("[^0-9]", "", text)
         customer = normal_form(text, self.cast, self.case)
         if customer is None:
             return Reading(None, NO_WHOLE_NUMBER)

@@ -92,12 +92,12 @@ def check_landing(settings: Settings, days: Days | None = None) -> LandingCheck:
                 f"no file in {settings.landing_folder} matches '{shop.sources[0].files.path}'; put the "
                 f"shop's files there, or mend files.path in {shop.mapping_file}"
             )
-        ingest(home, days, "check")
+        counts = ingest(home, days, "check")
         with open_intake(home) as connection:
-            return _told(connection, shop, days)
+            return _told(connection, shop, days, counts.get("ahead", 0))
 
 
-def _told(connection: duckdb.DuckDBPyConnection, shop: Shop, days: Days) -> LandingCheck:
+def _told(connection: duckdb.DuckDBPyConnection, shop: Shop, days: Days, ahead: int) -> LandingCheck:
     by_file = _files(connection, shop)
     counts = connection.execute(
         """
@@ -114,6 +114,8 @@ def _told(connection: duckdb.DuckDBPyConnection, shop: Shop, days: Days) -> Land
         """
     ).fetchall()
     set_aside |= dict(reasons)
+    if ahead:
+        set_aside["a day to come"] = ahead
     left_out = connection.execute(
         """
         select message, sum(lines)::bigint from raw.notices

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 
 import duckdb
 
 from goodstanding.core.days import Days, is_over, ranges
-from goodstanding.core.errors import WrongUse
+from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
+from goodstanding.core.vocabulary import moment
 from goodstanding.ingest.exports.cut import Cut, covered_days, cut_exports
 from goodstanding.ingest.neighbours import HeldFiles
 from goodstanding.ingest.read import File, inspect
 from goodstanding.shops.mapping import Shop, Source
-from goodstanding.warehouse.files import spill_folder
 from goodstanding.warehouse.notices import Notice
 
 
@@ -29,13 +28,17 @@ class Landed:
         cuts: the exports of each kind of source that has some, by `Kind.name`.
     """
 
-    def __init__(self, settings: Settings, shop: Shop, reader: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, settings: Settings, shop: Shop, reader: duckdb.DuckDBPyConnection, folder: Path
+    ) -> None:
         """Read the exports, where the shop has some.
 
         Args:
             settings: where the landing is.
             shop: its mapping.
             reader: a connection of the intake file that has no transaction.
+            folder: for the lines of exports as they are written, which are the customers' own: the caller
+                removes it.
 
         Raises:
             DataProblem: an export cannot be read.
@@ -44,7 +47,6 @@ class Landed:
         self.cuts: dict[str, Cut] = {}
         for source in shop.sources:
             if not source.files.is_of_a_day:
-                folder = Path(mkdtemp(prefix="cut-", dir=spill_folder(settings)))
                 path = folder / f"{source.name}.parquet"
                 self.cuts[source.name] = cut_exports(reader, settings, shop, source, path)
 
@@ -94,6 +96,42 @@ class Landed:
         )
         return ranges(days)
 
+    def ahead(self) -> dict[date, int]:
+        """How many lines of exports are of days that no order of today can be of, by day: a wrong date."""
+        tomorrow = moment().date() + timedelta(days=2)
+        return {
+            day: file.records
+            for cut in self.cuts.values()
+            for day, file in cut.files.items()
+            if day > tomorrow and file.records
+        }
+
+    def require_kept(self, connection: duckdb.DuckDBPyConnection, days: Iterable[date]) -> None:
+        """Refuse to lose lines of held days that the exports in the landing do not cover any more.
+
+        Raises:
+            DataProblem: the export that had them has left the landing.
+        """
+        for cut in self.cuts.values():
+            kind, happened = cut.source.of, cut.source.columns[cut.source.of.happened]
+            if happened.first_seen:
+                continue
+            names = [f"{cut.name}/{day}" for day in days]
+            lost = connection.execute(
+                f"""
+                select count(*), min(event_day) from raw.{kind.table}
+                where file_name in (select unnest($names))
+                    and not coalesce({kind.happened}_utc between $first and $last, false)
+                """,
+                {"names": names, "first": cut.first, "last": cut.last},
+            ).fetchone()
+            if lost and lost[0]:
+                raise DataProblem(
+                    f"{lost[1]} would lose lines: no file that matches '{cut.source.files.path}' covers the "
+                    f"time of {lost[0]:,} lines held of the days of this run any more. Put the exports back "
+                    "that had them (an export that begins later belongs beside them), or run other days"
+                )
+
     def keep_exports(self, connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
         """Note in `raw.exports` which exports were read."""
         rows = [
@@ -110,12 +148,6 @@ class Landed:
         if rows:
             marks = ", ".join("?" for _ in rows[0])
             connection.executemany(f"insert into raw.exports values ({marks})", rows)
-
-    def delete_cuts(self) -> None:
-        """Delete what was read of the exports: it has the shop's own ids. The next run sweeps what a fault
-        leaves."""
-        for cut in self.cuts.values():
-            shutil.rmtree(cut.path.parent)
 
     @property
     def days(self) -> Days | None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain, groupby
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import NotRequired, TypedDict
 
 import duckdb
@@ -68,6 +68,7 @@ class IngestCounts(TypedDict):
         changed_customers: customers with a line in these days that the transform has yet to compute.
         reading: what is to be said where the mapping or the code that reads has changed.
         clock: what is to be said where the clock has gone back since an earlier ingest.
+        ahead: how many lines of exports are of days still to come and do not count.
         restated: which held days besides were read again, because exports state them otherwise by now.
     """
 
@@ -78,6 +79,7 @@ class IngestCounts(TypedDict):
     changed_customers: int
     reading: NotRequired[str]
     clock: NotRequired[str]
+    ahead: NotRequired[int]
     restated: NotRequired[str]
 
 
@@ -98,18 +100,23 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
     now = now_utc()
     # Reading has a connection of its own: a file that DuckDB refuses and Python then reads would abort the
     # transaction, which also keeps every frame that was registered in it until its end.
-    with open_intake(settings) as connection, connection.cursor() as reader:
+    with (
+        open_intake(settings) as connection,
+        connection.cursor() as reader,
+        TemporaryDirectory(prefix="cut-", dir=spill_folder(settings)) as folder,
+    ):
         for session in (connection, reader):
             session.execute("set timezone = 'UTC'")
         # first of all: by the files that another mapping names nothing could be said
         _require_mapping(connection, shop, days)
         held = held_files(connection)
-        landed = Landed(settings, shop, reader)
+        landed = Landed(settings, shop, reader, Path(folder))
         files, far_files, replaced = _inspected(landed, settings, shop, days), list[File](), days
         if shop.takes_in_rows:
             replaced, files, far_files = with_neighbours(days, files, held, landed.files_of)
             let_neighbours_take([*files, *far_files], shop, {*held, *replaced})
         stale = landed.differing(held, replaced)
+        landed.require_kept(connection, [*replaced, *(day for past in stale for day in past)])
         connection.execute("begin")  # whatever fails from here on, closing the connection rolls back
         _claim_home(connection, shop, simulated, key)
         known_at, doubt = moment_known(connection, now)
@@ -136,7 +143,6 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
                 replace_partitions(connection, part)
         read_anew = not held or (change is not None and change.covered_by(days))
         keep_reading(connection, shop, read_anew)
-        landed.delete_cuts()
         landed.keep_exports(connection, run_id)
         counts = _counts(connection, shop, kinds, days)
         connection.execute("commit")
@@ -150,6 +156,12 @@ def ingest(settings: Settings, days: Days, run_id: str) -> IngestCounts:
         log.warning("%s", counts["restated"])
     if doubt:
         counts["clock"] = doubt
+    if ahead := landed.ahead():
+        counts["ahead"] = sum(ahead.values())
+        log.warning(
+            f"{counts['ahead']:,} lines of exports are of days to come, like {min(ahead)}, and do not count: "
+            "is a date of theirs wrong?"
+        )
     return counts
 
 

@@ -615,6 +615,9 @@ class Limits(_Strict):
     """The greatest share of lines that may be beyond the recent days' lowest or highest tenth (0.33)."""
     unmatched_share: float = Field(0.5, ge=0, le=1)
     """The greatest share of cancellations, or of what names an order, that may find no purchase (0.5)."""
+    withdrawn_share: float = Field(0.2, ge=0, le=1)
+    """Of exports: the greatest share of the orders of earlier exports that a later one of their time may
+    lack; fewer than 10 it may lack always."""
     times_usual: float = Field(8, gt=1)
     """How many times the usual of recent days, or a part of it, lines, sales and invoices may be (7.7)."""
 
@@ -703,7 +706,8 @@ class Shop(_Strict):
         """How customer ids are read, in files of every kind and wherever somebody asks for a customer."""
         section = self.sources[0]
         words = CustomerIds.words(self.nobody)
-        return CustomerIds(section.id_cast(CUSTOMER), section.case_of(CUSTOMER), words)
+        phones = any(fallback.keep == "digits" for fallback in section.columns[CUSTOMER].else_from)
+        return CustomerIds(section.id_cast(CUSTOMER), section.case_of(CUSTOMER), words, phones)
 
     @property
     def order_form(self) -> tuple[IdCast, Case]:
@@ -761,6 +765,15 @@ class Shop(_Strict):
                 raise ValueError(
                     f"{other.prefix}columns.{CUSTOMER} and {first.prefix}columns.{CUSTOMER} differ in as or "
                     "case, so that one customer would be two; give both the same"
+                )
+        for other in self.sources[1:]:
+            named = [
+                (part.columns[CUSTOMER].source, part.columns[CUSTOMER].else_from) for part in (first, other)
+            ]
+            if other.files.path == self.sources[0].files.path and named[0] != named[1]:
+                raise ValueError(
+                    f"{other.prefix}columns.{CUSTOMER} and {first.prefix}columns.{CUSTOMER} read the same "
+                    "files and differ in from or else_from, so that one customer would be two"
                 )
         return self
 
@@ -824,7 +837,7 @@ def _natural(path: PurePosixPath | Path) -> tuple[tuple[int, str], ...]:
     """A key that sorts names with numbers by their value, and a name before those that go on after it."""
     bare = re.sub(r"(\.[A-Za-z]+)?(\.gz)?$", "", path.as_posix())
     words = re.findall(r"[0-9]+|[^0-9]", bare)
-    parts = [(int(word), "") if word.isdigit() else (-1, word) for word in words]
+    parts = [(int(word), "") if word.isascii() and word.isdigit() else (-1, word) for word in words]
     # 01 and 1, or a.csv and a.csv.gz, are told apart by the name itself
     return (*parts, (-2, path.as_posix()))
 

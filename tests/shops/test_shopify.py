@@ -70,8 +70,8 @@ def test_a_small_export_comes_to_what_it_says(tmp_path: Path) -> None:
         (date(2026, 8, 3), "#2", Decimal("5.0000"), ann)
     ]
     assert home.rows("select event_day, topic, lines, example from raw.notices order by all") == [
-        (date(2026, 8, 1), "no_order", 1, "orders_export_1.csv:6"),
-        (date(2026, 8, 3), "undated", 1, "orders_export_1.csv:3"),
+        (date(2026, 8, 1), "no_order", 1, "*export*.csv/2026-08-01"),
+        (date(2026, 8, 3), "undated", 1, "*export*.csv (returns)/2026-08-03"),
     ]
 
 
@@ -126,8 +126,8 @@ def test_another_currency_is_left_out_and_a_wrong_total_set_aside_whole(tmp_path
     }
     assert home.rows("select topic, lines, example from raw.notices order by all") == [
         # its return, too
-        ("other_currency", 1, "export.csv:5"),
-        ("other_currency", 2, "export.csv:5"),
+        ("other_currency", 1, "*export*.csv (returns)/2026-08-05"),
+        ("other_currency", 2, "*export*.csv/2026-08-05"),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -15,6 +15,7 @@ from goodstanding.core.days import Days
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings
 from goodstanding.core.sql import identifier, literal, rendered
+from goodstanding.core.zones import FIRST, LAST
 from goodstanding.ingest.casts import cast, clock, instant
 from goodstanding.ingest.exports.inputs import read_inputs, required
 from goodstanding.ingest.exports.orders import carry_cells, count_money, left_out, with_money
@@ -24,10 +25,12 @@ from goodstanding.shops.kinds import ORDERS
 from goodstanding.shops.mapping import CUSTOMER, INVOICE, Shop, Source
 from goodstanding.warehouse.notices import Notice
 
-PLACED_LINES, JUDGED_LINES, FIRST_SEEN, STANDING_LINES = (
+PLACED_LINES, JUDGED_LINES, FIRST_SEEN, STANDING_LINES, WITHDRAWALS = (
     Path(__file__).with_name(f"{name}.sql")
-    for name in ("placed_lines", "judged_lines", "first_seen", "standing_lines")
+    for name in ("placed_lines", "judged_lines", "first_seen", "standing_lines", "withdrawals")
 )
+# fewer are withdrawn without a question, as a shop deletes the orders by which it tried something out
+SOME_WITHDRAWN = 10
 # the steps' own tables, besides `text_lines`
 TABLES = ("placed_lines", "judged_lines", "cut_lines", "told_lines")
 MESSAGES = {
@@ -38,6 +41,8 @@ MESSAGES = {
     "undated": "returns without a day: each counts on the last day of the export that first has its amount",
     "withdrawn": "lines that a later export of their time does not have: withdrawn",
 }
+# what is told of lines of earlier exports
+EARLIER = ("restated", "withdrawn")
 SAME_BYTES = "an export with the same bytes as a later one: not read"
 
 
@@ -61,12 +66,17 @@ class Cut:
         source: how these lines are read; what is done with money of whole orders gives each its amount.
         files: what of it is of each day that an export covers, as if it were the file of that day.
         exports: the files of the landing.
+        name: by which the lines of a day are held, with the day behind it.
+        first, last: the instants (UTC) from and to which the exports cover; None where they have no line.
     """
 
     path: Path
     source: Source
     files: Mapping[date, File]
     exports: Sequence[Export]
+    name: str
+    first: datetime | None
+    last: datetime | None
 
     def load_text(self, connection: duckdb.DuckDBPyConnection, files: Sequence[File]) -> None:
         """Fill `text_lines` (see `read.load_text`) with the lines of some of the days, and their `place`."""
@@ -106,8 +116,10 @@ def cut_exports(
     }
     for name, frame in frames.items():
         connection.register(name, frame)
-    parts = [name for name in (CUSTOMER, INVOICE) if name in source.columns]
     happened = source.columns[source.of.happened]
+    # of an order whose customer is written otherwise in another export, an undated return is the same
+    named_by = (INVOICE,) if happened.first_seen else (CUSTOMER, INVOICE)
+    parts = [name for name in named_by if name in source.columns]
     for step in (JUDGED_LINES, *([FIRST_SEEN] if happened.first_seen else []), STANDING_LINES):
         script = rendered(
             step,
@@ -118,17 +130,25 @@ def cut_exports(
             if source.of is ORDERS
             else f"cast(to_json([{', '.join(parts)}, cast(instant as varchar)]) as varchar)",
             happened=source.of.happened,
+            amount=cast("amount", source.columns["amount"]) if happened.first_seen else "null",
             # a time in UTC, with its offset
             time_format=literal((happened.format or "%Y-%m-%d %H:%M:%S%z").replace("%z", "+00:00")),
         )
         connection.execute(script)
     for name in frames:
         connection.unregister(name)
+    _require_few_withdrawn(connection, shop)
     _require_all_lines(connection, files)
     order = "order by event_day, line_number"
     connection.execute(f"copy (from cut_lines {order}) to {literal(path)} (format parquet)")
     cut = Cut(
-        path, read_as, _files_of_days(connection, read_as, path, files), _exports(connection, source, files)
+        path=path,
+        source=read_as,
+        files=_files_of_days(connection, read_as, path, files),
+        exports=_exports(connection, source, files),
+        name=_name(source),
+        first=min((span.first for span in spans), default=None),
+        last=max((span.last for span in spans), default=None),
     )
     for table in ("text_lines", *TABLES):
         connection.execute(f"drop table {table}")
@@ -159,7 +179,7 @@ def _placed(
             file.notices += [*earlier.notices, notice]
     files = list(by_hash.values())
     read_inputs(connection, files, source)
-    carry_cells(connection, source)
+    carry_cells(connection, shop, source)
     count_money(connection, shop, source)
     name, column = source.of.happened, source.columns[source.of.happened]
     connection.execute(
@@ -172,6 +192,11 @@ def _placed(
             clock=clock(name, column, shop),
             left_out=left_out(shop, source),
             nothing=_nothing(source),
+            # what the book of time zones knows
+            first=f"timestamp {literal(str(FIRST))}",
+            first_year=FIRST.year,
+            last=f"timestamp {literal(str(LAST))}",
+            last_year=LAST.year - 1,
         )
     )
     rows = connection.execute(
@@ -191,7 +216,8 @@ def _nothing(source: Source) -> str:
     """SQL for whether a line of `text_lines` tells of nothing: a return of no amount, in a file of orders."""
     if not source.columns[source.of.happened].first_seen:
         return "false"
-    return f"coalesce({cast('amount', source.columns['amount'])} = 0, coalesce(trim(amount), '') = '')"
+    amount = cast("amount", source.columns["amount"])
+    return f"fault is null and coalesce({amount} = 0, coalesce(trim(amount), '') = '')"
 
 
 def _name(source: Source) -> str:
@@ -204,6 +230,25 @@ def _covered(connection: duckdb.DuckDBPyConnection) -> set[date]:
         "select min(event_day), max(event_day) from placed_lines group by file_name"
     ).fetchall()
     return {first + timedelta(days=n) for first, last in spans for n in range((last - first).days + 1)}
+
+
+def _require_few_withdrawn(connection: duckdb.DuckDBPyConnection, shop: Shop) -> None:
+    """Refuse an export that lacks much of what earlier ones have of its time.
+
+    A line with a wrong date, or an export of some orders alone, would withdraw a shop's history.
+
+    Raises:
+        DataProblem: names the export, and what to do.
+    """
+    share = shop.limits.withdrawn_share
+    for name, statements, withdrawn, example in connection.execute(WITHDRAWALS.read_text()).fetchall():
+        if withdrawn >= SOME_WITHDRAWN and withdrawn > share * statements:
+            raise DataProblem(
+                f"{name} covers the time of {statements:,} orders or statements of earlier exports and lacks "
+                f"{withdrawn:,} of them, like {example}: more than {share:.0%} (limits.withdrawn_share). If "
+                "it holds some orders alone, or a line of it has a wrong date, take it away or mend it; if "
+                f"the shop did delete them, raise limits.withdrawn_share in {shop.mapping_file}"
+            )
 
 
 def _require_all_lines(connection: duckdb.DuckDBPyConnection, files: Sequence[File]) -> None:
@@ -253,17 +298,22 @@ def _exports(connection: duckdb.DuckDBPyConnection, source: Source, files: Seque
 def _files_of_days(
     connection: duckdb.DuckDBPyConnection, source: Source, path: Path, exports: Sequence[File]
 ) -> dict[date, File]:
-    """A file of each covered day; its hash is of what it says and of what is noticed about it."""
+    """A file of each covered day; its hash is of what it says and of what is noticed about it.
+
+    So an example is a place that no further export moves: what counts lies in the newest one, and is named by
+    its day.
+    """
     days = sorted(_covered(connection))
     names = {day: f"{_name(source)}/{day}" for day in days}
     notices = {day: list[Notice]() for day in days}
     told = connection.execute("select event_day, topic, lines, example from told_lines").fetchall()
-    for day, topic, lines, example in told:
+    for day, topic, lines, place in told:
+        example = place if topic in EARLIER else names[day]
         notices[day].append(Notice(day, names[day], topic, lines, example, MESSAGES[topic]))
     if source.columns[source.of.happened].first_seen:
-        undated = "select event_day, count(*), min_by(place, line_number) from cut_lines group by event_day"
-        for day, lines, example in connection.execute(undated).fetchall():
-            notices[day].append(Notice(day, names[day], "undated", lines, example, MESSAGES["undated"]))
+        undated = "select event_day, count(*) from cut_lines group by event_day"
+        for day, lines in connection.execute(undated).fetchall():
+            notices[day].append(Notice(day, names[day], "undated", lines, names[day], MESSAGES["undated"]))
     for export in exports:
         for one in export.notices if days else ():
             notices[days[-1]].append(

@@ -4,6 +4,13 @@
 create or replace temp table judged_lines as
 with
 
+amounts as (
+    select
+        *,
+        {{ amount }} as own_amount
+    from judged_lines
+),
+
 ends as (
     select
         file_name,
@@ -15,32 +22,32 @@ ends as (
 
 first_statements as (
     select
-        judged_lines.statement_key,
-        judged_lines.amount,
+        amounts.statement_key,
+        amounts.own_amount,
         min_by(ends.last_day, cast(ranks.place as integer)) as first_day,
         min_by(ends.last_instant, cast(ranks.place as integer)) as first_instant
-    from judged_lines
-    inner join ranks on judged_lines.file_name = ranks.file_name
-    inner join ends on judged_lines.file_name = ends.file_name
-    where not judged_lines.is_nothing
-    group by judged_lines.statement_key, judged_lines.amount
+    from amounts
+    inner join ranks on amounts.file_name = ranks.file_name
+    inner join ends on amounts.file_name = ends.file_name
+    where not amounts.is_nothing
+    group by amounts.statement_key, amounts.own_amount
 ),
 
 final as (
     select
-        judged_lines.* replace (
-            coalesce(first_statements.first_day, judged_lines.event_day) as event_day,
-            coalesce(first_statements.first_instant, judged_lines.instant) as instant,
+        amounts.* exclude (own_amount) replace (
+            coalesce(first_statements.first_day, amounts.event_day) as event_day,
+            coalesce(first_statements.first_instant, amounts.instant) as instant,
             coalesce(
-                strftime(first_statements.first_instant, {{ time_format }}), judged_lines.{{ happened }}
+                strftime(first_statements.first_instant, {{ time_format }}), amounts.{{ happened }}
             ) as {{ happened }}
         )
-    from judged_lines
+    from amounts
     left join first_statements
         on
-            judged_lines.statement_key = first_statements.statement_key
-            and judged_lines.amount is not distinct from first_statements.amount
-            and not judged_lines.is_nothing
+            amounts.statement_key = first_statements.statement_key
+            and amounts.own_amount is not distinct from first_statements.own_amount
+            and not amounts.is_nothing
 )
 
 select * from final;

@@ -13,6 +13,8 @@ from goodstanding.ingest.read import File, load_text
 from goodstanding.shops.mapping import Column, Orders, Source
 
 TOTAL, STATUS = "order_total", "no_orders"
+# of the cells that an order has beside its lines, those without which it could not be judged
+JUDGING = (TOTAL, STATUS)
 
 
 def money_input(name: str) -> str:
@@ -46,12 +48,10 @@ def inputs(source: Source) -> dict[str, Column]:
 
 
 def required(source: Source) -> Source:
-    """The source with those columns alone that every export must have."""
-    columns = {
-        name: column
-        for name, column in source.columns.items()
-        if column.in_every_file and not column.else_from
-    }
+    """The source with those columns alone that every export must have: a column that is called otherwise one
+    day would go unread, and void orders count as sales."""
+    columns = {name: column for name, column in source.columns.items() if column.in_every_file}
+    columns |= {name: _as_text(column) for name, column in of_orders(source).items() if name in JUDGING}
     return source.model_copy(update={"columns": columns})
 
 

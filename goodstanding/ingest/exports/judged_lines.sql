@@ -16,6 +16,7 @@ final as (
         placed_lines.*,
         md5(cast(to_json([{{ texts }}]) as varchar)) as content,
         {{ key }} as statement_key,
+        read_winners.counting_file,
         placed_lines.file_name = read_winners.counting_file as counts
     from placed_lines
     asof inner join read_winners on placed_lines.instant >= read_winners.since

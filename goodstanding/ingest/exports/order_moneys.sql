@@ -20,7 +20,7 @@ with
         '{{ money.name }}' as name,
         {{ money.becomes_line }} as becomes_line,
         {{ money.is_conditional }} as is_conditional,
-        coalesce(any_value({{ money.value }}), 0) as amount,
+        coalesce(arg_min({{ money.value }}, line_number), 0) as amount,
         bool_or({{ money.is_wrong }}) as is_wrong
     from line_amounts
     where fault is null and order_key is not null

@@ -12,7 +12,8 @@ line_sums as (
         sum(base) as base_sum,
         sum(greatest(base, 0)) as weight_sum,
         bool_or(base is null) as lacks_amount,
-        any_value(total) as total
+        -- of cells that differ the first, whichever thread is the fastest
+        arg_min(total, line_number) as total
     from line_amounts
     where fault is null and order_key is not null
     group by file_name, order_key
@@ -35,8 +36,9 @@ needs as (
     select
         *,
         coalesce(
-            abs(base_sum + sure_sum - total) > 0.01
-            and abs(base_sum + sure_sum + conditional_sum - total) <= 0.01,
+            abs(base_sum + sure_sum + conditional_sum - total) <= 0.01
+            -- nearer, for a sum within a cent of the total may lack a cent of tax
+            and abs(base_sum + sure_sum + conditional_sum - total) < abs(base_sum + sure_sum - total),
             false
         ) as needs_conditional
     from money_sums
@@ -54,9 +56,9 @@ final as (
         *,
         case
             when wrong_money is not null then 'order_money.' || wrong_money || ': no amount as the mapping writes it'
+            when lacks_amount then 'line_total: the amount of a line of the order cannot be read'
             {% if has_total %}
             when total is null then 'order_total: none that can be read'
-            when lacks_amount then 'order_total: the amount of a line of the order cannot be read'
             when abs(order_sum - total) > 0.01
                 then 'order_total: ' || total || ', and the lines of the order sum to ' || order_sum
             {% endif %}

@@ -39,13 +39,20 @@ class _Money:
     is_conditional: str
 
 
-def carry_cells(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
-    """Give each line of `text_lines` the cells of its order, and one text where there are several columns."""
+def carry_cells(connection: duckdb.DuckDBPyConnection, shop: Shop, source: Source) -> None:
+    """Give each line of `text_lines` the cells of its order, and one text where there are several columns.
+
+    What stands for nobody in a column of customers is as blank: the next column may name somebody.
+    """
     cells = of_orders(source)
     carried = [name for name, column in source.columns.items() if column.carry_down] + list(cells)
     if not carried and not any(column.else_from for column in source.columns.values()):
         return
-    firsts = [(name, _first(name, column)) for name, column in source.columns.items()]
+    nobody = shop.customer_ids.nobody
+    firsts = [
+        (name, _first(name, column, nobody if name == CUSTOMER else frozenset()))
+        for name, column in source.columns.items()
+    ]
     firsts += [(name, f"nullif(trim({name}), '')") for name in cells]
     connection.execute(
         rendered(
@@ -57,14 +64,19 @@ def carry_cells(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
     )
 
 
-def _first(name: str, column: Column) -> str:
+def _first(name: str, column: Column, nobody: frozenset[str]) -> str:
     if not column.else_from and not column.carry_down:
         return identifier(name)
     texts = [f"nullif(trim({identifier(name)}), '')"]
+    # as `word_of` has them
+    words = ", ".join(map(literal, sorted(nobody)))
     for place, fallback in enumerate(column.else_from):
         text = identifier(else_input(name, place))
         if fallback.keep == "digits":
             text = f"regexp_replace({text}, '[^0-9]', '', 'g')"
+        if words:
+            word = rf"regexp_replace(lower({texts[-1]}), '^\+?0*([0-9]+)(\.0*)?$', '\1')"
+            texts[-1] = f"if({word} in ({words}), null, {texts[-1]})"
         texts.append(f"nullif(trim({text}), '')")
     return f"coalesce({', '.join(texts)})"
 
@@ -140,7 +152,7 @@ def left_out(shop: Shop, source: Source) -> str:
         )
     if source.columns[source.of.happened].first_seen:
         # an order of nobody is in a file of orders, but a return has to name whose order it lowers
-        branches.append(f"when coalesce(trim({CUSTOMER}), '') = '' then 'nobodys_return'")
+        branches.append(f"when fault is null and coalesce(trim({CUSTOMER}), '') = '' then 'nobodys_return'")
     return f"case {' '.join(branches)} end" if branches else "cast(null as varchar)"
 
 
@@ -166,4 +178,8 @@ def _base(source: Orders) -> str:
         parts.append(
             f"round({quantity} * {cast('unit_price', price, decimals=ORDERS.rounded['unit_price'])}, 4)"
         )
-    return f"cast(coalesce({', '.join(parts)}) as decimal(18, 4))"
+    base = f"coalesce({', '.join(parts)})"
+    if len(parts) == 2:
+        # a total that cannot be read is not made up for
+        base = f"if(nullif(trim(line_total), '') is null, {parts[1]}, {parts[0]})"
+    return f"cast({base} as decimal(18, 4))"

@@ -24,13 +24,25 @@ clocks as (
     from instants
 ),
 
+bounded as (
+    select
+        * replace (
+            case
+                when fault is not null then fault
+                when {{ happened }}_utc_value >= {{ last }} then '{{ happened }}: after the year {{ last_year }}'
+                when {{ happened }}_utc_value < {{ first }} then '{{ happened }}: before the year {{ first_year }}'
+            end as fault
+        )
+    from clocks
+),
+
 times as (
     select
         *,
         -- the columns of a line that cannot be split rightly may be shifted
         if(fault is null, {{ happened }}_utc_value, null) as own_instant,
         if(fault is null, cast({{ happened }}_value as date), null) as own_day
-    from clocks
+    from bounded
 ),
 
 final as (

@@ -43,6 +43,27 @@ def test_an_export_is_checked_without_loading_it(tmp_path: Path) -> None:
     assert not home.settings.home.exists()
 
 
+def test_a_line_of_a_day_to_come_is_lost_and_told(tmp_path: Path) -> None:
+    home = Home(tmp_path, "presets/shopify")
+    mug = (1, Decimal(10), "Mug", "MUG")
+    orders = [
+        Order(f"#{year}", datetime(year, 8, 5, 10), [mug], email="ann@example.com") for year in (2026, 2062)
+    ]
+    home.put_bytes(export(orders).encode(), "export.csv")
+    checked = check_landing(home.settings)
+    assert (checked["orders"], checked["lost"], checked["set_aside"]) == (1, 1, {"a day to come": 1})
+
+
+def test_an_export_whose_columns_are_called_otherwise_is_refused(tmp_path: Path) -> None:
+    home = Home(tmp_path, "presets/shopify")
+    mug = (1, Decimal(10), "Mug", "MUG")
+    text = export([Order("#1", datetime(2026, 8, 5, 10), [mug], email="ann@example.com")])
+    for name in ("Email", "Financial Status", "Total"):
+        home.put_bytes(text.replace(name, "Other", 1).encode(), "export.csv")
+        with pytest.raises(DataProblem, match=name):
+            check_landing(home.settings)
+
+
 def test_files_of_a_day_are_checked_too(home: Home) -> None:
     home.put(line(), line(invoice="2", price="free"))
     checked = check_landing(home.settings, Days(DAY, DAY))

@@ -187,6 +187,45 @@ def test_days_that_no_export_covers_any_more_stay_as_they_are(tmp_path: Path) ->
     assert orders(home) == [(DAYS[0], "1", 6), (DAYS[1], "2", 6)]
 
 
+def test_a_run_of_days_whose_export_has_left_the_landing_is_refused(tmp_path: Path) -> None:
+    home = exporting(tmp_path)
+    put(home, "orders-1.csv", order(DAYS[0], "1"), order(DAYS[1], "2", 9), order(DAYS[1], "3", 11))
+    load(home, DAYS[0], DAYS[1])
+    # a rolling export begins in the middle of a day
+    (home.landing / "orders-1.csv").unlink()
+    put(home, "orders-2.csv", order(DAYS[1], "3", 11), order(DAYS[2], "4"))
+    for first in DAYS[:3]:
+        with pytest.raises(DataProblem, match=f"{min(first, DAYS[1])} would lose lines"):
+            load(home, first, DAYS[2])
+    assert len(orders(home)) == 3
+    put(home, "orders-1.csv", order(DAYS[0], "1"), order(DAYS[1], "2", 9), order(DAYS[1], "3", 11))
+    load(home, DAYS[0], DAYS[2])
+    assert len(orders(home)) == 4
+
+
+def test_an_export_that_lacks_most_of_its_time_is_refused(tmp_path: Path) -> None:
+    home = exporting(tmp_path)
+    put(home, "orders-1.csv", *(order(DAYS[0], str(n), n) for n in range(20)))
+    # the orders of one customer alone, say
+    put(home, "orders-2.csv", order(DAYS[0], "0", 0), order(DAYS[0], "19", 19), order(DAYS[1], "20"))
+    with pytest.raises(DataProblem, match=r"orders-2\.csv covers the time of 20 orders .* lacks 18 of them"):
+        load(home, DAYS[0], DAYS[1])
+    mapping = Path(home.settings.shop)
+    mapping.write_text(mapping.read_text() + "\nlimits: {withdrawn_share: 1}\n")
+    load(home, DAYS[0], DAYS[1])
+    assert [invoice for _, invoice, _ in orders(home)] == ["0", "19", "20"]
+
+
+@pytest.mark.parametrize("time", ["0001-01-01 00:00:00+02:00", "9999-12-31 23:59:59+00:00", "2100-01-01"])
+def test_a_time_of_no_real_order_is_set_aside_where_it_stands(tmp_path: Path, time: str) -> None:
+    home = exporting(tmp_path)
+    put(home, "orders.csv", order(DAYS[0], "1"), line(invoice="2", time=time), order(DAYS[1], "3"))
+    load(home, DAYS[0], DAYS[1])
+    assert [invoice for _, invoice, _ in orders(home)] == ["1", "3"]
+    ((day, reason),) = home.rejected("event_day, reason")
+    assert day == DAYS[0] and str(reason).startswith("ordered_at: ")
+
+
 def test_the_name_says_which_export_is_the_later(tmp_path: Path) -> None:
     home = exporting(tmp_path)
     for name in (
@@ -195,6 +234,7 @@ def test_the_name_says_which_export_is_the_later(tmp_path: Path) -> None:
         "orders (10).csv",
         "orders-2026-9.csv",
         "orders-2026-10.csv",
+        "orders-m².csv",
     ):
         put(home, name, order(DAYS[0], name))
     source = load_shop(home.settings).sources[0]
@@ -202,6 +242,7 @@ def test_the_name_says_which_export_is_the_later(tmp_path: Path) -> None:
         "orders.csv",
         "orders (2).csv",
         "orders (10).csv",
+        "orders-m².csv",
         "orders-2026-9.csv",
         "orders-2026-10.csv",
     ]

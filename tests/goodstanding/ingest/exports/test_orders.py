@@ -76,7 +76,7 @@ def counted(shop: Shop, *lines: dict[str, str]) -> list[dict[str, object]]:
             values = ["export.csv", number, *(line.get(name) for name in names), None, None]
             marks = ", ".join("?" for _ in values)
             connection.execute(f"insert into text_lines values ({marks})", values)
-        carry_cells(connection, shop.orders)
+        carry_cells(connection, shop, shop.orders)
         count_money(connection, shop, shop.orders)
         cursor = connection.execute("from text_lines order by line_number, part")
         found = [column[0] for column in cursor.description]
@@ -120,6 +120,30 @@ def test_the_first_column_that_says_something_counts(shop: Shop) -> None:
     assert (by_phone["customer_id"], by_phone["stock_code"]) == ("49151123", "Mug, red")
 
 
+def test_a_word_of_nobody_leaves_the_word_to_the_next_column(shop: Shop) -> None:
+    lines = counted(
+        shop,
+        *(
+            item("1", invoice=str(n), order_total="1", customer_id=word, customer_id_else_0="+49 151")
+            for n, word in enumerate(["Guest", "0", "00.0", "n/a", "g@b.c"])
+        ),
+    )
+    assert [line["customer_id"] for line in lines] == ["49151"] * 4 + ["g@b.c"]
+
+
+def test_a_line_without_a_readable_amount_sets_its_order_aside_where_no_total_is_told(tmp_path: Path) -> None:
+    shop = shop_of(
+        tmp_path, order_total=None, order_money={"discount": {"from": "Discount", "sign": "minus"}}
+    )
+    lines = counted(shop, item("50", money_discount="10"), item("3o.00"), item("7", invoice="2"))
+    assert [bool(line["order_fault"]) for line in lines if line["part"] == 0] == [True, True, False]
+
+
+def test_a_cent_of_tax_beside_the_price_is_kept(shop: Shop) -> None:
+    lines = counted(shop, item("10", money_taxes="0.01", order_total="10.01"))
+    assert money(lines) == ["10", "0.01"]
+
+
 def test_a_discount_is_spread_to_the_cent_and_shipping_is_a_line(shop: Shop) -> None:
     cells = {"money_discount": "1.00", "money_shipping": "4.90", "order_total": "13.90"}
     lines = counted(shop, item("3.33", **cells), item("3.33"), item("3.34"))
@@ -145,7 +169,7 @@ def test_taxes_count_where_the_total_holds_them(shop: Shop, total: str, amounts:
         ({"order_total": "ten"}, "order_total: none that can be read"),
         (
             {"order_total": "10", "unit_price": "free"},
-            "order_total: the amount of a line of the order cannot",
+            "line_total: the amount of a line of the order cannot",
         ),
         ({"order_total": "10", "money_shipping": "free"}, "order_money.shipping: no amount as the mapping"),
     ],
