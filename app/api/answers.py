@@ -151,10 +151,12 @@ class Answers:
             DataProblem: no policy is in effect.
         """
         pseudonyms = self._pseudonyms(asked)
+        # the log before the publication, so that what its versions ask for is loaded
+        state = self.book.current
         # one call of the command line asks for one customer: no other need be loaded
         published = self._published(only=pseudonyms[0])
         today = self.today()
-        versions = self.versions_of(published)
+        versions = self.versions_of(published, state)
         at = versions.state.now
         live, shadow = versions.live(today, at), versions.shadow(today, at)
         challenger = versions.challenger(today, at)

@@ -3,7 +3,8 @@
 A process that answers looks at the log's file at each request, which costs a `stat`, and reads it again when
 it has changed. So a switch counts from the next request on in all workers, whatever is published, and after
 every restart. A log that was edited, cut or removed under a running process is not taken up: what held last
-stays in force, and `problem` says so.
+stays in force, and `problem` says so. Only what it newly switches off counts all the same, as a switch waits
+for no repair.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from app.api.policy_log import BEFORE_FIRST, FILE, LOSS_ACCEPTED, Entry, read_log
+from app.api.policy_log import BEFORE_FIRST, FILE, LOSS_ACCEPTED, Entry, read_log, whole_entries
 from app.api.published import Stamp, stamp_of
-from goodstanding.core.errors import DataProblem
+from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.differences import parsed
 from goodstanding.decisions.policy import CHALLENGER, DECISIONS, LIVE, SHADOW, Policy, in_effect
@@ -94,8 +95,28 @@ class Approved:
 
     @cached_property
     def policy(self) -> Policy:
-        """The version itself."""
-        return _parsed(json.dumps(self.entry.after["rows"]))
+        """The version itself.
+
+        Raises:
+            DataProblem: this release cannot read it.
+        """
+        try:
+            return _parsed(json.dumps(self.entry.after["rows"]))
+        except GoodstandingError as error:
+            raise DataProblem(
+                f"version {self.version}, approved by entry {self.entry.number} of the log of policy "
+                f"changes, cannot be used by this release: {error}; go back to the release before, or "
+                "publish a policy.csv with a version that begins later"
+            ) from None
+
+    @cached_property
+    def problem(self) -> str | None:
+        """Why this release cannot read it, or None."""
+        try:
+            _ = self.policy
+        except DataProblem as error:
+            return str(error)
+        return None
 
 
 @lru_cache(maxsize=256)
@@ -155,8 +176,19 @@ class State:
     @cached_property
     def cards(self) -> tuple[Scorecard, ...]:
         """The scorecards of the approved versions, whose characteristics are to be loaded."""
-        approved = self.approved_versions.values()
-        return tuple(rules.card for version in approved for rules in version.policy.rules.values())
+        usable = [each for each in self.approved_versions.values() if each.problem is None]
+        return tuple(rules.card for version in usable for rules in version.policy.rules.values())
+
+    @cached_property
+    def unusable(self) -> Mapping[str, str]:
+        """Why this release cannot read versions that hold or will, by version."""
+        now = self.now
+        return {
+            name: problem
+            for name, each in self.approved_versions.items()
+            if each.effective_at > now or each is self.newest(each.mode, now)
+            if (problem := each.problem)
+        }
 
     def officer(self, key: str) -> str | None:
         """The officer who has this key, or None."""
@@ -261,6 +293,9 @@ class Versions:
         approved = self.state.newest(mode, at)
         if approved is None:
             return None
+        if approved.problem:
+            # beside the live version it changes no answer, so it stops none
+            return None
         live = self.live(day, at)
         return approved if live and approved.follows == live.content_hash else None
 
@@ -322,9 +357,27 @@ class Book:
                     "the log of policy changes was cut or replaced while it was in use: what held before it "
                     "stays in force"
                 )
+            news = set(state.unusable) - set(self._state.unusable if self._state else state.unusable)
+            if news:
+                raise DataProblem(state.unusable[min(news)])
         except (DataProblem, KeyError, TypeError) as error:
             self.problem = str(error)
             log.error("the log of policy changes cannot be used: %s", self.problem)
+            if self._state is not None:
+                off = _newly_off(self._folder, self._state)
+                self._state = replace(self._state, switched_off={**off, **self._state.switched_off})
         else:
-            self.problem, self._state = None, state
+            self.problem, self._state = "; ".join(state.unusable.values()) or None, state
         self._tried = stamp
+
+
+def _newly_off(folder: Path, known: State) -> Mapping[str, Entry]:
+    """What is switched off by entries of a log that is not taken up, of those that are not known."""
+    try:
+        entries = whole_entries(folder)
+    except DataProblem:
+        return {}
+    kinds = (SWITCHED_OFF, LOSS_ACCEPTED)
+    return state_of(
+        [each for each in entries if each.what in kinds and each not in known.entries]
+    ).switched_off

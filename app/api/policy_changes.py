@@ -12,7 +12,8 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 from app.api.policy_book import (
@@ -24,9 +25,18 @@ from app.api.policy_book import (
     State,
     state_of,
 )
-from app.api.policy_log import LOSS_ACCEPTED, Change, Entry, missing_heads, read_log, require_heads, writing
+from app.api.policy_log import (
+    LOSS_ACCEPTED,
+    Change,
+    Entry,
+    Writer,
+    missing_heads,
+    read_log,
+    require_heads,
+    writing,
+)
 from app.api.receipts import seen_heads
-from goodstanding.core.errors import WrongUse
+from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import Settings
 
 OFFICER_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
@@ -54,8 +64,7 @@ def new_officer(settings: Settings, name: str, keys: Sequence[str]) -> str:
             f"an officer's name of '{name}': write a role like risk-1, of small letters, digits and -"
         )
     key = f"gso_{secrets.token_urlsafe(32)}"
-    with writing(settings.policy) as log:
-        state = state_of(log.entries)
+    with changing(settings) as (log, state):
         if name in state.were_officers:
             raise WrongUse(f"there is or was an officer {name}; take another name")
         who = _uid()
@@ -80,8 +89,7 @@ def end_officer(settings: Settings, name: str, key: str) -> Entry:
     Raises:
         WrongUse: there is no such officer, or it is no officer's key.
     """
-    with writing(settings.policy) as log:
-        state = state_of(log.entries)
+    with changing(settings) as (log, state):
         who = require_officer(state, key)
         if name not in state.officers:
             raise WrongUse(f"there is no officer {name}; there are {', '.join(state.officers)}")
@@ -91,12 +99,26 @@ def end_officer(settings: Settings, name: str, key: str) -> Entry:
 def switch_off(settings: Settings, method: str, because: str) -> Entry:
     """Grant nothing by a method from now on. Whoever may run commands on the home may: it is the safe side.
 
-    Again, it takes back what an officer has asked for meanwhile.
+    Again, it takes back what an officer has asked for meanwhile. It is written into a damaged log as well,
+    where running servers find it; others answer nothing until the log is mended.
+
+    Raises:
+        DataProblem: it is off in the servers that run, and the log must be put back, without this entry.
     """
-    with writing(settings.policy) as log:
+    with writing(settings.policy, damaged=True) as log:
         state = state_of(log.entries)
         before = OFF if state.is_off(method) else ON
-        return log.append(Change(_uid(), SWITCHED_OFF, method, before, OFF, because))
+        entry = log.append(Change(_uid(), SWITCHED_OFF, method, before, OFF, because))
+        try:
+            if log.damage:
+                raise DataProblem(log.damage)
+            require_heads(log.entries, seen_heads(settings.receipts))
+        except DataProblem as error:
+            raise DataProblem(
+                f"nothing is granted by {method} from now on, but {error}. Then switch {method} off again: "
+                "the log that is put back does not have it"
+            ) from None
+        return entry
 
 
 def switch_on(settings: Settings, method: str, key: str, because: str) -> Entry:
@@ -105,8 +127,7 @@ def switch_on(settings: Settings, method: str, key: str, because: str) -> Entry:
     Raises:
         WrongUse: the method is on, it is no officer's key, or the same officer asks twice.
     """
-    with writing(settings.policy) as log:
-        state = state_of(log.entries)
+    with changing(settings) as (log, state):
         who = require_officer(state, key)
         if not state.is_off(method):
             raise WrongUse(f"{method} is on")
@@ -154,6 +175,19 @@ def accept_loss(settings: Settings, because: str) -> Entry:
         if not lost:
             raise WrongUse("the log of policy changes has all that was seen: there is no loss to accept")
         return log.append(Change(_uid(), LOSS_ACCEPTED, "log", [list(head) for head in lost], None, because))
+
+
+@contextmanager
+def changing(settings: Settings) -> Iterator[tuple[Writer, State]]:
+    """The log and what is in force by it, to be changed by this process alone.
+
+    Raises:
+        DataProblem: the log was edited, or lacks an entry on which an answer rested, so that running servers
+            would not take the change up.
+    """
+    with writing(settings.policy) as log:
+        require_heads(log.entries, seen_heads(settings.receipts))
+        yield log, state_of(log.entries)
 
 
 def require_officer(state: State, key: str) -> str:

@@ -19,8 +19,8 @@ from typing import TypedDict
 from app.api.answers import Answers
 from app.api.policies import BASKETS, DiffRow, diff
 from app.api.policy_book import APPROVED, DRAFTED, ENDED, Draft, State, Versions, state_of
-from app.api.policy_changes import require_officer
-from app.api.policy_log import Change, Entry, read_log, require_note, writing
+from app.api.policy_changes import changing, require_officer
+from app.api.policy_log import Change, Entry, read_log, require_note
 from app.api.published import read_published
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY, Settings
@@ -110,8 +110,7 @@ def draft(settings: Settings, drafting: Drafting, key: str) -> Entry:
         WrongUse: it is no officer's key, or something is wrong with the version; names all of it.
     """
     answers = Answers(settings)
-    with writing(settings.policy) as log:
-        state = state_of(log.entries)
+    with changing(settings) as (log, state):
         author = require_officer(state, key)
         base, resolved = _resolved(settings, answers, state, drafting, log.at)
         if resolved.faults:
@@ -176,8 +175,7 @@ def approve(settings: Settings, version: str, draft_hash: str, key: str) -> Entr
             moment is past, or it follows a version that does not hold then any more.
     """
     answers = Answers(settings)
-    with writing(settings.policy) as log:
-        state = state_of(log.entries)
+    with changing(settings) as (log, state):
         who = require_officer(state, key)
         drafted = _draft_to_approve(state, version, draft_hash, who)
         drafting = _drafting(drafted)
@@ -215,8 +213,7 @@ def end(settings: Settings, version: str, key: str, because: str) -> Entry:
     Raises:
         WrongUse: it is no officer's key, or there is nothing of this version to end.
     """
-    with writing(settings.policy) as log:
-        state = state_of(log.entries)
+    with changing(settings) as (log, state):
         who = require_officer(state, key)
         approved = state.approved_versions.get(version)
         if approved and approved.mode == LIVE and approved.effective_at <= log.at:

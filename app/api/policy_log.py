@@ -94,28 +94,33 @@ def read_log(folder: Path) -> tuple[Entry, ...]:
         DataProblem: the file cannot be read, or was edited; names its line.
     """
     path = folder / FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    content = _content(path)
+    if content is None:
         return ()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataProblem(f"{_name(path)}: cannot be read: {error}") from None
     entries: list[Entry] = []
-    if not text.endswith("\n"):
-        raise _broken(path, text.count("\n") + 1, "has no end")
-    for line, content in enumerate(text.splitlines(), 1):
-        try:
-            entry = Entry(**json.loads(content))
-            is_whole = entry.hash == _hash(entry) and datetime.fromisoformat(entry.at) is not None
-        except (ValueError, TypeError):
-            raise _broken(path, line, "is no entry") from None
+    if not content.endswith(b"\n"):
+        raise _broken(path, content.count(b"\n") + 1, "has no end")
+    for number, line in enumerate(content.splitlines(), 1):
+        entry = _parsed(line)
+        if entry is None:
+            raise _broken(path, number, "is no entry")
         before = entries[-1] if entries else None
-        if not is_whole or entry.number != line:
-            raise _broken(path, line, "was edited")
+        if entry.hash != _hash(entry) or entry.number != number:
+            raise _broken(path, number, "was edited")
         if entry.previous != (before.hash if before else BEFORE_FIRST):
-            raise _broken(path, line, "does not follow the line before")
+            raise _broken(path, number, "does not follow the line before")
         entries.append(entry)
     return tuple(entries)
+
+
+def whole_entries(folder: Path) -> tuple[Entry, ...]:
+    """The entries that are whole each by itself, whatever stands around them.
+
+    Raises:
+        DataProblem: the file cannot be read.
+    """
+    found = [_parsed(line) for line in (_content(folder / FILE) or b"").splitlines()]
+    return tuple(entry for entry in found if entry and entry.hash == _hash(entry))
 
 
 def require_heads(entries: Sequence[Entry], seen: Sequence[Head]) -> None:
@@ -145,11 +150,16 @@ def missing_heads(entries: Sequence[Entry], seen: Sequence[Head]) -> list[Head]:
 
 
 class Writer:
-    """The log while it is written: nobody else can write, and `entries` is all of it."""
+    """The log while it is written: nobody else can write.
 
-    def __init__(self, folder: Path, entries: Sequence[Entry]) -> None:
-        self._folder = folder
-        self.entries = tuple(entries)
+    Attributes:
+        entries: all of it; of a damaged log, those that are whole.
+        damage: what is wrong with it, or None.
+    """
+
+    def __init__(self, path: Path, entries: Sequence[Entry], damage: str | None = None) -> None:
+        self._path = path
+        self.entries, self.damage = tuple(entries), damage
 
     @property
     def at(self) -> datetime:
@@ -178,21 +188,29 @@ class Writer:
         )
         entry = replace(entry, hash=_hash(entry))
         self.entries = (*self.entries, entry)
-        text = "".join(_json(vars(each)) + "\n" for each in self.entries)
-        write_in_place(self._folder / FILE, text)
+        # what is there stays as it is, damaged or not
+        there = _content(self._path) or b""
+        end = b"" if there.endswith(b"\n") or not there else b"\n"
+        write_in_place(self._path, there + end + _json(vars(entry)).encode() + b"\n")
         return entry
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[Writer]:
-    """The log, to be written by this process alone.
+def writing(folder: Path, damaged: bool = False) -> Iterator[Writer]:
+    """The log, to be written by this process alone; with `damaged` a log that was edited, too.
 
     Raises:
         DataProblem: the log was edited, so nothing is added to it.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(folder / "log.lock"):
-        yield Writer(folder, read_log(folder))
+        try:
+            entries, damage = read_log(folder), None
+        except DataProblem as error:
+            if not damaged:
+                raise
+            entries, damage = whole_entries(folder), str(error)
+        yield Writer(folder / FILE, entries, damage)
 
 
 def require_note(note: str) -> None:
@@ -205,6 +223,23 @@ def require_note(note: str) -> None:
         raise WrongUse("a note is kept for good and names nobody: leave out the e-mail address")
     if len(note) > LONGEST_NOTE or "\n" in note:
         raise WrongUse(f"a note has one line of at most {LONGEST_NOTE} characters")
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataProblem(f"{_name(path)}: cannot be read: {error}") from None
+
+
+def _parsed(line: bytes) -> Entry | None:
+    try:
+        entry = Entry(**json.loads(line))
+        return entry if isinstance(entry.subject, str) and entry.moment else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _broken(path: Path, line: int, how: str) -> DataProblem:

@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
@@ -59,6 +59,11 @@ KEY = "S32"
 OUTSTANDING, INSTALMENTS = "outstanding", "instalments"
 PAYMENTS = "payment_behaviour"
 NO_PAYMENTS = "(select null::varchar as customer_id, null::date as as_of, 0 as instalments)"
+# Once it is loaded only single profiles are read, so memory is given back. With 64 MB profiles waited, as
+# blocks that had just been read were dropped.
+MEMORY_TO_LOAD, MEMORY_LOADED = "1GB", "256MB"
+# What reading a file that cannot be used may raise.
+READ_ERRORS = (GoodstandingError, duckdb.Error, KeyError, TypeError, ValueError)
 # What is loaded of a customer besides the characteristics: the name in `Published.columns`, and its source.
 STANDING = {
     "class": "profiles.class",
@@ -234,13 +239,21 @@ def read_published(path: Path, only: str | None = None, cards: Sequence[Scorecar
     if stamp is None:
         return None
     # an instance of its own: DuckDB would return the file that it has open under this name, not the new one
-    file = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
+    file = duckdb.connect(config={"threads": 1, "memory_limit": MEMORY_TO_LOAD})
     try:
         file.execute(f"attach {literal(path)} as published (read_only)")
         return _read(file, stamp, path, only, cards)
     except BaseException:
         file.close()
         raise
+
+
+def loaded_again(published: Published, cards: Sequence[Scorecard]) -> Published:
+    """A publication from its open file once more, with what other scorecards ask for as well."""
+    published.file.execute(f"set memory_limit = '{MEMORY_TO_LOAD}'")
+    again = _read(published.file.cursor(), published.stamp, Path("the publication"), None, cards)
+    published.file.execute(f"set memory_limit = '{MEMORY_LOADED}'")
+    return replace(again, file=published.file)
 
 
 def require(published: Published | None) -> Published:
@@ -472,21 +485,26 @@ class Watch:
             stamp, cards = stamp_of(self._path), self._cards()
             if stamp is None or (stamp == self._tried and self._asked == cards):
                 return
-            self._tried, self._asked = stamp, cards
+            self._tried = stamp
             try:
-                published = self._read(self._path, cards=cards)
-                if published:
-                    # Only single profiles are read from now on, so memory is given back. With 64 MB profiles
-                    # waited, as blocks that had just been read were dropped.
-                    published.file.execute("set memory_limit = '256MB'")
-            except (GoodstandingError, duckdb.Error, KeyError, TypeError, ValueError) as error:
+                self._current = self._newest(cards)
+                log.info("answers rest on the publication as of %s", self._current and self._current.as_of)
+            except READ_ERRORS as error:
                 self.problem = str(error).splitlines()[0]
                 log.error("the publication cannot be used, so the last one stays: %s", self.problem)
-                return
-            # the publication last: a reader that sees it must not see an old problem
-            self.problem = None
-            self._current = published
-            log.info("answers rest on the publication as of %s", published and published.as_of)
+                if self._current and self._asked != cards:
+                    self._current = loaded_again(self._current, cards)
+            finally:
+                # last: until then others who need what these ask for wait for it
+                self._asked = cards
+
+    def _newest(self, cards: Sequence[Scorecard]) -> Published | None:
+        published = self._read(self._path, cards=cards)
+        if published:
+            published.file.execute(f"set memory_limit = '{MEMORY_LOADED}'")
+        # the publication after it: a reader that sees it must not see an old problem
+        self.problem = None
+        return published
 
     @property
     def current(self) -> Published | None:

@@ -94,11 +94,14 @@ def policy_log(
     as_json: AsJson = False,
 ) -> None:
     """Each change of the policy: who, when, what. Ends with 1 where the log was edited or cut."""
+    from app.api.policy_book import state_of
     from app.api.policy_changes import checked_log
     from app.cli.policy_tables import print_log
 
     entries = checked_log(settings(), noted or ())
-    show({"entries": [vars(entry) for entry in entries]}, as_json, lambda _, on: print_log(entries, on))
+    unusable = list(state_of(entries).unusable.values())
+    found = {"entries": [vars(entry) for entry in entries], "unusable": unusable}
+    show(found, as_json, lambda _, on: print_log(entries, unusable, on))
 
 
 @policy_app.command("accept-loss")

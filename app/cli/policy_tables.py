@@ -118,8 +118,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         say(console, note)
 
 
-def print_log(entries: Sequence[Entry], console: Console) -> None:
-    """Print all changes, and the head to write down."""
+def print_log(entries: Sequence[Entry], unusable: Sequence[str], console: Console) -> None:
+    """Print all changes, the head to write down, and which versions this release cannot use."""
     table = titled_table(
         "Changes of the policy", "", "at (UTC)", "who", "what", "of", "before", "after", "note"
     )
@@ -140,6 +140,8 @@ def print_log(entries: Sequence[Entry], console: Console) -> None:
         say(console, f"{len(entries)} changes, each in its place; write down the head: {head}")
     else:
         say(console, "the policy was never changed by a command")
+    for problem in unusable:
+        say(console, problem)
 
 
 def _shown(value: Any) -> str:

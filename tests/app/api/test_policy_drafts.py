@@ -22,10 +22,10 @@ from app.api.policy_drafts import Drafting, approve, check, draft, end, moment_o
 from app.api.policy_log import FILE, read_log
 from app.api.server import create
 from app.cli.main import app
-from goodstanding.core.errors import WrongUse
+from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.decide import Question
-from goodstanding.decisions.differences import differing_of
+from goodstanding.decisions.differences import differing_of, parsed
 from tests.app.api.publication import Publication, policy_rows, publish
 
 BASKET = Question("cod", Decimal("1800.00"))
@@ -230,6 +230,81 @@ def test_a_running_server_loads_what_an_approved_scorecard_asks_for(home, publis
     unknown = tuple((where, {**row, "applies_to": "shoe_size"}) for where, row in rows)
     with pytest.raises(WrongUse, match="cod points shoe_size: is published of no customer"):
         draft(home, Drafting("3", unknown), keys[0])
+
+
+def test_an_approval_between_two_looks_counts_from_the_next_question_on(home, published, keys, monkeypatch):
+    """The publication was loaded without what the new version asks for, so it is not answered by it."""
+    watched = Answers._published
+
+    def before_the_approval(answers, only):
+        found = watched(answers, only)
+        if "2" not in state_of(read_log(home.policy)).approved_versions:
+            approved(home, keys)
+        return found
+
+    monkeypatch.setattr(Answers, "_published", before_the_approval)
+    assert [answer_of(home)["policy_version"] for _ in range(2)] == ["1", "2"]
+
+
+@pytest.fixture
+def stricter(monkeypatch):
+    """Lets this release refuse the versions that are named."""
+    refused = set()
+
+    def read(rows):
+        if rows[0]["version"] in refused:
+            raise WrongUse("log:1: cod gone_rule: there is no such rule")
+        return parsed(rows)
+
+    monkeypatch.setattr(policy_book, "parsed", read)
+    policy_book._parsed.cache_clear()
+    yield lambda *versions: (refused.update(versions), policy_book._parsed.cache_clear())
+    policy_book._parsed.cache_clear()
+
+
+def test_a_version_that_a_running_server_cannot_read_leaves_what_held_and_a_switch_counts(
+    home, published, keys, stricter
+):
+    answers = Answers(home)
+    answers.decide([Asked("11", BASKET)])
+    stricter("2")
+    approved(home, keys)
+    for situation in (None, "switched_off"):
+        (answer,) = answers.decide([Asked("11", BASKET)])
+        assert (answer["policy_version"], answer["situation"]) == ("1", situation)
+        assert "version 2, approved by entry 4" in answers.book.look()
+        switch_off(home, "cod", "")
+
+
+def test_a_version_that_holds_and_cannot_be_read_is_named_with_the_way_out(
+    home, published, keys, stricter, monkeypatch
+):
+    approved(home, keys)
+    stricter("2")
+    with pytest.raises(DataProblem, match=r"version 2, approved .* no such rule; .* that begins later"):
+        answer_of(home)
+    assert "no such rule" in Book(home.policy).look()
+    shown = CliRunner().invoke(app, ["policy", "log"])
+    assert shown.exit_code == 0 and "there is no such rule" in " ".join(shown.stdout.split())
+    tomorrow = date.today() + timedelta(days=1)
+    publish(
+        published, Publication(policy=[{**row, "effective_from": str(tomorrow)} for row in policy_rows()])
+    )
+    monkeypatch.setattr(Answers, "today", lambda _: tomorrow)
+    assert answer_of(home)["policy_version"] == "1"
+
+
+def test_a_version_that_holds_no_more_or_answers_nobody_stops_nothing_where_it_cannot_be_read(
+    home, published, keys, stricter
+):
+    approved(home, keys)
+    approved(home, keys, "3", (differing_of("cod cap_customer Good=1"),))
+    stricter("2")
+    assert answer_of(home)["policy_version"] == "3" and Book(home.policy).look() is None
+    for mode, share in (("shadow", None), ("challenger", Decimal("0.9"))):
+        approved(home, keys, mode, (differing_of("cod cap_customer Good=2"),), mode=mode, share=share)
+        stricter(mode)
+    assert answer_of(home)["policy_version"] == "3" and "no such rule" in Book(home.policy).look()
 
 
 @pytest.mark.parametrize(

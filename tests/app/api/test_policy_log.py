@@ -15,10 +15,12 @@ from app.api import policy_log
 from app.api.answers import Answers, Asked
 from app.api.policy_book import Book, state_of
 from app.api.policy_changes import accept_loss, checked_log, end_officer, new_officer, switch_off, switch_on
+from app.api.policy_drafts import Drafting, approve, draft, end
 from app.api.policy_log import FILE, read_log
 from app.cli.main import app
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.decisions.decide import Question
+from goodstanding.decisions.differences import differing_of
 
 
 def three_changes(home):
@@ -66,7 +68,7 @@ def hashed_anew(lines):
 def test_an_edit_is_noticed_with_its_line_and_nothing_is_added_to_it(home, change, where):
     path = three_changes(home)
     path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
-    for refused in (lambda: read_log(home.policy), lambda: switch_off(home, "cod", "again")):
+    for refused in (lambda: read_log(home.policy), lambda: new_officer(home, "risk-1", [])):
         with pytest.raises(DataProblem, match=f"policy/{where}"):
             refused()
 
@@ -93,7 +95,9 @@ def test_a_cut_is_noticed_by_the_receipts_and_by_a_head_that_was_noted(home, pub
     path.unlink()
     with pytest.raises(DataProblem, match="has 0 entries and no entry 3 where one was seen"):
         checked_log(home)
-    three_changes(home)
+    for _ in range(3):
+        with pytest.raises(DataProblem, match=r"entry 3 where one was seen.*switch cod off again"):
+            switch_off(home, "cod", "fraud")
     with pytest.raises(DataProblem, match="has another entry 3 where one was seen"):
         checked_log(home)
     with pytest.raises(WrongUse, match="a head of '3'"):
@@ -114,6 +118,72 @@ def test_a_process_that_answers_takes_up_no_log_that_was_cut_or_edited(home, cap
     path.write_text(whole[:-20])
     with pytest.raises(DataProblem, match=r"nothing is answered: policy/log\.jsonl:3"):
         _ = Book(home.policy).current
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda lines: lines[:3],
+        lambda lines: [],
+        lambda lines: [*lines[:-1], lines[-1][:-9]],
+        lambda lines: [lines[0], lines[1].replace('"fraud"', '"other"'), *lines[2:]],
+        lambda lines: lines[1:],
+        lambda lines: ["\udcff", *lines],
+    ],
+    ids=["older", "removed", "half a line", "edited", "cut in front", "no text"],
+)
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_switch_off_counts_in_a_running_server_whatever_became_of_the_log(
+    home, published, damaged, answered
+):
+    path = three_changes(home)
+    for key in [new_officer(home, name, []) for name in ("risk-1", "risk-2")]:
+        for method in ("cod", "emi"):
+            switch_on(home, method, key, "")
+    answers, whole = Answers(home), path.read_text()
+    asked = [Asked("11", Question(method, Decimal(10))) for method in ("cod", "emi")]
+    if answered:
+        answers.decide(asked)
+    assert not answers.book.current.switched_off
+    content = damaged(whole.splitlines())
+    path.write_bytes("".join(f"{line}\n" for line in content).encode(errors="surrogateescape"))
+    if not content:
+        path.unlink()
+    # no switch that the log shows and that was undone since counts anew
+    assert not answers.book.current.switched_off
+    is_log = content in (whole.splitlines()[:3], [])
+    if answered or not is_log:
+        with pytest.raises(
+            DataProblem, match=r"by emi from now on, but .* put it back .* switch emi off again"
+        ):
+            switch_off(home, "emi", "stop it")
+    else:
+        switch_off(home, "emi", "stop it")
+    assert [answer["situation"] for answer in answers.decide(asked)] == [None, "switched_off"]
+    assert answers.book.problem
+    path.write_text(whole)
+    switch_off(home, "cod", "")
+    assert list(answers.book.current.switched_off) == ["cod"] and answers.book.problem is None
+
+
+def test_what_running_servers_would_not_take_up_is_not_written(home, published):
+    first, _ = (new_officer(home, name, []) for name in ("risk-1", "risk-2"))
+    switch_off(home, "cod", "")
+    Answers(home).decide([Asked("11", Question("cod", Decimal(10)))])
+    path = home.policy / FILE
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    drafting = Drafting("2", (differing_of("cod cap_day=1"),))
+    for change in (
+        lambda: new_officer(home, "risk-3", []),
+        lambda: end_officer(home, "risk-2", first),
+        lambda: switch_on(home, "cod", first, ""),
+        lambda: draft(home, drafting, first),
+        lambda: approve(home, "2", "0" * 12, first),
+        lambda: end(home, "2", first, ""),
+    ):
+        with pytest.raises(DataProblem, match="no entry 3 where one was seen"):
+            change()
+    assert len(read_log(home.policy)) == 2
 
 
 def test_after_a_loss_nothing_is_answered_until_it_is_accepted_and_then_all_is_off(home, published):

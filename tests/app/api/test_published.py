@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import md5
 from pathlib import Path
+from threading import Event
 
 import duckdb
 import pytest
@@ -257,6 +259,41 @@ def test_a_new_publication_is_taken_up_and_a_broken_one_leaves_the_last(tmp_path
     publish(path, Publication(as_of=date(2026, 3, 21)))
     wait(watch, date(2026, 3, 21))
     assert watch.problem is None
+
+
+def test_who_asks_while_a_new_version_is_loaded_waits_for_what_it_scores(published):
+    asked, begun, may_end = [()], Event(), Event()
+
+    def read(path, cards):
+        if cards:
+            begun.set()
+            assert may_end.wait(10)
+        return read_published(path, cards=cards)
+
+    watch = Watch(published, read, lambda: asked[0])
+    watch.load()
+    assert "frequency" not in watch.current.characteristics
+    asked[0] = (CARD,)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(lambda: watch.current)
+        assert begun.wait(10)
+        second = pool.submit(lambda: watch.current)
+        time.sleep(0.05)
+        assert not second.done()
+        may_end.set()
+        assert all("frequency" in each.result().characteristics for each in (first, second))
+
+
+def test_what_a_new_version_scores_is_loaded_also_while_the_newest_publication_is_broken(published):
+    asked = [()]
+    watch = Watch(published, cards=lambda: asked[0])
+    watch.load()
+    (published.parent / "broken").write_text("no database")
+    (published.parent / "broken").replace(published)
+    asked[0] = (CARD,)
+    found = watch.current
+    assert watch.problem and found.standing(name_of("11"), COD, 0).values["frequency"] == 40
+    assert watch.current is found and found.profile(name_of("11")) is not None
 
 
 def test_what_an_older_version_published_is_named(tmp_path):
