@@ -8,6 +8,7 @@ evaluations need.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from goodstanding.warehouse.figures import figures
 from ml import drift, store
 from ml.candidate import SEED, Candidate, probabilities
 from ml.cards import ModelCard
-from ml.features import MINIMUM_OF_CLASS, TEST_CUTS, month_end
+from ml.features import MINIMUM_OF_CLASS, TEST_CUTS, Snapshot, month_end
 from ml.pairs import Pair, rarest
 from ml.scorecards.bins import Stated
 from ml.scorecards.fit import PointsScorecard
@@ -150,6 +151,17 @@ def answer_decisions(
     return joined
 
 
+def bad_share_of_first(learnt: Snapshot) -> float | None:
+    """The bad share of the orders before which a customer had none; None where too few of them turned bad.
+
+    A first-time buyer cannot be told from another by a score, so this is what all of them are priced by.
+    """
+    if "orders" not in learnt.features:
+        return None
+    bad = learnt.labels[(learnt.features["orders"] == 0).to_numpy()]
+    return round(float(bad.mean()), 4) if bad.sum() >= MINIMUM_OF_CLASS else None
+
+
 def train_scorecard(
     connection: duckdb.DuckDBPyConnection, decision: Decision, as_of: date, models: Path
 ) -> ModelCard:
@@ -170,7 +182,10 @@ def train_scorecard(
     fitted: PointsScorecard = methods[SCORECARD].fit(learnt)
     predicted = probabilities(fitted, learnt, names)
     newest = pairs[-1]
-    scorecard = fitted.card(names, decision.method, decision.bad_outcome)
+    scorecard = replace(
+        fitted.card(names, decision.method, decision.bad_outcome),
+        chance_first=bad_share_of_first(learnt),
+    )
     used = scorecard.names
     card: ModelCard = {
         "model_id": "",

@@ -18,6 +18,7 @@ from goodstanding.decisions.order import Order
 from goodstanding.decisions.scorecard import Scorecard
 from goodstanding.warehouse.files import STANDING_SCHEMA
 from ml import champions, store
+from ml.features import Snapshot
 from ml.score import score
 from ml.scorecards.orders import (
     CHARACTERISTICS,
@@ -32,7 +33,13 @@ from ml.scorecards.orders import (
     reported_decisions,
 )
 from ml.scorecards.rivals import SCORECARD
-from ml.scorecards.train import read_pairs, read_question, read_windows, train_scorecard
+from ml.scorecards.train import (
+    bad_share_of_first,
+    read_pairs,
+    read_question,
+    read_windows,
+    train_scorecard,
+)
 from ml.train import train
 from tests.ml.order_log import FIRST_DAY, NEWEST_DAY, open_shop
 
@@ -513,3 +520,14 @@ def test_a_card_learns_the_channel_and_weight_of_orders_where_the_shop_reports_t
         for channel, weight in (("shop", 1), ("telephone", 6))
     )
     assert light > heavy + 50
+
+
+def test_first_orders_have_the_bad_share_that_they_had_where_enough_of_them_were_bad():
+    orders = pd.DataFrame({"orders": [0.0] * 300 + [5.0] * 300})
+    bad = np.zeros(600, dtype=bool)
+    bad[:60] = bad[300:] = True
+    names = np.arange(600).astype(object)
+    assert bad_share_of_first(Snapshot(date(2011, 1, 1), names, orders, bad)) == 0.2
+    bad[:20] = False
+    assert bad_share_of_first(Snapshot(date(2011, 1, 1), names, orders, bad)) is None
+    assert bad_share_of_first(Snapshot(date(2011, 1, 1), names, orders[[]], bad)) is None
