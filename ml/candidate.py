@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import has_fit_parameter
 
 from ml.features import Snapshot
 
@@ -66,14 +67,19 @@ class Candidate:
         return f"not installed: {', '.join(absent)}; make extras" if absent else None
 
     def fit(self, snapshot: Snapshot) -> Any:
-        """Fit a classifier on one labelled snapshot, with balanced classes where `balance` says so."""
-        rows, labels = snapshot.matrix(self.columns), snapshot.labels
+        """Fit a classifier on one labelled snapshot, with balanced classes where `balance` says so.
+
+        One that asks for `groups` is told which rows are of one customer.
+        """
+        rows, labels, customers = snapshot.matrix(self.columns), snapshot.labels, snapshot.customers
         model = self.build()
         if self.balance == "weights":
             model.set_params(**dict.fromkeys(_class_weights(model), "balanced"))
         elif self.balance == "down_sampling":
             kept = down_sampled(labels)
-            rows, labels = rows[kept], labels[kept]
+            rows, labels, customers = rows[kept], labels[kept], customers[kept]
+        if has_fit_parameter(model, "groups"):
+            return model.fit(rows, labels, groups=customers)
         return model.fit(rows, labels)
 
     def on(self, columns: Collection[str]) -> Candidate | None:

@@ -8,7 +8,8 @@ characteristic were the only one. Measures are those of the card as it is applie
 
 Two characteristics earn their points together (`ml.scorecards.pairs`) where that predicts rows better that
 were left out of the fit. Such rows also tell how far all weights have to shrink, so that a chance is as often
-true at either end of the scale as in its middle.
+true at either end of the scale as in its middle. All rows of a customer are left out at once: else what is
+learnt of a customer would seem to be learnt of all.
 
 Where it is stated of a characteristic which way it may go (`goodstanding.decisions.facts`), it goes that way
 or, if the data say the opposite, earns nobody a point. A missing value then earns no more than the worst
@@ -22,12 +23,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from goodstanding.core.errors import DataProblem
@@ -220,6 +222,29 @@ def _fit_additive(
     return Additive(woes, kept, tuple(refined), intercept)
 
 
+def _numbered(groups: Any, rows: int) -> NDArray[np.intp]:
+    """(rows,) the numbers of the groups, as they occur: in an order of their own, customers would be split
+    otherwise by another key. Without groups each row is one."""
+    return np.arange(rows) if groups is None else pd.factorize(np.asarray(groups), use_na_sentinel=False)[0]
+
+
+def _folds(
+    bad: NDArray[np.bool_], groups: NDArray[np.intp]
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """The rows learnt from and those left out, in turn; none where they are too few to tell anything."""
+    if min(bad.sum(), (~bad).sum()) < MINIMUM_OF_CLASS:
+        return []
+    are_single = groups.max() + 1 == len(bad)
+    folds = list(
+        StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=SEED).split(bad, bad)
+        if are_single
+        else StratifiedGroupKFold(INNER_FOLDS, shuffle=True, random_state=SEED).split(bad, bad, groups)
+    )
+    # a few customers who are all that is bad, or good, cannot be left out
+    has_both = all(0 < bad[rows].sum() < len(rows) for fold in folds for rows in fold)
+    return folds if has_both else []
+
+
 class PointsScorecard(ClassifierMixin, BaseEstimator):
     """A scorecard as a scikit-learn classifier: the second of its two classes is the bad one.
 
@@ -242,8 +267,10 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         self.minimum_span = minimum_span
         self.most_pairs = most_pairs
 
-    def fit(self, X: Any, y: Any) -> PointsScorecard:
+    def fit(self, X: Any, y: Any, groups: Any = None) -> PointsScorecard:
         """Fit on X (rows, columns) and y (rows,), of two classes.
+
+        `groups` (rows,) says which rows belong together, as those of one customer do; None: none do.
 
         X is a table or a matrix: numbers, NaN where missing, or texts, whose levels then get the points.
 
@@ -257,13 +284,13 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         bad = codes == 1
         columns = finite_columns(X)
         with threadpool_limits(limits=1):
-            self._fit(columns, bad)
+            self._fit(columns, bad, _numbered(groups, len(bad)))
         return self
 
-    def _fit(self, columns: Sequence[NDArray[Any]], bad: NDArray[np.bool_]) -> None:
+    def _fit(self, columns: Sequence[NDArray[Any]], bad: NDArray[np.bool_], groups: NDArray[np.intp]) -> None:
         additive = _fit_additive(columns, bad, self)
         self.woes_, self.kept_ = list(additive.woes), additive.kept
-        slope, self.cells_ = self._judge_on_left_out_rows(additive, columns, bad)
+        slope, self.cells_ = self._judge_on_left_out_rows(additive, columns, bad, groups)
         self.weighed_ = [woe.scaled(slope) for woe in additive.weighed]
         log_odds = slope * additive.log_odds(columns)
         for cells, both, whole in self._tables():
@@ -283,19 +310,23 @@ class PointsScorecard(ClassifierMixin, BaseEstimator):
         return tables
 
     def _judge_on_left_out_rows(
-        self, additive: Additive, columns: Sequence[NDArray[Any]], bad: NDArray[np.bool_]
+        self,
+        additive: Additive,
+        columns: Sequence[NDArray[Any]],
+        bad: NDArray[np.bool_],
+        groups: NDArray[np.intp],
     ) -> tuple[float, list[Cells]]:
         """By how much to shrink all weights, and the pairs, their cells shrunk."""
-        if min(bad.sum(), (~bad).sum()) < MINIMUM_OF_CLASS or not len(additive.kept):
+        folds = _folds(bad, groups)
+        if not folds or not len(additive.kept):
             return 1.0, []
-        folds = StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=SEED)
         parts = []
-        for learnt, left in folds.split(bad, bad):
+        for learnt, left in folds:
             model = _fit_additive([column[learnt] for column in columns], bad[learnt], self)
             parts.append((model.woes, model.log_odds(columns), learnt, left))
         most_telling = additive.kept[np.argsort([-_span(woe) for woe in additive.weighed], kind="stable")]
         candidates = [at for at in most_telling if not self.stated or self.stated[at].may_pair]
-        left_out, pairs = choose_pairs(candidates, columns, bad, parts, self.most_pairs)
+        left_out, pairs = choose_pairs(candidates, columns, bad, parts, groups, self.most_pairs)
         slope = _slope(left_out, bad)
         cells = []
         log_odds = additive.log_odds(columns)

@@ -30,6 +30,14 @@ class Remembers(ClassifierMixin, BaseEstimator):
         return self
 
 
+class KnowsGroups(Remembers):
+    """Another that asks which rows belong together."""
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Remembers:
+        self.groups_ = groups
+        return super().fit(X, y)
+
+
 def rare(snapshot: Snapshot) -> Snapshot:
     """The same customers, with one buyer in ten."""
     return replace(snapshot, outcome=(np.arange(len(snapshot.customers)) % 10 == 0).astype(int))
@@ -52,6 +60,18 @@ def test_a_balanced_fit_sees_only_rows_of_its_own_sample_each_at_most_once(wareh
     assert np.bincount(model.labels_).tolist() == [30, 30]
     assert len(set(model.rows_[:, 0])) == 60 and set(model.rows_[:, 0]) <= set(of_the_sample)
     assert len(snapshot.labels) == 300, "the sample itself stays as it is"
+
+
+@pytest.mark.parametrize("balance", [None, "down_sampling"])
+def test_a_method_that_asks_for_it_is_told_the_customer_of_each_of_its_rows(
+    warehouse: Warehouse, balance: Any
+) -> None:
+    snapshot = rare(read_labelled(warehouse(), FIT_ON))
+    model = Candidate("knows", "", ("monetary",), KnowsGroups, balance=balance).fit(snapshot)
+    spent = dict(zip(snapshot.customers, snapshot.matrix(["monetary"])[:, 0], strict=True))
+
+    assert len(set(model.groups_)) == len(model.labels_) == (60 if balance else 300)
+    assert [spent[customer] for customer in model.groups_] == model.rows_[:, 0].tolist()
 
 
 def test_weights_reach_every_estimator_that_supports_them_and_change_no_other() -> None:

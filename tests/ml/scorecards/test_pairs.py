@@ -98,6 +98,55 @@ def test_chances_add_up_to_the_bad_rows_also_where_a_pair_is_held_to_its_stated_
     assert model.predict_proba(X)[:, 1].mean() == pytest.approx(bad.mean(), abs=0.002)
 
 
+def of_customers(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Orders of 150 customers, about 22 of each, whose columns are constant: each is bad as often as ever."""
+    generator = np.random.default_rng(seed)
+    customers = np.repeat(np.arange(150), generator.integers(5, 40, 150))
+    columns = np.round(generator.normal(size=(150, 6)), 2)
+    own = generator.normal(0, 1.2, 150) + 0.5 * columns[:, 0]
+    bad = generator.random(len(customers)) < 1 / (1 + np.exp(1.5 + own[customers]))
+    return columns[customers], bad, customers
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_true_of_single_customers_alone_is_not_taken_for_what_is_true_of_all(seed: int) -> None:
+    X, bad, customers = of_customers(seed)
+    asked, truth, _ = of_customers(seed + 100)
+    by_row, by_customer = PointsScorecard().fit(X, bad), PointsScorecard().fit(X, bad, groups=customers)
+    assert by_row.cells_ and not by_customer.cells_
+    chances = [model.predict_proba(asked)[:, 1] for model in (by_row, by_customer)]
+    losses = [-np.log(np.where(truth, chance, 1 - chance)).mean() for chance in chances]
+    assert losses[1] < losses[0] - 0.01
+
+
+def test_a_pair_that_is_true_of_all_customers_is_found_whoever_ordered_and_whatever_their_ids_are() -> None:
+    X, bad = together(1, 2.0)
+    customers = np.random.default_rng(4).integers(0, 900, ROWS)
+    ids = [f"{number * 7919 % 1000:03d}" for number in range(900)]
+    first, other_key = (
+        PointsScorecard().fit(X, bad, groups=of) for of in (customers, np.array(ids, dtype=object)[customers])
+    )
+    assert [cells.pair for cells in first.cells_] == [(0, 1)]
+    assert first.card(list("abcd")) == other_key.card(list("abcd"))
+
+
+def test_customers_of_one_order_each_are_as_rows_without_customers() -> None:
+    X, bad = together(1, 2.0)
+    cards = [
+        PointsScorecard().fit(X, bad, groups=of).card(list("abcd")) for of in (None, np.arange(ROWS)[::-1])
+    ]
+    assert cards[0] == cards[1]
+
+
+@pytest.mark.parametrize("customers", [1, 2])
+def test_few_customers_who_are_all_that_is_bad_leave_a_card_without_pairs(customers: int) -> None:
+    X, bad = together(1, 2.0)
+    groups = np.where(bad, np.arange(ROWS) % customers, 10 + np.arange(ROWS) % 300)
+    model = PointsScorecard().fit(X, bad, groups=groups)
+    assert not model.cells_
+    assert model.predict_proba(X)[:, 1].mean() == pytest.approx(bad.mean(), abs=0.005)
+
+
 def test_a_column_that_may_not_pair_keeps_points_of_its_own() -> None:
     X, bad = together(1, 2.0)
     stated = (Stated(may_pair=False), Stated(), Stated(), Stated())
