@@ -21,7 +21,7 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from app.api.policy_log import BEFORE_FIRST, FILE, LOSS_ACCEPTED, Entry, read_log, whole_entries
+from app.api.policy_log import BEFORE_FIRST, FILE, LOSS_ACCEPTED, Entry, not_before, read_log, whole_entries
 from app.api.published import Stamp, stamp_of
 from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.vocabulary import now_utc
@@ -156,8 +156,8 @@ class State:
 
     @property
     def now(self) -> datetime:
-        """The present moment in UTC; where the clock is behind the last entry, that entry's."""
-        return max([now_utc(), *(entry.moment for entry in self.entries[-1:])])
+        """The present moment in UTC, by `policy_log.not_before`."""
+        return not_before(self.entries, now_utc())
 
     def is_off(self, method: str) -> bool:
         """Whether nothing is granted by a method."""

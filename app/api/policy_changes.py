@@ -69,10 +69,7 @@ def new_officer(settings: Settings, name: str, keys: Sequence[str]) -> str:
             raise WrongUse(f"there is or was an officer {name}; take another name")
         who = _uid()
         if len(state.were_officers) >= FIRST_OFFICERS:
-            letting_in = [require_officer(state, given) for given in keys]
-            if len(set(letting_in)) < FIRST_OFFICERS:
-                raise WrongUse("two officers let another in: give the keys of both")
-            who = " and ".join(sorted(set(letting_in)))
+            who = require_two(state, keys, "let another in")
         log.append(Change(who, OFFICER_NEW, name, None, {"key": _hash(key)}))
     return key
 
@@ -87,12 +84,18 @@ def end_officer(settings: Settings, name: str, key: str) -> Entry:
     """End an officer's key at once, by the key of any officer.
 
     Raises:
-        WrongUse: there is no such officer, or it is no officer's key.
+        WrongUse: there is no such officer, it is no officer's key, or one officer would be left, who alone
+            could let nobody in.
     """
     with changing(settings) as (log, state):
         who = require_officer(state, key)
         if name not in state.officers:
             raise WrongUse(f"there is no officer {name}; there are {', '.join(state.officers)}")
+        if len(state.officers) <= FIRST_OFFICERS:
+            raise WrongUse(
+                f"without {name} fewer than two officers would be left, who let nobody in and approve "
+                "nothing: let another in first"
+            )
         return log.append(Change(who, OFFICER_ENDED, name, {"key": state.officers[name]}, None))
 
 
@@ -132,7 +135,8 @@ def switch_on(settings: Settings, method: str, key: str, because: str) -> Entry:
         if not state.is_off(method):
             raise WrongUse(f"{method} is on")
         asked = state.on_asked.get(method)
-        if asked and log.at - asked.moment > timedelta(hours=ASKED_HOURS):
+        # by a clock that was ahead then, it was asked for at no moment that is known
+        if asked and abs(log.at - asked.moment) > timedelta(hours=ASKED_HOURS):
             asked = None
         if asked and asked.who not in state.officers:
             asked = None
@@ -204,6 +208,23 @@ def require_officer(state: State, key: str) -> str:
             else "this is no officer's key"
         )
     return name
+
+
+def require_two(state: State, keys: Sequence[str], do: str) -> str:
+    """The names of the two officers who have these keys.
+
+    Args:
+        state: of the log.
+        keys: as they were given.
+        do: what the two are needed for.
+
+    Raises:
+        WrongUse: a key is no officer's, or all are of one.
+    """
+    names = sorted({require_officer(state, key) for key in keys})
+    if len(names) < FIRST_OFFICERS:
+        raise WrongUse(f"two officers {do}: give the keys of both")
+    return " and ".join(names)
 
 
 def _uid() -> str:

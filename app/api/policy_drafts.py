@@ -19,7 +19,7 @@ from typing import TypedDict
 from app.api.answers import Answers
 from app.api.policies import BASKETS, DiffRow, diff
 from app.api.policy_book import APPROVED, DRAFTED, ENDED, Draft, State, Versions, state_of
-from app.api.policy_changes import changing, require_officer
+from app.api.policy_changes import changing, require_officer, require_two
 from app.api.policy_log import Change, Entry, read_log, require_note
 from app.api.published import read_published
 from goodstanding.core.errors import DataProblem, WrongUse
@@ -207,19 +207,33 @@ def approve(settings: Settings, version: str, draft_hash: str, key: str) -> Entr
         return log.append(Change(who, APPROVED, version, base.version, after, drafting.note))
 
 
-def end(settings: Settings, version: str, key: str, because: str) -> Entry:
+def ends_by_two(settings: Settings, version: str) -> bool:
+    """Whether two officers end a version: one that two have approved to answer all."""
+    approved = state_of(read_log(settings.policy)).approved_versions.get(version)
+    return approved is not None and approved.mode == LIVE
+
+
+def end(settings: Settings, version: str, keys: Sequence[str], because: str) -> Entry:
     """End a draft, a challenger, a shadow, or a version whose moment has not come; what holds now stays.
 
+    Args:
+        settings: of the process.
+        version: its name.
+        keys: of one officer; of two for a live version that is approved, which no officer alone undoes.
+        because: why.
+
     Raises:
-        WrongUse: it is no officer's key, or there is nothing of this version to end.
+        WrongUse: a key is no officer's, or there is nothing of this version to end.
     """
     with changing(settings) as (log, state):
-        who = require_officer(state, key)
         approved = state.approved_versions.get(version)
+        who = " and ".join(sorted({require_officer(state, key) for key in keys}))
         if approved and approved.mode == LIVE and approved.effective_at <= log.at:
             raise WrongUse(f"version {version} holds: draft and approve one that changes it back")
         if not approved and version not in state.drafts:
             raise WrongUse(f"there is no draft and no approved version {version} that has not ended")
+        if approved and approved.mode == LIVE:
+            who = require_two(state, keys, f"end version {version}, which two have approved")
         return log.append(Change(who, ENDED, version, approved.mode if approved else "draft", None, because))
 
 

@@ -6,7 +6,8 @@ who have written down the last hash that `goodstanding policy log` shows. What i
 log alone (`app.api.policy_book`). The file is replaced as a whole under a lock, so no reader sees half an
 entry.
 
-The time of the log never runs back: an entry made while the clock is behind has the time of the one before.
+The time of the log does not run back: an entry made while the clock is behind has the time of the one before,
+unless that is so far ahead that the clock was wrong then.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import hashlib
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,10 @@ FILE = "log.jsonl"
 # What stands for the hash before the first entry.
 BEFORE_FIRST = "0" * 64
 # A note is kept for good, so it must name nobody.
-E_MAIL = re.compile(r"\S@\S")
+PHONE = re.compile(r"(?:\+|(?<![\w.,])00)[ (]*[1-9](?:[ ()./-]*\d){7,}")
 LONGEST_NOTE = 500
+# An entry that is further ahead of the clock was made under a wrong one.
+FURTHEST_AHEAD = timedelta(days=31)
 # That entries which were seen are gone for good.
 LOSS_ACCEPTED = "loss_accepted"
 # The number of an entry, and its hash or how that begins.
@@ -67,7 +71,7 @@ class Entry(Change):
 
     Attributes:
         number: 1 for the first.
-        at: in UTC, as ISO 8601, never before that of the entry before.
+        at: in UTC, as ISO 8601, by `not_before`.
         clock: what the clock of the machine said, likewise.
         uid: the user of the operating system who ran the command, by number.
         previous: the hash of the entry before.
@@ -123,6 +127,15 @@ def whole_entries(folder: Path) -> tuple[Entry, ...]:
     return tuple(entry for entry in found if entry and entry.hash == _hash(entry))
 
 
+def not_before(entries: Sequence[Entry], clock: datetime) -> datetime:
+    """The moment by a clock (UTC); that of the last entry where the clock is behind it.
+
+    An entry of next year tells that the clock was wrong, and not that this year is over.
+    """
+    last = entries[-1].moment if entries else clock
+    return last if clock < last < clock + FURTHEST_AHEAD else clock
+
+
 def require_heads(entries: Sequence[Entry], seen: Sequence[Head]) -> None:
     """Refuse a log that lacks a head which was seen earlier.
 
@@ -164,16 +177,13 @@ class Writer:
     @property
     def at(self) -> datetime:
         """The time that a new entry would have, in UTC."""
-        return self._not_before_the_last(now_utc())
-
-    def _not_before_the_last(self, clock: datetime) -> datetime:
-        return max([clock, *(entry.moment for entry in self.entries[-1:])])
+        return not_before(self.entries, now_utc())
 
     def append(self, change: Change) -> Entry:
         """Write one more entry, which is on the disk when this returns.
 
         Raises:
-            WrongUse: its note is too long or holds an e-mail address.
+            WrongUse: its note is refused by `require_note`.
         """
         require_note(change.note)
         last = self.entries[-1] if self.entries else None
@@ -181,7 +191,7 @@ class Writer:
         entry = Entry(
             **vars(change),
             number=len(self.entries) + 1,
-            at=self._not_before_the_last(clock).isoformat(timespec="microseconds"),
+            at=not_before(self.entries, clock).isoformat(timespec="microseconds"),
             clock=clock.isoformat(timespec="microseconds"),
             uid=os.getuid(),
             previous=last.hash if last else BEFORE_FIRST,
@@ -217,12 +227,21 @@ def require_note(note: str) -> None:
     """Refuse a note that may not be kept.
 
     Raises:
-        WrongUse: it is too long, has several lines, or holds an e-mail address.
+        WrongUse: it is too long, has several lines or signs that are not seen, or holds an e-mail address, a
+            name with an @, or a phone number.
     """
-    if E_MAIL.search(note):
-        raise WrongUse("a note is kept for good and names nobody: leave out the e-mail address")
-    if len(note) > LONGEST_NOTE or "\n" in note:
-        raise WrongUse(f"a note has one line of at most {LONGEST_NOTE} characters")
+    # wide signs and the like as they are read
+    seen = unicodedata.normalize("NFKC", note)
+    for found, what in (
+        ("@" in seen, "e-mail address or name with an @"),
+        (PHONE.search(seen), "phone number"),
+    ):
+        if found:
+            raise WrongUse(f"a note is kept for good and names nobody: leave out the {what}")
+    if len(note) > LONGEST_NOTE or not seen.isprintable():
+        raise WrongUse(
+            f"a note has one line of at most {LONGEST_NOTE} characters, none of them a control character"
+        )
 
 
 def _content(path: Path) -> bytes | None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from re import findall, split
+from re import findall
 
 from goodstanding.core.settings import Network, ProxyHeader
 
 Address = IPv4Address | IPv6Address
 # A household or a server has a network of this size, and as many addresses as it likes.
 OF_ONE_CLIENT = 64
+# Stands for a comma in quotes; no header can hold it, and no address.
+IN_QUOTES = "\0"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,12 @@ def peer_of(address: str) -> str:
 
 def _forwarded(line: str) -> Iterator[str]:
     """The addresses of a header Forwarded (RFC 7239), in their order; empty where an element has none."""
-    for element in split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', line):
+    # quotes are paired from the end, where the proxy wrote; a comma between two of them ends no element
+    parts = line.split('"')
+    outside = [
+        part if (len(parts) - place) % 2 else part.replace(",", IN_QUOTES) for place, part in enumerate(parts)
+    ]
+    for element in '"'.join(outside).split(","):
         found = findall(r'(?i)(?:^|;)\s*for=("[^"]*"|[^;\s]*)', element.strip())
         yield found[0].strip('"') if len(found) == 1 else ""
 

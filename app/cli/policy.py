@@ -318,8 +318,11 @@ def policy_end(
     because: Why,
     as_json: AsJson = False,
 ) -> None:
-    """End a draft, a challenger, a shadow, or a version whose moment has not come. Reads an officer's key."""
-    from app.api.policy_drafts import end
+    """End a draft, a challenger, a shadow, or a version whose moment has not come; the latter by two keys."""
+    from app.api.policy_drafts import end, ends_by_two
     from app.cli.policy_tables import print_change
 
-    _show(end(settings(), version, _key(), because), as_json, print_change)
+    keys = [_key()]
+    if ends_by_two(settings(), version):
+        keys.append(_key("key of a second officer"))
+    _show(end(settings(), version, keys, because), as_json, print_change)

@@ -212,7 +212,7 @@ def test_it_ends_at_once_by_an_officer_and_with_the_version_that_it_follows(tria
     again = Drafting("4", (differing_of("cod cap_customer Best=2"),), mode="challenger", share=Decimal("0.3"))
     approve(home, "4", draft(home, again, keys[0]).hash, keys[1])
     assert set(versions(home).values()) == {"3", "4"}
-    end(home, "4", keys[1], "it loses")
+    end(home, "4", keys[1:], "it loses")
     assert set(versions(home).values()) == {"3"}
 
 

@@ -17,7 +17,7 @@ from app.api.answers import Answers, Asked
 from app.api.keys import SCOPES, Keys
 from app.api.policies import diff
 from app.api.policy_book import Book, state_of
-from app.api.policy_changes import end_officer, new_officer, switch_off
+from app.api.policy_changes import end_officer, new_officer, switch_off, switch_on
 from app.api.policy_drafts import Drafting, approve, check, draft, end, moment_of
 from app.api.policy_log import FILE, read_log
 from app.api.server import create
@@ -98,6 +98,23 @@ def test_it_is_taken_up_at_its_moment_by_a_running_server_and_not_before(home, p
         assert version() == "2"
 
 
+def test_an_entry_under_a_wrong_clock_lets_no_version_begin_and_no_request_to_switch_on_last(
+    home, published, keys, clock
+):
+    approved(home, keys, starts=now_utc() + timedelta(hours=5))
+    switch_off(home, "emi", "")
+    clock(24 * 365)
+    switch_on(home, "emi", keys[0], "")
+    clock(0)
+    assert answer_of(home)["policy_version"] == "1"
+    # the first who asks by the right clock is the first of two
+    switch_on(home, "emi", keys[1], "")
+    assert Book(home.policy).current.is_off("emi")
+    assert read_log(home.policy)[-1].at == read_log(home.policy)[-1].clock
+    clock(6)
+    assert answer_of(home)["policy_version"] == "2"
+
+
 def test_the_author_approves_by_no_key(home, keys):
     drafted = draft(home, Drafting("2", LESS), keys[0])
     with pytest.raises(WrongUse, match="risk-1 drafted 2: another officer must approve it"):
@@ -105,6 +122,7 @@ def test_the_author_approves_by_no_key(home, keys):
     for key in ("", "risk-2", "gso_x", keys[1][:-1]):
         with pytest.raises(WrongUse, match="no officer's key"):
             approve(home, "2", drafted.hash, key)
+    new_officer(home, "risk-3", keys)
     end_officer(home, "risk-1", keys[1])
     with pytest.raises(WrongUse, match="is an officer no more"):
         approve(home, "2", drafted.hash, keys[1])
@@ -178,16 +196,19 @@ def test_a_version_to_come_is_undone_by_none_before_it_and_can_be_ended(home, pu
     approved(home, keys, starts=now_utc() + timedelta(hours=5))
     with pytest.raises(WrongUse, match="version 2 is approved for a later moment and would undo it"):
         draft(home, Drafting("3", (differing_of("cod cap_customer Good=1"),)), keys[0])
-    end(home, "2", keys[0], "not wanted")
+    for alone in (keys[:1], [keys[1]] * 2):
+        with pytest.raises(WrongUse, match="two officers end version 2, which two have approved"):
+            end(home, "2", alone, "not wanted")
+    assert end(home, "2", keys, "not wanted").who == "risk-1 and risk-2"
     clock(6)
     assert answer_of(home)["policy_version"] == "1"
     with pytest.raises(WrongUse, match="there is a version 2 already"):
         draft(home, Drafting("2", LESS), keys[0])
     approved(home, keys, "3")
     with pytest.raises(WrongUse, match="version 3 holds: draft and approve one that changes it back"):
-        end(home, "3", keys[0], "")
+        end(home, "3", keys, "")
     with pytest.raises(WrongUse, match="no draft and no approved version 9"):
-        end(home, "9", keys[0], "")
+        end(home, "9", keys[:1], "")
 
 
 def test_a_version_of_the_file_that_begins_later_takes_its_place(home, published, keys, monkeypatch):
@@ -386,3 +407,11 @@ def test_the_commands_lead_from_a_file_to_an_approval(home, published, keys, tmp
     )
     assert run(*later, key=keys[0]).exit_code == 0
     assert run("end", "3", "--because", "no", key=keys[1]).exit_code == 0
+    to_come = draft(
+        home,
+        Drafting("4", (differing_of("emi cap_day=1"),), starts=now_utc() + timedelta(hours=1)),
+        keys[0],
+    )
+    approve(home, "4", to_come.hash, keys[1])
+    assert run("end", "4", "--because", "no", key=keys[1]).exit_code == 2
+    assert run("end", "4", "--because", "no", key="\n".join(keys)).exit_code == 0

@@ -179,7 +179,7 @@ def test_what_running_servers_would_not_take_up_is_not_written(home, published):
         lambda: switch_on(home, "cod", first, ""),
         lambda: draft(home, drafting, first),
         lambda: approve(home, "2", "0" * 12, first),
-        lambda: end(home, "2", first, ""),
+        lambda: end(home, "2", [first], ""),
     ):
         with pytest.raises(DataProblem, match="no entry 3 where one was seen"):
             change()
@@ -224,11 +224,40 @@ def test_changes_at_once_are_all_kept(home):
     assert sorted(int(entry.note) for entry in read_log(home.policy)) == list(range(16))
 
 
-@pytest.mark.parametrize("note", ["ask ann@example.org", "two\nlines", "x" * 501])
-def test_a_note_that_names_somebody_or_is_long_is_refused(home, note):
+@pytest.mark.parametrize(
+    "note",
+    [
+        "ask ann@example.org",
+        "ask ann\uff20example.org",
+        "@ann knows",
+        "call Anna on +44 7700 900123",
+        "call 0044 (0)7700-900123",
+        "call (+447700900123)",
+        "two\nlines",
+        "one\rother",
+        "one\u2028other",
+        "\x1b[2Jhidden",
+        "turned \u202e round",
+        "x" * 501,
+    ],
+)
+def test_a_note_that_names_somebody_or_is_long_or_hides_something_is_refused(home, note):
     with pytest.raises(WrongUse, match="a note"):
         switch_off(home, "cod", note)
     assert read_log(home.policy) == ()
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "",
+        "from 2026-12-24 08:00 to 2027-01-06",
+        "zu viele R\u00fcckl\u00e4ufer \u2013 siehe\u00a0Protokoll 17",
+        "cap 1000000.00, share 0.0012345678, +10 %",
+    ],
+)
+def test_a_note_of_days_and_amounts_is_kept_as_it_was_written(home, note):
+    assert switch_off(home, "cod", note).note == read_log(home.policy)[0].note == note
 
 
 def test_a_third_officer_is_let_in_by_two_and_no_key_is_in_the_log(home):
@@ -244,9 +273,15 @@ def test_a_third_officer_is_let_in_by_two_and_no_key_is_in_the_log(home):
             new_officer(home, name, [first, second])
 
 
-def test_who_ends_the_others_lets_nobody_in_alone(home):
-    first, _ = (new_officer(home, name, []) for name in ("risk-1", "risk-2"))
+def test_no_officer_locks_the_others_out_and_lets_nobody_in_alone(home):
+    first, second = (new_officer(home, name, []) for name in ("risk-1", "risk-2"))
+    for name in ("risk-1", "risk-2"):
+        with pytest.raises(WrongUse, match="fewer than two officers would be left"):
+            end_officer(home, name, first)
+    new_officer(home, "risk-3", [first, second])
     end_officer(home, "risk-2", first)
+    with pytest.raises(WrongUse, match="no officer's key"):
+        new_officer(home, "risk-9", [first, second])
     with pytest.raises(WrongUse, match="two officers let another in"):
         new_officer(home, "risk-9", [first])
     with pytest.raises(WrongUse, match="there is no officer risk-2"):
