@@ -14,7 +14,7 @@ from app.api.answers import Answers
 from app.api.keys import SCOPES, Keys
 from app.api.server import create
 from goodstanding.core.settings import Settings
-from tests.app.api.publication import KEY, publish
+from tests.app.api.publication import KEY, Publication, policy_with_instalments, publish
 from tests.shop import mapping
 
 TODAY = date(2026, 3, 11)
@@ -32,9 +32,9 @@ def home(tmp_path: Path, use_settings: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def published(home: Settings) -> Path:
-    """The same, with the small publication in place."""
+    """The same, with the small publication in place, and instalments turned on by name."""
     path = home.published / "current.duckdb"
-    publish(path)
+    publish(path, Publication(policy=policy_with_instalments()))
     return path
 
 

@@ -24,7 +24,7 @@ from app.api.server import create
 from goodstanding.core.errors import DataProblem
 from goodstanding.decisions.policy import COD, EMI
 from goodstanding.decisions.scorecard import Bin, Characteristic
-from tests.app.api.publication import Publication, name_of, policy_rows, publish
+from tests.app.api.publication import Publication, name_of, policy_with_instalments, publish
 from tests.app.api.test_published import CARD
 
 
@@ -123,7 +123,7 @@ def test_a_profile_is_what_is_published(published, client):
 def test_the_policy_in_effect_is_shown_row_by_row(published, client):
     found = client.get("/v1/policy").json()
     PolicyInEffect.model_validate(found)
-    assert len(found["rules"]) == len(policy_rows()) and found["effective_to"] is None
+    assert len(found["rules"]) == len(policy_with_instalments()) and found["effective_to"] is None
 
 
 def test_questions_of_a_batch_take_nothing_of_each_other(published, client):
