@@ -14,7 +14,17 @@ from app.api.letters import sender_of
 from app.api.models import BASKET, WEIGHT
 from app.api.policy_book import Approved, Book, State, Versions
 from app.api.published import Cell, Published, Watch, read_published, require
-from app.api.receipts import CHALLENGED, CHAMPION, Identity, Inquiry, KeptAnswer, Now, Receipts, Trial
+from app.api.receipts import (
+    CHALLENGED,
+    CHAMPION,
+    Identity,
+    Inquiry,
+    KeptAnswer,
+    Now,
+    Receipts,
+    Trial,
+    book_of,
+)
 from goodstanding.core.errors import DataProblem, WrongUse
 from goodstanding.core.settings import POLICY, Settings
 from goodstanding.core.vocabulary import moment
@@ -109,7 +119,7 @@ class Answers:
         self.watch = watch
         self._order_form = shop.order_form
         self.sender = sender_of(shop)
-        self.book = book or Book(settings.policy)
+        self.book = book or book_of(settings)
         self.receipts = Receipts(
             settings.receipts, settings.receipt_months, settings.quote_minutes, self.book
         )

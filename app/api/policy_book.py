@@ -14,14 +14,24 @@ import hmac
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from app.api.policy_log import BEFORE_FIRST, FILE, LOSS_ACCEPTED, Entry, not_before, read_log, whole_entries
+from app.api.policy_log import (
+    BEFORE_FIRST,
+    FILE,
+    LOSS_ACCEPTED,
+    Entry,
+    Head,
+    not_before,
+    read_log,
+    require_heads,
+    whole_entries,
+)
 from app.api.published import Stamp, stamp_of
 from goodstanding.core.errors import DataProblem, GoodstandingError
 from goodstanding.core.vocabulary import now_utc
@@ -307,8 +317,14 @@ class Versions:
 class Book:
     """The state of a home's log, read again whenever its file has changed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._path = folder, folder / FILE
+    def __init__(self, folder: Path, seen: Callable[[], Sequence[Head]] = tuple) -> None:
+        """Read a log.
+
+        Args:
+            folder: in which it lies.
+            seen: gives the heads on which answers rested, without which no log is begun with.
+        """
+        self._folder, self._path, self._seen = folder, folder / FILE, seen
         self._lock = threading.Lock()
         self._tried: Stamp | None = None
         self._state: State | None = None
@@ -319,7 +335,7 @@ class Book:
         """What is in force.
 
         Raises:
-            DataProblem: the log cannot be read, and could not since this process began.
+            DataProblem: the log cannot be used, and could not since this process began.
         """
         try:
             stamp = stamp_of(self._path)
@@ -352,7 +368,9 @@ class Book:
             return
         try:
             state = state_of(read_log(self._folder))
-            if self._state is not None and not state.follows(self._state):
+            if self._state is None:
+                require_heads(state.entries, self._seen())
+            elif not state.follows(self._state):
                 raise DataProblem(
                     "the log of policy changes was cut or replaced while it was in use: what held before it "
                     "stays in force"

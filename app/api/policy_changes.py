@@ -119,7 +119,7 @@ def switch_off(settings: Settings, method: str, because: str) -> Entry:
         except DataProblem as error:
             raise DataProblem(
                 f"nothing is granted by {method} from now on, but {error}. Then switch {method} off again: "
-                "the log that is put back does not have it"
+                "a log that is put back does not have it"
             ) from None
         return entry
 

@@ -38,7 +38,8 @@ from app.api.commitments import Because, Commitment, Conflict, NoReceipt, Quote
 from app.api.policy_book import Book, State
 from app.api.policy_log import Head, require_heads
 from app.api.sqlite import SqliteFile
-from goodstanding.core.settings import QUOTE_MINUTES, RECEIPT_MONTHS
+from goodstanding.core.errors import DataProblem
+from goodstanding.core.settings import QUOTE_MINUTES, RECEIPT_MONTHS, Settings
 from goodstanding.core.version import folder_version
 from goodstanding.core.vocabulary import now_utc
 from goodstanding.decisions.decide import Answer, Question, Standing, decide, left_by_caps, money
@@ -728,18 +729,27 @@ class Receipts:
 
 
 def seen_heads(folder: Path) -> list[Head]:
-    """The heads of the log of policy changes on which answers rested; read without waiting for a writer."""
+    """The heads of the log of policy changes on which answers rested; read without waiting for a writer.
+
+    Raises:
+        DataProblem: the file of receipts cannot be read.
+    """
     path = folder / FILE
     if not path.exists():
         return []
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-        try:
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             return connection.execute("select number, hash from policy_heads order by number").fetchall()
-        except sqlite3.OperationalError as error:
-            # receipts of an earlier version saw none
-            if "no such table" in str(error):
-                return []
-            raise
+    except sqlite3.DatabaseError as error:
+        # receipts of an earlier version saw none
+        if "no such table" in str(error):
+            return []
+        raise DataProblem(f"{FILE}: cannot be read: {error}; put it back from a backup") from None
+
+
+def book_of(settings: Settings) -> Book:
+    """What is in force by the log of policy changes of a home, as long as it has what answers rested on."""
+    return Book(settings.policy, lambda: seen_heads(settings.receipts))
 
 
 def months_before(day: date, months: int) -> date:

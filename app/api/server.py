@@ -18,10 +18,9 @@ from fastapi import FastAPI
 from app.api import routes
 from app.api.answers import Answers
 from app.api.keys import Keys, Rates
-from app.api.policy_book import Book
 from app.api.problems import Door, answer_problems
 from app.api.published import Watch
-from app.api.receipts import Receipts
+from app.api.receipts import Receipts, book_of
 from goodstanding.core.errors import DataProblem
 from goodstanding.core.settings import Settings, settings
 
@@ -34,7 +33,7 @@ RECEIPTS = "RECEIPTS_OF_THE_SERVER"
 def create(current: Settings | None = None) -> FastAPI:
     """The application for a home; without settings, for that of this process."""
     current = current or settings()
-    book = Book(current.policy)
+    book = book_of(current)
     watch = Watch(current.publication, cards=book.cards)
     answers, keys, rates = Answers(current, watch, book), Keys(current.api), Rates(current.api)
 

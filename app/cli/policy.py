@@ -51,13 +51,13 @@ def switched_off(current: Settings) -> list[str]:
     """The methods by which nothing is granted at present.
 
     Raises:
-        DataProblem: the log of policy changes was edited or damaged.
+        DataProblem: the log of policy changes was edited, damaged or cut.
     """
     if not current.policy.is_dir():
         return []
-    from app.api.policy_book import Book
+    from app.api.receipts import book_of
 
-    return sorted(Book(current.policy).current.switched_off)
+    return sorted(book_of(current).current.switched_off)
 
 
 def _show(entry: Entry, as_json: bool, print_entry: Callable[[Entry, Console], None]) -> None:

@@ -166,6 +166,14 @@ def test_a_switch_off_counts_in_a_running_server_whatever_became_of_the_log(
     assert list(answers.book.current.switched_off) == ["cod"] and answers.book.problem is None
 
 
+def test_receipts_that_cannot_be_read_are_named_and_keep_no_switch_from_being_written(home):
+    home.receipts.mkdir(parents=True)
+    (home.receipts / "receipts.sqlite").write_text("no database" * 99)
+    with pytest.raises(DataProblem, match=r"by cod from now on, but receipts\.sqlite: cannot be read"):
+        switch_off(home, "cod", "")
+    assert state_of(read_log(home.policy)).is_off("cod")
+
+
 def test_what_running_servers_would_not_take_up_is_not_written(home, published):
     first, _ = (new_officer(home, name, []) for name in ("risk-1", "risk-2"))
     switch_off(home, "cod", "")
@@ -194,8 +202,11 @@ def test_after_a_loss_nothing_is_answered_until_it_is_accepted_and_then_all_is_o
     Answers(home).decide(asked)
     whole = (home.policy / FILE).read_text()
     (home.policy / FILE).unlink()
-    with pytest.raises(DataProblem, match="no entry 1 where one was seen"):
+    with pytest.raises(DataProblem, match=r"nothing is answered: .* no entry 1 where one was seen"):
         Answers(home).decide(asked)
+    assert "no entry 1 where one was seen" in str(Answers(home).book.look())
+    status = CliRunner().invoke(app, ["status"])
+    assert status.exit_code == 1 and "no entry 1 where one was seen" in " ".join(status.stderr.split())
     (home.policy / FILE).write_text(whole)
     assert Answers(home).decide(asked)[1]["situation"] != "switched_off"
     (home.policy / FILE).unlink()
