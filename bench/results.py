@@ -274,6 +274,46 @@ class TrueRisks(TypedDict):
     """{decision: the model_id that decides at the end, or why none does}."""
 
 
+class TruthProfit(TypedDict):
+    """What ways to decide earn by the true chances of one kind of bad outcome, in the shop's currency."""
+
+    profit: dict[str, Interval]
+    """{way to decide: profit}."""
+    more_than: dict[str, dict[str, Interval]]
+    """{the policy, and with half of those asked for a part payment leaving: {other way: profit more than its,
+    order by order}}."""
+
+
+class MethodProfit(TypedDict):
+    """What ways to decide earn with one method of payment."""
+
+    orders: int
+    """Asked about, after the cut."""
+    customers: int
+    card: str | None
+    """The model_id of the trained card; None where none shipped and the policy's was used."""
+    rule: str
+    """The single rule that earned most before the cut: what it refuses."""
+    answers: dict[str, dict[str, float]]
+    """{way to decide: {yes, part: shares of the orders}}."""
+    truths: dict[str, TruthProfit]
+    """{what a bad outcome is: profits}."""
+
+
+class PolicyProfit(TypedDict):
+    """What the shipped policy earns on a simulated shop, measured by `bench.profit`."""
+
+    machine: Machine
+    customers: int
+    days: int
+    seed: int
+    cut: str
+    """ISO date: what cards and rules were learnt by."""
+    refused: dict[str, str]
+    """{method: why no card shipped}."""
+    methods: dict[str, MethodProfit]
+
+
 class LoadFigures(TypedDict):
     """Answers under an open load; milliseconds from when a request was due."""
 
