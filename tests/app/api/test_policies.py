@@ -32,7 +32,7 @@ BASKETS = [Decimal("50.00"), Decimal("300.00")]
 def changed(rule: str, value: str, decision: str = "cod", **more: str) -> list[dict[str, str]]:
     return [
         row | more | ({"value": value} if (row["rule"], row["decision"]) == (rule, decision) else {})
-        for row in policy_rows()
+        for row in policy_with_instalments()
     ]
 
 
@@ -87,8 +87,9 @@ def test_a_policy_that_asks_for_what_the_live_one_does_not_is_answered_by_it(pub
     assert [row["yes_after"] for row in emi_rows] == [2, 2]
 
 
-def test_a_policy_that_changes_nothing_changes_nobody(published, home):
-    found = diff(home, str(POLICY), "1", BASKETS)
+def test_a_policy_that_changes_nothing_changes_nobody(published, home, tmp_path):
+    same = write(tmp_path / "same.csv", policy_with_instalments())
+    found = diff(home, same, "1", BASKETS)
     assert found["examples"] == [] and all(row["gain"] == row["lose"] == 0 for row in found["rows"])
 
 
