@@ -31,7 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.cost import GOODSTANDING, cost_of, environment_of, run_days
-from bench.readme import keep_apart
+from bench.readme import BEST_RULE, REFUSE_ALL, keep_apart
 from bench.results import MethodProfit, TruthProfit
 from bench.run import machine
 from bench.true_risks import FIRST, read_chances
@@ -69,9 +69,9 @@ TRUTHS = {
 }
 ACCEPT, REFUSE, CARD, RULE, SHIPPED, HALF = (
     "accept all",
-    "refuse all",
+    REFUSE_ALL,
     "card alone",
-    "best single rule",
+    BEST_RULE,
     "policy",
     "policy, half of the part payers leave",
 )

@@ -22,6 +22,8 @@ README = PROJECT / "README.md"
 PAGE = PROJECT / "docs" / "explanation" / "measured.md"
 # How far at most the scorecard should rank below tuned LightGBM on public sets.
 PUBLIC_GOAL = 0.012
+# Ways to decide that `bench.profit` compares with the policy, and that are quoted in words of their own.
+REFUSE_ALL, BEST_RULE = "refuse all", "best single rule"
 BLOCK = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.S)
 
 
@@ -363,10 +365,12 @@ Intervals of 95 % by customer; differences are order by order. *Best single rule
 borders the one refusal that earned most on the outcomes up to the cut.
 """
     for method, measured in result["methods"].items():
-        card = "the trained card" if measured["card"] else "the card set by hand, as no trained one shipped"
+        why = result["refused"].get(method)
+        card = "the trained card" if measured["card"] else f"the card set by hand, as none shipped ({why})"
+        nobody = ": nobody, no border earned more" if measured["answers"][BEST_RULE]["yes"] == 1 else ""
         text += f"""
-{method}: {measured["orders"]:,} orders of {measured["customers"]:,} customers, by {card}. The single rule \
-refuses where `{measured["rule"]}`.
+{method}: {measured["orders"]:,} orders of {measured["customers"]:,} customers, by {card}.
+The single rule refuses where `{measured["rule"]}`{nobody}. Refusing all earns nothing.
 """
         for truth, earned in measured["truths"].items():
             text += f"\n| {truth} | yes | part | profit |\n| --- | ---: | ---: | ---: |\n"
@@ -376,8 +380,28 @@ refuses where `{measured["rule"]}`.
                 text += f"| {way} | {cells} | {_amount(profit)} |\n"
             for way, others in earned["more_than"].items():
                 for other, more in others.items():
-                    text += f"| {way} less {other} | | | {_amount(more)} |\n"
-    return text
+                    if other != REFUSE_ALL:  # its profit is 0
+                        text += f"| {way} less {other} | | | {_amount(more)} |\n"
+            text += f"\n{_who_is_level(earned['more_than'])}"
+            over = earned["profit"]["card alone"]["value"] - earned["profit"]["accept all"]["value"]
+            text += f" By itself the card earns {over:+,} against accepting all.\n"
+    return f"""{text}
+The shop is made up and accepted every order, no answer changes who comes back, the plan asked about is the \
+shortest, and interest is not counted.
+"""
+
+
+def _who_is_level(more_than: dict[str, dict[str, dict[str, float]]]) -> str:
+    """A sentence for each way of reckoning the policy: whom it does not beat beyond chance."""
+    sentences = []
+    for way, others in more_than.items():
+        level = [other for other, more in others.items() if more["low"] <= 0 <= more["high"]]
+        behind = [other for other, more in others.items() if more["high"] < 0]
+        told = [
+            f"{said} {', '.join(some)}" for said, some in (("level with", level), ("behind", behind)) if some
+        ]
+        sentences.append(f"The {way}: {'; '.join(told) or 'ahead of every other way'}.")
+    return " ".join(sentences)
 
 
 def _amount(of: dict[str, float]) -> str:

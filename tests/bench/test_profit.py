@@ -14,8 +14,10 @@ import pytest
 
 from bench.profit import (
     ACCEPT,
+    CARD,
     HALF,
     REFUSE,
+    RULE,
     SHIPPED,
     Answers,
     answer,
@@ -80,6 +82,7 @@ def held() -> dict[str, Any]:
     ways = {
         REFUSE: Answers.of(np.array([100.0, 100.0]), np.array([False, False])),
         ACCEPT: every,
+        CARD: every,
         SHIPPED: Answers(np.array([100.0, 50.0]), np.array([False, True])),
     }
     return dict(hold_by_truth(asked, ways, np.array([0.0, 0.5]), RULES[COD], folds=50))
@@ -89,7 +92,7 @@ def test_the_policy_is_compared_order_by_order_with_those_who_leave_taken_off() 
     by_truth = held()
     profit = {name: of["value"] for name, of in by_truth["profit"].items()}
     # 30 of the safe order; of the other 15 earned, and 30 lost of the whole or 15 of the half
-    assert profit == {REFUSE: 0, ACCEPT: 30 + 15 - 30, SHIPPED: 30, HALF: 30}
+    assert profit == {REFUSE: 0, ACCEPT: 15, CARD: 30 + 15 - 30, SHIPPED: 30, HALF: 30}
     assert by_truth["more_than"][SHIPPED][ACCEPT]["value"] == 15
     assert by_truth["more_than"][SHIPPED][REFUSE] == by_truth["profit"][SHIPPED]
     # drawn twice, the safe order gains nothing on accepting all, the other twice as much
@@ -104,7 +107,7 @@ def test_the_docs_quote_each_method_and_say_whose_card_decided() -> None:
         "customers": 2,
         "card": None,
         "rule": "basket above 90",
-        "answers": {name: {"yes": 0.5, "part": 0.25} for name in (REFUSE, ACCEPT, SHIPPED)},
+        "answers": {name: {"yes": 0.5, "part": 0.25} for name in (REFUSE, ACCEPT, RULE, CARD, SHIPPED)},
         "truths": {"refused at the door": held()},
     }
     results.setdefault("apart", {})["profit"] = {
@@ -118,5 +121,8 @@ def test_the_docs_quote_each_method_and_say_whose_card_decided() -> None:
     }
     quoted = measured_section(results)
     assert "900 customers, 374 days, seed 7" in quoted and "`basket above 90`" in quoted
-    assert "the card set by hand" in quoted and "| policy | 50.0% | 25.0% | 30 [" in quoted
+    assert "the card set by hand, as none shipped (cod_refused: too few)" in quoted
+    assert "The policy: level with refuse all, accept all, card alone. The policy, half" in quoted
+    assert "By itself the card earns +0 against accepting all." in quoted
+    assert "| policy | 50.0% | 25.0% | 30 [" in quoted
     assert "| policy less accept all | | | 15 [0, 30] |" in quoted
