@@ -95,7 +95,7 @@ def test_one_fault_stops_the_day(stops, spoiling, column, message):
 ACCOUNTS = """
 insert into intake.raw.payments
 select source, event_day, 'payments', 'hash', line_number, invoice_no, customer_id, 'card', 'e_payment', 1, 9,
-    event_day + 5, null, null, true, null, 9, 100, null, null
+    event_day + 5, null, null, true, false, null, 9, 100, null, null
 from intake.raw.order_lines where event_day = '2011-03-09' and line_number between 2 and 6;
 insert into intake.raw.returns
 select source, event_day, 'returns', 'hash', line_number, invoice_no, customer_id, 'refusal', ordered_at,
