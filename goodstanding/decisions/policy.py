@@ -94,8 +94,7 @@ class Rules:
         part_payment_share: the share to be paid beforehand above the threshold.
         person_share: the larger share up to whose threshold a person may still grant.
         smallest_partial_share: the share of the basket below which a part is no answer; 0 where not stated.
-        recovery_share: the share of late debts that comes back in the end, where a scorecard has measured
-            none; 0 where not stated.
+        recovery_share: the share of late debts that comes back in the end; 0 where not stated.
         risk_growth: by which the risk of a plan grows with each month beyond the shortest plan, as a share of
             the shortest one's.
         chance_first: of a bad outcome, assumed of buyers without an order that counts, where a scorecard has
@@ -152,16 +151,11 @@ class Rules:
         return self.failure_cost_share * (1 - self.recovery_share)
 
     def priced_by(self, card: Scorecard) -> Rules:
-        """These rules with what a scorecard has measured in place of what is assumed."""
-        recovered, first = card.recovered_share, card.chance_first
-        return replace(
-            self,
-            recovery_share=self.recovery_share if recovered is None else Decimal(repr(recovered)),
-            # measured or not, they are priced only where the policy says so
-            chance_first=self.chance_first
-            if first is None or self.chance_first is None
-            else Decimal(repr(first)),
-        )
+        """These rules with what a scorecard has measured of first orders in place of what is assumed."""
+        # measured or not, they are priced only where the policy says so
+        if card.chance_first is None or self.chance_first is None:
+            return self
+        return replace(self, chance_first=Decimal(repr(card.chance_first)))
 
     def chance_over(self, probability: float, months: int | None) -> float:
         """The chance of a bad outcome over a plan of so many months, where the shortest plan has this one.

@@ -63,8 +63,7 @@ class CardContent(TypedDict):
     characteristics: list[CharacteristicContent]
     pairs: NotRequired[list[PairContent]]
     is_open: NotRequired[bool]
-    # scorecards of before these were measured have neither
-    recovered_share: NotRequired[float | None]
+    # scorecards of before it was measured lack it
     chance_first: NotRequired[float | None]
 
 
@@ -233,8 +232,7 @@ class Scorecard:
     double them. The score of an open card is the sum of its points, also beyond 300 and 850; of others, which
     are set by hand or older, it is cut off there.
 
-    Two shares go with the label of a fitted one, where they were measured: `recovered_share` of the sums of
-    bad orders that was not lost, and `chance_first`, the bad share of customers' first orders.
+    `chance_first` is the bad share of customers' first orders, where it was measured with a fitted card.
     """
 
     model_id: str
@@ -247,7 +245,6 @@ class Scorecard:
     characteristics: tuple[Characteristic, ...]
     pairs: tuple[Pair, ...] = ()
     is_open: bool = False
-    recovered_share: float | None = None
     chance_first: float | None = None
 
     @property
@@ -290,9 +287,8 @@ class Scorecard:
             # a card without them is written as before there were any, so that its hash stays the same
             if not fields[name]:
                 del fields[name]
-        for name in ("recovered_share", "chance_first"):
-            if fields[name] is None:
-                del fields[name]
+        if self.chance_first is None:
+            del fields["chance_first"]
         return cast(CardContent, fields)
 
     @classmethod

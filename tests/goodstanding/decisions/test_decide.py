@@ -350,10 +350,6 @@ def test_what_comes_back_of_late_debts_raises_the_chance_up_to_which_is_granted(
     assert lost["threshold"] < back["threshold"] == pytest.approx(0.3 / (0.3 + 0.1), abs=1e-4)
     assert lost["decision"] != YES == back["decision"]
     assert "(90% of what is late comes back)" in back["summary"] and "comes back" not in lost["summary"]
-    # what the scorecard has measured goes before what the policy assumes
-    measured = replace(policy.rules[EMI].card, recovered_share=0.5)
-    answer = decide(asked, weak, measured, with_rules(policy, recovery_share=Decimal("0.9")))
-    assert answer["threshold"] == pytest.approx(0.3 / (0.3 + 0.5), abs=1e-4)
 
 
 def test_the_longer_the_plan_the_greater_the_chance_and_the_smaller_the_limit(policy):
