@@ -50,11 +50,29 @@ def test_every_kind_reaches_its_table_typed_and_with_pseudonyms(home: Home) -> N
     )
     file = f"payments/{DAY}.csv"
     assert payments == [
-        (DAY, file, 2, "A1", ann, "e_payment", 1, money, DAY, DAY, None, True, None, 0, limit, None),
-        (DAY, file, 3, "A1", ann, "auto_billed", 2, money, NEXT, None, None, True, None, money, limit, None),
+        (DAY, file, 2, "A1", ann, "e_payment", 1, money, DAY, DAY, None, True, False, None, 0, limit, None),
+        (
+            DAY,
+            file,
+            3,
+            "A1",
+            ann,
+            "auto_billed",
+            2,
+            money,
+            NEXT,
+            None,
+            None,
+            True,
+            False,
+            None,
+            money,
+            limit,
+            None,
+        ),
         (
             *(DAY, file, 4, None, bob, "e_payment", None, Decimal("9.0001"), DAY),
-            *(None, None, True, None, None, None, None),
+            *(None, None, True, False, None, None, None, None),
         ),
     ]
     assert home.rows("select invoice_no, customer_id, return_kind, amount, cause from raw.returns") == [
