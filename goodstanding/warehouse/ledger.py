@@ -113,19 +113,25 @@ def open_days(connection: duckdb.DuckDBPyConnection) -> list[OpenDay]:
 
 
 def days_to_judge(connection: duckdb.DuckDBPyConnection, gate: str, days: Days, run_id: str) -> Days:
-    """The days of a run, as one range with those that its ingest read again and whose content has not passed
-    the gate: days beside them that take lines in from its files, and days that exports state otherwise."""
+    """The days of a run, as one range with those that its ingest read again and that wait for the gate: days
+    beside them that take lines in from its files, and days that exports state otherwise.
+
+    A day whose content is again as it was when it passed waits for gate 1 all the same, which admits it.
+    """
     read_again = connection.execute(
         """
         select event_day from intake.raw.days
-        where run_id = $run_id and not exists (
-            from intake.ops.verdicts as verdicts
-            where
-                verdicts.event_day = days.event_day and verdicts.version = days.version
-                and verdicts.gate = $gate and verdicts.passed
+        where run_id = $run_id and (
+            ($gate = $raw_gate and not admitted)
+            or not exists (
+                from intake.ops.verdicts as verdicts
+                where
+                    verdicts.event_day = days.event_day and verdicts.version = days.version
+                    and verdicts.gate = $gate and verdicts.passed
+            )
         )
         """,
-        {"run_id": run_id, "gate": gate},
+        {"run_id": run_id, "gate": gate, "raw_gate": RAW_GATE},
     ).fetchall()
     to_judge = {day for (day,) in read_again}
     return Days(min(days.first, *to_judge), max(days.last, *to_judge)) if to_judge else days

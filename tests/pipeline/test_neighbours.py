@@ -65,3 +65,15 @@ def test_a_bad_day_does_not_bar_its_neighbour_that_took_nothing_in(home: Setting
     with pytest.raises(GateFailed):
         run(THIRD)
     assert admitted(home) == [True, True, False]
+
+
+def test_a_neighbour_that_is_again_as_it_was_when_it_passed_is_admitted_again(home: Settings) -> None:
+    with_a_line_of_the_day_before = [line(SECOND, "3", 17850), line(THIRD, "4", 17850)]
+    for lines in (
+        with_a_line_of_the_day_before,
+        with_a_line_of_the_day_before[1:],
+        with_a_line_of_the_day_before,
+    ):
+        write_day(home.landing_folder, THIRD, lines)
+        run(THIRD)
+        assert admitted(home) == [True, True, True]
