@@ -195,7 +195,7 @@ class _Sums:
         if granted:
             self.granted += 1
             self.failed += valued.is_failed
-            lost = valued.rules.failure_cost_share * granted if valued.is_failed else Decimal(0)
+            lost = valued.rules.loss_share * granted if valued.is_failed else Decimal(0)
             self.cost += lost
             basket = Decimal(valued.receipt["question"]["basket"])
             profit = -lost if valued.is_failed else valued.rules.margin_share * basket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -23,6 +24,7 @@ from app.api.published import Watch
 from app.cli.main import app
 from goodstanding.decisions.decide import Question
 from goodstanding.decisions.differences import differing_of
+from goodstanding.decisions.policy import read_policies
 from tests.app.api.publication import (
     AS_OF,
     CUSTOMERS,
@@ -33,6 +35,25 @@ from tests.app.api.publication import (
     publish,
 )
 from tests.app.api.test_policies import changed
+from tests.small_policy import POLICY
+
+TABLES_OF_RETURNS = """
+    create schema if not exists features;
+    create table features.product_cancellations (customer_id varchar, event_day date);
+    create table features.invoice_states (
+        customer_id varchar, invoice_no varchar, invoice_day date, valid_from date,
+        returned_amount decimal(28, 4), is_returned boolean
+    )
+"""
+
+
+def test_what_comes_back_of_a_late_debt_is_not_lost():
+    rules = read_policies(POLICY)[0].rules["emi"]
+    rules = replace(rules, failure_cost_share=Decimal(1), recovery_share=Decimal("0.4"))
+    receipt = {"customer": "a", "question": {"basket": "100.00"}}
+    sums = policy_compare._Sums()
+    sums.add({"decision": "yes", "granted": "100.00"}, policy_compare._Valued(receipt, rules, is_failed=True))
+    assert (sums.cost, sums.profits) == (60, {"a": -60})
 
 
 @pytest.mark.parametrize("how", ["cancelled", "came back", "free goods"])
@@ -51,16 +72,7 @@ def test_a_shadow_is_compared_after_its_days_by_what_customers_did(home, monkeyp
     monkeypatch.setattr(Answers, "today", lambda _: asked + timedelta(days=1))
     answers.decide([Asked("11", Question("cod", Decimal("100.00")))])
     with duckdb.connect(str(path)) as file:
-        file.execute(
-            """
-            create schema if not exists features;
-            create table features.product_cancellations (customer_id varchar, event_day date);
-            create table features.invoice_states (
-                customer_id varchar, invoice_no varchar, invoice_day date, valid_from date,
-                returned_amount decimal(28, 4), is_returned boolean
-            )
-            """
-        )
+        file.execute(TABLES_OF_RETURNS)
         rows = [
             (name_of("14"), asked + timedelta(days=30)),
             # on the day itself, and too late
@@ -227,16 +239,7 @@ def test_a_shadow_is_approved_likewise_and_answers_beside_the_live_version(trial
 
 def failures(path, names, day):
     with duckdb.connect(str(path)) as file:
-        file.execute(
-            """
-            create schema if not exists features;
-            create table features.product_cancellations (customer_id varchar, event_day date);
-            create table features.invoice_states (
-                customer_id varchar, invoice_no varchar, invoice_day date, valid_from date,
-                returned_amount decimal(28, 4), is_returned boolean
-            )
-            """
-        )
+        file.execute(TABLES_OF_RETURNS)
         rows = [(name_of(name), day) for name in names]
         file.executemany("insert into features.product_cancellations values (?, ?)", rows)
 
