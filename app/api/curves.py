@@ -13,10 +13,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TypedDict
 
-from app.api.answers import Answers
-from app.api.policies import Expected, last_published, policy_named, standings_of_all
-from goodstanding.core.errors import DataProblem
-from goodstanding.core.settings import POLICY, Settings
+from app.api.policies import Expected, policy_asked_about, standings_of_all
+from goodstanding.core.settings import Settings
 from goodstanding.decisions.decide import Question, Standing, money, verdict
 from goodstanding.decisions.policy import DECISIONS, Rules
 from goodstanding.decisions.scorecard import Scorecard
@@ -75,13 +73,7 @@ def curve(
     Raises:
         DataProblem: nothing is published, or no policy is in effect. WrongUse: the policy cannot be used.
     """
-    published = last_published(settings, *([policy] if policy else []))
-    answers = Answers(settings)
-    today, versions = answers.today(), answers.versions_of(published)
-    live = versions.live(today, versions.state.now)
-    chosen = live if policy is None else policy_named(policy, published, today, versions)
-    if chosen is None:
-        raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
+    published, chosen = policy_asked_about(settings, policy)
     rows: list[CurveRow] = []
     leaving: dict[str, float] = {}
     for method in DECISIONS:

@@ -16,10 +16,8 @@ import pandas as pd
 from scipy.stats import binomtest
 from scipy.stats.contingency import relative_risk
 
-from app.api.answers import Answers
-from app.api.policies import last_published, policy_named
-from goodstanding.core.errors import DataProblem
-from goodstanding.core.settings import POLICY, Settings
+from app.api.policies import policy_asked_about
+from goodstanding.core.settings import Settings
 from goodstanding.decisions.decide import YES, Question, money, verdict
 from goodstanding.decisions.policy import DECISIONS
 from goodstanding.ingest.groups import read_groups
@@ -89,19 +87,13 @@ def approval_rates(
         DataProblem: nothing is published, no policy is in effect, or the file of groups cannot be read.
         WrongUse: the mapping names no such file, or there is no such file or policy.
     """
-    published = last_published(settings, *([policy] if policy else []))
-    answers = Answers(settings)
-    today, versions = answers.today(), answers.versions_of(published)
-    live = versions.live(today, versions.state.now)
-    asked_of = live if policy is None else policy_named(policy, published, today, versions)
-    if asked_of is None:
-        raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
+    published, asked_about = policy_asked_about(settings, policy)
     people = read_groups(settings)
     known = people[[published.find(customer) is not None for customer in people.index]]
     rows: list[GroupRow] = []
     for method in DECISIONS:
         standings = [published.standing(customer, method, age_days=0) for customer in known.index]
-        rules = asked_of.rules[method]
+        rules = asked_about.rules[method]
         card = published.cards.get(method) or rules.card
         for basket in baskets:
             question = Question(method, basket)
@@ -118,7 +110,7 @@ def approval_rates(
     return {
         "as_of": published.as_of,
         "simulated": published.simulated,
-        "policy": asked_of.version,
+        "policy": asked_about.version,
         "customers": len(published.keys),
         "people": len(people),
         "asked": len(known),

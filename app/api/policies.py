@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TypedDict
 
 from app.api.answers import Answers
-from app.api.policy_book import Book, State, Versions
+from app.api.policy_book import Book, Versions
 from app.api.published import Published, read_published, require
-from goodstanding.core.errors import WrongUse
-from goodstanding.core.settings import Settings
+from goodstanding.core.errors import DataProblem, WrongUse
+from goodstanding.core.settings import POLICY, Settings
 from goodstanding.decisions.decide import PARTIAL, YES, Question, Standing, Verdict, money, verdict
 from goodstanding.decisions.policy import DECISIONS, Policy, Rules, in_effect, read_policies
 from goodstanding.decisions.scorecard import Scorecard
@@ -84,9 +84,24 @@ def last_published(settings: Settings, *named: str | Policy) -> Published:
     return require(read_published(settings.publication, cards=[*cards, *approved]))
 
 
-def policy_named(
-    name: str | Policy, published: Published, day: date, versions: Versions | None = None
-) -> Policy:
+def policy_asked_about(settings: Settings, name: str | None) -> tuple[Published, Policy]:
+    """The last publication, and a policy by its name (`policy_named`); None: the live one.
+
+    Raises:
+        DataProblem: nothing is published, or no policy is in effect. WrongUse: the policy cannot be used.
+    """
+    published = last_published(settings, *([name] if name else []))
+    answers = Answers(settings)
+    today, versions = answers.today(), answers.versions_of(published)
+    if name is not None:
+        return published, policy_named(name, published, today, versions)
+    live = versions.live(today, versions.state.now)
+    if live is None:
+        raise DataProblem(f"no policy is in effect on {today}; add a version to {POLICY.name}")
+    return published, live
+
+
+def policy_named(name: str | Policy, published: Published, day: date, versions: Versions) -> Policy:
     """A policy by its file (the version in effect on a day, else the newest), or by its version.
 
     Args:
@@ -104,7 +119,6 @@ def policy_named(
     if file is not None:
         policies = read_policies(file)
         return in_effect(policies, day) or policies[-1]
-    versions = versions or Versions(published.policies, State(), UTC)
     if policy := versions.named(name):
         return policy
     names = ", ".join(versions.names)

@@ -7,7 +7,6 @@ name. All else is as in the version that is followed. What comes out is read as 
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,15 @@ from pathlib import Path
 from typing import TypedDict
 
 from goodstanding.core.errors import WrongUse
-from goodstanding.decisions.policy import CHALLENGER, COLUMNS, PlacedRow, Policy, Row, parse_policies
+from goodstanding.decisions.policy import (
+    CHALLENGER,
+    COLUMNS,
+    PlacedRow,
+    Policy,
+    Row,
+    parse_policies,
+    placed_rows,
+)
 
 # What names a row, and the columns of a file of differences.
 NAMING = ("decision", "rule", "applies_to", "above", "up_to")
@@ -53,20 +60,11 @@ def read_differing(path: Path) -> list[PlacedRow]:
     Raises:
         WrongUse: there is no such file, or it is no CSV with these columns.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != DIFFERING:
-                raise WrongUse(f"{path}:1: its columns must be {','.join(DIFFERING)}")
-            rows = [(f"{path}:{reader.line_num}", row) for row in reader]
-    except OSError as error:
-        raise WrongUse(f"{path}: there is no such file ({error.strerror})") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise WrongUse(f"{path}: no readable CSV: {error}") from None
+    rows = placed_rows(path, DIFFERING)
     for where, row in rows:
         if None in row or None in row.values():
             raise WrongUse(f"{where}: must have {len(DIFFERING)} fields")
-    return [(where, {name: row[name].strip() for name in DIFFERING}) for where, row in rows]
+    return [(where, {name: str(row[name]).strip() for name in DIFFERING}) for where, row in rows]
 
 
 def differing_of(text: str) -> PlacedRow:

@@ -214,22 +214,31 @@ def in_effect(policies: Iterable[Policy], day: date, mode: str = "live") -> Poli
     return next((policy for policy in policies if policy.mode == mode and policy.is_in_effect(day)), None)
 
 
+def placed_rows(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str | None]]]:
+    """The rows of a CSV file with these columns, each with where it stands; also as a spreadsheet saves it.
+
+    Raises:
+        WrongUse: there is no such file, or it is no CSV with these columns.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            if tuple(reader.fieldnames or ()) != tuple(columns):
+                raise WrongUse(f"{path}:1: its columns must be {','.join(columns)}")
+            return [(f"{path}:{reader.line_num}", row) for row in reader]
+    except OSError as error:
+        raise WrongUse(f"{path}: there is no such policy file ({error.strerror})") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise WrongUse(f"{path}: no readable CSV: {error}") from None
+
+
 def read_policies(path: Path) -> tuple[Policy, ...]:
     """All versions in a policy file, by their first day.
 
     Raises:
         WrongUse: there is no such file, or a row is wrong or missing; names file, line and key.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise WrongUse(f"{path}:1: its columns must be {','.join(COLUMNS)}")
-            rows = [(f"{path}:{reader.line_num}", row) for row in reader]
-    except OSError as error:
-        raise WrongUse(f"{path}: there is no such policy file ({error.strerror})") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise WrongUse(f"{path}: no readable CSV: {error}") from None
+    rows = placed_rows(path, COLUMNS)
     for where, row in rows:
         if row["mode"] == CHALLENGER:
             # no column says which share of the customers it answers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from datetime import date
+from datetime import UTC, date
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from app.api.curves import curve
 from app.api.policies import diff, policy_named
+from app.api.policy_book import State, Versions
 from app.api.policy_compare import compare
 from app.api.published import read_published
 from goodstanding.core.errors import DataProblem, WrongUse
@@ -145,5 +146,6 @@ def test_of_a_file_the_version_in_effect_is_taken(published, tmp_path):
     rows += changed("cap_day", "2", version="next", effective_from="2026-02-01")
     path = write(tmp_path / "p.csv", rows)
     found = read_published(published)
-    assert policy_named(path, found, date(2026, 1, 1)).version == "old"
-    assert policy_named(path, found, date(2026, 3, 1)).version == "next"
+    versions = Versions(found.policies, State(), UTC)
+    assert policy_named(path, found, date(2026, 1, 1), versions).version == "old"
+    assert policy_named(path, found, date(2026, 3, 1), versions).version == "next"

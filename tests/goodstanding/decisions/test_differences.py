@@ -121,7 +121,7 @@ def test_a_difference_is_written_in_one_way(text):
         ("a,b\n", "d.csv:1: its columns must be decision"),
         (",".join(DIFFERING) + "\ncod,cap_day\n", "d.csv:2: must have 7 fields"),
         (",".join(DIFFERING) + "\ncod,cap_day,,,,1,,9\n", "d.csv:2: must have 7 fields"),
-        (None, "there is no such file"),
+        (None, "there is no such policy file"),
     ],
 )
 def test_a_file_of_another_form_is_refused(tmp_path, content, message):
